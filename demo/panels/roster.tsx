@@ -1,0 +1,103 @@
+/** Who is in the mesh: whether they are there, how they are reached, what they can do. */
+
+import type { Peer } from 'agent-flow-protocol'
+import { type Channel, conversationOf, roster, type State } from '../state.ts'
+import { Avatar, type Presence } from './avatar.tsx'
+import { moveFocus } from './list-keys.ts'
+
+/** Whether an agent is there, and whether its tab is in front. */
+export const presenceOf = (peer: Peer): Presence => (!peer.online ? 'offline' : peer.hidden ? 'hidden' : 'online')
+
+/** A round trip for people. */
+export const formatRtt = (rtt: number | undefined): string =>
+  rtt === undefined ? '' : rtt < 1 ? '<1 ms' : `${Math.round(rtt)} ms`
+
+/** How an agent is reached, as a label. */
+export function LinkLabel({ peer }: { peer: Peer }) {
+  if (!peer.online)
+    return (
+      <span class="link-label" data-kind="none">
+        offline
+      </span>
+    )
+  if (peer.link === undefined)
+    return (
+      <span class="link-label" data-kind="none">
+        no link yet
+      </span>
+    )
+  const { kind, rtt } = peer.link
+  return (
+    <span class="link-label" data-kind={kind} data-testid="link">
+      <i aria-hidden="true" />
+      {kind} {formatRtt(rtt)}
+    </span>
+  )
+}
+
+/** See the head of this file. */
+export function Roster(props: { state: State; onSelect: (channel: Channel) => void; onInvite: () => void }) {
+  const { state } = props
+  const peers = roster(state)
+  const online = peers.filter(peer => peer.online).length
+  return (
+    <section class="rail-part" aria-labelledby="roster-title">
+      <h2 id="roster-title">
+        Agents <span class="quiet">{online === 0 ? '' : `${online} online`}</span>
+      </h2>
+      {peers.length === 0 && (
+        <p class="rail-empty">
+          Nobody else yet. Open another tab, or{' '}
+          <button type="button" class="text-button" onClick={props.onInvite}>
+            invite someone
+          </button>
+          .
+        </p>
+      )}
+      <ul class="list" data-testid="roster" onKeyDown={moveFocus}>
+        {peers.map(peer => {
+          const channel: Channel = `agent:${peer.card.id}`
+          const { unread } = conversationOf(state, channel)
+          const presence = presenceOf(peer)
+          return (
+            <li key={peer.card.id}>
+              <button
+                type="button"
+                class="row"
+                data-testid="agent"
+                data-name={peer.card.name}
+                data-presence={presence}
+                aria-current={state.selected === channel ? 'true' : undefined}
+                onClick={() => props.onSelect(channel)}
+              >
+                <Avatar
+                  id={peer.card.id}
+                  name={peer.card.name}
+                  capabilities={peer.card.capabilities}
+                  presence={presence}
+                />
+                <span class="row-text">
+                  <span class="row-name">{peer.card.name}</span>
+                  <span class="row-more">
+                    <span class="visually-hidden">{presence}, </span>
+                    {presence === 'hidden' && <span class="quiet">in the background · </span>}
+                    {peer.card.capabilities.join(', ') || 'no capabilities'}
+                  </span>
+                </span>
+                <span class="row-end">
+                  <LinkLabel peer={peer} />
+                  {unread > 0 && (
+                    <b class="count">
+                      {unread}
+                      <span class="visually-hidden"> unread</span>
+                    </b>
+                  )}
+                </span>
+              </button>
+            </li>
+          )
+        })}
+      </ul>
+    </section>
+  )
+}

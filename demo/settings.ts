@@ -1,0 +1,93 @@
+/** Where a page gets its mesh, its relays and its name from: the link, the server, this tab's memory. */
+
+import { type BehaviourName, behaviourNamed } from './behaviours/catalogue.ts'
+
+/** What a link says in its fragment, which browsers do not send to servers. */
+export interface Link {
+  readonly mesh: string | undefined
+  readonly relays: readonly string[]
+  readonly name: string | undefined
+  readonly as: BehaviourName | undefined
+}
+
+/** The mesh to join and how. */
+export interface Mesh {
+  readonly mesh: string
+  readonly relays: readonly string[]
+}
+
+/** Who to be. */
+export interface Who {
+  readonly name: string
+  readonly as: BehaviourName
+}
+
+const MAX_RELAYS = 8
+
+const bounded = (text: unknown, length: number): string | undefined =>
+  typeof text === 'string' && text.trim() !== '' && text.length <= length ? text.trim() : undefined
+
+const readRelays = (values: readonly unknown[]): string[] =>
+  values
+    .map(value => bounded(value, 512))
+    .filter(value => value?.startsWith('/') === true)
+    .slice(0, MAX_RELAYS) as string[]
+
+/** Reads a link's fragment, such as `#mesh=demo&relay=/ip4/…`; what makes no sense is left out. */
+export function readLink(fragment: string): Link {
+  const fields = new URLSearchParams(fragment.replace(/^#/, '').slice(0, 8_192))
+  const as = fields.get('as')
+  return {
+    mesh: bounded(fields.get('mesh'), 64),
+    relays: readRelays(fields.getAll('relay')),
+    name: bounded(fields.get('name'), 64),
+    as: as === null ? undefined : behaviourNamed(as).name,
+  }
+}
+
+/** The link that brings others to a mesh. */
+export function inviteLink(page: string, { mesh, relays }: Pick<Link, 'mesh' | 'relays'>): string {
+  const fields = [...(mesh === undefined ? [] : [['mesh', mesh]]), ...relays.map(relay => ['relay', relay])]
+  // Slashes are allowed in a fragment; left as they are, the link is half as long and the QR code coarser.
+  const fragment = fields.map(([key, value = '']) => `${key}=${encodeURIComponent(value).replaceAll('%2F', '/')}`)
+  return `${page.split('#')[0]}#${fragment.join('&')}`
+}
+
+/** The mesh that a link names, the rest from the server that served the page. */
+export async function findMesh(link: Link, load: () => Promise<unknown>): Promise<Mesh> {
+  if (link.mesh !== undefined && link.relays.length > 0) return { mesh: link.mesh, relays: link.relays }
+  const config = (await load().catch(() => undefined)) as { mesh?: unknown; relays?: unknown } | null | undefined
+  return {
+    mesh: link.mesh ?? bounded(config?.mesh, 64) ?? 'demo',
+    relays: link.relays.length > 0 ? link.relays : readRelays(Array.isArray(config?.relays) ? config.relays : []),
+  }
+}
+
+/** A multiaddr for people: host and port, without the id. */
+export function shortAddress(address: string): string {
+  const [, , host = '', , port = ''] = address.split('/')
+  return `${host}:${port}`
+}
+
+const KEY = 'agent-flow-demo'
+
+/** Who this tab was before it was reloaded. */
+export function remembered(storage: Storage): Who | undefined {
+  try {
+    const saved = JSON.parse(storage.getItem(KEY) ?? 'null') as { name?: unknown; as?: string } | null
+    const name = bounded(saved?.name, 64)
+    return name === undefined ? undefined : { name, as: behaviourNamed(saved?.as).name }
+  } catch {
+    return undefined
+  }
+}
+
+/** Remembers who this tab is, or forgets it. A storage that is full or forbidden is no reason to fail. */
+export function remember(storage: Storage, who: Who | undefined): void {
+  try {
+    if (who === undefined) storage.removeItem(KEY)
+    else storage.setItem(KEY, JSON.stringify(who))
+  } catch {
+    // The tab will ask again after a reload; that is all.
+  }
+}

@@ -1,0 +1,121 @@
+/** The page while its agent runs: lays the panels out and listens to the keyboard. Fetched after the agent's code. */
+
+import './talk.css'
+import './composer.css'
+import './list.css'
+import './mesh.css'
+import './overlays.css'
+
+import { useCallback, useEffect } from 'preact/hooks'
+import { useLazy, useStore } from './hooks.ts'
+import { Connection } from './panels/connection.tsx'
+import { ConversationPanel } from './panels/conversation.tsx'
+import { Header } from './panels/header.tsx'
+import { Keyboard, shortcutOf } from './panels/keyboard.tsx'
+import { Roster } from './panels/roster.tsx'
+import { Tabs } from './panels/tabs.tsx'
+import { Topics } from './panels/topics.tsx'
+import type { Commands } from './session.ts'
+import { type Channel, channels, markRead, type State, type Store, select } from './state.ts'
+
+const loadInvite = async () => (await import('./panels/invite.tsx')).Invite
+const loadLog = async () => (await import('./panels/log.tsx')).Log
+const loadTopology = async () => (await import('./panels/topology.tsx')).Topology
+
+/** What {@link Workspace} needs. */
+export interface WorkspaceProps {
+  store: Store
+  commands: Commands
+  onLeave: () => void
+}
+
+/** See the head of this file. */
+export function Workspace({ store, commands, onLeave }: WorkspaceProps) {
+  const state = useStore(store)
+  const set = useCallback((change: Partial<State>) => store.update(before => ({ ...before, ...change })), [store])
+  const turnTo = useCallback((channel: Channel) => store.update(before => select(before, channel)), [store])
+  const close = useCallback(() => set({ open: undefined }), [set])
+  const showLog = useCallback(() => set({ open: 'log', warnings: 0 }), [set])
+  const showInvite = useCallback(() => set({ open: 'invite' }), [set])
+
+  const Topology = useLazy(loadTopology)
+  const Invite = useLazy(loadInvite, state.open === 'invite' || state.peers.size === 0)
+  const Log = useLazy(loadLog, state.open === 'log' || state.view === 'log')
+
+  useEffect(() => {
+    const listening = new AbortController()
+    const { signal } = listening
+    addEventListener(
+      'keydown',
+      event => {
+        const shortcut = shortcutOf(event)
+        if (shortcut === undefined || store.state.phase !== 'running') return
+        event.preventDefault()
+        if (shortcut === 'next' || shortcut === 'previous') {
+          const list = channels(store.state)
+          const at = list.indexOf(store.state.selected) + (shortcut === 'next' ? 1 : -1)
+          const channel = list.at(at % list.length)
+          if (channel !== undefined) turnTo(channel)
+        } else if (shortcut === 'write') {
+          set({ view: 'talk', open: undefined })
+          document.querySelector<HTMLTextAreaElement>('#write')?.focus()
+        } else if (shortcut === 'log' && store.state.open !== 'log') showLog()
+        else set({ open: store.state.open === shortcut ? undefined : shortcut })
+      },
+      { signal },
+    )
+    document.addEventListener(
+      'visibilitychange',
+      () => document.visibilityState === 'visible' && store.update(markRead),
+      { signal },
+    )
+    return () => listening.abort()
+  }, [store, set, turnTo, showLog])
+
+  const unread = [...state.conversations.values()].reduce((sum, conversation) => sum + conversation.unread, 0)
+  useEffect(() => {
+    const title = state.me === undefined ? 'Agent Flow' : `${state.me.name} · Agent Flow`
+    document.title = unread === 0 ? title : `(${unread}) ${title}`
+  }, [unread, state.me])
+
+  return (
+    <div class="app" data-view={state.view}>
+      <Header state={state} onInvite={showInvite} onLog={showLog} onKeyboard={() => set({ open: 'keyboard' })} />
+      <nav class="rail" aria-label="Conversations">
+        <Topics state={state} onSelect={turnTo} onJoin={commands.join} />
+        <Roster state={state} onSelect={turnTo} onInvite={showInvite} />
+      </nav>
+      <main class="talk">
+        <ConversationPanel state={state} commands={commands} invite={Invite} onBack={() => set({ view: 'agents' })} />
+      </main>
+      <aside class="side" aria-label="Mesh">
+        <section class="card map" aria-labelledby="map-title">
+          <h2 id="map-title">The mesh, seen from here</h2>
+          {Topology === undefined ? <div class="map-space" /> : <Topology state={state} onSelect={turnTo} />}
+        </section>
+        <Connection state={state} onInvite={showInvite} onLeave={onLeave} />
+      </aside>
+      {(state.open === 'log' || state.view === 'log') && Log !== undefined && (
+        <Log
+          state={state}
+          onClose={() => set({ open: undefined, view: state.view === 'log' ? 'agents' : state.view })}
+        />
+      )}
+      <Tabs
+        state={state}
+        unread={unread}
+        onView={view => set({ view, open: undefined, ...(view === 'log' ? { warnings: 0 } : {}) })}
+      />
+      {state.open === 'invite' && Invite !== undefined && <Invite state={state} dialog onClose={close} />}
+      {state.open === 'keyboard' && <Keyboard onClose={close} />}
+      {state.phase === 'stopped' && (
+        <div class="stopped" role="alert">
+          <p>{state.problem}</p>
+          <button type="button" class="button primary" onClick={() => location.reload()}>
+            Start again
+          </button>
+        </div>
+      )}
+    </div>
+  )
+}

@@ -1,0 +1,191 @@
+/** Whom a message is for: from names, ids and capabilities to the ids of agents that are there. */
+
+import { abortable } from '../common/abort.ts'
+import type { Clock } from '../common/clock.ts'
+import { AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
+import { isAgentId } from '../identity/keys.ts'
+import type { KnownAgents } from '../identity/known-agents.ts'
+import type { Filter } from '../message/filter.ts'
+import type { Network, Peer } from '../network/network.ts'
+import type { Target } from './options.ts'
+
+/** What addressing needs. */
+export interface AddressingParts {
+  self: string
+  selfName: string
+  clock: Clock
+  known: KnownAgents
+  network: Network
+}
+
+/** See the head of this file. */
+export class Addressing {
+  readonly #parts: AddressingParts
+  /** How often each capability was asked for: agents that offer the same take turns. */
+  readonly #turns = new Map<string, number>()
+
+  constructor(parts: AddressingParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * What a message for this target says before names are looked up.
+   * @throws AfpRoutingError NO_RECIPIENT for nobody; INVALID for '*': that is `broadcast`
+   */
+  named(target: Target): readonly string[] {
+    const names = typeof target === 'string' ? [target] : 'capability' in target ? ['capability'] : target
+    if (names.length === 0 || names.some(name => typeof name !== 'string' || name === '')) {
+      throw new AfpRoutingError('NO_RECIPIENT', 'a message needs a recipient: a name, an id or a capability', {
+        sender: this.#parts.self,
+      })
+    }
+    if (names.includes('*')) {
+      throw new AfpRoutingError('NO_RECIPIENT', "'*' is not a recipient: use broadcast()", { sender: this.#parts.self })
+    }
+    return names
+  }
+
+  /**
+   * The ids that a target stands for; names and capabilities that nobody has yet are waited for.
+   * @throws AfpRoutingError UNKNOWN_RECIPIENT, AMBIGUOUS_NAME, NO_CAPABLE_AGENT
+   */
+  async resolve(target: Target, timeout: number, signal?: AbortSignal): Promise<string[]> {
+    if (typeof target !== 'string' && 'capability' in target)
+      return [await this.#capable(target.capability, timeout, signal)]
+    const names = typeof target === 'string' ? [target] : target
+    const ids = await Promise.all(names.map(name => this.#id(name, timeout, signal)))
+    return [...new Set(ids)]
+  }
+
+  /**
+   * Waits until an agent is there.
+   * @throws AfpRoutingError NO_ROUTE
+   */
+  async online(id: string, timeout: number, signal?: AbortSignal): Promise<void> {
+    const there = (): true | undefined => (this.#isOnline(id) ? true : undefined)
+    if (there() ?? (await this.#until(there, timeout, signal))) return
+    throw new AfpRoutingError('NO_ROUTE', `${id} is not online; the message was dropped`, { recipients: [id] })
+  }
+
+  /**
+   * Waits until an agent with this name or id is online.
+   * @throws AfpTimeoutError
+   */
+  async waitFor(nameOrId: string, timeout: number | undefined, signal?: AbortSignal): Promise<Peer> {
+    const find = (): Peer | undefined => {
+      const id = this.#lookUp(nameOrId)
+      const peer = id === undefined ? undefined : this.#parts.network.peer(id)
+      return peer?.online ? peer : undefined
+    }
+    const found = find() ?? (await this.#until(find, timeout, signal))
+    if (found !== undefined) return found
+    const seconds = (timeout ?? 0) / 1000
+    throw new AfpTimeoutError(`${nameOrId} did not come within ${seconds} s`, { timeoutSeconds: seconds })
+  }
+
+  /** A filter whose sender names have become ids. A name nobody had yet is looked up again when a message comes. */
+  filter<F extends Filter>(filter: F): F {
+    const { sender, where } = filter
+    if (sender === undefined) return filter
+    const ids = new Set<string>()
+    const names = new Set<string>()
+    for (const nameOrId of typeof sender === 'string' ? [sender] : sender) {
+      if (isAgentId(nameOrId)) ids.add(nameOrId)
+      else names.add(nameOrId)
+    }
+    const from = (id: string): boolean => {
+      for (const name of names) {
+        const resolved = this.#tryLookUp(name)
+        if (resolved === undefined) continue
+        names.delete(name)
+        ids.add(resolved)
+      }
+      return ids.has(id)
+    }
+    return {
+      ...filter,
+      sender: undefined,
+      where: message => from(message.sender) && (where === undefined || where(message)),
+    }
+  }
+
+  async #id(name: string, timeout: number, signal?: AbortSignal): Promise<string> {
+    const id = this.#lookUp(name) ?? (await this.#until(() => this.#lookUp(name), timeout, signal))
+    if (id !== undefined) return id
+    throw new AfpRoutingError('UNKNOWN_RECIPIENT', `nobody called ${JSON.stringify(name)} is known in the mesh`, {
+      sender: this.#parts.self,
+      recipients: [name],
+    })
+  }
+
+  async #capable(capability: string, timeout: number, signal?: AbortSignal): Promise<string> {
+    const find = (): string | undefined => this.#nextCapable(capability)
+    const id = find() ?? (await this.#until(find, timeout, signal))
+    if (id !== undefined) return id
+    throw new AfpRoutingError('NO_CAPABLE_AGENT', `no agent offers ${JSON.stringify(capability)}`, {
+      sender: this.#parts.self,
+    })
+  }
+
+  #nextCapable(capability: string): string | undefined {
+    const ids = this.#parts.network
+      .peers()
+      .filter(({ online, card }) => online && card.capabilities.includes(capability))
+      .map(({ card }) => card.id)
+      .sort()
+    if (ids.length === 0) return undefined
+    const turn = this.#turns.get(capability) ?? 0
+    if (this.#turns.size > 1_024) this.#turns.clear()
+    this.#turns.set(capability, turn + 1)
+    return ids[turn % ids.length]
+  }
+
+  #lookUp(nameOrId: string): string | undefined {
+    const { self, selfName, known } = this.#parts
+    return nameOrId === selfName ? self : known.resolve(nameOrId)
+  }
+
+  #tryLookUp(name: string): string | undefined {
+    try {
+      return this.#lookUp(name)
+    } catch {
+      // Ambiguous: none of the claimants is the one that is meant.
+      return undefined
+    }
+  }
+
+  #isOnline(id: string): boolean {
+    const { self, network } = this.#parts
+    return id === self || network.link(id) !== undefined || network.peer(id)?.online === true
+  }
+
+  /** What `find` finds, looked for again whenever an agent comes or changes; undefined when the time is up. */
+  async #until<T>(
+    find: () => T | undefined,
+    timeout: number | undefined,
+    signal?: AbortSignal,
+  ): Promise<T | undefined> {
+    signal?.throwIfAborted()
+    const { network, clock } = this.#parts
+    const listening = new AbortController()
+    const { promise, resolve, reject } = Promise.withResolvers<T | undefined>()
+    const timer = timeout === undefined ? undefined : clock.after(timeout, () => resolve(undefined))
+    const look = (): void => {
+      try {
+        const found = find()
+        if (found !== undefined) resolve(found)
+      } catch (error) {
+        reject(error)
+      }
+    }
+    network.addEventListener('peer:online', look, { signal: listening.signal })
+    network.addEventListener('peer:changed', look, { signal: listening.signal })
+    network.addEventListener('link:open', look, { signal: listening.signal })
+    try {
+      return await abortable(promise, signal)
+    } finally {
+      listening.abort()
+      timer?.cancel()
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/** The public face of an agent. */
+
+import type { AbortOptions } from '../common/abort.ts'
+import type { TypedEventTarget } from '../common/events.ts'
+import type { Card } from '../identity/card.ts'
+import type { Filter } from '../message/filter.ts'
+import type { Content, Message } from '../message/message.ts'
+import type { Link, NetworkEvents, Peer } from '../network/network.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Subscription, SubscriptionManager } from '../topics/subscriptions.ts'
+import type {
+  Handler,
+  MessageOptions,
+  Published,
+  Receipt,
+  ReceiveOptions,
+  RequestOptions,
+  SendOptions,
+  SubscribeOptions,
+  Target,
+} from './options.ts'
+
+/** What an agent tells. Every loss and every refusal is one of these, with its reason. */
+export interface AgentEvents extends NetworkEvents {
+  /** Somebody claims a name that is pinned to another id; nothing changes. */
+  'name:conflict': { name: string; pinned: string; claimant: string }
+  /** A message could not be sent or was not taken. */
+  'message:dropped': { id: string; peer: string; reason: string; error?: unknown }
+  /** A handler or subscription callback threw. */
+  'handler:error': { id: string; error: unknown }
+  /** The agent has closed. */
+  closed: undefined
+}
+
+/** An agent in a mesh; see `createAgent`. Events: {@link AgentEvents}. */
+export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
+  /** The agent's id: a libp2p peer id, the only identity. */
+  readonly id: string
+  readonly name: string
+  readonly mesh: string
+  /** This agent's own signed card as others see it now. */
+  readonly card: Card
+  /** Multiaddrs under which others can dial this agent now. */
+  readonly addresses: readonly string[]
+  readonly metrics: Metrics
+  /** This agent's subscriptions: list, get, bySubscriber, clean. */
+  readonly subscriptions: SubscriptionManager
+
+  /**
+   * Sends a message to each of `to`.
+   * @throws AfpRoutingError NO_RECIPIENT, UNKNOWN_RECIPIENT, AMBIGUOUS_NAME, NO_CAPABLE_AGENT; NO_ROUTE when nobody was
+   * reached (when only some were not, the receipt says which)
+   * @throws AfpMessageError for content or options that cannot be sent, MESSAGE_EXPIRED
+   */
+  send(to: Target, content: Content, options?: SendOptions): Promise<Receipt>
+  /**
+   * Sends a request to one agent and waits for its one reply.
+   * @throws AfpTimeoutError TIMEOUT; AfpRoutingError as `send`, and NO_HANDLER; AfpDeliveryError HANDLER_FAILED
+   */
+  request<C extends Content = Content>(to: Target, content: Content, options?: RequestOptions): Promise<Message<C>>
+  /** Answers a message that came from `receive` or a subscription; the reply to a request goes to whoever waits for it. */
+  respond(message: Message, content: Content, options?: SendOptions): Promise<Receipt>
+  /** Handles direct messages that match; the first handler that matches gets the message. Returns what removes it. */
+  handle<C extends Content = Content>(handler: Handler<C>): Disposable
+  handle<C extends Content = Content>(filter: Filter, handler: Handler<C>): Disposable
+  /**
+   * Subscribes to what reaches this agent: with `topic` that topic's messages, without it direct messages and
+   * broadcasts. Read it with `for await`, or give a callback.
+   */
+  subscribe<C extends Content = Content>(
+    options?: SubscribeOptions,
+    callback?: (message: Message<C>) => void | Promise<void>,
+  ): Subscription<C>
+  /** Ends a subscription. @throws AfpSubscriptionError UNKNOWN_SUBSCRIPTION */
+  unsubscribe(id: string): void
+  /** The next direct message or broadcast that no handler and no subscription took. */
+  receive<C extends Content = Content>(options?: ReceiveOptions): Promise<Message<C>>
+  /** All such messages that wait now. */
+  receiveAll(): Message[]
+  /** Publishes on a topic. */
+  publish(topic: string, content: Content, options?: MessageOptions): Promise<Published>
+  /** Publishes to every agent of the mesh, this one left out. */
+  broadcast(content: Content, options?: MessageOptions): Promise<Published>
+
+  /** Agents known in the mesh, this one left out. */
+  peers(): readonly Peer[]
+  /** Makes a name stand for an id from now on, whatever it stood for before. */
+  pin(name: string, id: string): void
+  /** Frees a name that first use or {@link Agent.pin} has bound to an id. False when it was not bound. */
+  unpin(name: string): boolean
+  /** Waits until an agent with this name or id is online. @throws AfpTimeoutError */
+  waitFor(nameOrId: string, options?: ReceiveOptions): Promise<Peer>
+  /** Connects to an agent by multiaddr, without relay or presence. */
+  connect(address: string, options?: AbortOptions): Promise<Link>
+  /** Waits until everything that was sent is handed over and every handler has finished. New sends are still taken. */
+  drain(options?: AbortOptions): Promise<void>
+  /** Drains, says goodbye and closes; its subscriptions end. Idempotent. */
+  close(): Promise<void>
+}

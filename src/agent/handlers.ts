@@ -1,0 +1,79 @@
+/** Handlers of direct messages: which one takes a message, and what it may do. */
+
+import { type CompiledFilter, compileFilter, type Filter } from '../message/filter.ts'
+import type { Content, Message } from '../message/message.ts'
+import type { Limits } from '../message/validate.ts'
+import type { Handler, MessageOptions } from './options.ts'
+
+/** A reply with options; see {@link reply}. */
+export class Reply {
+  readonly content: Content
+  readonly options: MessageOptions
+
+  constructor(content: Content, options: MessageOptions) {
+    this.content = content
+    this.options = options
+  }
+}
+
+/**
+ * What a handler returns for a reply with options.
+ *
+ * @example
+ * ```ts
+ * import { createAgent, reply } from 'agent-flow-protocol'
+ *
+ * const agent = await createAgent({ name: 'ada', mesh: 'demo' })
+ * agent.handle(() => reply('<p>hello</p>', { contentType: 'text/html' }))
+ * await agent.close()
+ * ```
+ */
+export const reply = (content: Content, options: MessageOptions = {}): Reply => new Reply(content, options)
+
+interface Entry {
+  readonly filter: CompiledFilter
+  readonly handler: Handler
+  /** Settles when the filter may be asked; undefined once it may. */
+  loading: Promise<void> | undefined
+}
+
+/** The handlers of one agent, in the order they were added. */
+export class Handlers {
+  readonly #limits: Limits
+  #entries: readonly Entry[] = []
+
+  constructor(limits: Limits) {
+    this.#limits = limits
+  }
+
+  add(filter: Filter, handler: Handler): Disposable {
+    const compiled = compileFilter(filter, { limits: this.#limits })
+    const entry: Entry = { filter: compiled, handler, loading: undefined }
+    entry.loading = compiled.ready?.then(
+      () => {
+        entry.loading = undefined
+      },
+      // A pattern that the engine cannot do matches nothing; `Handlers.add` has reported what could be told at once.
+      () => this.#remove(entry),
+    )
+    this.#entries = [...this.#entries, entry]
+    return { [Symbol.dispose]: () => this.#remove(entry) }
+  }
+
+  /** The first handler that matches. A promise only while the engine of a filter's patterns is being loaded. */
+  find(message: Message): Handler | undefined | Promise<Handler | undefined> {
+    for (const { filter, handler, loading } of this.#entries) {
+      if (loading !== undefined) return loading.then(() => this.find(message))
+      if (filter.matches(message)) return handler
+    }
+    return undefined
+  }
+
+  clear(): void {
+    this.#entries = []
+  }
+
+  #remove(entry: Entry): void {
+    this.#entries = this.#entries.filter(other => other !== entry)
+  }
+}

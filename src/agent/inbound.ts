@@ -1,0 +1,224 @@
+/**
+ * The way in: what happens to bytes from the network until a handler, a subscription or the inbox has the message. Each
+ * step is a line that calls one room.
+ */
+
+import type { Clock } from '../common/clock.ts'
+import { AfpError, AfpMessageError, AfpRoutingError } from '../common/errors.ts'
+import type { BoundedQueue } from '../common/queue.ts'
+import type { Requests } from '../delivery/requests.ts'
+import type { DuplicateWindow } from '../delivery/window.ts'
+import { decodeMessage, type MessageKind } from '../message/envelope.ts'
+import { toFailure } from '../message/failure.ts'
+import type { Content, Message, MessageSecurity } from '../message/message.ts'
+import { type Hooks, type Limits, runHook, validateTime } from '../message/validate.ts'
+import type { RefusalReason } from '../network/network.ts'
+import type { SubscriptionManager } from '../topics/subscriptions.ts'
+import { type Handlers, Reply } from './handlers.ts'
+import type { Handler, MessageOptions } from './options.ts'
+
+/** The topic that every agent joins; applications cannot name it. */
+export const BROADCAST_TOPIC = '$broadcast'
+
+/** Handlers at work at a time; what comes beyond them is dropped with an event. */
+const MAX_RUNNING = 1_024
+
+/** Proved by the peer's own connection, readable by nobody else on the way but not sealed to the recipient. */
+const BY_CONNECTION: MessageSecurity = Object.freeze({ level: 'low', authenticatedBy: 'connection', roles: [] })
+/** Proved by the author's signature, readable by the mesh. */
+const BY_SIGNATURE: MessageSecurity = Object.freeze({ level: 'low', authenticatedBy: 'signature', roles: [] })
+
+/** What the way in needs. */
+export interface InboundParts {
+  self: string
+  clock: Clock
+  limits: Limits
+  hooks: Hooks
+  requests: Requests
+  window: DuplicateWindow
+  handlers: Handlers
+  subscriptions: SubscriptionManager
+  /** What nobody else took. */
+  inbox: BoundedQueue<Message>
+  /** Fires when the agent closes. */
+  signal: AbortSignal
+  /** Answers a request. */
+  answer: (request: Message, kind: 'reply' | 'failure', content: Content, options: MessageOptions) => Promise<void>
+  onReceived: (message: Message, bytes: number) => void
+  onRefused: (peer: string, reason: RefusalReason, detail: string) => void
+  onDropped: (message: Message, reason: string, error?: unknown) => void
+  onHandlerError: (message: Message, error: unknown) => void
+}
+
+/** See the head of this file. */
+export class Inbound {
+  readonly #parts: InboundParts
+  readonly #running = new Set<Promise<void>>()
+  /** What is still being checked, by sender: the next of the same sender waits for it, so that order holds. */
+  readonly #checking = new Map<string, Promise<void>>()
+
+  /** Requests that a subscription or `receive` took, by id: `respond` answers them. The oldest give way. */
+  readonly #unanswered = new Set<string>()
+
+  constructor(parts: InboundParts) {
+    this.#parts = parts
+  }
+
+  /** Bytes that `from` sent over its own connection. */
+  direct(from: string, bytes: Uint8Array): void | Promise<void> {
+    return this.#receive(from, undefined, BY_CONNECTION, bytes)
+  }
+
+  /** Bytes that `from` signed and published on a topic. */
+  topic(topic: string, from: string, bytes: Uint8Array): void {
+    void this.#receive(from, topic, BY_SIGNATURE, bytes)
+  }
+
+  /** Whether a message is a request that nobody has answered yet; from now on it counts as answered. */
+  takeRequest(message: Message): boolean {
+    return this.#unanswered.delete(message.id)
+  }
+
+  /** Resolves when every handler that was called has finished. */
+  async idle(): Promise<void> {
+    while (this.#checking.size + this.#running.size > 0) {
+      await Promise.all([...this.#checking.values(), ...this.#running])
+    }
+  }
+
+  #receive(
+    from: string,
+    topic: string | undefined,
+    security: MessageSecurity,
+    bytes: Uint8Array,
+  ): void | Promise<void> {
+    const earlier = this.#checking.get(from)
+    if (earlier !== undefined)
+      return this.#check(
+        from,
+        earlier.then(() => this.#take(from, topic, security, bytes)),
+      )
+    const work = this.#take(from, topic, security, bytes)
+    if (work !== undefined) return this.#check(from, work)
+  }
+
+  #check(from: string, work: Promise<void>): Promise<void> {
+    const checked = work.finally(() => {
+      if (this.#checking.get(from) === checked) this.#checking.delete(from)
+    })
+    this.#checking.set(from, checked)
+    return checked
+  }
+
+  /** The journey. Asynchronous only where a hook or a pattern is. */
+  #take(from: string, topic: string | undefined, security: MessageSecurity, bytes: Uint8Array): void | Promise<void> {
+    const { clock, limits, hooks, window, onReceived } = this.#parts
+    const finish = (error: unknown): void => this.#refuse(from, error)
+    try {
+      const { message, kind } = this.#decode(from, topic, security, bytes)
+      validateTime(message, limits, clock.now())
+      if (!window.note(from, message.id)) return this.#parts.onRefused(from, 'duplicate', message.id)
+      onReceived(message, bytes.length)
+      const hooked = runHook(hooks.afterReceive, message)
+      if (hooked !== undefined) return hooked.then(() => this.#dispatch(message, kind)).catch(finish)
+      return this.#dispatch(message, kind)?.catch(finish)
+    } catch (error) {
+      finish(error)
+    }
+  }
+
+  #decode(
+    from: string,
+    topic: string | undefined,
+    security: MessageSecurity,
+    bytes: Uint8Array,
+  ): { message: Message; kind: MessageKind } {
+    const { self, limits } = this.#parts
+    const named = topic === BROADCAST_TOPIC ? undefined : topic
+    const decoded = decodeMessage(bytes, { sender: from, topic: named, security, limits })
+    const { message, kind } = decoded
+    const forUs =
+      topic === BROADCAST_TOPIC ? message.isBroadcast : topic !== undefined || message.recipients.includes(self)
+    if (!forUs || (topic !== undefined && kind !== 'message')) throw new NotForUs(message.id)
+    return decoded
+  }
+
+  #dispatch(message: Message, kind: MessageKind): void | Promise<void> {
+    if (kind === 'reply' || kind === 'failure') {
+      if (!this.#parts.requests.settle({ message, failed: kind === 'failure' })) {
+        this.#parts.onRefused(message.sender, 'unsolicited', message.parentId ?? '')
+      }
+      return
+    }
+    if (message.topic !== undefined || message.isBroadcast) return this.#offer(message, kind, undefined)
+    const handler = this.#parts.handlers.find(message)
+    if (handler instanceof Promise) return handler.then(found => this.#offer(message, kind, found))
+    this.#offer(message, kind, handler)
+  }
+
+  #offer(message: Message, kind: MessageKind, handler: Handler | undefined): void {
+    const { subscriptions, inbox, onDropped } = this.#parts
+    const taken = subscriptions.deliver(message)
+    if (handler !== undefined) return this.#start(message, kind, handler)
+    if (kind === 'request') {
+      if (taken === 0 && inbox.waiting === 0) return this.#answerNoHandler(message)
+      this.#unanswered.add(message.id)
+      if (this.#unanswered.size > MAX_RUNNING) this.#unanswered.delete(this.#unanswered.keys().next().value as string)
+    }
+    if (taken > 0 || message.topic !== undefined) return
+    if (!inbox.push(message)) onDropped(message, 'inbox-full')
+  }
+
+  #start(message: Message, kind: MessageKind, handler: Handler): void {
+    if (this.#running.size >= MAX_RUNNING) {
+      this.#parts.onDropped(message, 'handlers-busy')
+      if (kind === 'request') this.#answer(message, 'failure', toFailure(new AfpRoutingError('QUEUE_FULL', 'busy')), {})
+      return
+    }
+    const running = this.#run(message, kind, handler).finally(() => this.#running.delete(running))
+    this.#running.add(running)
+  }
+
+  async #run(message: Message, kind: MessageKind, handler: Handler): Promise<void> {
+    const expectsReply = kind === 'request'
+    try {
+      const result = await handler(message, { signal: this.#parts.signal, expectsReply })
+      if (!expectsReply) return
+      const { content, options } = result instanceof Reply ? result : new Reply((result ?? null) as Content, {})
+      await this.#parts.answer(message, 'reply', content, options)
+    } catch (error) {
+      this.#parts.onHandlerError(message, error)
+      if (expectsReply) await this.#answer(message, 'failure', toFailure(error), {})
+    }
+  }
+
+  #answerNoHandler(message: Message): void {
+    void this.#answer(message, 'failure', { code: 'NO_HANDLER', message: 'no handler takes this request' }, {})
+    this.#parts.onDropped(message, 'no-handler')
+  }
+
+  async #answer(message: Message, kind: 'reply' | 'failure', content: Content, options: MessageOptions): Promise<void> {
+    try {
+      await this.#parts.answer(message, kind, content, options)
+    } catch (error) {
+      this.#parts.onDropped(message, 'answer-failed', error)
+    }
+  }
+
+  #refuse(from: string, error: unknown): void {
+    const { onRefused } = this.#parts
+    const detail = error instanceof Error ? error.message : String(error)
+    onRefused(from, reasonOf(error), detail)
+  }
+}
+
+class NotForUs extends Error {}
+
+function reasonOf(error: unknown): RefusalReason {
+  if (error instanceof NotForUs) return 'not-for-us'
+  if (!(error instanceof AfpError)) throw error
+  if (error.code === 'MESSAGE_EXPIRED') return 'expired'
+  if (error.code === 'HOOK_REFUSED') return 'hook'
+  const reason = error instanceof AfpMessageError ? error.details.reason : undefined
+  return reason === 'too-deep' || reason === 'too-large' || reason === 'clock-skew' ? reason : 'malformed'
+}

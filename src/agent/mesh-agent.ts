@@ -1,0 +1,246 @@
+/** The agent behind the public face: every method hands its work to a room. */
+
+import { type AbortOptions, abortable } from '../common/abort.ts'
+import type { Clock } from '../common/clock.ts'
+import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/errors.ts'
+import { TypedEventTarget } from '../common/events.ts'
+import type { BoundedQueue } from '../common/queue.ts'
+import type { Requests } from '../delivery/requests.ts'
+import type { Card } from '../identity/card.ts'
+import { isAgentId } from '../identity/keys.ts'
+import type { KnownAgents } from '../identity/known-agents.ts'
+import { validateName } from '../identity/names.ts'
+import type { Filter } from '../message/filter.ts'
+import type { Content, Message } from '../message/message.ts'
+import type { Link, Network, NetworkEvents, Peer } from '../network/network.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Subscription, SubscriptionManager } from '../topics/subscriptions.ts'
+import type { Addressing } from './addressing.ts'
+import type { Agent, AgentEvents } from './agent.ts'
+import type { CardKeeper } from './card-keeper.ts'
+import type { Handlers } from './handlers.ts'
+import type { Inbound } from './inbound.ts'
+import type {
+  Handler,
+  MessageOptions,
+  Published,
+  Receipt,
+  ReceiveOptions,
+  RequestOptions,
+  SendOptions,
+  SubscribeOptions,
+  Target,
+} from './options.ts'
+import type { Outbound } from './outbound.ts'
+
+/** How long closing waits for handlers and sends that are under way, ms. */
+const DRAIN_TIMEOUT = 5_000
+
+const NETWORK_EVENTS = [
+  'peer:online',
+  'peer:offline',
+  'peer:changed',
+  'link:open',
+  'link:changed',
+  'link:closed',
+  'refused',
+  'relay',
+  'identity:in-use',
+] as const satisfies readonly (keyof NetworkEvents)[]
+
+/** What an agent is made of. */
+export interface AgentParts {
+  name: string
+  mesh: string
+  clock: Clock
+  cards: CardKeeper
+  known: KnownAgents
+  network: Network
+  metrics: Metrics
+  subscriptions: SubscriptionManager
+  handlers: Handlers
+  inbox: BoundedQueue<Message>
+  requests: Requests
+  addressing: Addressing
+  inbound: Inbound
+  outbound: Outbound
+  /** Fires when the agent closes. */
+  closing: AbortController
+  /** Lets go of identity and store. */
+  release: () => Promise<void>
+}
+
+/** See the head of this file. */
+export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
+  readonly id: string
+  readonly name: string
+  readonly mesh: string
+  readonly metrics: Metrics
+  readonly subscriptions: SubscriptionManager
+  readonly #parts: AgentParts
+  #closed: Promise<void> | undefined
+
+  constructor(parts: AgentParts) {
+    super()
+    this.#parts = parts
+    this.id = parts.network.id
+    this.name = parts.name
+    this.mesh = parts.mesh
+    this.metrics = parts.metrics
+    this.subscriptions = parts.subscriptions
+  }
+
+  get card(): Card {
+    return this.#parts.cards.card
+  }
+
+  get addresses(): readonly string[] {
+    return this.#parts.network.addresses()
+  }
+
+  async send(to: Target, content: Content, options: SendOptions = {}): Promise<Receipt> {
+    return this.#open().outbound.send(to, content, options)
+  }
+
+  async request<C extends Content = Content>(
+    to: Target,
+    content: Content,
+    options: RequestOptions = {},
+  ): Promise<Message<C>> {
+    return this.#open().outbound.request<C>(to, content, options)
+  }
+
+  async respond(message: Message, content: Content, options: SendOptions = {}): Promise<Receipt> {
+    const { outbound, inbound } = this.#open()
+    return outbound.respond(message, inbound.takeRequest(message) ? 'reply' : 'message', content, options)
+  }
+
+  handle<C extends Content = Content>(handler: Handler<C>): Disposable
+  handle<C extends Content = Content>(filter: Filter, handler: Handler<C>): Disposable
+  handle(first: Filter | Handler<never>, second?: Handler<never>): Disposable {
+    const { handlers, addressing } = this.#open()
+    const handler = (typeof first === 'function' ? first : second) as Handler
+    const filter = typeof first === 'function' ? {} : first
+    if (typeof handler !== 'function') throw new AfpError('INVALID_OPTION', 'handle() needs a function')
+    if (filter.topic !== undefined) {
+      throw new AfpSubscriptionError('INVALID_FILTER', 'handlers take direct messages; use subscribe() for a topic')
+    }
+    return handlers.add(addressing.filter(filter), handler)
+  }
+
+  subscribe<C extends Content = Content>(
+    options: SubscribeOptions = {},
+    callback?: (message: Message<C>) => void | Promise<void>,
+  ): Subscription<C> {
+    const { subscriptions, addressing } = this.#open()
+    return subscriptions.add<C>(addressing.filter(options), callback)
+  }
+
+  unsubscribe(id: string): void {
+    this.#parts.subscriptions.remove(id)
+  }
+
+  async receive<C extends Content = Content>({ timeout, signal }: ReceiveOptions = {}): Promise<Message<C>> {
+    const { inbox, clock } = this.#open()
+    const late = new AbortController()
+    const timer =
+      timeout === undefined
+        ? undefined
+        : clock.after(timeout, () => {
+            const timeoutSeconds = timeout / 1000
+            late.abort(new AfpTimeoutError(`no message within ${timeoutSeconds} s`, { timeoutSeconds }))
+          })
+    try {
+      const next = await inbox.next(signal ? AbortSignal.any([signal, late.signal]) : late.signal)
+      if (next.done) throw closedError()
+      return next.value as Message<C>
+    } finally {
+      timer?.cancel()
+    }
+  }
+
+  receiveAll(): Message[] {
+    return this.#open().inbox.takeAll()
+  }
+
+  async publish(topic: string, content: Content, options: MessageOptions = {}): Promise<Published> {
+    return this.#open().outbound.publish(topic, content, options)
+  }
+
+  async broadcast(content: Content, options: MessageOptions = {}): Promise<Published> {
+    return this.#open().outbound.broadcast(content, options)
+  }
+
+  peers(): readonly Peer[] {
+    return this.#parts.network.peers()
+  }
+
+  pin(name: string, id: string): void {
+    validateName(name)
+    if (!isAgentId(id)) throw new AfpError('INVALID_OPTION', `${JSON.stringify(id)} is not an agent id`)
+    this.#open().known.pin(name, id)
+  }
+
+  unpin(name: string): boolean {
+    return this.#open().known.unpin(name)
+  }
+
+  async waitFor(nameOrId: string, { timeout, signal }: ReceiveOptions = {}): Promise<Peer> {
+    const { addressing, closing } = this.#open()
+    const either = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
+    return addressing.waitFor(nameOrId, timeout, either)
+  }
+
+  async connect(address: string, options: AbortOptions = {}): Promise<Link> {
+    return this.#open().network.connect(address, options)
+  }
+
+  async drain({ signal }: AbortOptions = {}): Promise<void> {
+    const { outbound, inbound, subscriptions } = this.#parts
+    const idle = Promise.all([outbound.idle(), inbound.idle(), subscriptions.idle()])
+    await abortable(idle, signal)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** @internal Passes on what the network tells. */
+  forwardNetworkEvents(): void {
+    const { network } = this.#parts
+    for (const type of NETWORK_EVENTS) {
+      network.addEventListener(type, ({ detail }) => this.emit(type, detail as never))
+    }
+    // Two live agents under one id would answer for each other; the one that notices stops.
+    network.addEventListener('identity:in-use', () => void this.close())
+  }
+
+  async #close(): Promise<void> {
+    const { clock, closing, network, subscriptions, handlers, inbox, requests, release } = this.#parts
+    closing.abort(closedError())
+    // Bounded: a handler that closes its own agent would wait for itself.
+    const late = new AbortController()
+    const timer = clock.after(DRAIN_TIMEOUT, () => late.abort())
+    await this.drain({ signal: late.signal }).catch(() => {})
+    timer.cancel()
+    handlers.clear()
+    requests.close(closedError())
+    inbox.end()
+    await network.stop()
+    for (const subscription of subscriptions.list()) subscription.finish()
+    await release()
+    this.emit('closed', undefined)
+  }
+
+  #open(): AgentParts {
+    if (this.#closed !== undefined) throw closedError()
+    return this.#parts
+  }
+}
+
+const closedError = (): AfpError => new AfpError('CLOSED', 'the agent is closed')

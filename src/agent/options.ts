@@ -1,0 +1,149 @@
+/** Options of the public face: what each means, its unit and its default. */
+
+import type { AbortOptions } from '../common/abort.ts'
+import type { Clock } from '../common/clock.ts'
+import type { Random } from '../common/random.ts'
+import type { Identity } from '../identity/keys.ts'
+import type { Filter } from '../message/filter.ts'
+import type { Content, Guarantee, Json, Message } from '../message/message.ts'
+import type { Hooks, Limits } from '../message/validate.ts'
+import type { Carrier } from '../network/carrier.ts'
+import type { ExtraTransport } from '../network/libp2p.ts'
+import type { Store } from '../store/store.ts'
+
+/** Options of `createAgent`. Only `name` and `mesh` are needed; without relays or peers the agent waits to be dialled. */
+export interface AgentOptions extends AbortOptions {
+  /** A label for people, pinned to this agent's id by others at first use. 1 to 64 characters of one script. */
+  name: string
+  /** The group of agents to join. An open mesh is just its name: whoever knows it is a member. */
+  mesh: string
+  /** Multiaddrs of relays, each ending in `/p2p/<id>`. They are kept connected, and may be down at start. */
+  relays?: readonly string[] | undefined
+  /** Multiaddrs of agents to connect at start, for meshes without a relay. */
+  peers?: readonly string[] | undefined
+  /** Multiaddrs to listen on. Node's default: a free TCP and a free WebSocket port on every interface. Tabs cannot listen. */
+  listen?: readonly string[] | undefined
+  /** What this agent can do for others, e.g. `['convert/units']`; see {@link Target}. */
+  capabilities?: readonly string[] | undefined
+  /** One line about the agent, shown to others. At most 256 characters. */
+  description?: string | undefined
+  /**
+   * Who the agent is. Default in tabs: `persistent`, kept in IndexedDB and reused by one tab at a time; in Node:
+   * `ephemeral`, or a `fileIdentity(path)` from `agent-flow-protocol/node`.
+   */
+  identity?: Identity | 'persistent' | 'ephemeral' | undefined
+  /** What to do when another tab holds the persistent identity: take another one (default), or throw `IDENTITY_IN_USE`. */
+  onIdentityInUse?: 'new' | 'error' | undefined
+  /** Where the agent keeps what must survive. Default in tabs: IndexedDB; in Node: memory. */
+  store?: Store | undefined
+  /** Default guarantee of `send`. Default and, in this version, only value: `at-most-once` (or `best-effort`). */
+  guarantee?: Guarantee | 'best-effort' | undefined
+  /** Bounds on what is sent and accepted. */
+  limits?: Partial<Limits> | undefined
+  /** The application's own checks. */
+  hooks?: Hooks | undefined
+  /** ICE servers for WebRTC. Default: none; hosts on one network and relayed links need none. */
+  iceServers?: readonly RTCIceServer[] | undefined
+  /** Time for tests to drive. */
+  clock?: Clock | undefined
+  /** Randomness for tests to drive. */
+  random?: Random | undefined
+  /** Transports from optional packages, such as `webrtc()` of `agent-flow-protocol/webrtc` for Node. */
+  transports?: readonly ExtraTransport[] | undefined
+  /** Something other than libp2p to carry the mesh, such as the network in memory of `agent-flow-protocol/testing`. */
+  carrier?: ((identity: Identity) => Carrier) | undefined
+}
+
+/** Whom a message is for: an agent's name or id, several of them, or one agent that offers a capability. */
+export type Target = string | readonly string[] | { readonly capability: string }
+
+/** Options of everything that sends. */
+export interface MessageOptions extends AbortOptions {
+  /** MIME type; default by content: `text/plain`, `application/octet-stream`, else `application/json`. */
+  contentType?: string | undefined
+  metadata?: Readonly<Record<string, Json>> | undefined
+  /** Id of the message this one answers. */
+  parentId?: string | undefined
+  /** Seconds, 0 < ttl <= 30 days; default 3600. */
+  ttl?: number | undefined
+  /** 0 to 9; default 0. */
+  priority?: number | undefined
+  /** Id of a schema both sides registered. */
+  schema?: string | undefined
+  /** A UUID of the caller's own; default: a new UUIDv7. */
+  id?: string | undefined
+  /** When the message was made, ms since 1970; default: now. */
+  timestamp?: number | undefined
+}
+
+/** Options of `send`. */
+export interface SendOptions extends MessageOptions {
+  guarantee?: Guarantee | 'best-effort' | undefined
+  /** How long to look for the recipient and a way to it, ms; default 5,000. */
+  timeout?: number | undefined
+}
+
+/** Options of `request`. */
+export interface RequestOptions extends MessageOptions {
+  /** How long to wait for the reply, ms; default 5,000. */
+  timeout?: number | undefined
+}
+
+/** Options of `receive`. */
+export interface ReceiveOptions extends AbortOptions {
+  /** How long to wait, ms; default: until the agent closes. */
+  timeout?: number | undefined
+}
+
+/** What `subscribe` takes: which messages, and for how long. */
+export interface SubscribeOptions extends Filter, AbortOptions {
+  /** Id of the subscription; default: a new UUID. Using one twice is an error. */
+  id?: string | undefined
+  /** Who subscribes, for `subscriptions.bySubscriber`; default: the agent's name. */
+  subscriber?: string | undefined
+  /** When it ends, ms since 1970. */
+  expiresAt?: number | undefined
+  /** How many messages it takes before it ends. */
+  maxMessages?: number | undefined
+  /** What it is for, for people. */
+  description?: string | undefined
+  /** How many messages may wait for a slow reader; beyond it the newest are dropped with an event. Default 1,024. */
+  queue?: number | undefined
+}
+
+/** What happened to a message on its way to one recipient. */
+export type RecipientStatus = { readonly status: 'sent' } | { readonly status: 'failed'; readonly error: Error }
+
+/** What `send` returns. */
+export interface Receipt {
+  /** Id of the message. */
+  readonly id: string
+  /** What happened for each recipient's id, as known when `send` resolved. */
+  readonly recipients: ReadonlyMap<string, RecipientStatus>
+  /**
+   * Resolves with the map once every recipient has got what its guarantee promises; with `at-most-once` that is: handed
+   * to a connection. Rejects with `AfpDeliveryError` when one of them failed. Never an unhandled rejection.
+   */
+  readonly delivered: Promise<ReadonlyMap<string, RecipientStatus>>
+}
+
+/** What `publish` and `broadcast` return. */
+export interface Published {
+  readonly id: string
+  /** Ids of the peers it was handed to; gossip takes it from there. Empty: nobody has it. */
+  readonly peers: readonly string[]
+}
+
+/** What a handler is told beside the message. */
+export interface HandlerContext {
+  /** Fires when the agent closes. */
+  readonly signal: AbortSignal
+  /** Whether the sender waits for a reply. */
+  readonly expectsReply: boolean
+}
+
+/**
+ * Handles a direct message. What it returns is the reply to a request; an error it throws is told to the requester. For
+ * a reply with a content type of its own, return `reply(content, options)`.
+ */
+export type Handler<C extends Content = Content> = (message: Message<C>, context: HandlerContext) => unknown

@@ -1,0 +1,244 @@
+/**
+ * The way out: from content and options to a frame on a connection. Each step is a line that calls one room. Between
+ * encoding and routing there is room for authorising, numbering and sealing, and for the outbox.
+ */
+
+import { concat } from '../common/bytes.ts'
+import type { Clock } from '../common/clock.ts'
+import { AfpDeliveryError, AfpError, type AfpErrorCode, AfpRoutingError } from '../common/errors.ts'
+import type { Requests } from '../delivery/requests.ts'
+import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
+import { encodeMessage, type MessageKind } from '../message/envelope.ts'
+import { readFailure } from '../message/failure.ts'
+import { type Content, type Guarantee, Message } from '../message/message.ts'
+import { type Hooks, runHook, validateGuarantee, validateTopic } from '../message/validate.ts'
+import type { Network } from '../network/network.ts'
+import type { Addressing } from './addressing.ts'
+import { BROADCAST_TOPIC } from './inbound.ts'
+import type {
+  MessageOptions,
+  Published,
+  Receipt,
+  RecipientStatus,
+  RequestOptions,
+  SendOptions,
+  Target,
+} from './options.ts'
+
+/** The type of frames that carry a message. */
+export const MESSAGE_FRAME = 16
+
+/** How long to look for a recipient, or to wait for a reply, unless the caller says, ms. */
+const DEFAULT_TIMEOUT = 5_000
+
+/** What the way out needs. */
+export interface OutboundParts {
+  self: string
+  build: BuildContext
+  clock: Clock
+  hooks: Hooks
+  guarantee: Guarantee
+  network: Network
+  addressing: Addressing
+  requests: Requests
+  /** Delivers to this agent itself. */
+  loopback: (frame: Uint8Array) => void
+  onSent: (message: Message, bytes: number) => void
+  onDropped: (message: Message, peer: string, error: unknown) => void
+}
+
+/** See the head of this file. */
+export class Outbound {
+  readonly #parts: OutboundParts
+  readonly #sending = new Set<Promise<unknown>>()
+
+  constructor(parts: OutboundParts) {
+    this.#parts = parts
+  }
+
+  async send(target: Target, content: Content, options: SendOptions): Promise<Receipt> {
+    const draft = this.#draft(target, content, options)
+    const message = await this.#address(draft, target, options)
+    return this.#track(this.#dispatch(message, 'message', options))
+  }
+
+  async request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
+    const timeout = timeoutOf(options)
+    const deadline = this.#parts.clock.monotonic() + timeout
+    const draft = this.#draft(target, content, options)
+    if (draft.recipients.length > 1) {
+      throw new AfpError('INVALID_OPTION', 'a request has one recipient: it has one reply')
+    }
+    const message = await this.#address(draft, target, { ...options, timeout })
+    const left = Math.max(0, deadline - this.#parts.clock.monotonic())
+    const recipient = message.recipients[0] as string
+    const reply = this.#parts.requests.wait(message.id, recipient, left, options.signal)
+    this.#dispatch(message, 'request', { ...options, timeout: left }).catch(error =>
+      this.#parts.requests.cancel(message.id, error),
+    )
+    const { message: answer, failed } = await reply
+    if (failed) throw failureOf(answer, message)
+    return answer as Message<C>
+  }
+
+  /** Answers a request, or sends an answer to a message. */
+  async respond(
+    to: Message,
+    kind: Exclude<MessageKind, 'request'>,
+    content: Content,
+    options: SendOptions,
+  ): Promise<Receipt> {
+    const guarantee = this.#guarantee(options.guarantee)
+    const message = respondTo(to, content, { ...options, guarantee }, this.#parts.build)
+    return this.#track(this.#dispatch(message, kind, options))
+  }
+
+  async publish(topic: string, content: Content, options: MessageOptions): Promise<Published> {
+    validateTopic(topic)
+    return this.#track(this.#publish(topic, buildMessage({ topic }, content, options, this.#parts.build)))
+  }
+
+  async broadcast(content: Content, options: MessageOptions): Promise<Published> {
+    const message = buildMessage({ recipients: ['*'] }, content, options, this.#parts.build)
+    return this.#track(this.#publish(BROADCAST_TOPIC, message))
+  }
+
+  /** Resolves when everything that was sent is handed over or dropped. */
+  async idle(): Promise<void> {
+    while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
+  }
+
+  /** The message with names for recipients: everything that can be wrong with it is, before anybody is looked for. */
+  #draft(target: Target, content: Content, options: SendOptions): Message {
+    const guarantee = this.#guarantee(options.guarantee)
+    timeoutOf(options)
+    const recipients = this.#parts.addressing.named(target)
+    return buildMessage({ recipients }, content, { ...options, guarantee }, this.#parts.build)
+  }
+
+  async #address(draft: Message, target: Target, options: SendOptions): Promise<Message> {
+    const recipients = await this.#parts.addressing.resolve(target, timeoutOf(options), options.signal)
+    return new Message({ ...draft, recipients })
+  }
+
+  async #dispatch(message: Message, kind: MessageKind, options: SendOptions): Promise<Receipt> {
+    await runHook(this.#parts.hooks.beforeSend, message)
+    const frame = frameOf(encodeMessage(message, kind, this.#parts.build.limits))
+    const results = await Promise.all(message.recipients.map(id => this.#route(message, id, frame, options)))
+    return this.#receipt(message, new Map(results))
+  }
+
+  async #route(
+    message: Message,
+    recipient: string,
+    frame: Uint8Array,
+    options: SendOptions,
+  ): Promise<[string, RecipientStatus]> {
+    const { self, network, loopback, onSent, onDropped, clock, addressing } = this.#parts
+    try {
+      if (recipient === self) loopback(frame)
+      else {
+        await addressing.online(recipient, timeoutOf(options), options.signal)
+        if (message.isExpired(clock.now())) throw expired(message)
+        await network.send(recipient, frame, { signal: options.signal })
+      }
+      onSent(message, frame.length)
+      return [recipient, { status: 'sent' }]
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      onDropped(message, recipient, error)
+      return [recipient, { status: 'failed', error: error as Error }]
+    }
+  }
+
+  #receipt(message: Message, recipients: ReadonlyMap<string, RecipientStatus>): Receipt {
+    const failed = [...recipients].filter(([, { status }]) => status === 'failed')
+    const causes = failed.map(([, status]) => (status as { error: Error }).error)
+    if (failed.length === recipients.size) throw causes.length === 1 ? causes[0] : nobodyReached(message, causes)
+    const delivered =
+      failed.length === 0
+        ? Promise.resolve(recipients)
+        : Promise.reject<typeof recipients>(
+            new AfpDeliveryError(
+              'DELIVERY_FAILED',
+              `${failed.length} of ${recipients.size} recipients were not reached`,
+              {
+                messageId: message.id,
+                guarantee: message.guarantee,
+                cause: new AggregateError(causes),
+                details: { failed: failed.map(([id]) => id) },
+              },
+            ),
+          )
+    // Nobody has to look at it: what failed is in the map and was an event.
+    delivered.catch(() => {})
+    return { id: message.id, recipients, delivered }
+  }
+
+  async #publish(topic: string, message: Message): Promise<Published> {
+    const { hooks, network, build, onSent } = this.#parts
+    await runHook(hooks.beforeSend, message)
+    const bytes = encodeMessage(message, 'message', build.limits)
+    const peers = await network.publish(topic, bytes)
+    onSent(message, bytes.length)
+    return { id: message.id, peers }
+  }
+
+  #guarantee(wanted: Guarantee | 'best-effort' | undefined): Guarantee {
+    const guarantee = wanted === undefined ? this.#parts.guarantee : validateGuarantee(wanted)
+    if (guarantee === 'at-most-once') return guarantee
+    throw new AfpDeliveryError(
+      'GUARANTEE_UNSUPPORTED',
+      `this version does not do ${guarantee}; nothing was sent: ask for at-most-once`,
+      { guarantee },
+    )
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#sending.add(work)
+    const done = (): void => void this.#sending.delete(work)
+    work.then(done, done)
+    return work
+  }
+}
+
+function timeoutOf({ timeout = DEFAULT_TIMEOUT }: SendOptions): number {
+  if (Number.isFinite(timeout) && timeout >= 0) return timeout
+  throw new AfpError('INVALID_OPTION', `a timeout is a number of milliseconds, not ${String(timeout)}`)
+}
+
+const frameOf = (bytes: Uint8Array): Uint8Array => concat([Uint8Array.of(MESSAGE_FRAME), bytes])
+
+const nobodyReached = (message: Message, causes: Error[]): AfpRoutingError =>
+  new AfpRoutingError('NO_ROUTE', `none of ${message.recipients.length} recipients was reached`, {
+    sender: message.sender,
+    recipients: message.recipients,
+    messageId: message.id,
+    cause: new AggregateError(causes),
+  })
+
+const expired = (message: Message): AfpError =>
+  new AfpRoutingError('MESSAGE_EXPIRED', 'the time to live was over before there was a way to the recipient', {
+    messageId: message.id,
+    recipients: message.recipients,
+  })
+
+/** What the other side said went wrong, as an error of this side. */
+function failureOf(answer: Message, request: Message): AfpError {
+  const { code, message } = readFailure(answer.content)
+  const details = { code, by: answer.sender }
+  if (code === 'NO_HANDLER' || code === 'QUEUE_FULL') {
+    return new AfpRoutingError(code, `${answer.sender}: ${message}`, {
+      sender: request.sender,
+      recipients: request.recipients,
+      messageId: request.id,
+      details,
+    })
+  }
+  const known: AfpErrorCode = 'HANDLER_FAILED'
+  return new AfpDeliveryError(known, `the handler at ${answer.sender} failed: ${message}`, {
+    messageId: request.id,
+    guarantee: request.guarantee,
+    details,
+  })
+}

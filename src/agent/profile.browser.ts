@@ -1,0 +1,151 @@
+/**
+ * Who an agent is and where it keeps things, in a tab: an identity in IndexedDB that one tab at a time holds under a Web
+ * Lock. A second tab of the same name, or a duplicated one, gets the next identity.
+ */
+
+import { AfpSecurityError } from '../common/errors.ts'
+import { createIdentity, type Identity } from '../identity/keys.ts'
+import { indexedDbStore } from '../store/indexeddb.ts'
+import { memoryStore } from '../store/memory.ts'
+import type { Store } from '../store/store.ts'
+import type { Profile, ProfileOptions } from './profile.ts'
+
+export type { Profile, ProfileOptions } from './profile.ts'
+
+/** Identities that tabs of one name can hold at a time. */
+const MAX_SLOTS = 64
+
+/** How long a reloaded tab waits for its own earlier self to let go, ms. */
+const RELOAD_PATIENCE = 1_000
+
+/** Opens a profile. @throws AfpSecurityError IDENTITY_IN_USE, INSECURE_CONTEXT */
+export async function openProfile(options: ProfileOptions): Promise<Profile> {
+  const { identity, store, random } = options
+  if (typeof identity === 'object')
+    return unlocked(await holdOrThrow(`afp-id:${identity.id}`, identity.id), identity, store)
+  if (identity === 'ephemeral' || navigator.locks === undefined) {
+    // Pages over plain http have no Web Locks: nothing would keep two tabs from using one identity.
+    if (identity === 'persistent') {
+      throw new AfpSecurityError(
+        'INSECURE_CONTEXT',
+        'a persistent identity needs a page served over https or localhost',
+      )
+    }
+    return unlocked(undefined, await createIdentity(undefined, random), store)
+  }
+  return claim(options)
+}
+
+/** Takes the first free identity of this name, the one this tab had before if it can. */
+async function claim(options: ProfileOptions): Promise<Profile> {
+  const base = `afp:${encodeURIComponent(options.mesh)}:${encodeURIComponent(options.name)}`
+  const before = rememberedSlot(base)
+  const slots = Array.from({ length: MAX_SLOTS }, (_, slot) => slot)
+  if (before !== undefined) slots.unshift(before)
+  for (const [attempt, slot] of slots.entries()) {
+    const lock = `${base}:${slot}`
+    const own = attempt === 0 && before !== undefined
+    const release = await hold(lock, own ? RELOAD_PATIENCE : 0)
+    if (release === undefined) {
+      // A duplicated tab remembers its original's identity: that one is taken, but it may have one of its own.
+      if (options.onIdentityInUse === 'error') throw inUse(options.name)
+      continue
+    }
+    try {
+      const kept = options.store ?? (await indexedDbStore(lock, { clock: options.clock }))
+      const identity = await storedIdentity(kept, options)
+      rememberSlot(base, slot)
+      return {
+        identity,
+        store: kept,
+        release: async () => {
+          if (options.store === undefined) await kept.close()
+          release()
+        },
+      }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+  throw inUse(options.name)
+}
+
+async function storedIdentity(store: Store, { random }: ProfileOptions): Promise<Identity> {
+  const key = ['identity']
+  const seed = await store.get('meta', key)
+  if (seed !== undefined) return createIdentity(seed)
+  const identity = await createIdentity(undefined, random)
+  await store.commit({
+    checks: [{ table: 'meta', key, value: undefined }],
+    writes: [{ op: 'put', table: 'meta', key, value: identity.seed }],
+  })
+  return identity
+}
+
+function unlocked(release: (() => void) | undefined, identity: Identity, store: Store | undefined): Profile {
+  const kept = store ?? memoryStore()
+  return {
+    identity,
+    store: kept,
+    release: async () => {
+      if (store === undefined) await kept.close()
+      release?.()
+    },
+  }
+}
+
+async function holdOrThrow(lock: string, id: string): Promise<(() => void) | undefined> {
+  if (navigator.locks === undefined) return undefined
+  const release = await hold(lock, 0)
+  if (release === undefined) throw inUse(id)
+  return release
+}
+
+/** Holds a Web Lock until the returned function is called; undefined when another tab has it after `patience` ms. */
+async function hold(lock: string, patience: number): Promise<(() => void) | undefined> {
+  const granted = Promise.withResolvers<boolean>()
+  const held = Promise.withResolvers<void>()
+  const options: LockOptions = patience > 0 ? { signal: AbortSignal.timeout(patience) } : { ifAvailable: true }
+  navigator.locks
+    .request(lock, options, taken => {
+      granted.resolve(taken !== null)
+      return taken === null ? undefined : held.promise
+    })
+    .catch(() => granted.resolve(false))
+  return (await granted.promise) ? held.resolve : undefined
+}
+
+function rememberedSlot(base: string): number | undefined {
+  try {
+    const slot = Number(sessionStorage.getItem(base) ?? Number.NaN)
+    return Number.isInteger(slot) && slot >= 0 && slot < MAX_SLOTS ? slot : undefined
+  } catch {
+    // Storage is blocked, as in a sandboxed frame; the locks alone decide then.
+    return undefined
+  }
+}
+
+function rememberSlot(base: string, slot: number): void {
+  try {
+    sessionStorage.setItem(base, String(slot))
+  } catch {
+    // As above.
+  }
+}
+
+const inUse = (who: string): AfpSecurityError =>
+  new AfpSecurityError(
+    'IDENTITY_IN_USE',
+    `another tab holds the identity of ${who}; close it, or pass onIdentityInUse: 'new'`,
+  )
+
+/** Life of the page the agent is on. */
+export const page = {
+  hidden: (): boolean => globalThis.document?.visibilityState === 'hidden',
+  /** Calls back when the page is shown or hidden, and when it is about to go. */
+  watch: (callbacks: { changed: () => void; leaving: () => void }, signal: AbortSignal): void => {
+    globalThis.document?.addEventListener('visibilitychange', callbacks.changed, { signal })
+    globalThis.addEventListener?.('pagehide', callbacks.leaving, { signal })
+  },
+}

@@ -1,0 +1,46 @@
+/** Who an agent is and where it keeps things, in Node: an identity of its own for this run, unless it is given one. */
+
+import type { Clock } from '../common/clock.ts'
+import type { Random } from '../common/random.ts'
+import { createIdentity, type Identity } from '../identity/keys.ts'
+import { memoryStore } from '../store/memory.ts'
+import type { Store } from '../store/store.ts'
+
+/** What opening a profile needs. */
+export interface ProfileOptions {
+  readonly name: string
+  readonly mesh: string
+  readonly identity: Identity | 'persistent' | 'ephemeral' | undefined
+  readonly onIdentityInUse: 'new' | 'error'
+  readonly store: Store | undefined
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** An identity with the store that belongs to it. */
+export interface Profile {
+  readonly identity: Identity
+  readonly store: Store
+  /** Closes what was opened here and lets others have the identity. */
+  release(): Promise<void>
+}
+
+/** Opens a profile. In Node what persists has a path: `fileIdentity` and `sqliteStore` of `agent-flow-protocol/node`. */
+export async function openProfile(options: ProfileOptions): Promise<Profile> {
+  const { identity, store } = options
+  const kept = store ?? memoryStore()
+  return {
+    identity: typeof identity === 'object' ? identity : await createIdentity(undefined, options.random),
+    store: kept,
+    release: async () => {
+      if (store === undefined) await kept.close()
+    },
+  }
+}
+
+/** Life of the page the agent is on; in Node there is none. */
+export const page = {
+  hidden: (): boolean => false,
+  /** Calls back when the page is shown or hidden, and when it is about to go. */
+  watch: (_callbacks: { changed: () => void; leaving: () => void }, _signal: AbortSignal): void => {},
+}

@@ -1,0 +1,66 @@
+/** Waiting that can be called off or times out. */
+
+import type { Clock } from './clock.ts'
+import { AfpTimeoutError } from './errors.ts'
+
+/** What everything that waits takes. */
+export interface AbortOptions {
+  /** Calls the operation off; it then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined
+}
+
+/** `promise`, or a rejection with the signal's reason as soon as it fires. The work itself goes on unless it listens. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  if (signal.aborted) {
+    promise.catch(() => {})
+    return Promise.reject(signal.reason)
+  }
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+/** Resolves after `ms`, or rejects with the signal's reason. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const onAbort = (): void => {
+      timer.cancel()
+      reject(signal?.reason)
+    }
+    const timer = clock.after(ms, () => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+/**
+ * Runs `work` with a signal that fires when `signal` does or after `ms`.
+ * @throws AfpTimeoutError when the time is up; `what` completes the sentence "... did not finish in 5 s"
+ */
+export async function withTimeout<T>(
+  clock: Clock,
+  ms: number,
+  what: string,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted()
+  const controller = new AbortController()
+  const timer = clock.after(ms, () =>
+    controller.abort(new AfpTimeoutError(`${what} did not finish in ${ms / 1000} s`, { timeoutSeconds: ms / 1000 })),
+  )
+  const onAbort = (): void => controller.abort(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await abortable(work(controller.signal), controller.signal)
+  } finally {
+    timer.cancel()
+    signal?.removeEventListener('abort', onAbort)
+  }
+}

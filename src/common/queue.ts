@@ -1,0 +1,99 @@
+/**
+ * A first-in, first-out queue between a producer that must not wait and a consumer that does. It never grows past its
+ * limit: the producer is told and decides what a refusal means.
+ */
+export class BoundedQueue<T> implements AsyncIterable<T> {
+  readonly #limit: number
+  #items: T[] = []
+  #waiting: { resolve: (result: IteratorResult<T>) => void; reject: (error: unknown) => void }[] = []
+  #ended = false
+  #error: unknown
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** Items that wait for a consumer. */
+  get size(): number {
+    return this.#items.length
+  }
+
+  /** Consumers that wait for an item. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /** Whether nothing more can be pushed. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** Adds an item; false when the queue is full or has ended, and then nothing was added. */
+  push(item: T): boolean {
+    if (this.#ended) return false
+    const waiter = this.#waiting.shift()
+    if (waiter !== undefined) {
+      waiter.resolve({ done: false, value: item })
+      return true
+    }
+    if (this.#items.length >= this.#limit) return false
+    this.#items.push(item)
+    return true
+  }
+
+  /** Takes the next item if one is there. */
+  shift(): T | undefined {
+    return this.#items.shift()
+  }
+
+  /** Takes everything that is there. */
+  takeAll(): T[] {
+    const items = this.#items
+    this.#items = []
+    return items
+  }
+
+  /** The next item; `done` once the queue has ended and is empty. Rejects when the signal fires, losing nothing. */
+  next(signal?: AbortSignal): Promise<IteratorResult<T>> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    if (this.#items.length > 0) return Promise.resolve({ done: false, value: this.#items.shift() as T })
+    if (this.#ended) {
+      return this.#error === undefined
+        ? Promise.resolve({ done: true, value: undefined })
+        : Promise.reject(this.#error)
+    }
+    return new Promise((resolve, reject) => {
+      // An item that was handed over wins over an abort in the same turn: nothing is lost between the two.
+      const onAbort = (): void => {
+        const at = this.#waiting.indexOf(waiter)
+        if (at < 0) return
+        this.#waiting.splice(at, 1)
+        reject(signal?.reason)
+      }
+      const settled =
+        <A>(settle: (value: A) => void) =>
+        (value: A): void => {
+          signal?.removeEventListener('abort', onAbort)
+          settle(value)
+        }
+      const waiter = { resolve: settled(resolve), reject: settled(reject) }
+      this.#waiting.push(waiter)
+      signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  /** Ends the queue: what is there can still be taken, then consumers see the end, or `error`. */
+  end(error?: unknown): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#error = error
+    for (const waiter of this.#waiting.splice(0)) {
+      if (error === undefined) waiter.resolve({ done: true, value: undefined })
+      else waiter.reject(error)
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<T> {
+    return { next: () => this.next(), return: async () => ({ done: true, value: undefined }) }
+  }
+}

@@ -1,0 +1,31 @@
+/** Randomness as something that is handed in. */
+
+/** A source of random bytes and numbers. */
+export interface Random {
+  /** `length` bytes; unpredictable from {@link systemRandom}, reproducible from {@link seededRandom}. */
+  bytes(length: number): Uint8Array<ArrayBuffer>
+  /** A number in [0, 1), for jitter and choices, never for keys. */
+  float(): number
+}
+
+/** The platform's cryptographic randomness. */
+export const systemRandom: Random = {
+  bytes: length => crypto.getRandomValues(new Uint8Array(length)),
+  float: () => (crypto.getRandomValues(new Uint32Array(1))[0] as number) / 2 ** 32,
+}
+
+/** Reproducible numbers for tests and simulations (splitmix32). Not for keys. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0
+  const next = (): number => {
+    state = (state + 0x9e3779b9) >>> 0
+    let z = state
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad)
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97)
+    return (z ^ (z >>> 15)) >>> 0
+  }
+  return {
+    bytes: length => Uint8Array.from({ length }, () => next() & 0xff),
+    float: () => next() / 2 ** 32,
+  }
+}

@@ -1,0 +1,82 @@
+/** Identities: an Ed25519 key whose public half is the agent's id. */
+
+import { base58btc } from 'multiformats/bases/base58'
+import { keyPair, type Signer, verify } from '#ed25519'
+import { concat, utf8 } from '../common/bytes.ts'
+import { AfpSecurityError } from '../common/errors.ts'
+import { type Random, systemRandom } from '../common/random.ts'
+
+/**
+ * What stands in front of an Ed25519 public key in a libp2p peer id: an identity multihash (code 0, 36 bytes) of a
+ * protobuf with key type 1 and 32 bytes of data (libp2p specification, peer-ids).
+ */
+const PEER_ID_PREFIX = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20)
+
+/** The length that every such id has, in characters. */
+const PEER_ID_LENGTH = 52
+
+/** The agent id of an Ed25519 public key (32 bytes): a libp2p peer id in its base58 form, `12D3KooW...`. */
+export function agentIdOf(publicKey: Uint8Array): string {
+  return base58btc.baseEncode(concat([PEER_ID_PREFIX, publicKey]))
+}
+
+/** The public key inside an agent id, or undefined for a string that is not one. */
+export function publicKeyOf(agentId: string): Uint8Array | undefined {
+  if (agentId.length !== PEER_ID_LENGTH) return undefined
+  try {
+    const bytes = base58btc.baseDecode(agentId)
+    const key = bytes.subarray(PEER_ID_PREFIX.length)
+    const wellFormed = key.length === 32 && PEER_ID_PREFIX.every((byte, i) => bytes[i] === byte)
+    return wellFormed ? key : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether a string is an agent id. */
+export const isAgentId = (text: string): boolean => publicKeyOf(text) !== undefined
+
+/** Who an agent is. Make one with {@link createIdentity}. */
+export interface Identity {
+  /** The agent id. */
+  readonly id: string
+  /** Ed25519 public key, 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** The secret everything stands on, 32 bytes: keep it as you would a password. */
+  readonly seed: Uint8Array
+  /** Signs data under a label that says what for, so that no signature can be used for something else. */
+  sign(label: string, data: Uint8Array): Promise<Uint8Array>
+}
+
+/**
+ * An identity from a 32-byte seed, or a new one.
+ * @throws AfpSecurityError INVALID_IDENTITY for a seed of another length
+ */
+export async function createIdentity(seed?: Uint8Array, random: Random = systemRandom): Promise<Identity> {
+  const secret = seed === undefined ? random.bytes(32) : Uint8Array.from(seed)
+  if (secret.length !== 32) {
+    throw new AfpSecurityError('INVALID_IDENTITY', `an Ed25519 seed has 32 bytes, this one ${secret.length}`)
+  }
+  const { publicKey, sign } = await keyPair(secret)
+  const signer: Signer = sign
+  return {
+    id: agentIdOf(publicKey),
+    publicKey,
+    seed: secret,
+    sign: (label, data) => signer(labelled(label, data)),
+  }
+}
+
+/** Whether `signature` is the agent's over `data` under `label`. */
+export async function verifySignature(
+  agentId: string,
+  label: string,
+  data: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  const publicKey = publicKeyOf(agentId)
+  return publicKey !== undefined && verify(publicKey, signature, labelled(label, data))
+}
+
+/** The bytes that are signed: the label, a zero byte that no label contains, the data. */
+const labelled = (label: string, data: Uint8Array): Uint8Array => concat([utf8(label), Uint8Array.of(0), data])

@@ -1,0 +1,42 @@
+/** Names: labels for people. Restricted so that two names that look alike are rarely different. */
+
+import { AfpError } from '../common/errors.ts'
+
+/** The longest name, in UTF-16 units. */
+export const MAX_NAME_LENGTH = 64
+
+/**
+ * Scripts that may stand together in one name, after the "highly restrictive" profile of Unicode TR 39: one script, or
+ * the mixtures that Japanese, Korean and Chinese are written in.
+ */
+const SCRIPT_SETS: readonly RegExp[] = [
+  /^[\p{Script_Extensions=Latin}\p{Script=Common}\p{Script=Inherited}]*$/u,
+  /^[\p{Script=Latin}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Common}\p{Script=Inherited}]*$/u,
+  /^[\p{Script=Latin}\p{Script=Han}\p{Script=Hangul}\p{Script=Common}\p{Script=Inherited}]*$/u,
+  /^[\p{Script=Latin}\p{Script=Han}\p{Script=Bopomofo}\p{Script=Common}\p{Script=Inherited}]*$/u,
+  ...['Arabic', 'Armenian', 'Bengali', 'Cyrillic', 'Devanagari', 'Ethiopic', 'Georgian', 'Greek', 'Gujarati']
+    .concat(['Gurmukhi', 'Hebrew', 'Kannada', 'Khmer', 'Lao', 'Malayalam', 'Mongolian', 'Myanmar', 'Sinhala'])
+    .concat(['Tamil', 'Telugu', 'Thaana', 'Thai', 'Tibetan'])
+    .map(script => new RegExp(`^[\\p{Script=${script}}\\p{Script=Common}\\p{Script=Inherited}]*$`, 'u')),
+]
+
+/** Why a name is not acceptable, or undefined for one that is. */
+export function nameProblem(name: unknown): string | undefined {
+  if (typeof name !== 'string' || name.length === 0) return 'a name is a string that is not empty'
+  if (name.length > MAX_NAME_LENGTH) return `a name has at most ${MAX_NAME_LENGTH} characters`
+  if (name !== name.trim()) return 'a name has no white space at its ends'
+  if (!name.isWellFormed() || name !== name.normalize('NFC')) return 'a name is in Unicode normal form NFC'
+  if (/[\p{C}\p{Zl}\p{Zp}*]/u.test(name)) return 'a name has no control, format or line characters and no asterisk'
+  if (!SCRIPT_SETS.some(set => set.test(name))) return 'a name keeps to one script'
+  return undefined
+}
+
+/**
+ * `name`, if others will accept it.
+ * @throws AfpError INVALID_NAME
+ */
+export function validateName(name: string): string {
+  const problem = nameProblem(name)
+  if (problem !== undefined) throw new AfpError('INVALID_NAME', `${JSON.stringify(name)}: ${problem}`)
+  return name
+}

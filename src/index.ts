@@ -1,0 +1,51 @@
+/**
+ * Agent Flow Protocol: a browser-first peer-to-peer mesh where agents, in tabs and in Node, talk straight to each other.
+ *
+ * @packageDocumentation
+ */
+
+export type { Agent, AgentEvents } from './agent/agent.ts'
+export { createAgent } from './agent/create-agent.ts'
+export { type Reply, reply } from './agent/handlers.ts'
+export type {
+  AgentOptions,
+  Handler,
+  HandlerContext,
+  MessageOptions,
+  Published,
+  Receipt,
+  ReceiveOptions,
+  RecipientStatus,
+  RequestOptions,
+  SendOptions,
+  SubscribeOptions,
+  Target,
+} from './agent/options.ts'
+export type { AbortOptions } from './common/abort.ts'
+export { type Clock, systemClock, type Timer } from './common/clock.ts'
+export {
+  AfpCircuitBreakerError,
+  AfpDataStoreError,
+  AfpDeliveryError,
+  AfpError,
+  type AfpErrorCode,
+  AfpMessageError,
+  AfpNetworkPartitionError,
+  AfpRoutingError,
+  AfpSecurityError,
+  AfpSubscriptionError,
+  AfpTimeoutError,
+} from './common/errors.ts'
+export { type Random, systemRandom } from './common/random.ts'
+export type { Card } from './identity/card.ts'
+export { createIdentity, type Identity, isAgentId } from './identity/keys.ts'
+export type { Filter } from './message/filter.ts'
+export { fromJson, toJson } from './message/json.ts'
+export type { Content, Guarantee, Json, Message, MessageSecurity, SecurityLevel } from './message/message.ts'
+export { DEFAULT_LIMITS, type Hooks, type Limits } from './message/validate.ts'
+export type { LinkKind, LinkTransport } from './network/carrier.ts'
+export type { Link, Peer, RefusalReason } from './network/network.ts'
+export { type MemoryStoreOptions, memoryStore } from './store/memory.ts'
+export type { Batch, Check, Key, KeyRange, RangeOptions, Row, Store, Write } from './store/store.ts'
+export type { Metrics } from './telemetry/metrics.ts'
+export type { Subscription, SubscriptionManager } from './topics/subscriptions.ts'

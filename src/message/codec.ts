@@ -1,0 +1,176 @@
+/**
+ * Deterministic CBOR (RFC 8949 §4.2.1): one value, one encoding. The profile: definite lengths, shortest forms, map keys
+ * sorted by their bytes and unique, keys that are integers, strings or byte strings, integers never as floats, no NaN,
+ * no infinities, no `undefined`, and the only tag is 262 (embedded JSON).
+ */
+
+import { decode as cborDecode, encode as cborEncode, rfc8949EncodeOptions, Tagged } from 'cborg'
+import { compare, equal, fromUtf8 } from '../common/bytes.ts'
+import { AfpMessageError } from '../common/errors.ts'
+
+export { Tagged }
+
+/** CBOR tag of a byte string that holds JSON text (IANA registry). */
+export const TAG_JSON = 262
+
+/** Bounds of {@link decode}. */
+export interface DecodeLimits {
+  /** Longest document, bytes; default 1 MiB. */
+  readonly bytes?: number
+  /** How deep arrays, maps and tags may nest; default 32. */
+  readonly depth?: number
+}
+
+const MAX_BYTES = 2 ** 20
+const MAX_DEPTH = 32
+
+/** Why bytes were refused; in the error's `details.reason`. */
+type Fault = 'malformed' | 'too-deep' | 'too-large'
+
+function fault(reason: Fault, why: string, cause?: unknown): AfpMessageError {
+  return new AfpMessageError('MALFORMED', `not deterministic CBOR: ${why}`, { cause, details: { reason } })
+}
+
+function unencodable(why: string, cause?: unknown): AfpMessageError {
+  return new AfpMessageError('INVALID_CONTENT', `cannot be encoded as CBOR: ${why}`, { cause })
+}
+
+const encodeOptions = {
+  ...rfc8949EncodeOptions,
+  typeEncoders: {
+    undefined: () => {
+      throw unencodable('undefined')
+    },
+    number: (value: number) => {
+      if (!Number.isFinite(value)) throw unencodable(`${value}`)
+      return null
+    },
+    // The encoder would turn half of a surrogate pair into U+FFFD: another string than was given.
+    string: (value: string) => {
+      if (!value.isWellFormed()) throw unencodable('a string with an unpaired surrogate')
+      return null
+    },
+  },
+}
+
+const decodeOptions = {
+  strict: true,
+  allowIndefinite: false,
+  allowUndefined: false,
+  allowInfinity: false,
+  allowNaN: false,
+  useMaps: true,
+  rejectDuplicateMapKeys: true,
+  tags: { [TAG_JSON]: Tagged.decoder(TAG_JSON) },
+}
+
+/**
+ * The bytes of a value: null, booleans, numbers, bigints, strings, byte arrays, arrays, maps and objects of these.
+ * @throws AfpMessageError INVALID_CONTENT for anything else
+ */
+export function encode(value: unknown): Uint8Array<ArrayBuffer> {
+  try {
+    const bytes = cborEncode(value, encodeOptions)
+    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  } catch (cause) {
+    if (cause instanceof AfpMessageError) throw cause
+    throw unencodable(cause instanceof Error ? cause.message : 'unknown', cause)
+  }
+}
+
+/**
+ * The value of bytes that a stranger may have sent. Maps become `Map`, integers beyond 2^53 `bigint`, embedded JSON a
+ * {@link Tagged}. The whole document is checked before any of it is built.
+ * @throws AfpMessageError MALFORMED, with `details.reason` `malformed`, `too-deep` or `too-large`
+ */
+export function decode(bytes: Uint8Array, limits: DecodeLimits = {}): unknown {
+  if (bytes.length > (limits.bytes ?? MAX_BYTES)) throw fault('too-large', `${bytes.length} bytes`)
+  check(bytes, limits.depth ?? MAX_DEPTH)
+  try {
+    return cborDecode(bytes, decodeOptions)
+  } catch (cause) {
+    throw fault('malformed', 'unreadable', cause)
+  }
+}
+
+/** The smallest arguments that need 1, 2, 4 and 8 bytes (RFC 8949 §4.2.1: shortest form). */
+const SMALLEST = [24, 2 ** 8, 2 ** 16, 2 ** 32]
+
+/** An array, map or tag whose items are not all read. */
+interface Open {
+  /** Items to come; a map's keys and values count one each. */
+  left: number
+  map: boolean
+  /** The map's key before this one, encoded. */
+  key?: Uint8Array
+}
+
+/** Walks the headers without recursion and without building anything. */
+function check(bytes: Uint8Array, depth: number): void {
+  const open: Open[] = [{ left: 1, map: false }]
+  let at = 0
+  for (let top = open[0]; top !== undefined; top = open.at(-1)) {
+    if (top.left === 0) {
+      open.pop()
+      continue
+    }
+    const isKey = top.map && top.left % 2 === 0
+    top.left--
+    const start = at
+    const initial = bytes[at++]
+    if (initial === undefined) throw fault('malformed', 'it ends early')
+    const major = initial >> 5
+    const info = initial & 31
+    if (info > 27) throw fault('malformed', 'indefinite length or reserved header')
+    let argument = info
+    if (info > 23) {
+      const end = at + 2 ** (info - 24)
+      if (end > bytes.length) throw fault('malformed', 'it ends early')
+      for (argument = 0; at < end; at++) argument = argument * 256 + (bytes[at] as number)
+      if (major < 7 && argument < (SMALLEST[info - 24] as number)) throw fault('malformed', 'not the shortest form')
+    }
+    if (isKey && major > 3) throw fault('malformed', 'a map key that is no integer, string or byte string')
+    if (major === 2 || major === 3) {
+      if (argument > bytes.length - at) throw fault('malformed', 'a string runs over the end')
+      at += argument
+      if (major === 3) checkText(bytes.subarray(at - argument, at))
+    } else if (major === 7) {
+      if (info > 24) checkFloat(bytes.subarray(start, at))
+      else if (info < 20 || info > 22) throw fault('malformed', 'a simple value other than false, true and null')
+    } else if (major > 3) {
+      if (major === 6 && argument !== TAG_JSON) throw fault('malformed', `tag ${argument}`)
+      if (open.length > depth) throw fault('too-deep', `nested deeper than ${depth}`)
+      const left = major === 4 ? argument : major === 5 ? argument * 2 : 1
+      if (left > bytes.length - at) throw fault('malformed', 'a container promises more than there is')
+      open.push({ left, map: major === 5 })
+    }
+    if (isKey) {
+      const key = bytes.subarray(start, at)
+      if (top.key !== undefined && compare(top.key, key) >= 0) throw fault('malformed', 'map keys repeated or unsorted')
+      top.key = key
+    }
+  }
+  if (at !== bytes.length) throw fault('malformed', 'bytes follow the document')
+}
+
+function checkText(text: Uint8Array): void {
+  for (const byte of text) {
+    if (byte < 0x80) continue
+    try {
+      fromUtf8(text)
+    } catch (cause) {
+      throw fault('malformed', 'text that is not UTF-8', cause)
+    }
+    return
+  }
+}
+
+function checkFloat(float: Uint8Array): void {
+  let again: Uint8Array
+  try {
+    again = cborEncode(cborDecode(float, decodeOptions), encodeOptions)
+  } catch (cause) {
+    throw fault('malformed', 'NaN or an infinity', cause)
+  }
+  if (!equal(float, again)) throw fault('malformed', 'a float that has a shorter form')
+}

@@ -1,0 +1,235 @@
+/** What a message has to be at both ends: limits, checks of each field, the application's own hooks. */
+
+import { utf8 } from '../common/bytes.ts'
+import { AfpError, type AfpErrorCode, AfpMessageError } from '../common/errors.ts'
+import { isUuid } from './ids.ts'
+import { checkJson, isPlain } from './json-value.ts'
+import { validateContentType } from './media-type.ts'
+import type { Guarantee, Json, Message, MessageFields } from './message.ts'
+
+/** Bounds on what an agent sends and accepts. Peers whose limits differ refuse what is beyond their own. */
+export interface Limits {
+  /** Largest frame on a connection, bytes. Default 1 MiB. */
+  readonly frameBytes: number
+  /** Largest encoded message, bytes; not above `frameBytes`. Default 256 KiB. */
+  readonly messageBytes: number
+  /** Largest metadata, bytes of JSON. Default 16 KiB. */
+  readonly metadataBytes: number
+  /** Most keys in metadata, nested ones included. Default 1,024. */
+  readonly metadataKeys: number
+  /** Most recipients of one message. Default 64. */
+  readonly recipients: number
+  /** How far a sender's clock may be ahead of this one, seconds. Default 120. */
+  readonly clockSkew: number
+  /** Longest pattern in a filter, characters. Default 256. */
+  readonly patternLength: number
+  /** Most messages that wait for `receive`, or for the reader of a subscription. Default 1,024. */
+  readonly queue: number
+  /** Most subscriptions of one agent. Default 1,024. */
+  readonly subscriptions: number
+  /** Most topics that one agent's subscriptions name. Default 256. */
+  readonly topics: number
+}
+
+/** The defaults of {@link Limits}. */
+export const DEFAULT_LIMITS: Limits = Object.freeze({
+  frameBytes: 2 ** 20,
+  messageBytes: 2 ** 18,
+  metadataBytes: 2 ** 14,
+  metadataKeys: 1024,
+  recipients: 64,
+  clockSkew: 120,
+  patternLength: 256,
+  queue: 1024,
+  subscriptions: 1024,
+  topics: 256,
+})
+
+/** Most agents on a trace path. */
+export const MAX_TRACE_PATH = 64
+
+/** Longest id of an agent, schema or subscription, characters. */
+export const MAX_ID_LENGTH = 128
+
+/** Longest time to live: 30 days, in seconds. */
+export const MAX_TTL = 30 * 24 * 3600
+
+/**
+ * {@link DEFAULT_LIMITS} with some of them replaced.
+ * @throws AfpError INVALID_OPTION for an unknown key or a value that is no positive safe integer
+ */
+export function resolveLimits(partial: Partial<Limits> = {}): Limits {
+  const limits: Record<string, number> = { ...DEFAULT_LIMITS }
+  for (const [key, value] of Object.entries(partial)) {
+    if (!Object.hasOwn(DEFAULT_LIMITS, key)) throw new AfpError('INVALID_OPTION', `there is no limit '${key}'`)
+    if (value !== undefined) limits[key] = validateCount(value, `limits.${key}`)
+  }
+  const resolved = limits as unknown as Limits
+  if (resolved.messageBytes > resolved.frameBytes) {
+    throw new AfpError('INVALID_OPTION', 'limits.messageBytes may not be above limits.frameBytes')
+  }
+  return Object.freeze(resolved)
+}
+
+/** @throws AfpError INVALID_OPTION unless it is a positive safe integer */
+export function validateCount(value: unknown, what: string): number {
+  if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
+  throw new AfpError('INVALID_OPTION', `${what} has to be a positive integer`)
+}
+
+/** The application's own checks. One that throws or rejects refuses the message. */
+export interface Hooks {
+  /** Sees every message before it leaves; the sender gets the refusal as `HOOK_REFUSED`. */
+  beforeSend?: ((message: Message) => void | Promise<void>) | undefined
+  /** Sees every message before a handler or subscription does; a refused one is dropped with an event. */
+  afterReceive?: ((message: Message) => void | Promise<void>) | undefined
+}
+
+/** Runs a hook if there is one. @throws AfpMessageError HOOK_REFUSED, its cause what the hook threw */
+export function runHook(hook: Hooks[keyof Hooks], message: Message): void | Promise<void> {
+  const refused = (cause: unknown): never => {
+    throw new AfpMessageError('HOOK_REFUSED', 'a hook refused the message', { cause, messageId: message.id })
+  }
+  try {
+    const result = hook?.(message)
+    if (result instanceof Promise) return result.catch(refused)
+  } catch (cause) {
+    refused(cause)
+  }
+}
+
+function invalid(code: AfpErrorCode, why: string): AfpMessageError {
+  return new AfpMessageError(code, why)
+}
+
+/** @throws AfpMessageError INVALID_PRIORITY unless it is an integer from 0 to 9 */
+export function validatePriority(value: unknown): number {
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 9) return value as number
+  throw invalid('INVALID_PRIORITY', 'the priority has to be an integer from 0 to 9')
+}
+
+/** @throws AfpMessageError INVALID_TTL unless it is a number of seconds above 0 and not above 30 days */
+export function validateTtl(value: unknown): number {
+  if (typeof value === 'number' && value > 0 && value <= MAX_TTL) return value
+  throw invalid('INVALID_TTL', `the time to live has to be a number of seconds, 0 < ttl <= ${MAX_TTL}`)
+}
+
+const CONTROL = /\p{Cc}/u
+
+/**
+ * @throws AfpMessageError INVALID_TOPIC unless it has 1 to 128 characters in Unicode normal form C, no control
+ * characters, no leading `$` (kept for the protocol), and is not `*`
+ */
+export function validateTopic(value: unknown): string {
+  if (
+    typeof value === 'string' &&
+    value.length > 0 &&
+    value.length <= 128 &&
+    value.isWellFormed() &&
+    value === value.normalize('NFC') &&
+    !CONTROL.test(value) &&
+    value[0] !== '$' &&
+    value !== '*'
+  ) {
+    return value
+  }
+  throw invalid(
+    'INVALID_TOPIC',
+    "a topic has 1 to 128 characters in normal form C, no control characters, no leading '$', and is not '*'",
+  )
+}
+
+/** @throws AfpError INVALID_OPTION for an unknown one; `best-effort` becomes `at-most-once` */
+export function validateGuarantee(value: unknown): Guarantee {
+  if (value === 'best-effort' || value === 'at-most-once') return 'at-most-once'
+  if (value === 'at-least-once' || value === 'exactly-once') return value
+  throw new AfpError('INVALID_OPTION', "a guarantee is 'at-most-once', 'at-least-once' or 'exactly-once'")
+}
+
+/** @throws AfpMessageError INVALID_METADATA unless it is a plain object of JSON within the limits */
+export function validateMetadata(value: unknown, limits: Limits): Readonly<Record<string, Json>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || !isPlain(value)) {
+    throw invalid('INVALID_METADATA', 'metadata has to be a plain object')
+  }
+  const metadata = value as Readonly<Record<string, Json>>
+  if (Object.keys(metadata).length === 0) return metadata
+  const { metadataKeys, metadataBytes } = limits
+  try {
+    if (checkJson(metadata, 'metadata', 'INVALID_METADATA', metadataBytes) > metadataKeys) {
+      throw invalid('INVALID_METADATA', `metadata has more than ${metadataKeys} keys`)
+    }
+    if (utf8(JSON.stringify(metadata)).length <= metadataBytes) return metadata
+  } catch (error) {
+    if (!(error instanceof AfpMessageError) || error.code !== 'MESSAGE_TOO_LARGE') throw error
+  }
+  throw invalid('INVALID_METADATA', `metadata has more than ${metadataBytes} bytes`)
+}
+
+/** Whether a value can be an id of an agent, schema or subscription: 1 to 128 characters. */
+export function isId(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= MAX_ID_LENGTH && value.isWellFormed()
+}
+
+/**
+ * Checks the type and bounds of every field but the content, which is checked where it enters: `toContent` when it is
+ * sent, the codec when it is received.
+ * @throws AfpMessageError INVALID_MESSAGE, INVALID_TOPIC, INVALID_CONTENT_TYPE, INVALID_METADATA, INVALID_TTL,
+ * INVALID_PRIORITY
+ */
+export function validateFields(fields: MessageFields, limits: Limits): void {
+  const hold = (holds: boolean, why: string): void => {
+    if (!holds) throw invalid('INVALID_MESSAGE', why)
+  }
+  const { recipients, topic, tracePath, timestamp } = fields
+  hold(isUuid(fields.id), 'the id has to be a lower-case UUID')
+  hold(isId(fields.sender), 'the sender has to be an agent id')
+  hold(Array.isArray(recipients) && recipients.every(isId), 'recipients have to be agent ids')
+  hold(recipients.length <= limits.recipients, `more than ${limits.recipients} recipients`)
+  hold(new Set(recipients).size === recipients.length, 'a recipient is named twice')
+  hold(recipients.length === 1 || !recipients.includes('*'), "'*' has to be the only recipient")
+  hold((topic === undefined) === recipients.length > 0, 'a message has either recipients or a topic')
+  if (topic !== undefined) validateTopic(topic)
+  validateContentType(fields.contentType)
+  validateMetadata(fields.metadata, limits)
+  hold(fields.parentId === undefined || isUuid(fields.parentId), 'the parent id has to be a lower-case UUID')
+  hold(Number.isSafeInteger(timestamp) && timestamp >= 0, 'the timestamp has to be in ms since 1970')
+  validateTtl(fields.ttl)
+  hold(Array.isArray(tracePath) && tracePath.every(isId), 'the trace path has to hold agent ids')
+  hold(tracePath.length <= MAX_TRACE_PATH, `the trace path has more than ${MAX_TRACE_PATH} agents`)
+  hold(['at-most-once', 'at-least-once', 'exactly-once'].includes(fields.guarantee), 'the guarantee is unknown')
+  validatePriority(fields.priority)
+  hold(fields.schema === undefined || isId(fields.schema), 'the schema has to be an id')
+}
+
+/**
+ * Checks a message against this agent's clock.
+ * @param now - ms since 1970
+ * @throws AfpMessageError MESSAGE_EXPIRED; INVALID_MESSAGE with `details.reason` `clock-skew` when it is from the future
+ */
+export function validateTime(message: Message, limits: Limits, now: number): void {
+  if (message.isExpired(now)) {
+    throw new AfpMessageError('MESSAGE_EXPIRED', 'the time to live is over', { messageId: message.id })
+  }
+  if (message.timestamp > now + limits.clockSkew * 1000) {
+    throw new AfpMessageError('INVALID_MESSAGE', `made more than ${limits.clockSkew} s in the future`, {
+      messageId: message.id,
+      details: { reason: 'clock-skew' },
+    })
+  }
+}
+
+/**
+ * What both ends hold a message to: fields, size of its content as far as it can be told without encoding it (the exact
+ * size is `encodeMessage`'s), expiry and clocks.
+ * @throws AfpMessageError as {@link validateFields} and {@link validateTime}; MESSAGE_TOO_LARGE
+ */
+export function validateMessage(message: Message, limits: Limits, now: number): void {
+  validateFields(message, limits)
+  const { content } = message
+  if ((typeof content === 'string' || content instanceof Uint8Array) && content.length > limits.messageBytes) {
+    throw new AfpMessageError('MESSAGE_TOO_LARGE', `the content is larger than ${limits.messageBytes} bytes`, {
+      messageId: message.id,
+    })
+  }
+  validateTime(message, limits, now)
+}

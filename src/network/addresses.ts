@@ -1,0 +1,71 @@
+/** What multiaddrs say about how a peer is reached. */
+
+import { multiaddr } from '@multiformats/multiaddr'
+import { AfpSecurityError } from '../common/errors.ts'
+import type { LinkKind, LinkTransport } from './carrier.ts'
+
+/** What a platform can dial. */
+export interface Dials {
+  readonly tcp: boolean
+  readonly webrtc: boolean
+  /** WebSockets without TLS: not from pages that were loaded over https. */
+  readonly insecureWebSocket: boolean
+}
+
+/** The names of a multiaddr's components, in order; undefined for what is not one. */
+export function componentNames(address: string): string[] | undefined {
+  try {
+    return multiaddr(address)
+      .getComponents()
+      .map(component => component.name)
+  } catch {
+    return undefined
+  }
+}
+
+/** The peer that an address ends at: the last `/p2p/` part. */
+export function peerOf(address: string): string | undefined {
+  try {
+    const last = multiaddr(address).getComponents().at(-1)
+    return last?.name === 'p2p' ? last.value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What a connection with this remote address runs on. */
+export function transportOf(address: string): LinkTransport {
+  const names = componentNames(address) ?? []
+  if (names.includes('webrtc') || names.includes('webrtc-direct')) return 'webrtc'
+  if (names.includes('p2p-circuit')) return 'circuit'
+  if (names.includes('ws') || names.includes('wss')) return 'websocket'
+  return names.includes('tcp') ? 'tcp' : 'other'
+}
+
+/** The best kind of link that dialling an address can give, or undefined where it cannot be dialled from here. */
+export function reachOf(address: string, dials: Dials): LinkKind | undefined {
+  const names = componentNames(address)
+  if (names === undefined) return undefined
+  if (names.includes('webrtc')) return dials.webrtc && names.includes('p2p-circuit') ? 'direct' : undefined
+  if (names.includes('p2p-circuit')) return 'relayed'
+  if (names.includes('wss') || (names.includes('ws') && names.includes('tls'))) return 'direct'
+  if (names.includes('ws')) return dials.insecureWebSocket ? 'direct' : undefined
+  return names.at(-1) === 'p2p' && names.includes('tcp') && names.length <= 3 && dials.tcp ? 'direct' : undefined
+}
+
+/**
+ * An address that an application gave, checked: a multiaddr that ends in the id of the peer to expect there.
+ * @throws AfpSecurityError INVALID_ADDRESS
+ */
+export function validateAddress(address: string): string {
+  if (typeof address !== 'string' || componentNames(address) === undefined) {
+    throw new AfpSecurityError('INVALID_ADDRESS', `${JSON.stringify(address)} is not a multiaddr`)
+  }
+  if (peerOf(address) === undefined) {
+    throw new AfpSecurityError(
+      'INVALID_ADDRESS',
+      `${address} does not say whom to expect there: it has to end in /p2p/<id>`,
+    )
+  }
+  return address
+}

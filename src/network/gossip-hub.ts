@@ -1,0 +1,94 @@
+/** Gossip topics of one agent: signs what it publishes, checks what comes before anybody sees or forwards it. */
+
+import type { Clock } from '../common/clock.ts'
+import type { Random } from '../common/random.ts'
+import type { Identity } from '../identity/keys.ts'
+import type { Carrier, Verdict } from './carrier.ts'
+import { GOSSIP_BATCH_BYTES, GOSSIP_BATCH_SIZE, GossipRefusal, openGossip, sealGossip } from './gossip.ts'
+import type { RefusalReason } from './network.ts'
+
+/** Takes a payload; false when it makes no sense, which is held against whoever forwarded it. */
+export type PayloadHandler = (author: string, payload: Uint8Array) => Promise<boolean>
+
+/** What the hub needs. */
+export interface GossipHubOptions {
+  carrier: Carrier
+  identity: Identity
+  clock: Clock
+  random: Random
+  /** The largest gossip message, bytes. */
+  maxBytes: number
+  onRefused: (peer: string, reason: RefusalReason, detail: string) => void
+}
+
+interface Outgoing {
+  payloads: Uint8Array[]
+  bytes: number
+  sent: Promise<readonly string[]>
+}
+
+/** Reasons that an honest neighbour may have for forwarding something: its clock or its cache differs from ours. */
+const FORGIVEN: ReadonlySet<RefusalReason> = new Set(['clock-skew', 'wrong-version'])
+
+/** See the head of this file. */
+export class GossipHub {
+  readonly #options: GossipHubOptions
+  readonly #outgoing = new Map<string, Outgoing>()
+
+  constructor(options: GossipHubOptions) {
+    this.#options = options
+  }
+
+  join(topic: string, handler: PayloadHandler): void {
+    this.#options.carrier.subscribe(topic, (data, from) => this.#received(topic, data, from, handler))
+  }
+
+  leave(topic: string): void {
+    this.#options.carrier.unsubscribe(topic)
+  }
+
+  /** Publishes a payload together with the others of this turn; resolves with the peers they were handed to. */
+  publish(topic: string, payload: Uint8Array): Promise<readonly string[]> {
+    const open = this.#outgoing.get(topic)
+    const full =
+      open !== undefined &&
+      (open.bytes + payload.length > GOSSIP_BATCH_BYTES || open.payloads.length >= GOSSIP_BATCH_SIZE)
+    if (open !== undefined && !full) {
+      open.payloads.push(payload)
+      open.bytes += payload.length
+      return open.sent
+    }
+    const payloads = [payload]
+    const batch: Outgoing = {
+      payloads,
+      bytes: payload.length,
+      sent: Promise.resolve().then(() => this.#send(topic, batch)),
+    }
+    this.#outgoing.set(topic, batch)
+    return batch.sent
+  }
+
+  async #send(topic: string, batch: Outgoing): Promise<readonly string[]> {
+    if (this.#outgoing.get(topic) === batch) this.#outgoing.delete(topic)
+    const { identity, clock, random, carrier } = this.#options
+    const data = await sealGossip(identity, topic, batch.payloads, { now: clock.now(), random })
+    return carrier.publish(topic, data)
+  }
+
+  async #received(topic: string, data: Uint8Array, from: string, handler: PayloadHandler): Promise<Verdict> {
+    const { clock, identity, maxBytes, onRefused } = this.#options
+    try {
+      const { author, payloads } = await openGossip(topic, data, { now: clock.now(), maxBytes })
+      // A run of this agent before this one, still echoing: not ours to judge, and not to be delivered.
+      if (author === identity.id) return 'ignore'
+      const taken = await Promise.all(payloads.map(payload => handler(author, payload)))
+      if (taken.every(Boolean)) return 'accept'
+      onRefused(from, 'malformed', `a payload by ${author}`)
+      return 'reject'
+    } catch (error) {
+      if (!(error instanceof GossipRefusal)) throw error
+      onRefused(from, error.reason, error.message)
+      return FORGIVEN.has(error.reason) ? 'ignore' : 'reject'
+    }
+  }
+}

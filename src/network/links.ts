@@ -1,0 +1,118 @@
+/** The sessions with each peer, best first, as one link. */
+
+import { abortable } from '../common/abort.ts'
+import type { Clock } from '../common/clock.ts'
+import type { Link } from './network.ts'
+import type { Session } from './session.ts'
+
+/** What the collection tells. */
+export interface LinksOptions {
+  onOpen: (link: Link) => void
+  onChanged: (link: Link) => void
+  onClosed: (peer: string) => void
+}
+
+/** See the head of this file. */
+export class Links {
+  readonly #options: LinksOptions
+  readonly #byPeer = new Map<string, Session[]>()
+  readonly #waiting = new Map<string, Set<(link: Link) => void>>()
+
+  constructor(options: LinksOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#byPeer.size
+  }
+
+  /** Adds a session whose hellos are done. */
+  add(session: Session): void {
+    const sessions = this.#byPeer.get(session.peer) ?? []
+    const before = sessions[0]
+    // Direct before relayed, and of two alike the newer: its older twin may be dying.
+    const at = sessions.findIndex(other => rank(other) <= rank(session))
+    sessions.splice(at < 0 ? sessions.length : at, 0, session)
+    this.#byPeer.set(session.peer, sessions)
+    const link = linkOf(session)
+    if (before === undefined) this.#options.onOpen(link)
+    else if (sessions[0] === session) this.#options.onChanged(link)
+    for (const resolve of this.#waiting.get(session.peer) ?? []) resolve(link)
+    this.#waiting.delete(session.peer)
+  }
+
+  /** Drops a session that has closed. */
+  remove(session: Session): void {
+    const sessions = this.#byPeer.get(session.peer)
+    const at = sessions?.indexOf(session) ?? -1
+    if (sessions === undefined || at < 0) return
+    sessions.splice(at, 1)
+    const next = sessions[0]
+    if (next === undefined) {
+      this.#byPeer.delete(session.peer)
+      this.#options.onClosed(session.peer)
+    } else if (at === 0) {
+      this.#options.onChanged(linkOf(next))
+    }
+  }
+
+  /** A session's round trip was measured. */
+  touched(session: Session): void {
+    if (this.best(session.peer) === session) this.#options.onChanged(linkOf(session))
+  }
+
+  best(peer: string): Session | undefined {
+    return this.#byPeer.get(peer)?.[0]
+  }
+
+  get(peer: string): Link | undefined {
+    const session = this.best(peer)
+    return session === undefined ? undefined : linkOf(session)
+  }
+
+  all(): Link[] {
+    return [...this.#byPeer.values()].flatMap(sessions => (sessions[0] === undefined ? [] : [linkOf(sessions[0])]))
+  }
+
+  /** Every open session, or those with one peer. */
+  sessions(peer?: string): Session[] {
+    return peer === undefined ? [...this.#byPeer.values()].flat() : [...(this.#byPeer.get(peer) ?? [])]
+  }
+
+  /** The link to a peer, as soon as there is one. */
+  opened(peer: string, signal?: AbortSignal): Promise<Link> {
+    const link = this.get(peer)
+    if (link !== undefined) return Promise.resolve(link)
+    const waiting = this.#waiting.get(peer) ?? new Set()
+    this.#waiting.set(peer, waiting)
+    let resolver: (link: Link) => void
+    const promise = new Promise<Link>(resolve => {
+      resolver = resolve
+      waiting.add(resolve)
+    })
+    return abortable(promise, signal).finally(() => waiting.delete(resolver))
+  }
+
+  /** The best session with a peer, if there is one within `ms`. */
+  async soon(peer: string, clock: Clock, ms: number, signal?: AbortSignal): Promise<Session | undefined> {
+    const late = new AbortController()
+    const timer = clock.after(ms, () => late.abort())
+    try {
+      await this.opened(peer, signal ? AbortSignal.any([signal, late.signal]) : late.signal)
+    } catch {
+      signal?.throwIfAborted()
+    } finally {
+      timer.cancel()
+    }
+    return this.best(peer)
+  }
+}
+
+const rank = (session: Session): number => (session.channel.connection.kind === 'direct' ? 1 : 0)
+
+const linkOf = (session: Session): Link => ({
+  peer: session.peer,
+  kind: session.channel.connection.kind,
+  transport: session.channel.connection.transport,
+  rtt: session.rtt,
+})

@@ -1,0 +1,311 @@
+/** The network over any carrier: sessions, presence, gossip and dialling put together. */
+
+import type { AbortOptions } from '../common/abort.ts'
+import { abortable } from '../common/abort.ts'
+import type { Clock } from '../common/clock.ts'
+import { AfpRoutingError } from '../common/errors.ts'
+import { TypedEventTarget } from '../common/events.ts'
+import type { Random } from '../common/random.ts'
+import type { Card } from '../identity/card.ts'
+import type { Identity } from '../identity/keys.ts'
+import { peerOf, validateAddress } from './addresses.ts'
+import type { Carrier, Channel, Connection } from './carrier.ts'
+import { Connector } from './connector.ts'
+import { FIRST_UPPER_TYPE } from './frames.ts'
+import { GossipHub } from './gossip-hub.ts'
+import { Links } from './links.ts'
+import type { Link, Network, NetworkEvents, NetworkSink, Peer, RefusalReason } from './network.ts'
+import { type Presence, PresenceBook } from './presence.ts'
+import { Session } from './session.ts'
+import { presenceTopic, topicOf } from './topics.ts'
+
+/** The protocol of long-lived channels between members. */
+export const DIRECT_PROTOCOL = '/afp/1/direct'
+
+/** How long a dialled peer may take to take the channel, ms. */
+const OPEN_TIMEOUT = 8_000
+/** How long a connection that nobody opens a session on is believed, ms. */
+const PHANTOM_TIMEOUT = 12_000
+/** How long a relayed link is kept beside a direct one, ms: what was sent over it should arrive. */
+const RELAYED_LINGER = 10_000
+
+/** What the network needs. */
+export interface MeshNetworkOptions {
+  carrier: Carrier
+  identity: Identity
+  mesh: string
+  /** This agent's card as it is now. */
+  card: () => Card
+  /** Signs a new card because addresses or topics changed. */
+  renewCard: () => Promise<void>
+  /** Takes a card into the directory; false when it is older than what is known or there is no room. */
+  learn: (card: Card) => boolean
+  /** Addresses to connect at start. */
+  peers?: readonly string[] | undefined
+  /** Whether this agent's own tab is hidden. */
+  hidden?: () => boolean
+  maxFrameBytes: number
+  clock: Clock
+  random: Random
+}
+
+/** See the head of this file. */
+export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Network {
+  readonly id: string
+  readonly #options: MeshNetworkOptions
+  readonly #presence: PresenceBook
+  readonly #connector: Connector
+  readonly #links: Links
+  readonly #gossip: GossipHub
+  /** Connections that carry a session, so that one without is found out. */
+  readonly #sessions = new Map<string, Session>()
+  #sink: NetworkSink | undefined
+  #stopped = false
+
+  constructor(options: MeshNetworkOptions) {
+    super()
+    const { carrier, clock, random, identity, card, learn } = options
+    this.id = identity.id
+    this.#options = options
+    this.#links = new Links({
+      onOpen: link => this.emit('link:open', link),
+      onChanged: link => this.emit('link:changed', link),
+      onClosed: peer => this.#linkClosed(peer),
+    })
+    this.#gossip = new GossipHub({
+      carrier,
+      identity,
+      clock,
+      random,
+      maxBytes: options.maxFrameBytes,
+      onRefused: (peer, reason, detail) => this.#refused(peer, reason, detail),
+    })
+    this.#presence = new PresenceBook({
+      self: identity.id,
+      clock,
+      random,
+      card,
+      hidden: options.hidden ?? (() => false),
+      linked: id => this.#links.get(id) !== undefined,
+      learn,
+      publish: payload => this.#gossip.publish(presenceTopic(options.mesh), payload),
+      onOnline: presence => {
+        this.emit('peer:online', this.#peer(presence))
+        this.#connector.consider(presence.card.id)
+      },
+      onOffline: (id, reason) => {
+        this.#connector.forget(id)
+        this.emit('peer:offline', { id, reason })
+      },
+      onChanged: presence => {
+        this.emit('peer:changed', this.#peer(presence))
+        this.#connector.consider(presence.card.id)
+      },
+      onTwin: twin => {
+        // An older run of this agent may still be echoing; a newer card than our own is another live one.
+        if (twin.seq > card().seq) this.emit('identity:in-use', { id: this.id })
+      },
+    })
+    this.#connector = new Connector({
+      carrier,
+      clock,
+      random,
+      card: id => (this.#presence.get(id)?.online ? this.#presence.get(id)?.card : undefined),
+      link: id => this.#links.get(id)?.kind,
+      links: () => this.#links.size,
+    })
+  }
+
+  async start(sink: NetworkSink, options: AbortOptions = {}): Promise<void> {
+    this.#sink = sink
+    const { carrier, mesh, renewCard, peers = [] } = this.#options
+    carrier.addEventListener('connection:open', event => this.#connected(event.detail))
+    carrier.addEventListener('connection:close', event => this.#sessions.delete(event.detail.id))
+    carrier.addEventListener('relay', event => this.emit('relay', event.detail))
+    carrier.addEventListener('addresses', () => {
+      renewCard()
+        .then(() => {
+          this.#presence.announce()
+          for (const { card, online } of this.#presence.all()) if (online) this.#connector.consider(card.id)
+        })
+        .catch(() => {})
+    })
+    carrier.addEventListener('subscription', ({ detail }) => {
+      if (detail.subscribed && detail.topic === presenceTopic(mesh)) this.#presence.announce()
+    })
+    carrier.handle(DIRECT_PROTOCOL, channel => this.#accept(channel))
+    this.#gossip.join(presenceTopic(mesh), async (author, payload) => this.#presence.received(author, payload))
+    await carrier.start(options)
+    this.#presence.start()
+    for (const address of peers) this.connect(address).catch(() => {})
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopped) return
+    this.#stopped = true
+    // Goodbyes first and in this turn: a tab that is being closed gets no other.
+    for (const session of this.#links.sessions()) session.bye()
+    this.#presence.stop()
+    this.#connector.stop()
+    if (this.#sink !== undefined) await this.#presence.bye()
+    await Promise.all(this.#links.sessions().map(session => session.close()))
+    await this.#options.carrier.stop()
+  }
+
+  addresses(): readonly string[] {
+    return this.#options.carrier.addresses()
+  }
+
+  announce(): void {
+    if (!this.#stopped) this.#presence.announce()
+  }
+
+  peers(): readonly Peer[] {
+    return this.#presence.all().map(presence => this.#peer(presence))
+  }
+
+  peer(id: string): Peer | undefined {
+    const presence = this.#presence.get(id)
+    return presence === undefined ? undefined : this.#peer(presence)
+  }
+
+  links(): readonly Link[] {
+    return this.#links.all()
+  }
+
+  link(id: string): Link | undefined {
+    return this.#links.get(id)
+  }
+
+  async connect(address: string, { signal }: AbortOptions = {}): Promise<Link> {
+    const peer = peerOf(validateAddress(address)) as string
+    const opened = this.#links.opened(peer, signal)
+    opened.catch(() => {})
+    await this.#options.carrier.dial(peer, [address], { signal }).catch(cause => {
+      throw noRoute(peer, `could not connect to ${address}`, cause)
+    })
+    return opened
+  }
+
+  async send(peer: string, frame: Uint8Array, { signal }: AbortOptions = {}): Promise<void> {
+    if ((frame[0] as number) < FIRST_UPPER_TYPE) throw new RangeError(`frame type ${frame[0]} is the network's own`)
+    const session = this.#links.best(peer) ?? (await this.#reach(peer, signal))
+    await session.send(frame)
+  }
+
+  join(topic: string): void {
+    const sink = this.#sink
+    this.#gossip.join(topicOf(this.#options.mesh, topic), async (author, payload) => {
+      sink?.topic(topic, author, payload)
+      return true
+    })
+  }
+
+  leave(topic: string): void {
+    this.#gossip.leave(topicOf(this.#options.mesh, topic))
+  }
+
+  publish(topic: string, payload: Uint8Array): Promise<readonly string[]> {
+    return this.#gossip.publish(topicOf(this.#options.mesh, topic), payload)
+  }
+
+  async #reach(peer: string, signal: AbortSignal | undefined): Promise<Session> {
+    signal?.throwIfAborted()
+    if (this.#presence.get(peer)?.online !== true) throw noRoute(peer, `${peer} is not online`)
+    const opened = this.#links.opened(peer, signal)
+    const session = opened.then(() => this.#links.best(peer))
+    // Whichever comes first: a session, dialled by either side, or the end of every attempt.
+    const attempts = this.#connector.hurry(peer).then(() => this.#links.best(peer))
+    const first = await abortable(Promise.race([session, attempts]), signal)
+    opened.catch(() => {})
+    session.catch(() => {})
+    // A dial that has just succeeded still has its hellos to exchange.
+    const found = first ?? (await this.#links.soon(peer, this.#options.clock, OPEN_TIMEOUT, signal))
+    if (found === undefined) throw noRoute(peer, `no way to ${peer}: every address failed`)
+    return found
+  }
+
+  #connected(connection: Connection): void {
+    if (this.#stopped) return
+    if (!connection.outbound) {
+      // A failed WebRTC handshake can leave one side with a connection that looks open. It carries no session.
+      this.#options.clock.after(PHANTOM_TIMEOUT, () => {
+        if (connection.transport === 'webrtc' && !this.#sessions.has(connection.id) && !this.#stopped) {
+          connection.abort(new Error('nobody spoke on this connection'))
+        }
+      })
+      return
+    }
+    void this.#openSession(connection)
+  }
+
+  async #openSession(connection: Connection): Promise<void> {
+    const timeout = new AbortController()
+    const timer = this.#options.clock.after(OPEN_TIMEOUT, () => timeout.abort(new Error('no channel in time')))
+    try {
+      const channel = await connection.open(DIRECT_PROTOCOL, { signal: timeout.signal })
+      this.#session(channel, true)
+    } catch (error) {
+      // A relay does not speak the protocol and is left alone; a data channel that does not open has nobody behind it.
+      if (connection.transport === 'webrtc') connection.abort(error as Error)
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  #accept(channel: Channel): void {
+    if (this.#stopped) channel.abort(new Error('this agent is leaving'))
+    else this.#session(channel, false)
+  }
+
+  #session(channel: Channel, initiator: boolean): void {
+    const { mesh, card, clock, maxFrameBytes } = this.#options
+    const session = new Session({
+      channel,
+      initiator,
+      mesh,
+      card,
+      clock,
+      maxFrameBytes,
+      onOpen: (opened, theirs) => this.#sessionOpened(opened, theirs),
+      onFrame: (from, frame) => {
+        const link = this.#links.get(from.peer)
+        if (link !== undefined) return this.#sink?.direct(from.peer, frame, link)
+      },
+      onClosed: closed => this.#links.remove(closed),
+      onRefused: (refused, reason, detail) => this.#refused(refused.peer, reason, detail),
+      onPong: ponged => this.#links.touched(ponged),
+      onBye: leaving => this.#presence.left(leaving.peer),
+    })
+    this.#sessions.set(channel.connection.id, session)
+  }
+
+  #sessionOpened(session: Session, card: Card): void {
+    if (this.#stopped) return
+    this.#links.add(session)
+    this.#presence.met(card)
+    if (session.channel.connection.kind !== 'direct') return
+    this.#options.clock.after(RELAYED_LINGER, () => {
+      if (!session.open) return
+      for (const { channel } of this.#links.sessions(session.peer)) {
+        if (channel.connection.kind === 'relayed') channel.connection.close().catch(() => {})
+      }
+    })
+  }
+
+  #linkClosed(peer: string): void {
+    this.emit('link:closed', { peer })
+    this.#connector.lost(peer)
+  }
+
+  #refused(peer: string, reason: RefusalReason, detail: string): void {
+    this.emit('refused', { peer, reason, detail })
+  }
+
+  #peer({ card, online, hidden }: Presence): Peer {
+    return { card, online, hidden, link: this.#links.get(card.id) }
+  }
+}
+
+const noRoute = (peer: string, message: string, cause?: unknown): AfpRoutingError =>
+  new AfpRoutingError('NO_ROUTE', message, { recipients: [peer], cause })

@@ -1,0 +1,146 @@
+/**
+ * The one place that makes a libp2p node, for agents and relays alike: Noise, yamux, identify, ping and gossipsub, set
+ * up as this protocol needs them.
+ */
+
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { type GossipSub, type GossipsubOpts, gossipsub, StrictNoSign } from '@libp2p/gossipsub'
+import { type Identify, identify } from '@libp2p/identify'
+import { FaultTolerance, type Libp2p, type PeerId, type ServiceFactoryMap, type Transport } from '@libp2p/interface'
+import { noise } from '@libp2p/noise'
+import { type Ping, ping } from '@libp2p/ping'
+import { yamux } from '@libp2p/yamux'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { createLibp2p } from 'libp2p'
+
+/** A libp2p transport's factory. */
+export type TransportFactory = (components: never) => Transport
+
+/** The services that every node has. */
+export interface NodeServices extends Record<string, unknown> {
+  identify: Identify
+  ping: Ping
+  pubsub: GossipSub
+}
+
+/** Options of {@link createNode}. */
+export interface NodeOptions<Extra extends Record<string, unknown>> {
+  /** Ed25519 seed of the node's identity, 32 bytes. */
+  seed: Uint8Array
+  /** Transports beside circuits. */
+  transports: readonly TransportFactory[]
+  /** Multiaddrs to listen on. */
+  listen: readonly string[]
+  /** Multiaddrs to announce instead of those it listens on, for a node behind a proxy. */
+  announce?: readonly string[] | undefined
+  /** Ids of the relays this node may reserve slots on. */
+  relays?: ReadonlySet<string> | undefined
+  /** Gossip topics this node takes from others; default: all. */
+  allowedTopics?: ReadonlySet<string> | undefined
+  /** Whether messages of a gossip topic are taken now; others leave no trace, not even their id. Default: all are. */
+  takesTopic?: ((topic: string) => boolean) | undefined
+  /** The most peers that gossip of one topic is forwarded to; default 12, as gossipsub recommends between equals. */
+  maxGossipNeighbours?: number | undefined
+  /** Memory for one peer's gossip subscriptions, bytes: 1 KiB and its length for each topic; default 1 MiB. */
+  maxSubscriptionBytes?: number | undefined
+  /** Whether `start()` rejects when one of the addresses cannot be listened on; default: it goes on without. */
+  mustListen?: boolean | undefined
+  /** Score of a peer in gossip, 0 for one without a fault, below for each. */
+  score?: ((peer: string) => number) | undefined
+  /** The most connections at a time; default 300. */
+  maxConnections?: number | undefined
+  /** The largest gossip message, bytes; default 1 MiB. */
+  maxGossipBytes?: number | undefined
+  /** More services. */
+  services?: ServiceFactoryMap<Extra> | undefined
+}
+
+/** A libp2p node with the services above. */
+export type Node<Extra extends Record<string, unknown> = Record<string, unknown>> = Libp2p<NodeServices & Extra>
+
+/** New inbound connections a second from one address: a whole office shares one, and so does a machine with many tabs. */
+const INBOUND_PER_SECOND = 100
+
+/** How long gossip remembers what it has seen, ms: longer than twice the clock skew that is allowed, so that no old message comes back. */
+const GOSSIP_MEMORY = 300_000
+
+/** Makes a node; it is not started. */
+export async function createNode<Extra extends Record<string, unknown> = Record<string, never>>(
+  options: NodeOptions<Extra>,
+): Promise<Node<Extra>> {
+  const relays = options.relays ?? new Set()
+  const maxGossipBytes = options.maxGossipBytes ?? 1_048_576
+  const services = {
+    identify: identify(),
+    ping: ping(),
+    pubsub: gossipsub({
+      // Gossip carries envelopes that their authors signed: a second signature would cost more than all the rest.
+      globalSignaturePolicy: StrictNoSign,
+      // The id is a hash of the data: with an id made of something inside, a forged message sent first would keep the
+      // honest one from ever arriving, because ids are noted before validators run.
+      msgIdFn: message => sha256(message.data),
+      allowPublishToZeroTopicPeers: true,
+      ignoreDuplicatePublishError: true,
+      emitSelf: false,
+      seenTTL: GOSSIP_MEMORY,
+      maxInboundDataLength: maxGossipBytes,
+      ...(options.maxSubscriptionBytes === undefined ? {} : { maxTopicBytesPerPeer: options.maxSubscriptionBytes }),
+      ...(options.maxGossipNeighbours === undefined ? {} : { Dhi: options.maxGossipNeighbours }),
+      ...(options.takesTopic === undefined ? {} : { dataTransform: onlyTopics(options.takesTopic) }),
+      ...(options.allowedTopics === undefined ? {} : { allowedTopics: options.allowedTopics as Set<string> }),
+      scoreParams: {
+        // Many agents share an address behind NAT, and every WebRTC address counts as its relay's.
+        IPColocationFactorWeight: 0,
+        appSpecificWeight: 1,
+        appSpecificScore: options.score ?? (() => 0),
+      },
+    }),
+    ...options.services,
+  } as unknown as ServiceFactoryMap<NodeServices & Extra>
+  return createLibp2p<NodeServices & Extra>({
+    start: false,
+    privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
+    nodeInfo: { userAgent: 'agent-flow-protocol' },
+    addresses: { listen: [...options.listen], ...(options.announce ? { announce: [...options.announce] } : {}) },
+    transports: [...(options.transports as ((components: unknown) => Transport)[]), circuits(relays)],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    // Agents live in private networks and on loopback; libp2p's browser default refuses to dial there.
+    connectionGater: { denyDialMultiaddr: () => false },
+    connectionManager: {
+      maxConnections: options.maxConnections ?? 300,
+      inboundConnectionThreshold: INBOUND_PER_SECOND,
+      maxIncomingPendingConnections: INBOUND_PER_SECOND,
+      // Reconnecting is this project's own work: libp2p gives up after five attempts.
+      reconnectRetries: 0,
+    },
+    // Nothing but a missing answer shows that a relay behind a cut cable is gone.
+    connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 5_000, maxTimeout: 10_000 } },
+    transportManager: { faultTolerance: options.mustListen ? FaultTolerance.FATAL_ALL : FaultTolerance.NO_FATAL },
+    services,
+  })
+}
+
+/** The one place in gossipsub that sees a message before its id is noted, and may refuse it. */
+function onlyTopics(takes: (topic: string) => boolean): GossipsubOpts['dataTransform'] & object {
+  return {
+    inboundTransform: (topic, data) => {
+      if (!takes(topic)) throw new Error('not a topic of this node')
+      return data
+    },
+    outboundTransform: (_topic, data) => data,
+  }
+}
+
+/**
+ * Circuits through the configured relays only. The filter that libp2p ships remembers each relay for ever, so a relay
+ * that was lost would never be reserved again.
+ */
+function circuits(relays: ReadonlySet<string>): (components: unknown) => Transport {
+  const factory = circuitRelayTransport({
+    reservationConcurrency: Math.max(1, relays.size),
+    discoveryFilter: { has: (peer: PeerId) => !relays.has(peer.toString()), add: () => {}, remove: () => {} },
+  })
+  return components => factory(components as never)
+}

@@ -1,0 +1,40 @@
+/**
+ * Mends a race in @libp2p/webrtc 6.0: the dialling side waits for its `init` data channel to open, but the other side
+ * closes that channel as soon as it sees it. Where the close is handled before the dialler looks, it waits for an `open`
+ * that has passed, and the dial fails after 6 s (13 of 50 dials between two tabs). Here a listener that is added to
+ * `init` after the fact is called at once; other channels are untouched.
+ */
+
+const MENDED = Symbol.for('agent-flow-protocol.init-channel')
+
+/** Puts the cure in place, once; to be called before the first dial. */
+export function mendInitChannel(): void {
+  const prototype = globalThis.RTCPeerConnection?.prototype
+  if (prototype === undefined || MENDED in prototype) return
+  Object.defineProperty(prototype, MENDED, { value: true })
+  const createDataChannel = prototype.createDataChannel
+  prototype.createDataChannel = function (this: RTCPeerConnection, label, options) {
+    const channel = createDataChannel.call(this, label, options)
+    if (label === 'init') callLateListeners(channel)
+    return channel
+  }
+}
+
+/** Calls listeners for `open` and `close` that are added when the event has already been. */
+export function callLateListeners(channel: RTCDataChannel): void {
+  const add = channel.addEventListener.bind(channel) as (
+    type: string,
+    listener: EventListenerOrEventListenerObject,
+    options?: boolean | AddEventListenerOptions,
+  ) => void
+  channel.addEventListener = (
+    type: string,
+    listener: EventListenerOrEventListenerObject,
+    options?: boolean | AddEventListenerOptions,
+  ): void => {
+    add(type, listener, options)
+    const passed =
+      (type === 'open' && channel.readyState !== 'connecting') || (type === 'close' && channel.readyState === 'closed')
+    if (passed) queueMicrotask(() => channel.dispatchEvent(new Event(type)))
+  }
+}

@@ -1,0 +1,247 @@
+/** A store in the browser's IndexedDB. */
+
+import { type IDBPDatabase, openDB } from 'idb'
+import { type AbortOptions, abortable } from '../common/abort.ts'
+import { type Clock, systemClock } from '../common/clock.ts'
+import { AfpDataStoreError } from '../common/errors.ts'
+import { closedError, conflictError, holds, knownLimit, knownTable } from './batch.ts'
+import { GroupCommit, type Pending } from './group-commit.ts'
+import { type ByteRange, decodeKey, encodeKey, encodeRange } from './key.ts'
+import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
+import type { Batch, Key, KeyRange, RangeOptions, Row, Store } from './store.ts'
+
+/** Options of {@link indexedDbStore}. */
+export interface IndexedDbStoreOptions extends AbortOptions {
+  /** Times {@link openTimeout}. Default: the platform's clock. */
+  readonly clock?: Clock | undefined
+  /** How long to wait for tabs that hold an older version of the database open, in ms. Default: 10,000. */
+  readonly openTimeout?: number | undefined
+  /**
+   * Told when the store closes although nobody asked: a newer version of the page upgrades or deletes the database, or
+   * the browser took it away (site data cleared, disk lost). From then on every method rejects with CLOSED.
+   */
+  readonly onLost?: ((reason: AfpDataStoreError) => void) | undefined
+}
+
+/**
+ * Opens the database `name` of this origin, creating or migrating it if need be. Commits ask for `strict` durability:
+ * browsers' default resolves before the disk has the data. Two tabs may open the same store; who must be alone holds a
+ * Web Lock.
+ *
+ * @throws AfpDataStoreError STORE_TOO_NEW when a newer version of this package wrote the database; STORE_IN_USE when
+ * another tab keeps an older version open and does not make way in time; STORE_FAILED when the browser does not give one (as in some private windows)
+ */
+export async function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}): Promise<Store> {
+  const { clock = systemClock, signal, openTimeout = 10_000, onLost } = options
+  signal?.throwIfAborted()
+  const overdue = Promise.withResolvers<never>()
+  // Not only from the `blocked` event on: it does not come when the wait is for another request, as for a deletion.
+  const timer = clock.after(openTimeout, () =>
+    overdue.reject(
+      new AfpDataStoreError('STORE_IN_USE', `another tab holds an older version of ${name} open`, { reference: name }),
+    ),
+  )
+  let store: IndexedDbStore | undefined
+  const opening = openDB(name, SCHEMA_VERSION, {
+    upgrade: (db, oldVersion) => {
+      // Nobody is in the way any more; a migration takes the time it takes.
+      timer.cancel()
+      for (const table of TABLES_BY_VERSION.slice(oldVersion).flat()) db.createObjectStore(table)
+    },
+    blocking: () => store?.lose('a newer version of the page wants to change or delete the database'),
+    terminated: () => store?.lose('the browser has closed the database'),
+  })
+  try {
+    const db = await abortable(Promise.race([opening, overdue.promise]), signal)
+    if (!TABLES.every(table => db.objectStoreNames.contains(table))) {
+      throw new AfpDataStoreError('STORE_FAILED', `${name} is a database, but not a store`, { reference: name })
+    }
+    store = new IndexedDbStore(db, name, onLost)
+    return store
+  } catch (error) {
+    // An open request cannot be called off; what it still brings is closed at once, so that it blocks nobody.
+    opening.then(
+      db => db.close(),
+      () => {},
+    )
+    if (signal?.aborted) throw signal.reason
+    throw mapError(error, name)
+  } finally {
+    timer.cancel()
+  }
+}
+
+class IndexedDbStore implements Store {
+  readonly durability = 'strict'
+  readonly #db: IDBPDatabase
+  readonly #name: string
+  readonly #onLost: ((reason: AfpDataStoreError) => void) | undefined
+  readonly #commits = new GroupCommit(group => this.#write(group), nextTurn)
+  #closing: Promise<void> | undefined
+  #lost: AfpDataStoreError | undefined
+
+  constructor(db: IDBPDatabase, name: string, onLost: ((reason: AfpDataStoreError) => void) | undefined) {
+    this.#db = db
+    this.#name = name
+    this.#onLost = onLost
+  }
+
+  get(table: string, key: Key): Promise<Uint8Array | undefined> {
+    return this.#read(table, () => this.#db.get(table, encodeKey(key)))
+  }
+
+  range(table: string, options: RangeOptions = {}): Promise<Row[]> {
+    return this.#read(table, async () => {
+      const interval = keyRange(encodeRange(options))
+      const limit = knownLimit(options)
+      if (interval === undefined || limit === 0) return []
+      const rows = this.#db.transaction(table).store
+      if (options.reverse && limit !== undefined) {
+        const found: Row[] = []
+        for (let at = await rows.openCursor(interval, 'prev'); at !== null; at = await at.continue()) {
+          found.push({ key: decodeKey(new Uint8Array(at.key as ArrayBuffer)), value: at.value })
+          if (found.length >= limit) break
+        }
+        return found
+      }
+      const most = limit === undefined ? undefined : Math.min(limit, MAX_COUNT)
+      const [keys, values] = await Promise.all([rows.getAllKeys(interval, most), rows.getAll(interval, most)])
+      const found = keys.map((key, i) => ({ key: decodeKey(new Uint8Array(key as ArrayBuffer)), value: values[i] }))
+      return options.reverse ? found.reverse() : found
+    })
+  }
+
+  count(table: string, range?: KeyRange): Promise<number> {
+    return this.#read(table, async () => {
+      const interval = keyRange(encodeRange(range))
+      return interval === undefined ? 0 : this.#db.count(table, interval)
+    })
+  }
+
+  async commit(batch: Batch, options: AbortOptions = {}): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost
+    return this.#commits.add(batch, options.signal)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#commits.close().then(() => this.#db.close())
+    return this.#closing
+  }
+
+  /** Closes because somebody else asked for it: what was committed is still finished where the browser lets it. */
+  lose(reason: string): void {
+    if (this.#closing !== undefined) return
+    this.#lost = new AfpDataStoreError('CLOSED', `the store was closed: ${reason}`, { reference: this.#name })
+    void this.close()
+    this.#onLost?.(this.#lost)
+  }
+
+  async #read<T>(table: string, query: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw this.#lost ?? closedError()
+    knownTable(table)
+    try {
+      return await query()
+    } catch (error) {
+      throw this.#error(error)
+    }
+  }
+
+  async #write(group: readonly Pending[]): Promise<void> {
+    let fates: readonly (AfpDataStoreError | undefined)[]
+    try {
+      fates = await this.#transact(group)
+    } catch (cause) {
+      const error = this.#error(cause)
+      // Nothing of the group was written. One batch may be to blame, so each gets a transaction of its own.
+      if (group.length > 1 && error.code !== 'CLOSED') for (const pending of group) await this.#write([pending])
+      else for (const pending of group) pending.reject(error)
+      return
+    }
+    for (const [i, pending] of group.entries()) {
+      const fate = fates[i]
+      if (fate === undefined) pending.resolve()
+      else pending.reject(fate)
+    }
+  }
+
+  /**
+   * Writes a group in one transaction. Resolves with each batch's conflict, if any; rejects when nothing was written.
+   * Only requests of the transaction itself are awaited in here: over anything else it would end too soon.
+   */
+  async #transact(group: readonly Pending[]): Promise<(AfpDataStoreError | undefined)[]> {
+    const tables = new Set(group.flatMap(({ batch }) => [...batch.checks, ...batch.writes].map(({ table }) => table)))
+    if (tables.size === 0) return group.map(() => undefined)
+    const tx = this.#db.transaction([...tables], 'readwrite', { durability: 'strict' })
+    // Awaited below; until then a failure must not count as unhandled. The same for requests: `done` tells why.
+    tx.done.catch(() => {})
+    const unhandled = (request: Promise<unknown>): Promise<unknown> => request.catch(() => {})
+    const fates: (AfpDataStoreError | undefined)[] = []
+    try {
+      for (const { batch } of group) {
+        const held = await Promise.all(batch.checks.map(({ table, key }) => tx.objectStore(table).get(key)))
+        const failed = batch.checks.find(({ value }, i) => !holds(held[i], value))
+        fates.push(failed && conflictError(failed.table))
+        if (failed !== undefined) continue
+        for (const write of batch.writes) {
+          const rows = tx.objectStore(write.table)
+          if (write.op === 'put') unhandled(rows.put(write.value, write.key))
+          else if (write.op === 'delete') unhandled(rows.delete(write.key))
+          else {
+            const interval = keyRange(write.range)
+            if (interval !== undefined) unhandled(rows.delete(interval))
+          }
+        }
+      }
+      tx.commit()
+    } catch (error) {
+      // A request that could not even be made (a value beyond the engine's limit) leaves the transaction standing.
+      if (tx.error === null) abort(tx)
+      throw tx.error ?? error
+    }
+    await tx.done
+    return fates
+  }
+
+  #error(cause: unknown): AfpDataStoreError {
+    return this.#lost ?? mapError(cause, this.#name)
+  }
+}
+
+/** The most that `getAll` takes as its count: an unsigned 32-bit number. */
+const MAX_COUNT = 2 ** 32 - 1
+
+/** The interval for IndexedDB, which refuses empty ones. */
+function keyRange({ from, to }: ByteRange): IDBKeyRange | undefined {
+  return indexedDB.cmp(from, to) < 0 ? IDBKeyRange.bound(from, to, false, true) : undefined
+}
+
+function abort(tx: { abort(): void }): void {
+  try {
+    tx.abort()
+  } catch {
+    // It has ended on its own.
+  }
+}
+
+/** Calls back in a task of its own, also in hidden tabs, whose timers are throttled. */
+function nextTurn(run: () => void): void {
+  const { port1, port2 } = new MessageChannel()
+  port1.onmessage = () => {
+    port1.close()
+    run()
+  }
+  port2.postMessage(null)
+}
+
+function mapError(cause: unknown, name: string): AfpDataStoreError {
+  if (cause instanceof AfpDataStoreError) return cause
+  const options = { reference: name, cause }
+  switch ((cause as Error).name) {
+    case 'QuotaExceededError':
+      return new AfpDataStoreError('STORE_FULL', `the browser gives ${name} no more room`, options)
+    case 'VersionError':
+      return new AfpDataStoreError('STORE_TOO_NEW', `${name} was written by a newer version of this package`, options)
+    default:
+      return new AfpDataStoreError('STORE_FAILED', `${name} failed: ${(cause as Error).message}`, options)
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * One encoding of keys for every store, such that comparing encoded keys byte by byte compares the keys: the order of
+ * rows is the same in memory, in IndexedDB and in SQLite.
+ *
+ * A part is a tag and its payload. A number is its IEEE 754 double, big-endian, with the sign bit flipped (and, below
+ * zero, every bit), so that the bytes order as the numbers do. Strings (UTF-8) and byte arrays end with 0x00; a 0x00
+ * inside is followed by 0xff, which is above every tag, so a longer part still comes after the part it begins with.
+ */
+
+import { compare, concat, fromUtf8, utf8 } from '../common/bytes.ts'
+import { AfpDataStoreError } from '../common/errors.ts'
+import type { Key, KeyPart, KeyRange } from './store.ts'
+
+/** The longest key, in encoded bytes: a guard against keys made of a stranger's input. */
+export const MAX_KEY_BYTES = 4096
+
+const NUMBER = 0x01
+const STRING = 0x02
+const BYTES = 0x03
+/** Above every tag, below the escape: with it a prefix ends, and no key comes after it on its own. */
+const AFTER_TAGS = 0x04
+const ESCAPE = 0xff
+
+/** A half-open interval of encoded keys: `from <= key < to`. It holds nothing when `to` is not above `from`. */
+export interface ByteRange {
+  readonly from: Uint8Array<ArrayBuffer>
+  readonly to: Uint8Array<ArrayBuffer>
+}
+
+/**
+ * The bytes of a key.
+ * @throws AfpDataStoreError INVALID_OPTION for NaN, a string with a lone surrogate (it has no UTF-8), a part of
+ * another type, or a key above {@link MAX_KEY_BYTES}
+ */
+export function encodeKey(key: Key): Uint8Array<ArrayBuffer> {
+  const bytes = concat(key.map(encodePart))
+  if (bytes.length > MAX_KEY_BYTES) throw invalid(`key of ${bytes.length} bytes, the limit is ${MAX_KEY_BYTES}`)
+  return bytes
+}
+
+/**
+ * The key that bytes stand for.
+ * @throws AfpDataStoreError STORE_FAILED when they are not an encoded key: the store was damaged or is not one of ours
+ */
+export function decodeKey(bytes: Uint8Array): Key {
+  const parts: KeyPart[] = []
+  let at = 0
+  while (at < bytes.length) {
+    const tag = bytes[at++]
+    if (tag === NUMBER) {
+      if (at + 8 > bytes.length) throw damaged()
+      parts.push(decodeNumber(bytes.subarray(at, at + 8)))
+      at += 8
+    } else if (tag === STRING || tag === BYTES) {
+      const content: number[] = []
+      for (;;) {
+        const byte = bytes[at++]
+        if (byte === undefined) throw damaged()
+        if (byte !== 0) content.push(byte)
+        else if (bytes[at] === ESCAPE) {
+          content.push(0)
+          at++
+        } else break
+      }
+      const raw = Uint8Array.from(content)
+      parts.push(tag === BYTES ? raw : decodeText(raw))
+    } else throw damaged()
+  }
+  return parts
+}
+
+/** The encoded interval of a range; bounds and prefix narrow each other. Throws as {@link encodeKey} does. */
+export function encodeRange(range: KeyRange = {}): ByteRange {
+  let from: Uint8Array<ArrayBuffer> = new Uint8Array(0)
+  let to: Uint8Array<ArrayBuffer> = Uint8Array.of(ESCAPE)
+  const above = (bound: Uint8Array<ArrayBuffer>): void => {
+    if (compare(bound, from) > 0) from = bound
+  }
+  const below = (bound: Uint8Array<ArrayBuffer>): void => {
+    if (compare(bound, to) < 0) to = bound
+  }
+  if (range.prefix !== undefined) {
+    const prefix = encodeKey(range.prefix)
+    above(prefix)
+    below(concat([prefix, Uint8Array.of(AFTER_TAGS)]))
+  }
+  if (range.gte !== undefined) above(encodeKey(range.gte))
+  if (range.gt !== undefined) above(successor(range.gt))
+  if (range.lt !== undefined) below(encodeKey(range.lt))
+  if (range.lte !== undefined) below(successor(range.lte))
+  return { from, to }
+}
+
+/** The least bytes above those of `key`. */
+const successor = (key: Key): Uint8Array<ArrayBuffer> => concat([encodeKey(key), Uint8Array.of(0)])
+
+function encodePart(part: KeyPart): Uint8Array {
+  if (typeof part === 'number') return encodeNumber(part)
+  if (typeof part === 'string') {
+    if (!part.isWellFormed()) throw invalid('key with a lone surrogate')
+    return terminated(STRING, utf8(part))
+  }
+  if (part instanceof Uint8Array) return terminated(BYTES, part)
+  throw invalid(`key part of type ${typeof part}`)
+}
+
+function encodeNumber(value: number): Uint8Array {
+  if (Number.isNaN(value)) throw invalid('key with NaN')
+  const bytes = new Uint8Array(9)
+  bytes[0] = NUMBER
+  // Adding zero makes -0 the same key as 0.
+  new DataView(bytes.buffer).setFloat64(1, value + 0)
+  flip(bytes.subarray(1), value < 0)
+  return bytes
+}
+
+function decodeNumber(bytes: Uint8Array): number {
+  const copy = new Uint8Array(bytes)
+  flip(copy, (bytes[0] as number) < 0x80)
+  const value = new DataView(copy.buffer).getFloat64(0)
+  if (Number.isNaN(value)) throw damaged()
+  return value
+}
+
+function flip(bytes: Uint8Array, negative: boolean): void {
+  if (negative) for (let i = 0; i < bytes.length; i++) bytes[i] = ~(bytes[i] as number)
+  else bytes[0] = (bytes[0] as number) ^ 0x80
+}
+
+function terminated(tag: number, content: Uint8Array): Uint8Array {
+  let zeros = 0
+  for (const byte of content) if (byte === 0) zeros++
+  const out = new Uint8Array(content.length + zeros + 2)
+  let at = 0
+  out[at++] = tag
+  for (const byte of content) {
+    out[at++] = byte
+    if (byte === 0) out[at++] = ESCAPE
+  }
+  return out
+}
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return fromUtf8(bytes)
+  } catch (cause) {
+    throw damaged(cause)
+  }
+}
+
+const invalid = (message: string): AfpDataStoreError => new AfpDataStoreError('INVALID_OPTION', message)
+
+const damaged = (cause?: unknown): AfpDataStoreError =>
+  new AfpDataStoreError('STORE_FAILED', 'the store holds a key that is not one', { cause })

@@ -1,0 +1,244 @@
+/** A store in one SQLite file, over Node's own `node:sqlite`. */
+
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { AbortOptions } from '../common/abort.ts'
+import { AfpDataStoreError } from '../common/errors.ts'
+import { type Bytes, closedError, conflictError, type EncodedBatch, holds, knownLimit, knownTable } from './batch.ts'
+import { GroupCommit, type Pending } from './group-commit.ts'
+import { decodeKey, encodeKey, encodeRange } from './key.ts'
+import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
+import type { Batch, Key, KeyRange, RangeOptions, Row, Store } from './store.ts'
+
+/** Options of {@link sqliteStore}. */
+export interface SqliteStoreOptions {
+  /** The largest that the file may grow, in bytes, rounded down to pages; beyond it commits fail with STORE_FULL. Default: the disk. */
+  readonly maxBytes?: number | undefined
+}
+
+/**
+ * Opens the store in the file at `path`, creating it (readable by its owner only) and its folder if need be. The file
+ * belongs to the store alone until it is closed or the process ends, however it ends. Write-ahead log, synced at each
+ * commit (`synchronous=FULL`, on macOS with F_FULLFSYNC).
+ *
+ * @throws AfpDataStoreError STORE_IN_USE when another process or another store holds the file; STORE_TOO_NEW when a
+ * newer version of this package wrote it; STORE_FAILED when it cannot be opened or is not a store
+ */
+export async function sqliteStore(path: string, options: SqliteStoreOptions = {}): Promise<Store> {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    createPrivate(path)
+  } catch (cause) {
+    throw mapError(cause, path)
+  }
+  let db: DatabaseSync | undefined
+  try {
+    db = new DatabaseSync(path)
+    prepareFile(db, options, path)
+    return new SqliteStore(db, path)
+  } catch (cause) {
+    if (db?.isOpen) db.close()
+    throw mapError(cause, path)
+  }
+}
+
+/**
+ * Creates the file if it is missing. An existing one must not be opened here: closing any descriptor of a file drops
+ * all POSIX locks that this process holds on it, also those of a store that has it open.
+ */
+function createPrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+function prepareFile(db: DatabaseSync, options: SqliteStoreOptions, path: string): void {
+  // Exclusive before the first access to the log: then its index lives in memory and the lock is held until the end.
+  db.exec('PRAGMA locking_mode = EXCLUSIVE')
+  const mode = pragma(db, 'journal_mode = WAL')
+  if (mode !== 'wal') throw failed(`${path} cannot have a write-ahead log (journal mode ${mode})`, path)
+  db.exec('PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')
+  db.exec('BEGIN EXCLUSIVE')
+  const version = Number(pragma(db, 'user_version'))
+  if (version > SCHEMA_VERSION) {
+    throw new AfpDataStoreError('STORE_TOO_NEW', `${path} was written by a newer version of this package`, {
+      reference: path,
+      details: { version, supported: SCHEMA_VERSION },
+    })
+  }
+  const objects = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n
+  if (version === 0 && objects !== 0) throw failed(`${path} is a database, but not a store`, path)
+  for (const table of TABLES_BY_VERSION.slice(version).flat()) {
+    db.exec(`CREATE TABLE "${table}" (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID`)
+  }
+  db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
+  db.exec('COMMIT')
+  if (options.maxBytes !== undefined) {
+    db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(options.maxBytes / Number(pragma(db, 'page_size'))))}`)
+  }
+}
+
+const pragma = (db: DatabaseSync, text: string): unknown => Object.values(db.prepare(`PRAGMA ${text}`).get() ?? {})[0]
+
+interface Statements {
+  readonly get: StatementSync
+  readonly put: StatementSync
+  readonly delete: StatementSync
+  readonly deleteRange: StatementSync
+  readonly count: StatementSync
+  readonly ascending: StatementSync
+  readonly descending: StatementSync
+}
+
+function prepareStatements(db: DatabaseSync, table: string): Statements {
+  const inRange = `FROM "${table}" WHERE k >= ? AND k < ?`
+  return {
+    get: db.prepare(`SELECT v FROM "${table}" WHERE k = ?`),
+    put: db.prepare(`INSERT INTO "${table}" (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v`),
+    delete: db.prepare(`DELETE FROM "${table}" WHERE k = ?`),
+    deleteRange: db.prepare(`DELETE ${inRange}`),
+    count: db.prepare(`SELECT count(*) AS n ${inRange}`),
+    ascending: db.prepare(`SELECT k, v ${inRange} ORDER BY k LIMIT ?`),
+    descending: db.prepare(`SELECT k, v ${inRange} ORDER BY k DESC LIMIT ?`),
+  }
+}
+
+class SqliteStore implements Store {
+  readonly durability = 'strict'
+  readonly #db: DatabaseSync
+  readonly #path: string
+  readonly #statements: ReadonlyMap<string, Statements>
+  readonly #commits = new GroupCommit(
+    group => this.#write(group),
+    run => setImmediate(run),
+  )
+  #closing: Promise<void> | undefined
+
+  constructor(db: DatabaseSync, path: string) {
+    this.#db = db
+    this.#path = path
+    this.#statements = new Map(TABLES.map(table => [table, prepareStatements(db, table)]))
+  }
+
+  async get(table: string, key: Key): Promise<Uint8Array | undefined> {
+    const { get } = this.#open(table)
+    const bytes = encodeKey(key)
+    return this.#read(() => get.get(bytes)?.v as Bytes | undefined)
+  }
+
+  async range(table: string, options: RangeOptions = {}): Promise<Row[]> {
+    const { ascending, descending } = this.#open(table)
+    const { from, to } = encodeRange(options)
+    const limit = knownLimit(options) ?? -1
+    const rows = this.#read(() => (options.reverse ? descending : ascending).all(from, to, limit))
+    return rows.map(row => ({ key: decodeKey(row.k as Bytes), value: row.v as Bytes }))
+  }
+
+  async count(table: string, range?: KeyRange): Promise<number> {
+    const { count } = this.#open(table)
+    const { from, to } = encodeRange(range)
+    return this.#read(() => Number(count.get(from, to)?.n))
+  }
+
+  commit(batch: Batch, options: AbortOptions = {}): Promise<void> {
+    return this.#commits.add(batch, options.signal)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#commits.close().then(() => this.#read(() => this.#db.close()))
+    return this.#closing
+  }
+
+  #open(table: string): Statements {
+    if (this.#commits.closed) throw closedError()
+    return this.#statements.get(knownTable(table)) as Statements
+  }
+
+  #read<T>(query: () => T): T {
+    try {
+      return query()
+    } catch (cause) {
+      throw mapError(cause, this.#path)
+    }
+  }
+
+  /** Writes a group in one transaction, each batch behind a savepoint of its own. */
+  #write(group: readonly Pending[]): void {
+    const written: Pending[] = []
+    const refused: [Pending, unknown][] = []
+    try {
+      this.#db.exec('BEGIN IMMEDIATE')
+      for (const pending of group) {
+        this.#db.exec('SAVEPOINT batch')
+        try {
+          this.#apply(pending.batch)
+          written.push(pending)
+        } catch (error) {
+          // Some failures (a full disk, an I/O error) roll the whole transaction back: then no savepoint is left.
+          if (!this.#db.isTransaction) throw error
+          this.#db.exec('ROLLBACK TO batch')
+          refused.push([pending, error])
+        }
+        this.#db.exec('RELEASE batch')
+      }
+      this.#db.exec('COMMIT')
+    } catch (error) {
+      this.#rollback()
+      // Nothing of the group was written. One batch may be to blame, so each gets a transaction of its own.
+      if (group.length > 1) for (const pending of group) this.#write([pending])
+      else group[0]?.reject(mapError(error, this.#path))
+      return
+    }
+    for (const [pending, error] of refused) pending.reject(mapError(error, this.#path))
+    for (const pending of written) pending.resolve()
+  }
+
+  #apply({ checks, writes }: EncodedBatch): void {
+    for (const { table, key, value } of checks) {
+      const held = this.#of(table).get.get(key)?.v as Bytes | undefined
+      if (!holds(held, value)) throw conflictError(table)
+    }
+    for (const write of writes) {
+      const statements = this.#of(write.table)
+      if (write.op === 'put') statements.put.run(write.key, write.value)
+      else if (write.op === 'delete') statements.delete.run(write.key)
+      else statements.deleteRange.run(write.range.from, write.range.to)
+    }
+  }
+
+  #of(table: string): Statements {
+    return this.#statements.get(table) as Statements
+  }
+
+  #rollback(): void {
+    try {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+    } catch {
+      // SQLite has rolled back on its own; the error that led here is the one to report.
+    }
+  }
+}
+
+/** SQLite's primary result codes, https://sqlite.org/rescode.html. The low byte of an extended code is the primary one. */
+const SQLITE_BUSY = 5
+const SQLITE_LOCKED = 6
+const SQLITE_FULL = 13
+
+function mapError(cause: unknown, path: string): AfpDataStoreError {
+  if (cause instanceof AfpDataStoreError) return cause
+  const { code, errcode } = cause as { code?: string; errcode?: number }
+  const primary = (errcode ?? 0) & 0xff
+  if (primary === SQLITE_BUSY || primary === SQLITE_LOCKED) {
+    return new AfpDataStoreError('STORE_IN_USE', `${path} is in use by another store`, { reference: path, cause })
+  }
+  if (primary === SQLITE_FULL || code === 'ENOSPC' || code === 'EDQUOT') {
+    return new AfpDataStoreError('STORE_FULL', `there is no room for ${path} to grow`, { reference: path, cause })
+  }
+  return failed(`${path} failed: ${(cause as Error).message}`, path, cause)
+}
+
+const failed = (message: string, path: string, cause?: unknown): AfpDataStoreError =>
+  new AfpDataStoreError('STORE_FAILED', message, { reference: path, cause })

@@ -1,0 +1,73 @@
+/**
+ * The store: named tables of ordered keys and byte values, changed by atomic batches. A transaction is a value (what
+ * must hold, what to write), not a callback, so nothing asynchronous can happen inside one: IndexedDB transactions die
+ * over any awaited timer, fetch or, in Firefox, WebCrypto.
+ */
+
+import type { AbortOptions } from '../common/abort.ts'
+
+/** A part of a key. Parts order as: numbers, then strings (by UTF-8 bytes), then byte arrays. */
+export type KeyPart = number | string | Uint8Array
+
+/** A key; shorter keys come before those they are a prefix of. */
+export type Key = readonly KeyPart[]
+
+/** One change. */
+export type Write =
+  | { readonly op: 'put'; readonly table: string; readonly key: Key; readonly value: Uint8Array }
+  | { readonly op: 'delete'; readonly table: string; readonly key: Key }
+  | { readonly op: 'deleteRange'; readonly table: string; readonly range: KeyRange }
+
+/** What has to be true for a batch to be written: the row holds exactly these bytes, or is absent. */
+export interface Check {
+  readonly table: string
+  readonly key: Key
+  readonly value: Uint8Array | undefined
+}
+
+/** An atomic batch: all of it or nothing. */
+export interface Batch {
+  readonly checks?: readonly Check[]
+  readonly writes: readonly Write[]
+}
+
+/** A range of keys; without a bound it is open on that side. `prefix` selects keys that start with these parts. */
+export interface KeyRange {
+  readonly prefix?: Key
+  readonly gt?: Key
+  readonly gte?: Key
+  readonly lt?: Key
+  readonly lte?: Key
+}
+
+/** How a range is read. */
+export interface RangeOptions extends KeyRange {
+  /** Highest key first. */
+  readonly reverse?: boolean
+  /** At most this many rows; default: all. */
+  readonly limit?: number
+}
+
+/** A row as it is read. */
+export interface Row {
+  readonly key: Key
+  readonly value: Uint8Array
+}
+
+/** See the head of this file. Every method rejects with `CLOSED` after {@link Store.close}. */
+export interface Store {
+  /** How a commit survives: `strict`: on the disk when it resolves; `memory`: not at all. */
+  readonly durability: 'strict' | 'memory'
+  get(table: string, key: Key): Promise<Uint8Array | undefined>
+  range(table: string, options?: RangeOptions): Promise<Row[]>
+  count(table: string, range?: KeyRange): Promise<number>
+  /**
+   * Writes a batch. Batches that are committed in one turn of the event loop share one sync of the disk, and each keeps
+   * its own fate.
+   * @throws AfpDataStoreError STORE_CONFLICT when a check does not hold; STORE_FULL when there is no room, then nothing of
+   * the batch was written
+   */
+  commit(batch: Batch, options?: AbortOptions): Promise<void>
+  /** Finishes what was committed and closes. Idempotent. */
+  close(): Promise<void>
+}

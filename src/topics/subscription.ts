@@ -1,0 +1,270 @@
+/** One subscription: takes the messages that match, hands them to its reader or callback, and ends. */
+
+import type { AbortOptions } from '../common/abort.ts'
+import type { Clock, Timer } from '../common/clock.ts'
+import { AfpError, AfpSubscriptionError } from '../common/errors.ts'
+import { BoundedQueue } from '../common/queue.ts'
+import { type CompiledFilter, compileFilter, type Filter } from '../message/filter.ts'
+import type { Content, Message } from '../message/message.ts'
+import { isId, type Limits, validateCount } from '../message/validate.ts'
+
+/** Which messages, and for how long. */
+export interface SubscriptionOptions extends Filter, AbortOptions {
+  /** Ends the subscription as {@link Subscription.unsubscribe} does. */
+  signal?: AbortSignal | undefined
+  /** Id of the subscription; default: a new UUID. Using one twice is an error. */
+  id?: string | undefined
+  /** Who subscribes; default: the manager's own. */
+  subscriber?: string | undefined
+  /** When it ends, ms since 1970. */
+  expiresAt?: number | undefined
+  /** How many messages it takes before it ends. */
+  maxMessages?: number | undefined
+  /** What it is for, for people. */
+  description?: string | undefined
+  /** How many messages may wait for a slow reader; beyond it the newest are dropped. Default: `limits.queue`, 1,024. */
+  queue?: number | undefined
+}
+
+/** Takes messages one after another; the next comes when what it returned has settled. */
+export type SubscriptionCallback<C extends Content = Content> = (message: Message<C>) => void | Promise<void>
+
+/** What a subscription needs of its manager. */
+export interface SubscriptionContext {
+  readonly id: string
+  readonly subscriber: string
+  readonly clock: Clock
+  readonly limits: Limits
+  /** It has ended and takes nothing more. Called once. */
+  readonly onEnd: (subscription: Subscription) => void
+  /** A message was dropped, since its reader is slow. */
+  readonly onOverflow: (message: Message, subscription: Subscription) => void
+  /** A callback or predicate threw. */
+  readonly onError: (error: unknown, message: Message, subscription: Subscription) => void
+}
+
+/** Told once whether a message that had to wait for the filter was taken. */
+export type Settle = (taken: boolean) => void
+
+/**
+ * A subscription. Read it with `for await`, unless it has a callback: leaving the loop unsubscribes. Several loops share
+ * its messages. What it took can still be read after it expired, got its last message or its agent closed; after
+ * `unsubscribe` nothing more comes.
+ */
+export class Subscription<C extends Content = Content> implements AsyncIterable<Message<C>>, Disposable {
+  readonly id: string
+  readonly subscriber: string
+  readonly filter: Filter
+  readonly description: string | undefined
+  /** ms since 1970. */
+  readonly createdAt: number
+  /** ms since 1970; undefined: it does not expire. */
+  readonly expiresAt: number | undefined
+  readonly maxMessages: number | undefined
+  /**
+   * Resolves when the filter's regular expressions are compiled; undefined when it has none. Messages that come before
+   * wait in order. Rejects with `INVALID_FILTER`, and so does the loop that reads it, when one cannot be compiled.
+   */
+  readonly ready: Promise<void> | undefined
+
+  readonly #context: SubscriptionContext
+  readonly #compiled: CompiledFilter
+  readonly #callback: SubscriptionCallback<C> | undefined
+  readonly #queue: BoundedQueue<Message<C>>
+  readonly #limit: number
+  readonly #signal: AbortSignal | undefined
+  readonly #onAbort = (): void => this.unsubscribe()
+  #waiting: { message: Message; settle: Settle | undefined }[] | undefined
+  #receivedCount = 0
+  #ended = false
+  #timer: Timer | undefined
+  #running: Promise<void> | undefined
+
+  /** @throws AfpSubscriptionError INVALID_FILTER, INVALID_TOPIC; AfpError INVALID_OPTION; the signal's reason */
+  constructor(
+    options: SubscriptionOptions,
+    callback: SubscriptionCallback<C> | undefined,
+    context: SubscriptionContext,
+  ) {
+    const { topic, sender, contentType, metadata, parentId, securityLevel, where, signal, expiresAt, maxMessages } =
+      options
+    signal?.throwIfAborted()
+    const { clock, limits } = context
+    if (!isId(context.id)) throw new AfpError('INVALID_OPTION', 'the id of a subscription has 1 to 128 characters')
+    if (maxMessages !== undefined) validateCount(maxMessages, 'maxMessages')
+    this.createdAt = clock.now()
+    if (expiresAt !== undefined && !(Number.isFinite(expiresAt) && expiresAt > this.createdAt)) {
+      throw new AfpError('INVALID_OPTION', 'expiresAt has to be in the future, in ms since 1970')
+    }
+    this.id = context.id
+    this.subscriber = context.subscriber
+    this.filter = { topic, sender, contentType, metadata, parentId, securityLevel, where }
+    this.description = options.description
+    this.expiresAt = expiresAt
+    this.maxMessages = maxMessages
+    this.#context = context
+    this.#callback = callback
+    this.#limit = validateCount(options.queue ?? limits.queue, 'queue')
+    this.#queue = new BoundedQueue(this.#limit)
+    this.#compiled = compileFilter(this.filter, {
+      limits,
+      onError: (error, message) => context.onError(error, message, this.#untyped),
+    })
+    this.ready = this.#compiled.ready
+    if (this.ready !== undefined) {
+      this.#waiting = []
+      this.ready.then(
+        () => this.#settleWaiting(),
+        error => this.#end(error),
+      )
+    }
+    this.#signal = signal
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#armExpiry()
+  }
+
+  /** How many messages it has taken. */
+  get receivedCount(): number {
+    return this.#receivedCount
+  }
+
+  /** Whether it takes nothing more. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** Whether its filter is compiled. */
+  get isReady(): boolean {
+    return this.#waiting === undefined
+  }
+
+  /** Whether its time is up at `now`, ms since 1970. */
+  hasExpired(now: number): boolean {
+    return this.expiresAt !== undefined && now >= this.expiresAt
+  }
+
+  /** Whether a message is one of those it is for. @throws AfpSubscriptionError INVALID_FILTER before it is ready */
+  matches(message: Message): boolean {
+    return this.#compiled.matches(message)
+  }
+
+  /**
+   * Offers it a message; what the agent's inbox does. True when it took it. While the filter is not ready a message that
+   * may match waits: the answer is then `waiting`, and `settle` is told later.
+   */
+  offer(message: Message, settle?: Settle): boolean | 'waiting' {
+    if (this.#ended) return false
+    if (this.hasExpired(this.#context.clock.now())) {
+      this.finish()
+      return false
+    }
+    if (this.#waiting === undefined) return this.#compiled.matches(message) && this.#take(message)
+    if (!this.#compiled.mayMatch(message)) return false
+    if (this.#waiting.length >= this.#limit) {
+      this.#context.onOverflow(message, this.#untyped)
+      return false
+    }
+    this.#waiting.push({ message, settle })
+    return 'waiting'
+  }
+
+  /** Ends it: nothing more is handed out, also of what it took before. Idempotent. */
+  unsubscribe(): void {
+    this.#queue.takeAll()
+    this.#end()
+  }
+
+  /** Ends it, but what it took can still be read. Idempotent. */
+  finish(): void {
+    this.#end()
+  }
+
+  /** Resolves when its callback has finished with everything that it was handed. */
+  idle(): Promise<void> {
+    return this.#running ?? Promise.resolve()
+  }
+
+  [Symbol.dispose](): void {
+    this.unsubscribe()
+  }
+
+  /** @throws AfpSubscriptionError INVALID_OPTION when it has a callback, which gets the messages */
+  [Symbol.asyncIterator](): AsyncIterator<Message<C>> {
+    if (this.#callback !== undefined) {
+      throw new AfpSubscriptionError(
+        'INVALID_OPTION',
+        'a subscription with a callback cannot be read as well',
+        this.#who,
+      )
+    }
+    return {
+      next: () => this.#queue.next(),
+      return: async () => {
+        this.unsubscribe()
+        return { done: true, value: undefined }
+      },
+    }
+  }
+
+  get #who(): { subscriber: string; subscriptionId: string } {
+    return { subscriber: this.subscriber, subscriptionId: this.id }
+  }
+
+  /** The manager handles subscriptions to any content. */
+  get #untyped(): Subscription {
+    return this as unknown as Subscription
+  }
+
+  #take(message: Message): boolean {
+    if (!this.#queue.push(message as Message<C>)) {
+      if (!this.#queue.ended) this.#context.onOverflow(message, this.#untyped)
+      return false
+    }
+    this.#receivedCount++
+    if (this.#callback !== undefined) this.#running ??= this.#run(this.#callback)
+    if (this.#receivedCount === this.maxMessages) this.#end()
+    return true
+  }
+
+  async #run(callback: SubscriptionCallback<C>): Promise<void> {
+    // Not within the producer's own call: a callback may unsubscribe, subscribe or take its time.
+    await Promise.resolve()
+    for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
+      try {
+        await callback(message)
+      } catch (error) {
+        this.#context.onError(error, message as Message, this.#untyped)
+      }
+    }
+    this.#running = undefined
+  }
+
+  #settleWaiting(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    for (const { message, settle } of waiting) {
+      settle?.(!this.#ended && this.#compiled.matches(message) && this.#take(message))
+    }
+  }
+
+  #end(error?: unknown): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#timer?.cancel()
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#queue.end(error)
+    for (const { settle } of this.#waiting?.splice(0) ?? []) settle?.(false)
+    this.#context.onEnd(this.#untyped)
+  }
+
+  #armExpiry(): void {
+    const { expiresAt } = this
+    if (expiresAt === undefined) return
+    const { clock } = this.#context
+    // A timer may fire early: the platform's cannot wait longer than 25 days, and wall time may be set back.
+    this.#timer = clock.after(expiresAt - clock.now(), () => {
+      if (this.hasExpired(clock.now())) this.finish()
+      else this.#armExpiry()
+    })
+  }
+}

@@ -1,0 +1,547 @@
+/** What every store has to do. Each implementation runs the whole suite. */
+
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { compare, utf8 } from '../../src/common/bytes.ts'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
+import type { Batch, Key, KeyPart, Row, Store, Write } from '../../src/store/store.ts'
+
+/** A store under test. */
+export interface OpenStore {
+  readonly store: Store
+  /** Opens the same store again after a close. Absent when it does not survive one. */
+  readonly reopen?: () => Promise<Store>
+}
+
+const TABLE = 'meta'
+const OTHER = 'agents'
+
+export const put = (key: Key, value: string | Uint8Array = 'v', table = TABLE): Write => ({
+  op: 'put',
+  table,
+  key,
+  value: typeof value === 'string' ? utf8(value) : value,
+})
+
+const keysOf = (rows: readonly Row[]): Key[] => rows.map(({ key }) => key)
+
+/** Parts as plain arrays, so that a Buffer and a Uint8Array of the same bytes compare as equal. */
+const plain = (key: Key): unknown[] => key.map(part => (part instanceof Uint8Array ? ['bytes', ...part] : part))
+
+/** The order of keys, told the long way. */
+function compareKeys(a: Key, b: Key): number {
+  const rank = (part: KeyPart): number => (typeof part === 'number' ? 0 : typeof part === 'string' ? 1 : 2)
+  for (let i = 0; i < Math.min(a.length, b.length); i++) {
+    const [x, y] = [a[i] as KeyPart, b[i] as KeyPart]
+    let order = rank(x) - rank(y)
+    if (order === 0) {
+      if (typeof x === 'number') order = x - (y as number) || 0
+      else if (typeof x === 'string') order = compare(utf8(x), utf8(y as string))
+      else order = compare(x, y as Uint8Array)
+    }
+    if (order !== 0) return order
+  }
+  return a.length - b.length
+}
+
+const keyPart: fc.Arbitrary<KeyPart> = fc.oneof(
+  fc.integer(),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.constantFrom(0, 1, -1, 255, 256, -256, Number.MIN_VALUE, Number.MAX_SAFE_INTEGER, -Number.MAX_VALUE),
+  fc.string({ unit: 'binary', maxLength: 6 }),
+  fc.string({ unit: fc.constantFrom('\0', '\u0001', 'a', '\u00ff', '\uffff', '\u{10000}'), maxLength: 4 }),
+  fc.uint8Array({ maxLength: 5 }),
+  fc.array(fc.constantFrom(0, 1, 254, 255), { maxLength: 4 }).map(bytes => Uint8Array.from(bytes)),
+)
+const anyKey = fc.array(keyPart, { minLength: 0, maxLength: 3 })
+
+async function rejection(promise: Promise<unknown>): Promise<AfpDataStoreError> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  expect(error).toBeInstanceOf(AfpDataStoreError)
+  return error as AfpDataStoreError
+}
+
+/** Registers the suite. `open` gives an empty store each time. */
+export function storeContract(name: string, open: () => Promise<OpenStore>): void {
+  describe(`${name} as a store`, () => {
+    let store: Store
+    let reopen: OpenStore['reopen']
+
+    beforeEach(async () => {
+      ;({ store, reopen } = await open())
+    })
+    afterEach(() => store.close())
+
+    const write = (...writes: Write[]): Promise<void> => store.commit({ writes })
+    const text = async (key: Key, table = TABLE): Promise<string | undefined> => {
+      const value = await store.get(table, key)
+      return value && new TextDecoder().decode(value)
+    }
+
+    describe('rows', () => {
+      it('gives back what was put, byte for byte, and undefined for what was not', async () => {
+        const value = Uint8Array.from({ length: 256 }, (_, i) => i)
+        await write(put(['a'], value))
+        const got = await store.get(TABLE, ['a'])
+        expect(got).toEqual(value)
+        expect(got?.constructor).toBe(Uint8Array)
+        expect(await store.get(TABLE, ['b'])).toBeUndefined()
+      })
+
+      it('tells an empty value from no value', async () => {
+        await write(put(['a'], new Uint8Array(0)))
+        expect(await store.get(TABLE, ['a'])).toEqual(new Uint8Array(0))
+        expect(await store.range(TABLE)).toEqual([{ key: ['a'], value: new Uint8Array(0) }])
+      })
+
+      it('holds a value of a megabyte', async () => {
+        const value = new Uint8Array(1 << 20).fill(7)
+        await write(put(['large'], value))
+        const got = await store.get(TABLE, ['large'])
+        expect(got?.length).toBe(value.length)
+        expect(got && compare(got, value)).toBe(0)
+      })
+
+      it('replaces a row that is put again and removes one that is deleted', async () => {
+        await write(put(['a'], 'one'), put(['b'], 'two'))
+        await write(put(['a'], 'three'), { op: 'delete', table: TABLE, key: ['b'] })
+        expect(await text(['a'])).toBe('three')
+        expect(await text(['b'])).toBeUndefined()
+        expect(await store.count(TABLE)).toBe(1)
+      })
+
+      it('applies the writes of a batch in their order', async () => {
+        await write(put(['a'], '1'), { op: 'delete', table: TABLE, key: ['a'] }, put(['a'], '2'), put(['a'], '3'))
+        expect(await text(['a'])).toBe('3')
+      })
+
+      it('keeps tables apart', async () => {
+        await write(put(['a'], 'here'), put(['a'], 'there', OTHER))
+        await write({ op: 'delete', table: TABLE, key: ['a'] })
+        expect(await text(['a'], OTHER)).toBe('there')
+        expect(await store.count(TABLE)).toBe(0)
+      })
+
+      it('deletes what is not there without complaint', async () => {
+        await write({ op: 'delete', table: TABLE, key: ['none'] })
+        await write({ op: 'deleteRange', table: TABLE, range: { prefix: ['none'] } })
+        expect(await store.count(TABLE)).toBe(0)
+      })
+
+      it('tells a number, a string and bytes that look alike apart, and takes -0 for 0', async () => {
+        await write(put([1], 'number'), put(['1'], 'string'), put([utf8('1')], 'bytes'), put([-0], 'zero'))
+        expect(await Promise.all([text([1]), text(['1']), text([utf8('1')]), text([0])])).toEqual([
+          'number',
+          'string',
+          'bytes',
+          'zero',
+        ])
+      })
+    })
+
+    describe('copies', () => {
+      it('is not changed by what a caller does to a value or key after commit was called', async () => {
+        const buffer = utf8('xxvaluexx')
+        const part = utf8('k')
+        const key: KeyPart[] = [part, 1]
+        const done = write(put(key, buffer.subarray(2, 7)))
+        buffer.fill(0)
+        part.fill(0)
+        key[1] = 2
+        await done
+        expect(await text([utf8('k'), 1])).toBe('value')
+        expect(await store.count(TABLE)).toBe(1)
+      })
+
+      it('compares a check with the value at the call, not with what the caller made of it', async () => {
+        await write(put(['a'], 'old'))
+        const expected = utf8('old')
+        const done = store.commit({
+          checks: [{ table: TABLE, key: ['a'], value: expected }],
+          writes: [put(['a'], 'new')],
+        })
+        expected.fill(0)
+        await done
+        expect(await text(['a'])).toBe('new')
+      })
+
+      it('is not changed by what a reader does to what it got', async () => {
+        await write(put(['a', utf8('b')], 'value'))
+        ;(await store.get(TABLE, ['a', utf8('b')]))?.fill(0)
+        const row = (await store.range(TABLE))[0] as Row
+        row.value.fill(0)
+        ;(row.key[1] as Uint8Array).fill(0)
+        expect(await text(['a', utf8('b')])).toBe('value')
+        expect((await store.range(TABLE))[0]?.key).toEqual(['a', utf8('b')])
+      })
+    })
+
+    describe('checks', () => {
+      beforeEach(() => write(put(['a'], 'one')))
+
+      it('writes the batch when every check holds', async () => {
+        await store.commit({
+          checks: [
+            { table: TABLE, key: ['a'], value: utf8('one') },
+            { table: OTHER, key: ['a'], value: undefined },
+          ],
+          writes: [put(['a'], 'two'), put(['b'], 'three')],
+        })
+        expect(await text(['a'])).toBe('two')
+        expect(await text(['b'])).toBe('three')
+      })
+
+      for (const [what, value, key] of [
+        ['other bytes', utf8('two'), ['a']],
+        ['bytes that only begin alike', utf8('one!'), ['a']],
+        ['no row where one is', undefined, ['a']],
+        ['a row where none is', utf8('one'), ['z']],
+        ['an empty row where none is', new Uint8Array(0), ['z']],
+      ] as const) {
+        it(`refuses the whole batch with STORE_CONFLICT when a check expects ${what}`, async () => {
+          const error = await rejection(
+            store.commit({
+              checks: [
+                { table: TABLE, key: ['a'], value: utf8('one') },
+                { table: TABLE, key, value },
+              ],
+              writes: [
+                put(['a'], 'two'),
+                put(['b'], 'x', OTHER),
+                { op: 'deleteRange', table: TABLE, range: { prefix: [] } },
+              ],
+            }),
+          )
+          expect(error.code).toBe('STORE_CONFLICT')
+          expect(await text(['a'])).toBe('one')
+          expect(await store.count(OTHER)).toBe(0)
+        })
+      }
+
+      it('looks at the rows as they were before the batch', async () => {
+        const batch: Batch = {
+          checks: [{ table: TABLE, key: ['new'], value: undefined }],
+          writes: [put(['new'], 'x')],
+        }
+        await store.commit(batch)
+        expect((await rejection(store.commit(batch))).code).toBe('STORE_CONFLICT')
+      })
+
+      it('resolves for a batch of checks alone, and for an empty one', async () => {
+        await store.commit({ checks: [{ table: TABLE, key: ['a'], value: utf8('one') }], writes: [] })
+        await store.commit({ writes: [] })
+        expect(await store.count(TABLE)).toBe(1)
+      })
+    })
+
+    describe('batches of one turn', () => {
+      it('keep their own fates', async () => {
+        const take = (value: string): Promise<void> =>
+          store.commit({ checks: [{ table: TABLE, key: ['lock'], value: undefined }], writes: [put(['lock'], value)] })
+        const results = await Promise.allSettled([
+          write(put(['a'])),
+          take('first'),
+          take('second'),
+          store.commit({ writes: [put(['b']), put(['b2'], 'x', 'no such table')] }),
+          write(put(['c'])),
+        ])
+        expect(results.map(result => (result.status === 'fulfilled' ? 'ok' : result.reason.code))).toEqual([
+          'ok',
+          'ok',
+          'STORE_CONFLICT',
+          'INVALID_OPTION',
+          'ok',
+        ])
+        expect(keysOf(await store.range(TABLE))).toEqual([['a'], ['c'], ['lock']])
+        expect(await text(['lock'])).toBe('first')
+      })
+
+      it('are written in the order of their commits', async () => {
+        await Promise.all(Array.from({ length: 50 }, (_, i) => write(put(['last'], String(i)))))
+        expect(await text(['last'])).toBe('49')
+      })
+
+      it('count up without a loss when each checks what it replaces', async () => {
+        await write(put(['n'], '0'))
+        const add = async (): Promise<void> => {
+          for (;;) {
+            const value = (await store.get(TABLE, ['n'])) as Uint8Array
+            const next = String(Number(new TextDecoder().decode(value)) + 1)
+            const done = store.commit({ checks: [{ table: TABLE, key: ['n'], value }], writes: [put(['n'], next)] })
+            if (
+              await done.then(
+                () => true,
+                () => false,
+              )
+            )
+              return
+          }
+        }
+        await Promise.all(Array.from({ length: 12 }, add))
+        expect(await text(['n'])).toBe('12')
+      })
+
+      it('survive a failed one among a hundred', async () => {
+        const results = await Promise.allSettled(
+          Array.from({ length: 100 }, (_, i) =>
+            store.commit({
+              checks: i % 10 === 3 ? [{ table: OTHER, key: [i], value: utf8('absent') }] : [],
+              writes: [put([i])],
+            }),
+          ),
+        )
+        expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(10)
+        expect(await store.count(TABLE)).toBe(90)
+      })
+    })
+
+    describe('ranges', () => {
+      beforeEach(() => write(...[1, 2, 3, 4, 5].map(n => put(['n', n], String(n))), put(['m']), put(['o', 'p'])))
+      const numbers = (rows: readonly Row[]): unknown[] => rows.map(({ key }) => key[1])
+
+      it('give keys and values in order, all without options', async () => {
+        const rows = await store.range(TABLE)
+        expect(keysOf(rows)).toEqual([['m'], ['n', 1], ['n', 2], ['n', 3], ['n', 4], ['n', 5], ['o', 'p']])
+        expect(rows[3]).toEqual({ key: ['n', 3], value: utf8('3') })
+      })
+
+      it('include gte and lte, exclude gt and lt', async () => {
+        expect(numbers(await store.range(TABLE, { gte: ['n', 2], lte: ['n', 4] }))).toEqual([2, 3, 4])
+        expect(numbers(await store.range(TABLE, { gt: ['n', 2], lt: ['n', 4] }))).toEqual([3])
+        expect(numbers(await store.range(TABLE, { gte: ['n', 2.5], lt: ['n', 1000] }))).toEqual([3, 4, 5])
+      })
+
+      it('start above a key but not above the longer keys that begin with it when the bound is gt', async () => {
+        expect(keysOf(await store.range(TABLE, { gt: ['n'], lt: ['o'] }))).toHaveLength(5)
+        expect(keysOf(await store.range(TABLE, { gt: ['m'], lte: ['n'] }))).toEqual([])
+      })
+
+      it('are narrowed by prefix and bounds together', async () => {
+        expect(numbers(await store.range(TABLE, { prefix: ['n'], gt: ['n', 3] }))).toEqual([4, 5])
+        expect(numbers(await store.range(TABLE, { prefix: ['n'], gt: ['a'], lt: ['z'] }))).toEqual([1, 2, 3, 4, 5])
+        expect(await store.range(TABLE, { prefix: ['n'], gt: ['o'] })).toEqual([])
+      })
+
+      it('take a prefix by whole parts: not a longer string, nor one that goes on with NUL', async () => {
+        await write(put(['na']), put(['n\0']), put(['n\0', 1]), put(['n']), put([utf8('n'), 1]))
+        expect(keysOf(await store.range(TABLE, { prefix: ['n'] }))).toEqual([
+          ['n'],
+          ['n', 1],
+          ['n', 2],
+          ['n', 3],
+          ['n', 4],
+          ['n', 5],
+        ])
+        expect(await store.count(TABLE, { prefix: ['n\0'] })).toBe(2)
+        expect(await store.count(TABLE, { prefix: [] })).toBe(12)
+      })
+
+      it('go backwards with reverse, from the highest, with and without a limit', async () => {
+        expect(numbers(await store.range(TABLE, { prefix: ['n'], reverse: true }))).toEqual([5, 4, 3, 2, 1])
+        expect(numbers(await store.range(TABLE, { prefix: ['n'], reverse: true, limit: 2 }))).toEqual([5, 4])
+        expect(numbers(await store.range(TABLE, { prefix: ['n'], lt: ['n', 3], reverse: true, limit: 9 }))).toEqual([
+          2, 1,
+        ])
+      })
+
+      it('stop at the limit, and give nothing for 0', async () => {
+        expect(numbers(await store.range(TABLE, { prefix: ['n'], limit: 2 }))).toEqual([1, 2])
+        expect(await store.range(TABLE, { limit: 0 })).toEqual([])
+        expect(await store.range(TABLE, { limit: 0, reverse: true })).toEqual([])
+        expect(await store.range(TABLE, { limit: Number.MAX_SAFE_INTEGER })).toHaveLength(7)
+      })
+
+      it('are empty when the bounds cross or meet', async () => {
+        expect(await store.range(TABLE, { gt: ['n', 4], lt: ['n', 2] })).toEqual([])
+        expect(await store.range(TABLE, { gte: ['n', 3], lt: ['n', 3] })).toEqual([])
+        expect(await store.range(TABLE, { gt: ['n', 4], lt: ['n', 2], reverse: true, limit: 3 })).toEqual([])
+        expect(await store.count(TABLE, { gt: ['n', 4], lt: ['n', 2] })).toBe(0)
+        await write({ op: 'deleteRange', table: TABLE, range: { gt: ['n', 4], lt: ['n', 2] } })
+        expect(await store.count(TABLE)).toBe(7)
+      })
+
+      it('are counted', async () => {
+        expect(await store.count(TABLE)).toBe(7)
+        expect(await store.count(TABLE, { prefix: ['n'], gte: ['n', 4] })).toBe(2)
+        expect(await store.count(OTHER)).toBe(0)
+      })
+
+      it('are deleted, and nothing around them', async () => {
+        await write({ op: 'deleteRange', table: TABLE, range: { prefix: ['n'], lte: ['n', 4] } })
+        expect(keysOf(await store.range(TABLE))).toEqual([['m'], ['n', 5], ['o', 'p']])
+        await write({ op: 'deleteRange', table: TABLE, range: {} })
+        expect(await store.count(TABLE)).toBe(0)
+      })
+    })
+
+    describe('the order of keys', () => {
+      it('is numbers, strings, bytes; parts one by one; a prefix first', async () => {
+        const sorted: Key[] = [
+          [],
+          [Number.NEGATIVE_INFINITY],
+          [-1e300],
+          [-256],
+          [-1],
+          [-Number.MIN_VALUE],
+          [0],
+          [0, ''],
+          [Number.MIN_VALUE],
+          [1],
+          [255],
+          [256],
+          [Number.MAX_SAFE_INTEGER],
+          [Number.POSITIVE_INFINITY],
+          [''],
+          ['', 0],
+          ['\0'],
+          ['\0\0'],
+          ['\0a'],
+          ['a'],
+          ['a', -1],
+          ['a', 'a'],
+          ['a\0'],
+          ['a\0b'],
+          ['a\u0001'],
+          ['aa'],
+          ['\u00e9'],
+          ['\uffff'],
+          ['\u{1f600}'],
+          [new Uint8Array(0)],
+          [Uint8Array.of(0)],
+          [Uint8Array.of(0, 255)],
+          [Uint8Array.of(1)],
+          [Uint8Array.of(255), 1],
+          [Uint8Array.of(255, 255)],
+        ]
+        await write(...sorted.toReversed().map(key => put(key)))
+        expect(keysOf(await store.range(TABLE))).toEqual(sorted)
+      })
+
+      it('is that of a naive comparison for any keys, and keys come back as they went in', async () => {
+        await fc.assert(
+          fc.asyncProperty(
+            fc.uniqueArray(anyKey, { comparator: (a, b) => compareKeys(a, b) === 0, maxLength: 20 }),
+            async keys => {
+              await write({ op: 'deleteRange', table: TABLE, range: {} }, ...keys.map(key => put(key)))
+              const expected = keys.toSorted(compareKeys).map(plain)
+              expect(keysOf(await store.range(TABLE)).map(plain)).toEqual(expected.map(key => key.map(zero)))
+            },
+          ),
+          { numRuns: 60 },
+        )
+      })
+
+      it('bounds any range as a naive filter does', async () => {
+        const bound = fc.option(anyKey, { nil: undefined })
+        const range = fc.record({ prefix: bound, gt: bound, gte: bound, lt: bound, lte: bound, reverse: fc.boolean() })
+        await fc.assert(
+          fc.asyncProperty(fc.array(anyKey, { maxLength: 15 }), range, async (keys, { reverse, ...given }) => {
+            const bounds = Object.fromEntries(Object.entries(given).filter(([, key]) => key !== undefined))
+            await write({ op: 'deleteRange', table: TABLE, range: {} }, ...keys.map(key => put(key)))
+            const all = keysOf(await store.range(TABLE))
+            const inside = all.filter(
+              key =>
+                (given.prefix === undefined || compareKeys(key.slice(0, given.prefix.length), given.prefix) === 0) &&
+                (given.gt === undefined || compareKeys(key, given.gt) > 0) &&
+                (given.gte === undefined || compareKeys(key, given.gte) >= 0) &&
+                (given.lt === undefined || compareKeys(key, given.lt) < 0) &&
+                (given.lte === undefined || compareKeys(key, given.lte) <= 0),
+            )
+            const found = keysOf(await store.range(TABLE, { ...bounds, reverse }))
+            expect(found).toEqual(reverse ? inside.toReversed() : inside)
+            expect(await store.count(TABLE, bounds)).toBe(inside.length)
+          }),
+          { numRuns: 60 },
+        )
+      })
+    })
+
+    describe('what it refuses', () => {
+      it('names a table that it does not have', async () => {
+        for (const call of [
+          store.get('nowhere', ['a']),
+          store.range('nowhere'),
+          store.count('nowhere'),
+          write(put(['a'], 'v', 'nowhere')),
+          store.commit({ checks: [{ table: 'nowhere', key: ['a'], value: undefined }], writes: [] }),
+          store.get('__proto__', ['a']),
+        ]) {
+          const error = await rejection(call)
+          expect(error.code).toBe('INVALID_OPTION')
+          expect(error.message).toMatch(/no table "(nowhere|__proto__)"/)
+        }
+      })
+
+      it('is a key that has no place in the order or no end, and then it writes nothing', async () => {
+        for (const part of [
+          Number.NaN,
+          '\ud800',
+          'x'.repeat(5_000),
+          true as unknown as string,
+          null as unknown as string,
+        ]) {
+          expect((await rejection(write(put(['good']), put([part])))).code).toBe('INVALID_OPTION')
+          expect((await rejection(store.get(TABLE, [part]))).code).toBe('INVALID_OPTION')
+          expect((await rejection(store.range(TABLE, { gte: [part] }))).code).toBe('INVALID_OPTION')
+        }
+        expect(await store.count(TABLE)).toBe(0)
+      })
+
+      it('is a limit that is no whole number from 0', async () => {
+        for (const limit of [-1, 1.5, Number.NaN]) {
+          expect((await rejection(store.range(TABLE, { limit }))).code).toBe('INVALID_OPTION')
+        }
+      })
+
+      it('is a batch whose signal has fired, with the reason of the signal', async () => {
+        const reason = new Error('not any more')
+        await expect(store.commit({ writes: [put(['a'])] }, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+        expect(await store.count(TABLE)).toBe(0)
+      })
+    })
+
+    describe('close', () => {
+      it('finishes what was committed before it', async () => {
+        const commits = Promise.allSettled(Array.from({ length: 20 }, (_, i) => write(put([i]))))
+        await store.close()
+        expect(new Set((await commits).map(({ status }) => status))).toEqual(new Set(['fulfilled']))
+        if (reopen === undefined) return
+        store = await reopen()
+        expect(await store.count(TABLE)).toBe(20)
+      })
+
+      it('can be called again, also at once', async () => {
+        await Promise.all([store.close(), store.close()])
+        await store.close()
+        expect((await rejection(store.get(TABLE, ['a']))).code).toBe('CLOSED')
+      })
+
+      it('makes every method reject with CLOSED, at once', async () => {
+        const closing = store.close()
+        const calls = [store.get(TABLE, ['a']), store.range(TABLE), store.count(TABLE), write(put(['a']))]
+        for (const call of calls) expect((await rejection(call)).code).toBe('CLOSED')
+        await closing
+        expect((await rejection(write(put(['a'])))).code).toBe('CLOSED')
+      })
+    })
+
+    describe('durability', () => {
+      it('is what it says: rows are there, or not, after it was opened again', async () => {
+        await write(put(['a', 1], 'one'), put([utf8('b'), -2], 'two', OTHER))
+        await write({ op: 'delete', table: TABLE, key: ['x'] })
+        await store.close()
+        expect(store.durability).toBe(reopen === undefined ? 'memory' : 'strict')
+        store = reopen === undefined ? (await open()).store : await reopen()
+        expect(await text(['a', 1])).toBe(reopen === undefined ? undefined : 'one')
+        expect(await text([utf8('b'), -2], OTHER)).toBe(reopen === undefined ? undefined : 'two')
+        await write(put(['a', 2]))
+        expect(await store.count(TABLE)).toBe(reopen === undefined ? 1 : 2)
+      })
+    })
+  })
+}
+
+const zero = (part: unknown): unknown => (Object.is(part, -0) ? 0 : part)

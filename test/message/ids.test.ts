@@ -1,0 +1,63 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { DrivenClock } from '../../src/common/driven-clock.ts'
+import { type Random, seededRandom } from '../../src/common/random.ts'
+import { bytesToUuid, createIds, isUuid, uuidToBytes } from '../../src/message/ids.ts'
+
+test('An id is a UUIDv7: time first, then version 7 and variant 2.', () => {
+  const clock = new DrivenClock(0x0123456789ab)
+  const id = createIds({ clock, random: seededRandom(1) })()
+  expect(id).toMatch(/^01234567-89ab-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+  expect(isUuid(id)).toBe(true)
+})
+
+test('Ids of one generator rise within a millisecond, from one to the next, and when the clock goes back.', async () => {
+  const clock = new DrivenClock()
+  const next = createIds({ clock, random: seededRandom(2) })
+  const ids: string[] = []
+  for (let i = 0; i < 5000; i++) {
+    if (i === 2000) await clock.advance(1)
+    if (i === 3000) clock.jump(-60_000)
+    ids.push(next())
+  }
+  expect(ids).toEqual([...ids].sort())
+  expect(new Set(ids).size).toBe(ids.length)
+})
+
+test('When the random part runs over, the time moves on and ids still rise.', () => {
+  const full: Random = { bytes: length => new Uint8Array(length).fill(255), float: () => 0 }
+  const next = createIds({ clock: new DrivenClock(1000), random: full })
+  const [first, second] = [next(), next()]
+  expect(first).toBe('00000000-03e8-7fff-bfff-ffffffffffff')
+  expect(second.startsWith('00000000-03e9-7000-8000-')).toBe(true)
+  expect(second > first).toBe(true)
+})
+
+test('Two generators make different ids in the same millisecond.', () => {
+  const clock = new DrivenClock()
+  expect(createIds({ clock, random: seededRandom(3) })()).not.toBe(createIds({ clock, random: seededRandom(4) })())
+})
+
+test('A UUID survives its way through bytes.', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), bytes => {
+      expect(uuidToBytes(bytesToUuid(bytes))).toEqual(bytes)
+    }),
+  )
+})
+
+test.each([
+  ['', false],
+  ['019b7656-c000-7000-8000-00000000000', false],
+  ['019B7656-C000-7000-8000-000000000001', false],
+  ['019b7656-c000-7000-8000-000000000001\n', false],
+  ['019b7656c000700080000000000000001', false],
+  ['019b7656-c000-7000-8000-000000000001', true],
+])('Whether %j is a canonical UUID is told: %s.', (text, expected) => {
+  expect(isUuid(text)).toBe(expected)
+  if (!expected) expect(() => uuidToBytes(text)).toThrow(expect.objectContaining({ code: 'INVALID_MESSAGE' }))
+})
+
+test('Other numbers of bytes than 16 are no UUID.', () => {
+  expect(() => bytesToUuid(new Uint8Array(15))).toThrow(expect.objectContaining({ code: 'INVALID_MESSAGE' }))
+})

@@ -1,0 +1,209 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
+import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from '../../src/store/schema.ts'
+import { sqliteStore } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+import { put, storeContract } from '../contracts/store.ts'
+
+let folder: string
+let files = 0
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'afp-store-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const newPath = (): string => join(folder, `${files++}.db`)
+
+storeContract('sqlite', async () => {
+  const path = newPath()
+  return { store: await sqliteStore(path), reopen: () => sqliteStore(path) }
+})
+
+/** Transactions in a write-ahead log: frames whose header names a size of the database, https://sqlite.org/fileformat.html#the_write_ahead_log */
+function transactions(wal: Buffer): number {
+  const frame = 24 + wal.readUInt32BE(8)
+  let count = 0
+  for (let at = 32; at + frame <= wal.length; at += frame) if (wal.readUInt32BE(at + 4) !== 0) count++
+  return count
+}
+
+describe('a store in a SQLite file', () => {
+  let path: string
+  let store: Store
+  beforeEach(async () => {
+    path = newPath()
+    store = await sqliteStore(path)
+  })
+  afterEach(() => store.close())
+
+  it('writes the batches of one turn in one transaction, also those behind a promise', async () => {
+    const before = transactions(readFileSync(`${path}-wal`))
+    const commits = Array.from({ length: 50 }, (_, i) => store.commit({ writes: [put([i])] }))
+    const later = Promise.resolve().then(() => store.commit({ writes: [put(['later'])] }))
+    await Promise.all([...commits, later])
+    expect(transactions(readFileSync(`${path}-wal`)) - before).toBe(1)
+    await store.commit({ writes: [put(['next turn'])] })
+    expect(transactions(readFileSync(`${path}-wal`)) - before).toBe(2)
+  })
+
+  it('drops a batch whose signal fires before its transaction begins, and only that one', async () => {
+    const controller = new AbortController()
+    const off = store.commit({ writes: [put(['off'])] }, { signal: controller.signal })
+    const on = store.commit({ writes: [put(['on'])] })
+    const reason = new Error('called off')
+    controller.abort(reason)
+    await expect(off).rejects.toBe(reason)
+    await on
+    expect((await store.range('meta')).map(({ key }) => key)).toEqual([['on']])
+  })
+
+  it('is readable by its owner only, log included', async () => {
+    await store.commit({ writes: [put(['a'])] })
+    expect(statSync(path).mode & 0o077).toBe(0)
+    expect(statSync(`${path}-wal`).mode & 0o077).toBe(0)
+  })
+
+  it('creates the folder that it is in', async () => {
+    const deep = await sqliteStore(join(folder, 'a', 'b', 'store.db'))
+    await deep.commit({ writes: [put(['a'])] })
+    await deep.close()
+  })
+
+  it('refuses a second store on the file with STORE_IN_USE, and the first goes on', async () => {
+    for (let i = 0; i < 2; i++) {
+      await expect(sqliteStore(path)).rejects.toMatchObject({ name: 'AfpDataStoreError', code: 'STORE_IN_USE' })
+      await store.commit({ writes: [put(['a', i])] })
+    }
+    await store.close()
+    store = await sqliteStore(path)
+    expect(await store.count('meta')).toBe(2)
+  })
+})
+
+describe('a store in a SQLite file of another process', () => {
+  it('is in use while that lives; after kill -9 every acknowledged row is there, each batch whole', async () => {
+    const path = newPath()
+    const child = fork(join(import.meta.dirname, 'sqlite-writer.ts'), [path], { execArgv: [] })
+    const acked = new Set<number>()
+    const enough = new Promise<void>((resolve, reject) => {
+      child.on('message', n => {
+        acked.add(n as number)
+        if (acked.size === 200) resolve()
+      })
+      child.once('exit', code => reject(new Error(`the writer ended early with ${code}`)))
+    })
+    await enough
+    await expect(sqliteStore(path)).rejects.toMatchObject({ code: 'STORE_IN_USE' })
+    const exit = once(child, 'exit')
+    child.kill('SIGKILL')
+    expect((await exit)[1]).toBe('SIGKILL')
+
+    const store = await sqliteStore(path)
+    const rows = await store.range('meta', { prefix: ['row'] })
+    const there = new Set(rows.map(({ key }) => key[1]))
+    expect([...acked].filter(n => !there.has(n))).toEqual([])
+    for (const { key, value } of rows) expect(value).toEqual(new Uint8Array(500).fill(key[1] as number))
+    expect(await store.range('agents', { prefix: ['row'] })).toEqual(rows)
+    await store.close()
+  })
+})
+
+describe('a SQLite file that has no more room', () => {
+  it('refuses the batch that does not fit with STORE_FULL, whole, and writes the others of its turn', async () => {
+    const store = await sqliteStore(newPath(), { maxBytes: 256 * 1024 })
+    const results = await Promise.allSettled([
+      store.commit({ writes: [put(['small', 1])] }),
+      store.commit({ writes: [put(['part']), put(['large'], new Uint8Array(1 << 20)), put(['part', 2])] }),
+      store.commit({ writes: [put(['small', 2])] }),
+    ])
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect((results[1] as PromiseRejectedResult).reason).toMatchObject({ code: 'STORE_FULL' })
+    expect((results[1] as PromiseRejectedResult).reason).toBeInstanceOf(AfpDataStoreError)
+    expect((await store.range('meta')).map(({ key }) => key)).toEqual([
+      ['small', 1],
+      ['small', 2],
+    ])
+    await store.close()
+  })
+
+  it('can be filled row by row, read, emptied and filled again', async () => {
+    const path = newPath()
+    const store = await sqliteStore(path, { maxBytes: 256 * 1024 })
+    const fill = async (): Promise<number> => {
+      for (let n = 0; ; n++) {
+        const error = await store.commit({ writes: [put(['n', n], new Uint8Array(8_000))] }).then(
+          () => undefined,
+          (reason: unknown) => reason,
+        )
+        if (error === undefined) continue
+        expect(error).toMatchObject({ code: 'STORE_FULL' })
+        return n
+      }
+    }
+    const first = await fill()
+    expect(first).toBeGreaterThan(20)
+    expect(await store.count('meta')).toBe(first)
+    await store.commit({ writes: [{ op: 'deleteRange', table: 'meta', range: {} }] })
+    expect(await fill()).toBe(first)
+    await store.close()
+    expect(statSync(path).size).toBeLessThanOrEqual(256 * 1024)
+  })
+})
+
+describe('the schema of a SQLite file', () => {
+  it('of a newer version is refused with STORE_TOO_NEW and left as it is', async () => {
+    const path = newPath()
+    await (await sqliteStore(path)).close()
+    const newer = new DatabaseSync(path)
+    newer.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`)
+    newer.close()
+    await expect(sqliteStore(path)).rejects.toMatchObject({
+      code: 'STORE_TOO_NEW',
+      details: { version: SCHEMA_VERSION + 1, supported: SCHEMA_VERSION },
+    })
+    const after = new DatabaseSync(path)
+    expect(after.prepare('PRAGMA user_version').get()).toEqual({ user_version: SCHEMA_VERSION + 1 })
+    after.close()
+  })
+
+  it('of every older version is migrated, and its rows stay', async () => {
+    for (let version = 1; version <= SCHEMA_VERSION; version++) {
+      const path = newPath()
+      const old = new DatabaseSync(path)
+      const tables = TABLES_BY_VERSION.slice(0, version).flat()
+      for (const table of tables) {
+        old.exec(`CREATE TABLE "${table}" (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID`)
+        // The key ['a'] as it has been encoded since version 1.
+        old.exec(`INSERT INTO "${table}" VALUES (x'026100', x'2a')`)
+      }
+      old.exec(`PRAGMA user_version = ${version}`)
+      old.close()
+      const store = await sqliteStore(path)
+      for (const table of TABLES) {
+        expect(await store.range(table)).toEqual(
+          tables.includes(table) ? [{ key: ['a'], value: Uint8Array.of(42) }] : [],
+        )
+      }
+      await store.close()
+    }
+  })
+
+  it('of something else is refused with STORE_FAILED', async () => {
+    const foreign = newPath()
+    const db = new DatabaseSync(foreign)
+    db.exec('CREATE TABLE photos (id INTEGER)')
+    db.close()
+    await expect(sqliteStore(foreign)).rejects.toMatchObject({ code: 'STORE_FAILED' })
+
+    const text = newPath()
+    writeFileSync(text, 'not a database at all, but long enough to look like one '.repeat(100))
+    await expect(sqliteStore(text)).rejects.toMatchObject({ code: 'STORE_FAILED', reference: text })
+    await expect(sqliteStore(folder)).rejects.toMatchObject({ code: 'STORE_FAILED' })
+  })
+})
