@@ -106,6 +106,7 @@ async function main() {
   await bundleWebRtc()
   await buildPage()
   await checkBudgets(root)
+  rmSync(at('dist/demo/page/.vite'), { recursive: true })
   mkdirSync(join(stamp, '..'), { recursive: true })
   writeFileSync(stamp, digest)
   console.log(`· build: done in ${((performance.now() - started) / 1000).toFixed(1)} s`)

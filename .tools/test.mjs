@@ -3,13 +3,14 @@
  * while things pass; the last line is the sum. Nothing is tried twice, and in CI a skipped test is a failed one.
  */
 import { spawn } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { playwrightResults, vitestResults } from './results.mjs'
 
 const root = join(fileURLToPath(import.meta.url), '../..')
 const results = join(root, 'node_modules/.cache/agent-flow-protocol/results')
+const everyTest = join(results, 'every-test.json')
 const ci = Boolean(process.env.CI)
 const MINUTE = 60_000
 
@@ -51,11 +52,13 @@ const steps = [
   { name: 'as a package', minutes: 4, show: true, ...vitest('package') },
   {
     name: 'requirements',
-    args: () => ['test/requirements/check.ts', results],
+    args: () => ['test/requirements/check.ts', everyTest],
     show: true,
   },
 ]
 
+/** Every test that ran so far, for the table of requirements. */
+const ran = []
 let running
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.once(signal, () => {
@@ -84,7 +87,8 @@ function execute(step, json) {
     let late = false
     const timer = setTimeout(() => {
       late = true
-      running.kill('SIGKILL')
+      running.kill('SIGTERM')
+      setTimeout(() => running.kill('SIGKILL'), 5_000).unref()
     }, limit)
     running.once('close', code => {
       clearTimeout(timer)
@@ -99,6 +103,8 @@ function count(step, code, json) {
   const fail = reason => ({ passed: 0, failed: 1, notes: [reason] })
   if (step.read === undefined) return code === 0 ? { passed: 1, failed: 0, notes: [] } : fail(`exited with ${code}`)
   const tests = step.read(root, json)
+  ran.push(...tests)
+  writeFileSync(everyTest, JSON.stringify(ran))
   if (tests.length === 0) return fail('ran no test')
   const of = outcome => tests.filter(test => test.outcome === outcome)
   const skipped = of('skipped')
@@ -113,6 +119,7 @@ function count(step, code, json) {
 async function main() {
   rmSync(results, { recursive: true, force: true })
   mkdirSync(results, { recursive: true })
+  writeFileSync(everyTest, '[]')
   const sum = { passed: 0, failed: 0 }
   const began = performance.now()
   for (const step of steps) {

@@ -8,7 +8,7 @@ export const at = path => join(root, path)
 export const viteBase = {
   configFile: false,
   root,
-  logLevel: 'warn',
+  logLevel: 'error',
   // The project's own sources rather than `dist/`, as a browser would take them.
   resolve: { conditions: ['afp-source', 'module', 'browser', 'production'] },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },

@@ -25,6 +25,9 @@ const reasons: Partial<Record<AfpErrorCode, string>> = {
 /** Why something failed, in words; errors that another agent told keep theirs. */
 export function reasonOf(error: unknown): string {
   if (error instanceof CannotAnswer) return error.message
+  // What the other side said stands behind its id, which means nothing to people.
+  if (error instanceof AfpError && error.code === 'HANDLER_FAILED')
+    return error.message.replace(/^the handler at \S+ failed: /, '')
   if (error instanceof AfpError) return reasons[error.code] ?? error.message
   return error instanceof Error ? error.message : 'it failed'
 }

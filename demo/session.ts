@@ -266,8 +266,10 @@ class Session implements Commands {
           channel === 'everyone'
             ? await this.#agent.broadcast(text, { id })
             : await this.#agent.publish(channel.slice(6), text, { id })
-        for (const peer of peers) this.#pulse(peer, true)
-        change({ status: { at: 'published', peers: peers.length } })
+        // Gossip counts the relay among those it was handed to; it is no agent.
+        const agents = peers.filter(peer => this.#store.state.peers.has(peer))
+        for (const peer of agents) this.#pulse(peer, true)
+        change({ status: { at: 'published', peers: agents.length, onward: peers.length > agents.length } })
       }
     } catch (error) {
       change({ status: { at: 'failed', reason: reasonOf(error) } })

@@ -15,7 +15,7 @@ export type Channel = 'everyone' | `topic:${string}` | `agent:${string}`
 export type Status =
   | { readonly at: 'sending' }
   | { readonly at: 'sent' }
-  | { readonly at: 'published'; readonly peers: number }
+  | { readonly at: 'published'; readonly peers: number; readonly onward: boolean }
   | { readonly at: 'received' }
   /** A request that waits for its reply. */
   | { readonly at: 'waiting' }
@@ -38,6 +38,8 @@ export interface Entry {
   readonly time: number
   readonly status: Status
   readonly reply?: Shown
+  /** Id of the message that it answers. */
+  readonly parentId?: string
   readonly steps?: readonly Step[]
 }
 
@@ -106,7 +108,7 @@ export const initialState: State = {
   peers: new Map(),
   topics: [],
   conversations: new Map(),
-  selected: 'everyone',
+  selected: 'topic:lobby',
   log: [],
   warnings: 0,
   pulse: undefined,

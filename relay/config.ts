@@ -146,7 +146,7 @@ function readFlags(argv: readonly string[]): Flags {
   const values = new Map<string, Value>()
   for (const setting of SETTINGS) {
     const given = parsed.values[flagOf(setting)]
-    if (given !== undefined) values.set(setting.key, valueOf(setting, given, `--${flagOf(setting)}`))
+    if (given !== undefined) values.set(setting.key, parsedValue(setting, given, `--${flagOf(setting)}`))
   }
   const { config, help, version } = parsed.values
   return { values, config: config as string | undefined, help: help === true, version: version === true }
@@ -164,7 +164,7 @@ function readVariables(env: Readonly<Record<string, string | undefined>>): {
     const setting = byName.get(name)
     if (name === 'AFP_RELAY_CONFIG') config = given
     else if (setting === undefined) throw new AfpError('INVALID_OPTION', `${name} in the environment is not a setting`)
-    else values.set(setting.key, valueOf(setting, setting.kind === 'list' ? given.split(',') : given, name))
+    else values.set(setting.key, parsedValue(setting, setting.kind === 'list' ? given.split(',') : given, name))
   }
   return { values, config }
 }
@@ -189,12 +189,12 @@ function readFile(file: string): Map<string, Value> {
     if (setting === undefined) {
       throw new AfpError('INVALID_OPTION', `${JSON.stringify(key)} in ${file} is not a setting`)
     }
-    values.set(key, valueOf(setting, given, `${JSON.stringify(key)} in ${file}`))
+    values.set(key, parsedValue(setting, given, `${JSON.stringify(key)} in ${file}`))
   }
   return values
 }
 
-function valueOf(setting: Setting, given: unknown, where: string): Value {
+function parsedValue(setting: Setting, given: unknown, where: string): Value {
   if (setting.kind === 'list') {
     // The word for every mesh is taken where a list is expected.
     if (setting.key === 'meshes' && given === 'any') return ['any']

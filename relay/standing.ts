@@ -38,7 +38,7 @@ export class Standing {
   /** A peer's score: 0 or, for one with faults, below. */
   score(peer: string): number {
     const record = this.#records.get(peer)
-    return record === undefined ? 0 : -Math.max(0, record.points - this.#seconds(record) * FADE)
+    return record === undefined ? 0 : Math.min(0, this.#seconds(record) * FADE - record.points)
   }
 
   /** A peer handed over a new message; false when that was over its rate. */

@@ -17,7 +17,12 @@ const MAX_DEPTH = 64
 
 /** An expression that cannot be read or has no value; the message says where. */
 export class ExpressionError extends Error {
-  override readonly name = 'ExpressionError'
+  override readonly name: string = 'ExpressionError'
+}
+
+/** An expression that can be read but has no value, such as a division by zero. */
+export class NoValueError extends ExpressionError {
+  override readonly name = 'NoValueError'
 }
 
 type Token = { readonly kind: 'number' | 'word' | 'mark' | 'end'; readonly text: string; readonly at: number }
@@ -138,7 +143,7 @@ class Parser {
       const sign = this.#take('*', '/', 'mod', 'of')
       if (sign === undefined) return value
       const right = this.#sign()
-      if ((sign === '/' || sign === 'mod') && right === 0) throw new ExpressionError('Nothing can be divided by zero')
+      if ((sign === '/' || sign === 'mod') && right === 0) throw new NoValueError('Nothing can be divided by zero')
       if (sign === '/') value /= right
       else if (sign === 'mod') value %= right
       else value *= right
@@ -201,7 +206,7 @@ class Parser {
 
 function factorial(value: number): number {
   if (!Number.isInteger(value) || value < 0 || value > 170)
-    throw new ExpressionError('! takes whole numbers from 0 to 170')
+    throw new NoValueError('! takes whole numbers from 0 to 170')
   let product = 1
   for (let factor = 2; factor <= value; factor++) product *= factor
   return product
@@ -214,6 +219,6 @@ function factorial(value: number): number {
 export function evaluate(text: string): number {
   if (text.length > MAX_EXPRESSION) throw new ExpressionError(`I read at most ${MAX_EXPRESSION} characters`)
   const value = new Parser(tokenize(text)).all()
-  if (!Number.isFinite(value)) throw new ExpressionError('The result is not a finite number')
+  if (!Number.isFinite(value)) throw new NoValueError('The result is not a finite number')
   return value
 }

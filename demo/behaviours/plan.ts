@@ -2,7 +2,7 @@
 
 import { formatNumber } from './behaviour.ts'
 import { bareExpression } from './calculator.ts'
-import { evaluate } from './expression.ts'
+import { evaluate, NoValueError } from './expression.ts'
 import { findUnit, readConversion } from './units.ts'
 
 /** Most tasks that one sentence may hold. */
@@ -46,12 +46,13 @@ const known = (before: Result): string => {
   return before.value < 0 ? `(${formatNumber(before.value)})` : formatNumber(before.value)
 }
 
+/** Whether it is arithmetic; whether it has a value is for the calculator to say. */
 const readable = (expression: string): boolean => {
   try {
     evaluate(expression)
     return true
-  } catch {
-    return false
+  } catch (error) {
+    return error instanceof NoValueError
   }
 }
 

@@ -88,7 +88,7 @@ export function Composer({ state, channel, commands }: { state: State; channel: 
           ref={field}
           rows={1}
           maxLength={MAX_LENGTH}
-          placeholder={mode === 'ask' && canAsk ? `Ask ${title} and wait for the reply` : `Write to ${title}`}
+          placeholder={mode === 'ask' && canAsk ? `Ask ${title}` : `Write to ${title}`}
           value={text}
           onInput={event => setText(event.currentTarget.value)}
           onKeyDown={onKeyDown}

@@ -122,7 +122,7 @@ export function ConversationPanel(props: {
   const { state, commands } = props
   const channel = state.selected
   const { entries } = conversationOf(state, channel)
-  const list = useRef<HTMLOListElement>(null)
+  const list = useRef<HTMLDivElement>(null)
   const last = entries.at(-1)
   const atEnd = useRef(true)
 
@@ -149,7 +149,7 @@ export function ConversationPanel(props: {
           />
         </div>
       ) : (
-        <ol
+        <div
           class="entries"
           ref={list}
           role="log"
@@ -159,20 +159,22 @@ export function ConversationPanel(props: {
             atEnd.current = scrollHeight - scrollTop - clientHeight < 80
           }}
         >
-          {entries.map((entry, index) => (
-            <EntryView
-              key={entry.key}
-              entry={entry}
-              state={state}
-              follows={
-                index > 0 &&
-                entries[index - 1]?.sender === entry.sender &&
-                entry.time - (entries[index - 1]?.time ?? 0) < 120_000
-              }
-              onAnswer={text => commands.answer(entry, text)}
-            />
-          ))}
-        </ol>
+          <ol>
+            {entries.map((entry, index) => (
+              <EntryView
+                key={entry.key}
+                entry={entry}
+                state={state}
+                follows={
+                  index > 0 &&
+                  entries[index - 1]?.sender === entry.sender &&
+                  entry.time - (entries[index - 1]?.time ?? 0) < 120_000
+                }
+                onAnswer={text => commands.answer(entry, text)}
+              />
+            ))}
+          </ol>
+        </div>
       )}
       <Composer key={channel} state={state} channel={channel} commands={commands} />
     </>

@@ -2,12 +2,12 @@
 
 import { useState } from 'preact/hooks'
 import type { Step } from '../behaviours/behaviour.ts'
-import type { Shown } from '../content.ts'
+import { type Shown, summary } from '../content.ts'
 import { type Entry, nameOf, type State, type Status } from '../state.ts'
 import { Avatar } from './avatar.tsx'
 import { Icon } from './icons.tsx'
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' })
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
 const isoTime = (time: number): string => new Date(time).toISOString()
 
 /** How far a message has come, in words. */
@@ -18,9 +18,8 @@ function statusText(status: Status): string {
     case 'sent':
       return 'sent'
     case 'published':
-      return status.peers === 0
-        ? 'nobody was there'
-        : `sent to ${status.peers} ${status.peers === 1 ? 'agent' : 'agents'}`
+      if (status.peers === 0) return status.onward ? 'sent to the relay' : 'nobody was there'
+      return `sent to ${status.peers} ${status.peers === 1 ? 'agent' : 'agents'}`
     case 'waiting':
       return 'waiting for the reply'
     case 'asked':
@@ -129,6 +128,8 @@ function Request(props: { entry: Entry; state: State; name: string; onAnswer: (t
 
 /** See the head of this file. */
 export function EntryView(props: {
+  /** The message that this one answers, where it is still known. */
+  parent: Entry | undefined
   entry: Entry
   state: State
   follows: boolean
@@ -156,6 +157,12 @@ export function EntryView(props: {
           <Request entry={entry} state={state} name={name} onAnswer={props.onAnswer} />
         ) : (
           <div class="bubble">
+            {props.parent !== undefined && (
+              <p class="quote">
+                <span class="visually-hidden">answers </span>
+                {summary(props.parent.content)}
+              </p>
+            )}
             <Body content={entry.content} />
           </div>
         )}

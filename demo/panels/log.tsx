@@ -4,7 +4,12 @@ import { useEffect, useState } from 'preact/hooks'
 import type { State } from '../state.ts'
 import { Icon } from './icons.tsx'
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hourCycle: 'h23',
+})
 
 /** See the head of this file. */
 export function Log({ state, onClose }: { state: State; onClose: () => void }) {

@@ -79,8 +79,7 @@ export function Roster(props: { state: State; onSelect: (channel: Channel) => vo
                 <span class="row-text">
                   <span class="row-name">{peer.card.name}</span>
                   <span class="row-more">
-                    <span class="visually-hidden">{presence}, </span>
-                    {presence === 'hidden' && <span class="quiet">in the background · </span>}
+                    {presence === 'hidden' ? 'in background · ' : <span class="visually-hidden">{presence}, </span>}
                     {peer.card.capabilities.join(', ') || 'no capabilities'}
                   </span>
                 </span>

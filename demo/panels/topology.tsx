@@ -5,7 +5,7 @@ import { type Channel, roster, type State } from '../state.ts'
 import { hueOf } from './avatar.tsx'
 import { bestRelay } from './header.tsx'
 import { formatRtt, presenceOf } from './roster.tsx'
-import { centre, HEIGHT, line, type Point, pathOf, places, relayPlace, WIDTH } from './topology-layout.ts'
+import { centre, HEIGHT, line, orbit, type Point, pathOf, places, relayPlace, WIDTH } from './topology-layout.ts'
 
 /** Most agents on the map; the roster has them all. */
 const MAX_SHOWN = 12
@@ -16,7 +16,7 @@ const short = (name: string): string => (name.length > 11 ? `${name.slice(0, 10)
 const wayTo = (peer: Peer, place: Point): string | undefined => {
   if (peer.link === undefined) return undefined
   if (peer.link.kind === 'direct') {
-    const { from, to } = line(centre, place)
+    const { from, to } = line(centre, place, 24, 20)
     return pathOf(from, to)
   }
   const up = line(centre, relayPlace, 24, 14)
@@ -28,7 +28,7 @@ function Edge({ peer, place }: { peer: Peer; place: Point }) {
   const way = wayTo(peer, place)
   if (peer.link === undefined || way === undefined) return null
   const { kind, rtt } = peer.link
-  const { middle } = kind === 'direct' ? line(centre, place) : line(relayPlace, place, 14, 20)
+  const { middle } = kind === 'direct' ? line(centre, place, 24, 20) : line(relayPlace, place, 14, 20)
   const label = `${kind}${rtt === undefined ? '' : ` ${formatRtt(rtt)}`}`
   const width = label.length * 5.4 + 10
   return (
@@ -79,7 +79,7 @@ const sentence = (peers: readonly Peer[]): string =>
 export function Topology({ state, onSelect }: { state: State; onSelect: (channel: Channel) => void }) {
   const peers = roster(state).filter(peer => peer.online)
   const shown = peers.slice(0, MAX_SHOWN)
-  const at = places(shown.length)
+  const at = places(shown.map(peer => peer.link?.kind === 'relayed'))
   const relay = bestRelay(state)
   const { pulse, me } = state
   const pulsed = pulse === undefined ? -1 : shown.findIndex(peer => peer.card.id === pulse.peer)
@@ -95,7 +95,7 @@ export function Topology({ state, onSelect }: { state: State; onSelect: (channel
         aria-label={sentence(shown)}
         data-testid="topology"
       >
-        <ellipse class="orbit" cx={centre.x} cy={centre.y} rx={132} ry={104} />
+        <ellipse class="orbit" cx={centre.x} cy={centre.y} rx={orbit.x} ry={orbit.y} />
         {relay !== undefined && (
           <g class="to-relay" data-state={relay}>
             <path d={pathOf(relayLine.from, relayLine.to)} />

@@ -111,7 +111,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   })
 
   const requests = new Requests(clock)
-  const handlers = new Handlers(limits)
+  const handlers = new Handlers(limits, (error, message) => emit('handler:error', { id: message.id, error }))
   const inbox = new BoundedQueue<Message>(limits.queue)
   const ids = createIds({ clock, random })
   const build: BuildContext = { sender: identity.id, clock, ids, limits }
@@ -212,7 +212,17 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     () => CARD_CHECK,
     () => void cards.refresh().then(() => network.announce()),
   )
-  page.watch({ changed: () => network.announce(), leaving: () => void agent.close() }, closing.signal)
+  page.watch(
+    {
+      changed: () => network.announce(),
+      leaving: () => {
+        // Goodbyes leave in this turn: a page that goes has no other, and draining could take longer.
+        void network.stop()
+        void agent.close()
+      },
+    },
+    closing.signal,
+  )
   agent.forwardNetworkEvents()
   try {
     await network.start(

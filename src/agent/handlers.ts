@@ -40,14 +40,17 @@ interface Entry {
 /** The handlers of one agent, in the order they were added. */
 export class Handlers {
   readonly #limits: Limits
+  readonly #onError: (error: unknown, message: Message) => void
   #entries: readonly Entry[] = []
 
-  constructor(limits: Limits) {
+  /** @param onError - told when a filter's predicate throws, which counts as no match */
+  constructor(limits: Limits, onError: (error: unknown, message: Message) => void) {
     this.#limits = limits
+    this.#onError = onError
   }
 
   add(filter: Filter, handler: Handler): Disposable {
-    const compiled = compileFilter(filter, { limits: this.#limits })
+    const compiled = compileFilter(filter, { limits: this.#limits, onError: this.#onError })
     const entry: Entry = { filter: compiled, handler, loading: undefined }
     entry.loading = compiled.ready?.then(
       () => {

@@ -133,7 +133,12 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     callback?: (message: Message<C>) => void | Promise<void>,
   ): Subscription<C> {
     const { subscriptions, addressing } = this.#open()
-    return subscriptions.add<C>(addressing.filter(options), callback)
+    const subscription = subscriptions.add<C>(addressing.filter(options), callback)
+    // A reader sees the failure in its loop; a callback would never hear of it.
+    if (callback !== undefined) {
+      subscription.ready?.catch(error => this.emit('handler:error', { id: subscription.id, error }))
+    }
+    return subscription
   }
 
   unsubscribe(id: string): void {

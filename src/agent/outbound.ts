@@ -3,9 +3,10 @@
  * encoding and routing there is room for authorising, numbering and sealing, and for the outbox.
  */
 
+import { withTimeout } from '../common/abort.ts'
 import { concat } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
-import { AfpDeliveryError, AfpError, type AfpErrorCode, AfpRoutingError } from '../common/errors.ts'
+import { AfpDeliveryError, AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
 import type { Requests } from '../delivery/requests.ts'
 import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
 import { encodeMessage, type MessageKind } from '../message/envelope.ts'
@@ -134,11 +135,12 @@ export class Outbound {
     frame: Uint8Array,
     options: SendOptions,
   ): Promise<[string, RecipientStatus]> {
-    const { self, network, loopback, onSent, onDropped, clock, addressing } = this.#parts
+    const { self, network, loopback, onSent, onDropped, clock } = this.#parts
     try {
       if (recipient === self) loopback(frame)
       else {
-        await addressing.online(recipient, timeoutOf(options), options.signal)
+        // With a link there is nothing to wait for, and no timer to pay for.
+        if (network.link(recipient) === undefined) await this.#connect(recipient, options)
         if (message.isExpired(clock.now())) throw expired(message)
         await network.send(recipient, frame, { signal: options.signal })
       }
@@ -149,6 +151,28 @@ export class Outbound {
       onDropped(message, recipient, error)
       return [recipient, { status: 'failed', error: error as Error }]
     }
+  }
+
+  /** Waits until the recipient is there, then until there is a link to it, as long as the caller has time. */
+  async #connect(recipient: string, options: SendOptions): Promise<void> {
+    const { clock, addressing, network } = this.#parts
+    const timeout = timeoutOf(options)
+    const start = clock.monotonic()
+    await addressing.online(recipient, timeout, options.signal)
+    const left = Math.max(0, timeout - (clock.monotonic() - start))
+    await withTimeout(clock, left, `connecting to ${recipient}`, options.signal, signal =>
+      network.open(recipient, { signal }),
+    ).catch(error => {
+      if (!(error instanceof AfpTimeoutError)) throw error
+      throw new AfpRoutingError(
+        'NO_ROUTE',
+        `no way to ${recipient} within ${timeout / 1000} s; the message was dropped`,
+        {
+          recipients: [recipient],
+          cause: error,
+        },
+      )
+    })
   }
 
   #receipt(message: Message, recipients: ReadonlyMap<string, RecipientStatus>): Receipt {
@@ -235,8 +259,7 @@ function failureOf(answer: Message, request: Message): AfpError {
       details,
     })
   }
-  const known: AfpErrorCode = 'HANDLER_FAILED'
-  return new AfpDeliveryError(known, `the handler at ${answer.sender} failed: ${message}`, {
+  return new AfpDeliveryError('HANDLER_FAILED', `the handler at ${answer.sender} failed: ${message}`, {
     messageId: request.id,
     guarantee: request.guarantee,
     details,

@@ -16,7 +16,7 @@ export interface Clock {
   after(delay: number, callback: () => void): Timer
 }
 
-/** The longest delay that `setTimeout` takes: 2^31 - 1 ms. */
+/** The longest delay that `setTimeout` takes, 2^31 - 1 ms or 24.8 days; longer ones are made of several. */
 const MAX_TIMEOUT = 2_147_483_647
 
 /** The platform's clock and timers. */
@@ -24,7 +24,11 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after: (delay, callback) => {
-    const handle = setTimeout(callback, Math.min(delay, MAX_TIMEOUT))
+    let handle: ReturnType<typeof setTimeout>
+    const arm = (left: number): void => {
+      handle = left > MAX_TIMEOUT ? setTimeout(() => arm(left - MAX_TIMEOUT), MAX_TIMEOUT) : setTimeout(callback, left)
+    }
+    arm(delay)
     return { cancel: () => clearTimeout(handle) }
   },
 }

@@ -81,7 +81,7 @@ export class AfpError extends Error {
 
   /** The error as plain data, for logs; the stack and the cause stay behind. */
   toJSON(): Record<string, unknown> {
-    return { ...this, name: this.name, code: this.code, message: this.message, details: this.details }
+    return { ...(this as object), name: this.name, code: this.code, message: this.message, details: this.details }
   }
 }
 

@@ -24,7 +24,10 @@ export class TypedEventTarget<Events extends object> {
     this.#target.removeEventListener(type, listener as EventListener)
   }
 
-  /** Calls every listener of `type`, in the order they were added, before it returns. */
+  /**
+   * Calls every listener of `type`, in the order they were added, before it returns. A listener that throws keeps
+   * neither the others nor the emitter from going on; the platform reports the error (Node: as an uncaught exception).
+   */
   emit<K extends keyof Events & string>(type: K, detail: Events[K]): void {
     this.#target.dispatchEvent(new CustomEvent(type, { detail }))
   }

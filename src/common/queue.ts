@@ -58,9 +58,7 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#items.length > 0) return Promise.resolve({ done: false, value: this.#items.shift() as T })
     if (this.#ended) {
-      return this.#error === undefined
-        ? Promise.resolve({ done: true, value: undefined })
-        : Promise.reject(this.#error)
+      return this.#error === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(this.#error)
     }
     return new Promise((resolve, reject) => {
       // An item that was handed over wins over an abort in the same turn: nothing is lost between the two.

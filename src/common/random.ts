@@ -8,9 +8,16 @@ export interface Random {
   float(): number
 }
 
+/** The most bytes that `getRandomValues` gives at once (Web Cryptography API, section 10.1.1). */
+const MAX_REQUEST = 65_536
+
 /** The platform's cryptographic randomness. */
 export const systemRandom: Random = {
-  bytes: length => crypto.getRandomValues(new Uint8Array(length)),
+  bytes: length => {
+    const out = new Uint8Array(length)
+    for (let at = 0; at < length; at += MAX_REQUEST) crypto.getRandomValues(out.subarray(at, at + MAX_REQUEST))
+    return out
+  },
   float: () => (crypto.getRandomValues(new Uint32Array(1))[0] as number) / 2 ** 32,
 }
 

@@ -99,7 +99,7 @@ export class MemoryCarrier extends TypedEventTarget<CarrierEvents> implements Ca
     this.#state = 'stopped'
     this.#keeper.stop()
     await Promise.all([...this.#connections].map(connection => connection.close()))
-    this.#refreshAddresses()
+    this.#addresses = []
     this.#net.record('stop', this.place, this.place, '')
     this.#net.left(this)
   }
@@ -134,7 +134,7 @@ export class MemoryCarrier extends TypedEventTarget<CarrierEvents> implements Ca
       try {
         const dialled = direct.includes(address) ? this.#dialDirect(address, peer) : this.#dialRelayed(address, peer)
         // A connection that nobody waits for any more is not kept.
-        if (signal !== undefined) dialled.then(connection => signal.aborted && connection.close()).catch(() => {})
+        dialled.then(connection => (signal?.aborted ? connection.close() : undefined)).catch(() => {})
         return await abortable(dialled, signal)
       } catch (error) {
         signal?.throwIfAborted()

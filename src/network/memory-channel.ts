@@ -26,7 +26,8 @@ export class MemoryChannel implements Channel {
   readonly connection: ChannelHost
   readonly #out: Lane
   readonly #in: Lane
-  #peer: MemoryChannel | undefined
+  /** The other end; set before anybody sees the pair. */
+  #peer: MemoryChannel = this
   #handler: ChannelHandler | undefined
   /** Whether the first write has been made: it never falls to a fault. */
   #begun = false
@@ -80,7 +81,7 @@ export class MemoryChannel implements Channel {
     }
     // The sender may use its array again: what travels is a copy, as with a socket.
     const bytes = data.slice()
-    const deliver = (): void => this.#peer?.#receive(bytes.slice())
+    const deliver = (): void => this.#peer.#receive(bytes.slice())
     if (this.#begun) this.#out.push(bytes.length, deliver)
     else this.#out.pushReliable(bytes.length, deliver)
     this.#begun = true
@@ -116,7 +117,7 @@ export class MemoryChannel implements Channel {
     this.#in.kill()
     const peer = this.#peer
     // Past a paused reader, who has to learn of it too.
-    this.connection.signal(() => peer?.drop(new AfpError('NETWORK_FAILED', 'the other side dropped the channel')))
+    this.connection.signal(() => peer.drop(new AfpError('NETWORK_FAILED', 'the other side dropped the channel')))
     this.finish(reason)
   }
 
@@ -127,7 +128,7 @@ export class MemoryChannel implements Channel {
     this.#settleWaiting(this.#gone())
     this.#out.pushReliable(0, () => {
       this.#left.resolve()
-      this.#peer?.#remoteEnded()
+      this.#peer.#remoteEnded()
     })
   }
 
@@ -152,7 +153,7 @@ export class MemoryChannel implements Channel {
     this.#settleWaiting(this.#gone())
     this.#left.resolve()
     const peer = this.#peer
-    if (peer !== undefined && peer.#closed !== undefined) this.connection.forget(this, peer)
+    if (peer.#closed !== undefined) this.connection.forget(this, peer)
     this.#handler?.closed(error)
   }
 

@@ -82,6 +82,8 @@ interface Item {
   readonly bytes: number
   readonly reliable: boolean
   readonly deliver: () => void
+  /** What has to arrive first although it is held back. */
+  after?: readonly Item[]
 }
 
 /** See the head of this file. */
@@ -95,7 +97,7 @@ export class Lane {
   readonly #arrived: Item[] = []
   #lastAt = 0
   /** Held back so that others overtake. */
-  #late = 0
+  readonly #late = new Set<Item>()
   #latestAt = 0
   #buffered = 0
   #held: boolean
@@ -182,15 +184,16 @@ export class Lane {
     if (!item.reliable && chance(medium, medium.faults.reordering)) {
       this.#record('reordered', item.bytes)
       at += 1 + medium.faults.reorderWindow * medium.random.float()
-      this.#late++
+      this.#late.add(item)
       this.#latestAt = Math.max(this.#latestAt, at)
       return later(medium, at - now, () => {
-        this.#late--
+        this.#late.delete(item)
         this.#arrive(item)
       })
     }
     at = Math.max(at, this.#lastAt, item.reliable ? this.#latestAt : 0)
     this.#lastAt = at
+    if (item.reliable) item.after = [...this.#late]
     this.#travelling.push(item)
     later(medium, at - now, () => this.#arriveNext())
   }
@@ -199,7 +202,7 @@ export class Lane {
     const first = this.#travelling[0]
     if (first === undefined) return
     // A platform's timers may fire a little out of turn: what must come last waits for those that were held back.
-    if (first.reliable && this.#late > 0) return later(this.#medium, 1, () => this.#arriveNext())
+    if (first.after?.some(item => this.#late.has(item))) return later(this.#medium, 1, () => this.#arriveNext())
     this.#travelling.shift()
     this.#arrive(first)
   }

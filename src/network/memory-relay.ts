@@ -85,14 +85,15 @@ export class MemoryRelays {
       relay.reserved = true
       onState({ address, state: 'reserved' })
     } catch (error) {
+      const fault = error as Error
       const { connection } = relay
       // Closing it reports the loss; where there is none, it is reported here.
-      if (connection?.isOpen) connection.abort(error as Error)
-      else if (!this.#stopped && relay.timer === undefined) this.#lost(relay, error)
+      if (connection?.isOpen) connection.abort(fault)
+      else if (!this.#stopped && relay.timer === undefined) this.#lost(relay, fault)
     }
   }
 
-  #lost(relay: Relay, error: unknown): void {
+  #lost(relay: Relay, error: Error | undefined): void {
     relay.connection = undefined
     relay.reserved = false
     if (this.#stopped) return
@@ -103,6 +104,6 @@ export class MemoryRelays {
       relay.timer = undefined
       void this.#connect(relay)
     })
-    onState({ address: relay.address, state: 'lost', error })
+    onState({ address: relay.address, state: 'lost', ...(error === undefined ? {} : { error }) })
   }
 }

@@ -187,6 +187,13 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     return opened
   }
 
+  async open(peer: string, { signal }: AbortOptions = {}): Promise<Link> {
+    if (this.#links.best(peer) === undefined) await this.#reach(peer, signal)
+    const link = this.#links.get(peer)
+    if (link === undefined) throw noRoute(peer, `the connection to ${peer} closed at once`)
+    return link
+  }
+
   async send(peer: string, frame: Uint8Array, { signal }: AbortOptions = {}): Promise<void> {
     if ((frame[0] as number) < FIRST_UPPER_TYPE) throw new RangeError(`frame type ${frame[0]} is the network's own`)
     const session = this.#links.best(peer) ?? (await this.#reach(peer, signal))

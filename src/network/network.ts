@@ -54,7 +54,7 @@ export interface NetworkEvents {
   'link:closed': { peer: string }
   /** Something from outside was dropped. `peer` is the neighbour it came from. */
   refused: { peer: string; reason: RefusalReason; detail?: string }
-  relay: { address: string; state: 'connecting' | 'connected' | 'reserved' | 'lost'; error?: unknown }
+  relay: { address: string; state: 'connecting' | 'connected' | 'reserved' | 'lost'; error?: Error }
   /** Another live instance uses this identity: this one has to stop. */
   'identity:in-use': { id: string }
 }
@@ -86,6 +86,11 @@ export interface Network extends TypedEventTarget<NetworkEvents> {
   link(id: string): Link | undefined
   /** Dials an address outside what presence tells. Resolves when hellos are exchanged. */
   connect(address: string, options?: AbortOptions): Promise<Link>
+  /**
+   * Makes sure that there is a link to an agent that is online, dialling if there is none.
+   * @throws AfpRoutingError NO_ROUTE
+   */
+  open(peer: string, options?: AbortOptions): Promise<Link>
   /**
    * Hands a frame to a connection with `peer`, dialling if there is none. Frames that are ready in one turn of the event
    * loop leave in one write.

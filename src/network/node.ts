@@ -7,12 +7,12 @@ import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { type GossipSub, type GossipsubOpts, gossipsub, StrictNoSign } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
-import { FaultTolerance, type Libp2p, type PeerId, type ServiceFactoryMap, type Transport } from '@libp2p/interface'
+import { FaultTolerance, type Libp2p, type PeerId, type Transport } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import { sha256 } from '@noble/hashes/sha2.js'
-import { createLibp2p } from 'libp2p'
+import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
 
 /** A libp2p transport's factory. */
 export type TransportFactory = (components: never) => Transport

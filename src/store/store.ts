@@ -6,10 +6,13 @@
 
 import type { AbortOptions } from '../common/abort.ts'
 
-/** A part of a key. Parts order as: numbers, then strings (by UTF-8 bytes), then byte arrays. */
+/**
+ * A part of a key. Parts order as: numbers (by value; -0 is 0, NaN is refused), then strings (by UTF-8 bytes, which is
+ * by code point; lone surrogates are refused), then byte arrays.
+ */
 export type KeyPart = number | string | Uint8Array
 
-/** A key; shorter keys come before those they are a prefix of. */
+/** A key; shorter keys come before those they are a prefix of. At most 4,096 bytes when encoded. */
 export type Key = readonly KeyPart[]
 
 /** One change. */
@@ -54,16 +57,25 @@ export interface Row {
   readonly value: Uint8Array
 }
 
-/** See the head of this file. Every method rejects with `CLOSED` after {@link Store.close}. */
+/**
+ * See the head of this file. Keys and values are copied on the way in, before the method returns, and on the way out.
+ * Every method rejects with AfpDataStoreError: INVALID_OPTION for a table that is not in the schema, a key that cannot
+ * be one or a limit that is no whole number; STORE_FAILED when the platform fails; CLOSED after {@link Store.close} or
+ * when the platform has closed the store.
+ */
 export interface Store {
   /** How a commit survives: `strict`: on the disk when it resolves; `memory`: not at all. */
   readonly durability: 'strict' | 'memory'
+  /** The value of a row; undefined when there is none. Sees every commit that has resolved, as all reads do. */
   get(table: string, key: Key): Promise<Uint8Array | undefined>
+  /** The rows of a range in the order of their keys, all of one moment. */
   range(table: string, options?: RangeOptions): Promise<Row[]>
+  /** How many rows a range has; default: all. */
   count(table: string, range?: KeyRange): Promise<number>
   /**
-   * Writes a batch. Batches that are committed in one turn of the event loop share one sync of the disk, and each keeps
-   * its own fate.
+   * Writes a batch: its checks are made, then its writes in their order. Batches that are committed in one turn of the
+   * event loop share one transaction and one sync of the disk, in the order of their commits, and each keeps its own
+   * fate. A signal calls a batch off only until its transaction begins.
    * @throws AfpDataStoreError STORE_CONFLICT when a check does not hold; STORE_FULL when there is no room, then nothing of
    * the batch was written
    */

@@ -202,8 +202,8 @@ class Family<I extends { reset(): void }> {
   }
 
   series(name: string, tags: Tags = {}): I {
-    let all = this.#names.get(name)
-    if (all === undefined) this.#names.set(name, (all = new Map()))
+    const all: Map<string, Series<I>> = this.#names.get(name) ?? new Map()
+    this.#names.set(name, all)
     const entries = Object.entries(tags)
       .map(([key, value]) => [key, String(value).slice(0, MAX_TAG_LENGTH)] as const)
       .sort(([a], [b]) => (a < b ? -1 : 1))

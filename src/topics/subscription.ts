@@ -243,7 +243,7 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     const waiting = this.#waiting ?? []
     this.#waiting = undefined
     for (const { message, settle } of waiting) {
-      settle?.(!this.#ended && this.#compiled.matches(message) && this.#take(message))
+      settle?.(this.#compiled.matches(message) && this.#take(message))
     }
   }
 

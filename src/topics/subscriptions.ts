@@ -169,7 +169,6 @@ export class SubscriptionManager {
   }
 
   #forget(subscription: Subscription): void {
-    if (this.#byId.get(subscription.id) !== subscription) return
     this.#byId.delete(subscription.id)
     const { topic } = subscription.filter
     const sharers = this.#byTopic.get(topic)

@@ -162,6 +162,7 @@ test('Two JSON values are equal by their own keys alone, in any order.', () => {
   expect(jsonEqual({ a: 1 }, { a: 1, b: 2 })).toBe(false)
   expect(jsonEqual({ constructor: 1 }, { other: 1 })).toBe(false)
   expect(jsonEqual({ toString: null }, { valueOf: null })).toBe(false)
+  expect(jsonEqual(JSON.parse('{"__proto__": {}}'), { a: 1 })).toBe(false)
   expect(jsonEqual([], {})).toBe(false)
   expect(jsonEqual([1, 2], [2, 1])).toBe(false)
   expect(jsonEqual(1, '1')).toBe(false)

@@ -77,6 +77,7 @@ describe('other fields', () => {
     for (const key of ['constructor', 'toString', 'hasOwnProperty']) {
       expect(await takes({ metadata: { [key]: /./ } }, { metadata: {} })).toBe(false)
     }
+    expect(await takes({ metadata: JSON.parse('{"__proto__": {}}') }, { metadata: {} })).toBe(false)
     expect(await takes({ metadata: { constructor: 'x' } }, { metadata: { constructor: 'x' } })).toBe(true)
   })
 
@@ -135,6 +136,9 @@ describe('predicates', () => {
 })
 
 describe('hostile patterns', () => {
+  /** The flag v, which the compiler's target does not know. */
+  const classArithmetic = 'v'
+
   test('A pattern that takes a backtracking engine for ever is matched in linear time.', async () => {
     const compiled = compileFilter({ metadata: { text: /^(a+)+$/ } })
     await compiled.ready
@@ -161,7 +165,7 @@ describe('hostile patterns', () => {
     ['a regular expression of 257 characters', { contentType: new RegExp('a'.repeat(257)) }],
     ['one in metadata', { metadata: { a: new RegExp('a'.repeat(257)) } }],
     ['a sticky expression', { contentType: /a/y }],
-    ['arithmetic on classes', { contentType: /[a--b]/v }],
+    ['arithmetic on classes', { contentType: new RegExp('[a--b]', classArithmetic) }],
     ['an unknown level', { securityLevel: 'top' as never }],
     ['a content type that is a number', { contentType: 5 as never }],
     ['a predicate that is text', { where: 'true' as never }],

@@ -55,7 +55,7 @@ export async function testPeer(
   const heard = new Set<string>()
   node.services.pubsub.addEventListener('message', ({ detail }) => {
     // What is sealed holds the text as it is: good enough to know it again.
-    heard.add(`${detail.topic} ${/<(.*?)>/.exec(text(detail.data))?.[1]}`)
+    heard.add(`${detail.topic} ${/@@([^@]*)@@/.exec(text(detail.data))?.[1]}`)
   })
   return {
     id: identity.id,
@@ -64,7 +64,7 @@ export async function testPeer(
     heard,
     join: topic => node.services.pubsub.subscribe(topic),
     say: async (topic, words) => {
-      const payload = encoder.encode(`<${words}>`)
+      const payload = encoder.encode(`@@${words}@@`)
       const data = await sealGossip(identity, topic, [payload], { now: Date.now(), random: systemRandom })
       await node.services.pubsub.publish(topic, data)
     },

@@ -1,0 +1,207 @@
+#!/usr/bin/env node
+/**
+ * The demo as one process: a relay, the page and two agents that live in Node.
+ *
+ * @example
+ * ```ts
+ * import { startDemo } from 'agent-flow-protocol/demo'
+ *
+ * const demo = await startDemo({ port: 0 })
+ * console.log(demo.url)
+ * await demo.close()
+ * ```
+ */
+
+import { existsSync, realpathSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { type AddressInfo, isIP } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { AfpError, type Clock } from 'agent-flow-protocol'
+import { createRelay } from 'agent-flow-protocol/relay'
+import { pathOf, readPages, SECURITY_HEADERS, servePage } from './pages.ts'
+import { startResidents } from './residents.ts'
+
+/** Options of {@link startDemo}. */
+export interface DemoOptions {
+  /** Port of the page; a free one is taken when it is in use, and for 0. Default 8080. */
+  readonly port?: number | undefined
+  /**
+   * Address that the page, the relay and the agents listen on. Default `127.0.0.1`: browsers give pages from elsewhere
+   * no keys unless they come over https.
+   */
+  readonly host?: string | undefined
+  /** Port of the relay; a free one is taken when it is in use. Default: the page's and one. */
+  readonly relayPort?: number | undefined
+  /** The mesh that visitors join. Default `demo`. */
+  readonly mesh?: string | undefined
+  /** Whether the two agents in Node are started. Default true. */
+  readonly residents?: boolean | undefined
+  /** Folder of the built page. Default: the one of this package. */
+  readonly page?: string | undefined
+  /** Time for tests to drive. */
+  readonly clock?: Clock | undefined
+}
+
+/** A running demo. */
+export interface Demo extends AsyncDisposable {
+  /** Where the page is. */
+  readonly url: string
+  /** Whether the port asked for was in use. */
+  readonly moved: boolean
+  readonly mesh: string
+  /** Multiaddrs of the relay that tabs can dial. */
+  readonly relays: readonly string[]
+  close(): Promise<void>
+}
+
+/** Starts everything, or nothing: what was started is closed when a part fails. */
+export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
+  const { port = 8080, mesh = 'demo' } = options
+  const host = options.host === undefined || options.host === 'localhost' ? '127.0.0.1' : options.host
+  const family = isIP(host)
+  if (family === 0) throw new AfpError('INVALID_OPTION', 'the host is an IP address or localhost')
+  const pages = await readPages(options.page ?? defaultPage())
+  await using started = new AsyncDisposableStack()
+
+  const config = { relays: [] as readonly string[] }
+  const server = createServer((request, response) => {
+    const path = pathOf(request)
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.writeHead(405, { ...SECURITY_HEADERS, allow: 'GET, HEAD' }).end()
+    } else if (path === '/config.json') {
+      const body = JSON.stringify({ mesh, relays: relaysFor(request.headers.host, config.relays) })
+      response.writeHead(200, { ...SECURITY_HEADERS, 'content-type': 'application/json', 'cache-control': 'no-store' })
+      response.end(request.method === 'HEAD' ? undefined : body)
+    } else servePage(pages, path, request, response)
+  })
+  const moved = await listen(server, port, host)
+  started.defer(() => closeServer(server))
+  const { port: taken } = server.address() as AddressInfo
+
+  const prefix = `/ip${family}/${host}/tcp`
+  const wanted = options.relayPort ?? (port === 0 ? 0 : taken + 1)
+  const open = (relayPort: number) =>
+    createRelay({ listen: [`${prefix}/${relayPort}/ws`], meshes: [mesh], clock: options.clock })
+  const relay = await open(wanted).catch((error: unknown) => {
+    if (error instanceof AfpError && error.code === 'NETWORK_FAILED' && wanted !== 0) return open(0)
+    throw error
+  })
+  started.defer(() => relay.close())
+  config.relays = relay.addresses().filter(address => address.includes('/ws/'))
+
+  if (options.residents !== false) {
+    const relays = config.relays.slice(0, 1)
+    const residents = await startResidents({ mesh, relays, listen: [`${prefix}/0/ws`], clock: options.clock })
+    started.defer(() => residents.close())
+  }
+  const owned = started.move()
+  const close = (): Promise<void> => owned.disposeAsync()
+  return {
+    url: `http://${host === '127.0.0.1' || host === '0.0.0.0' || host === '::' ? 'localhost' : family === 6 ? `[${host}]` : host}:${taken}/`,
+    moved,
+    mesh,
+    relays: config.relays,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** The page beside the built server, or, run from its sources, the one that was built last. */
+function defaultPage(): string {
+  const beside = fileURLToPath(new URL('./page', import.meta.url))
+  const built = fileURLToPath(new URL('../dist/demo/page', import.meta.url))
+  const folder = [beside, built].find(existsSync)
+  if (folder === undefined) throw new AfpError('INVALID_OPTION', 'the page is not built yet: run `npm run build`')
+  return folder
+}
+
+/** Listens on `port`, or on a free one when it is in use: then true. */
+async function listen(server: Server, port: number, host: string): Promise<boolean> {
+  const attempt = (at: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(at, host, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+  try {
+    await attempt(port)
+    return false
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    await attempt(0)
+    return true
+  }
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}
+
+/**
+ * The relay's addresses as the asker can dial them: those with the host that it asked for the page, so that a visitor
+ * from another machine is not sent to its own. The header comes from outside: only an IP address or a name goes on.
+ */
+function relaysFor(header: string | undefined, relays: readonly string[]): readonly string[] {
+  const name = (header ?? '').replace(/:\d+$/, '').replace(/^\[(.+)\]$/, '$1')
+  const host = name === 'localhost' || name === '' ? '127.0.0.1' : name
+  const same = relays.filter(address => address.split('/')[2] === host)
+  if (same.length > 0) return same
+  if (isIP(host) !== 0 || !/^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i.test(host)) return relays.slice(0, 4)
+  return relays.slice(0, 1).map(address => ['', 'dns', host, ...address.split('/').slice(3)].join('/'))
+}
+
+const HELP = `Usage: node dist/demo/server.js [--port 8080] [--host 127.0.0.1] [--mesh demo]
+
+Starts a relay, the demo page and two agents, and tells where the page is.
+`
+
+/** Reads the command line and runs the demo until the process is told to stop. */
+export async function runDemo(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      port: { type: 'string' },
+      host: { type: 'string' },
+      mesh: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+  if (values.help === true) {
+    process.stdout.write(HELP)
+    return
+  }
+  const port = values.port === undefined ? undefined : Number(values.port)
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65_536)) {
+    throw new AfpError('INVALID_OPTION', '--port is a number from 0 to 65535')
+  }
+  const demo = await startDemo({ port, host: values.host, mesh: values.mesh })
+  if (demo.moved) console.log(`Port ${port ?? 8080} is in use; this is another one.`)
+  console.log(`Open ${demo.url} in two or three tabs. Ctrl+C stops it.`)
+
+  let stopping = false
+  const stop = (): void => {
+    if (stopping) process.exit(1)
+    stopping = true
+    demo.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(error)
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  runDemo().catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error)
+    process.exit(1)
+  })
+}

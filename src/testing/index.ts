@@ -1,0 +1,52 @@
+/**
+ * The test kit, `agent-flow-protocol/testing`: a whole mesh in memory, with faults, time that a test drives and numbers
+ * that come again.
+ *
+ * @example
+ * ```ts
+ * const clock = new DrivenClock()
+ * const net = memoryNet({ seed: 1, clock, faults: { delay: [5, 50], loss: 0.05 } })
+ * const ada = await createAgent({ name: 'ada', mesh: 'test', clock, carrier: inMemory(net) })
+ * const bob = await createAgent({ name: 'bob', mesh: 'test', clock, carrier: inMemory(net), peers: ada.addresses })
+ * net.partition([ada.id], [bob.id])
+ * ```
+ */
+
+import { type Clock, systemClock } from '../common/clock.ts'
+import { seededRandom } from '../common/random.ts'
+import type { Identity } from '../identity/keys.ts'
+import type { Carrier } from '../network/carrier.ts'
+import { type MemoryCarrierOptions, MemoryNet, type MemoryNetOptions } from '../network/memory.ts'
+
+export type { Clock, Timer } from '../common/clock.ts'
+export { DrivenClock } from '../common/driven-clock.ts'
+export { type Random, seededRandom } from '../common/random.ts'
+export type {
+  MemoryCarrier,
+  MemoryCarrierOptions,
+  MemoryEvent,
+  MemoryFaults,
+  MemoryNet,
+  MemoryNetOptions,
+} from '../network/memory.ts'
+
+/** Options of {@link memoryNet}. */
+export interface MemoryNetKitOptions extends Omit<MemoryNetOptions, 'clock' | 'random'> {
+  /** What the faults are drawn from: the same seed and the same calls give the same history. Default 1. */
+  readonly seed?: number | undefined
+  /** Default: the platform's clock, with real waiting. */
+  readonly clock?: Clock | undefined
+}
+
+/** A network in memory. @throws AfpError INVALID_OPTION for faults that cannot be */
+export function memoryNet({ seed = 1, clock = systemClock, ...rest }: MemoryNetKitOptions = {}): MemoryNet {
+  return new MemoryNet({ ...rest, clock, random: seededRandom(seed) })
+}
+
+/**
+ * What `createAgent` takes as `carrier`: the agent lives in `net` instead of on libp2p. Its id is its place, for faults and for
+ * addresses, unless `options` say otherwise; its relays are those of `options`.
+ */
+export function inMemory(net: MemoryNet, options: MemoryCarrierOptions = {}): (identity: Identity) => Carrier {
+  return identity => net.carrier(identity.id, options)
+}

@@ -1,0 +1,140 @@
+import { describe, expect, it } from 'vitest'
+import { abortable, sleep, withTimeout } from '../../src/common/abort.ts'
+import { DrivenClock } from '../../src/common/driven-clock.ts'
+import { AfpTimeoutError } from '../../src/common/errors.ts'
+
+const reason = new Error('called off')
+const never = new Promise<never>(() => {})
+
+/** A signal that counts its listeners, to show that none stays behind. */
+function counted(): { controller: AbortController; signal: AbortSignal; listeners: () => number } {
+  const controller = new AbortController()
+  const { signal } = controller
+  const active = new Set<unknown>()
+  const add = signal.addEventListener.bind(signal)
+  const remove = signal.removeEventListener.bind(signal)
+  signal.addEventListener = (type: string, listener: EventListener, options?: AddEventListenerOptions) => {
+    active.add(listener)
+    add(type, listener, options)
+  }
+  signal.removeEventListener = (type: string, listener: EventListener) => {
+    active.delete(listener)
+    remove(type, listener)
+  }
+  return { controller, signal, listeners: () => active.size }
+}
+
+describe('abortable', () => {
+  it('is the promise itself without a signal', async () => {
+    const promise = Promise.resolve(1)
+    expect(abortable(promise, undefined)).toBe(promise)
+  })
+
+  it('resolves and rejects as the promise does, and leaves no listener', async () => {
+    const { signal, listeners } = counted()
+    const failed = new Error('failed')
+    const both = [abortable(Promise.resolve(1), signal), abortable(Promise.reject(failed), signal)]
+    expect(listeners()).toBe(2)
+    expect(await both[0]).toBe(1)
+    await expect(both[1]).rejects.toBe(failed)
+    await Promise.resolve()
+    expect(listeners()).toBe(0)
+  })
+
+  it('rejects with the reason as soon as the signal fires, and swallows what the promise does later', async () => {
+    const late = Promise.withResolvers<void>()
+    const controller = new AbortController()
+    const waiting = abortable(late.promise, controller.signal)
+    controller.abort(reason)
+    await expect(waiting).rejects.toBe(reason)
+    late.reject(new Error('nobody listens any more'))
+  })
+
+  it('rejects at once with a signal that has fired, and swallows what the promise does', async () => {
+    await expect(abortable(Promise.reject(new Error('unheard')), AbortSignal.abort(reason))).rejects.toBe(reason)
+    await expect(abortable(Promise.resolve(1), AbortSignal.abort(reason))).rejects.toBe(reason)
+  })
+})
+
+describe('sleep', () => {
+  it('resolves when the time has passed, not before, and leaves no listener', async () => {
+    const clock = new DrivenClock()
+    const { signal, listeners } = counted()
+    let awake = false
+    const sleeping = sleep(clock, 100, signal).then(() => {
+      awake = true
+    })
+    await clock.advance(99)
+    expect(awake).toBe(false)
+    await clock.advance(1)
+    await sleeping
+    expect(awake).toBe(true)
+    expect(listeners()).toBe(0)
+  })
+
+  it('rejects with the reason when called off, and takes its timer along', async () => {
+    const clock = new DrivenClock()
+    const controller = new AbortController()
+    const sleeping = sleep(clock, 100, controller.signal)
+    controller.abort(reason)
+    await expect(sleeping).rejects.toBe(reason)
+    expect(clock.pending).toBe(0)
+    await expect(sleep(clock, 100, AbortSignal.abort(reason))).rejects.toBe(reason)
+    expect(clock.pending).toBe(0)
+  })
+})
+
+describe('withTimeout', () => {
+  it('gives what the work gives, or its error, and leaves neither timer nor listener', async () => {
+    const clock = new DrivenClock()
+    const { signal, listeners } = counted()
+    expect(await withTimeout(clock, 100, 'it', signal, async () => 7)).toBe(7)
+    const failed = new Error('failed')
+    await expect(withTimeout(clock, 100, 'it', signal, () => Promise.reject(failed))).rejects.toBe(failed)
+    const thrown = (): never => {
+      throw failed
+    }
+    await expect(withTimeout(clock, 100, 'it', signal, thrown)).rejects.toBe(failed)
+    expect([clock.pending, listeners()]).toEqual([0, 0])
+  })
+
+  it('rejects with AfpTimeoutError when the time is up, and tells the work through its signal', async () => {
+    const clock = new DrivenClock()
+    let inner: AbortSignal | undefined
+    const waiting = withTimeout(clock, 1_500, 'the dial', undefined, signal => {
+      inner = signal
+      return never
+    })
+    const outcome = waiting.catch((error: unknown) => error)
+    await clock.advance(1_499)
+    expect(inner?.aborted).toBe(false)
+    await clock.advance(1)
+    const error = await outcome
+    expect(error).toBeInstanceOf(AfpTimeoutError)
+    expect(error).toMatchObject({ code: 'TIMEOUT', message: 'the dial did not finish in 1.5 s', timeoutSeconds: 1.5 })
+    expect(inner?.reason).toBe(error)
+  })
+
+  it('rejects with the reason of the signal, and tells the work', async () => {
+    const clock = new DrivenClock()
+    const { controller, signal, listeners } = counted()
+    let inner: AbortSignal | undefined
+    const waiting = withTimeout(clock, 100, 'it', signal, signal => {
+      inner = signal
+      return never
+    })
+    controller.abort(reason)
+    await expect(waiting).rejects.toBe(reason)
+    expect(inner?.reason).toBe(reason)
+    expect([clock.pending, listeners()]).toEqual([0, 0])
+  })
+
+  it('does not begin when the signal has fired', async () => {
+    let begun = false
+    const work = async (): Promise<void> => {
+      begun = true
+    }
+    await expect(withTimeout(new DrivenClock(), 100, 'it', AbortSignal.abort(reason), work)).rejects.toBe(reason)
+    expect(begun).toBe(false)
+  })
+})

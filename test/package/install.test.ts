@@ -1,0 +1,146 @@
+/** The package as strangers get it: packed, installed into empty applications outside the project, and used there. */
+
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { extname, join, normalize } from 'node:path'
+import { chromium } from 'playwright'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { run, sizeOf, start } from './processes.ts'
+
+const MAX_PACKAGES = 140
+const MAX_MEGABYTES = 75
+
+const root = join(import.meta.dirname, '../..')
+const temp = realpathSync(mkdtempSync(join(tmpdir(), 'afp-package-')))
+const nodeApp = join(temp, 'node-app')
+const viteApp = join(temp, 'vite-app')
+const tool = (name: string) => join(root, 'node_modules', name)
+let tarball = ''
+
+const packagesIn = (app: string): string[] =>
+  Object.keys(
+    (JSON.parse(readFileSync(join(app, 'node_modules/.package-lock.json'), 'utf8')) as { packages: object }).packages,
+  )
+
+/** Makes an empty application of one of the folders beside this file, and installs into it. */
+async function makeApp(folder: string, ...packages: string[]): Promise<void> {
+  mkdirSync(folder, { recursive: true })
+  cpSync(join(import.meta.dirname, folder.slice(temp.length)), folder, { recursive: true })
+  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n')
+  await run('npm', ['install', '--no-audit', '--no-fund', ...packages], folder)
+}
+
+beforeAll(async () => {
+  expect(existsSync(join(root, 'dist/src/index.js')), 'the package is built first: npm run build').toBe(true)
+  const packed = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', temp], root)
+  expect(packed).toContain('agent-flow-protocol')
+  tarball = join(temp, readdirSync(temp).find(file => file.endsWith('.tgz')) ?? '')
+  const { version } = JSON.parse(readFileSync(tool('vite/package.json'), 'utf8')) as { version: string }
+  await makeApp(nodeApp, tarball)
+  await makeApp(viteApp, tarball, `vite@${version}`)
+})
+
+afterAll(() => rmSync(temp, { recursive: true, force: true }))
+
+/** Serves a built page as a careful host would: only its own scripts run, and none made from text. */
+async function serve(folder: string): Promise<{ url: string } & AsyncDisposable> {
+  const types: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css' }
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? '/', 'http://page').pathname
+    const file = join(folder, normalize(path === '/' ? '/index.html' : path))
+    if (!existsSync(file)) return response.writeHead(404).end()
+    return response
+      .writeHead(200, {
+        'content-type': types[extname(file)] ?? 'application/octet-stream',
+        'content-security-policy': "default-src 'self'; img-src data:; connect-src ws://127.0.0.1:*",
+      })
+      .end(readFileSync(file))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+}
+
+function openBrowser() {
+  const executablePath =
+    process.env.CHROMIUM_PATH ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
+  return chromium.launch({ args: ['--no-sandbox'], ...(executablePath === undefined ? {} : { executablePath }) })
+}
+
+describe('the published package', () => {
+  test('its files, exports and types are in order for publint', async () => {
+    const output = await run(process.execPath, [tool('publint/src/cli.js'), 'run', tarball, '--strict'], root)
+    expect(output).toMatch(/All good/)
+  })
+
+  test('its types resolve as its code does, by the judgement of attw', async () => {
+    const cli = tool('@arethetypeswrong/cli/dist/index.js')
+    const output = await run(process.execPath, [cli, tarball, '--profile', 'esm-only', '--no-emoji'], root)
+    expect(output).toMatch(/No problems found/)
+  })
+
+  test(`an install brings at most ${MAX_PACKAGES} packages and ${MAX_MEGABYTES} MB, and no React Native`, () => {
+    const packages = packagesIn(nodeApp)
+    const megabytes = sizeOf(join(nodeApp, 'node_modules')) / 1_000_000
+    const packed = readFileSync(tarball).length / 1_000_000
+    process.stdout.write(
+      `an install: ${packages.length} packages, ${megabytes.toFixed(1)} MB; packed ${packed.toFixed(1)} MB\n`,
+    )
+    expect(packages.filter(name => /react-native|node-datachannel|@libp2p\/webrtc/.test(name))).toEqual([])
+    expect(packages.length).toBeLessThanOrEqual(MAX_PACKAGES)
+    expect(megabytes).toBeLessThanOrEqual(MAX_MEGABYTES)
+  })
+
+  test('a page built with Vite and a program in Node exchange messages through the relay of the package', async () => {
+    await run('npx', ['vite', 'build', '--logLevel', 'warn'], viteApp)
+    await using relay = start('npx', ['agent-flow-protocol', 'relay', '--listen', '/ip4/127.0.0.1/tcp/0/ws'], nodeApp)
+    const [address] = await relay.line(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/ws\/p2p\/\w+$/)
+    await using server = start(process.execPath, ['main.mjs', address], nodeApp)
+    await server.line(/^ready$/)
+    await using site = await serve(join(viteApp, 'dist'))
+    const browser = await openBrowser()
+    try {
+      const page = await browser.newPage()
+      const errors: string[] = []
+      page.on('pageerror', error => errors.push(String(error)))
+      page.on('console', message => {
+        if (message.type() === 'error') errors.push(message.text())
+      })
+      await page.goto(`${site.url}#${encodeURIComponent(address)}`)
+      await page.waitForFunction(() => document.querySelector('#reply')?.textContent, undefined, { timeout: 30_000 })
+      expect(JSON.parse((await page.textContent('#reply')) ?? '')).toEqual({ heard: 'hello' })
+      const [, reply] = await server.line(/^reply (.*)$/)
+      expect(JSON.parse(reply ?? '')).toBe('the page')
+      expect(errors).toEqual([])
+    } finally {
+      await browser.close()
+    }
+  })
+
+  test('npx agent-flow-protocol demo serves the page and its scripts', async () => {
+    await using demo = start('npx', ['agent-flow-protocol', 'demo', '--port', '0'], nodeApp)
+    const [url] = await demo.line(/http:\/\/localhost:\d+\//)
+    const html = await fetch(url).then(response => response.text())
+    const script = /<script[^>]*src="([^"]+)"/.exec(html)?.[1]
+    const answer = await fetch(new URL(script ?? 'no-script', url))
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get('content-type')).toMatch(/javascript/)
+  })
+})

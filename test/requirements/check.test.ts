@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest'
+import { checkClaims, type TestRun } from './check.ts'
+import { requirements } from './requirements.ts'
+
+const rows = [
+  { id: '1', text: 'one' },
+  { id: '2', text: 'two' },
+]
+const claimed = { 'test/a.test.ts': { 'does one': ['1'] } }
+const run = (outcome: TestRun['outcome'], title = 'does one'): TestRun => ({ file: 'test/a.test.ts', title, outcome })
+
+describe('the check of the requirements table', () => {
+  test('a row counts as proved when its test ran and passed', () => {
+    const found = checkClaims(rows, claimed, [run('passed')])
+    expect(found.problems).toEqual([])
+    expect(found.proved.map(row => row.id)).toEqual(['1'])
+    expect(found.open.map(row => row.id)).toEqual(['2'])
+  })
+
+  test.each([
+    ['failed', [run('failed')]],
+    ['was skipped', [run('skipped')]],
+    ['did not run', [run('passed', 'does something else')]],
+    ['passed only once of twice', [run('passed'), run('failed')]],
+  ])('a claim whose test %s is a problem and proves nothing', (_, runs) => {
+    const found = checkClaims(rows, claimed, runs)
+    expect(found.problems).toHaveLength(1)
+    expect(found.proved).toEqual([])
+  })
+
+  test('a claim for a row that does not exist is a problem', () => {
+    expect(checkClaims(rows, { 'test/a.test.ts': { 'does one': ['99'] } }, [run('passed')]).problems).toHaveLength(1)
+  })
+
+  test('every row has an id of its own and a text', () => {
+    expect(new Set(requirements.map(row => row.id)).size).toBe(requirements.length)
+    expect(requirements.filter(row => !/^(F?\d+)$/.test(row.id) || row.text.length < 4)).toEqual([])
+    expect(requirements.filter(row => row.id.startsWith('F'))).toHaveLength(23)
+    expect(requirements.at(-24)?.id).toBe('134')
+  })
+})

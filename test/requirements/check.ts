@@ -1,0 +1,54 @@
+/** Holds claims.ts against what ran: a claim whose test did not run and pass is a failure. */
+
+import { readFileSync } from 'node:fs'
+import { claims } from './claims.ts'
+import { type Requirement, requirements } from './requirements.ts'
+
+/** One test as its runner reported it. */
+export interface TestRun {
+  readonly file: string
+  readonly title: string
+  readonly outcome: 'passed' | 'failed' | 'skipped'
+}
+
+/** What {@link checkClaims} found. */
+export interface Finding {
+  /** What is claimed and does not hold. Empty when the claims are true. */
+  readonly problems: readonly string[]
+  readonly proved: readonly Requirement[]
+  readonly open: readonly Requirement[]
+}
+
+/** Compares claims with test runs. A title that ran several times, as contract suites do, has to pass every time. */
+export function checkClaims(
+  rows: readonly Requirement[],
+  claimed: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>,
+  runs: readonly TestRun[],
+): Finding {
+  const known = new Set(rows.map(row => row.id))
+  const proved = new Set<string>()
+  const problems: string[] = []
+  for (const [file, tests] of Object.entries(claimed))
+    for (const [title, ids] of Object.entries(tests)) {
+      for (const id of ids) if (!known.has(id)) problems.push(`${file}: ${title}: there is no row ${id}`)
+      const ran = runs.filter(run => run.file === file && run.title === title)
+      if (ran.length === 0) problems.push(`${ids.join(', ')}: did not run: ${file}: ${title}`)
+      else if (ran.some(run => run.outcome !== 'passed'))
+        problems.push(`${ids.join(', ')}: did not pass: ${file}: ${title}`)
+      else for (const id of ids) proved.add(id)
+    }
+  return {
+    problems,
+    proved: rows.filter(row => proved.has(row.id)),
+    open: rows.filter(row => !proved.has(row.id)),
+  }
+}
+
+if (import.meta.main) {
+  const runs = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as TestRun[]
+  const { problems, proved, open } = checkClaims(requirements, claims, runs)
+  const lines = problems.map(problem => `✗ ${problem}`)
+  lines.push(`${proved.length} of ${requirements.length} rows proved, not yet: ${open.map(row => row.id).join(' ')}`)
+  process.stdout.write(`${lines.join('\n')}\n`)
+  process.exitCode = problems.length > 0 ? 1 : 0
+}
