@@ -1,4 +1,4 @@
-/** Reads what the runners themselves wrote about their tests, in one form: file, title, outcome. */
+/** Reads what the runners themselves wrote about their tests, in one form: file, title with its groups, outcome. */
 import { existsSync, readFileSync } from 'node:fs'
 import { relative, sep } from 'node:path'
 
@@ -13,7 +13,7 @@ export function vitestResults(root, path) {
     const file = inRoot(root, result.name)
     const tests = result.assertionResults.map(test => ({
       file,
-      title: test.title,
+      title: [...test.ancestorTitles, test.title].join(' > '),
       outcome: test.status === 'passed' || test.status === 'failed' ? test.status : 'skipped',
     }))
     const silent = tests.length === 0 || (result.status === 'failed' && !tests.some(test => test.outcome === 'failed'))
@@ -25,15 +25,15 @@ export function vitestResults(root, path) {
 export function playwrightResults(root, path) {
   const report = read(path)
   const outcomes = { expected: 'passed', skipped: 'skipped' }
-  const walk = suite => [
+  const walk = (suite, groups) => [
     ...(suite.specs ?? []).flatMap(spec =>
       spec.tests.map(test => ({
         file: inRoot(root, `${report.config.rootDir}/${spec.file}`),
-        title: spec.title,
+        title: [...groups, spec.title].join(' > '),
         outcome: outcomes[test.status] ?? 'failed',
       })),
     ),
-    ...(suite.suites ?? []).flatMap(walk),
+    ...(suite.suites ?? []).flatMap(inner => walk(inner, [...groups, inner.title])),
   ]
-  return (report?.suites ?? []).flatMap(walk)
+  return (report?.suites ?? []).flatMap(suite => walk(suite, []))
 }

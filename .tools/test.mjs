@@ -33,7 +33,7 @@ const steps = [
   { name: 'types', args: () => ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json'] },
   { name: 'lint', args: () => ['node_modules/@biomejs/biome/bin/biome', 'check', '.'] },
   { name: 'build', args: () => ['.tools/build.mjs'], show: true },
-  { name: 'in Node', minutes: 4, ...vitest('node') },
+  { name: 'in Node', minutes: 5, ...vitest('node') },
   { name: 'in a browser', minutes: 3, ...vitest('browser') },
   {
     name: 'end to end',
@@ -71,29 +71,25 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
 function execute(step, json) {
   return new Promise(resolve => {
     const output = []
-    running = spawn(process.execPath, step.args(json), {
+    const child = spawn(process.execPath, step.args(json), {
       cwd: root,
-      env: {
-        ...process.env,
-        PLAYWRIGHT_JSON_OUTPUT_FILE: json,
-        FORCE_COLOR: process.stdout.isTTY ? '1' : '0',
-        NO_UPDATE_NOTIFIER: '1',
-      },
+      env: { ...process.env, PLAYWRIGHT_JSON_OUTPUT_FILE: json, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    running.stdout.on('data', chunk => output.push(chunk))
-    running.stderr.on('data', chunk => output.push(chunk))
-    const limit = (step.minutes ?? 2) * MINUTE
-    let late = false
-    const timer = setTimeout(() => {
-      late = true
-      running.kill('SIGTERM')
-      setTimeout(() => running.kill('SIGKILL'), 5_000).unref()
-    }, limit)
-    running.once('close', code => {
-      clearTimeout(timer)
-      if (late) output.push(Buffer.from(`\nstopped after ${step.minutes ?? 2} minutes\n`))
-      resolve({ code, output: Buffer.concat(output).toString() })
+    running = child
+    child.stdout.on('data', chunk => output.push(chunk))
+    child.stderr.on('data', chunk => output.push(chunk))
+    const minutes = step.minutes ?? 2
+    let killing
+    const late = setTimeout(() => {
+      output.push(Buffer.from(`\nstopped after ${minutes} minutes\n`))
+      child.kill('SIGTERM')
+      killing = setTimeout(() => child.kill('SIGKILL'), 5_000)
+    }, minutes * MINUTE)
+    child.once('close', (code, signal) => {
+      clearTimeout(late)
+      clearTimeout(killing)
+      resolve({ code: code ?? signal, output: Buffer.concat(output).toString() })
     })
   })
 }
@@ -105,7 +101,7 @@ function count(step, code, json) {
   const tests = step.read(root, json)
   ran.push(...tests)
   writeFileSync(everyTest, JSON.stringify(ran))
-  if (tests.length === 0) return fail('ran no test')
+  if (tests.length === 0) return fail(`ran no test; exited with ${code}`)
   const of = outcome => tests.filter(test => test.outcome === outcome)
   const skipped = of('skipped')
   const notes = skipped.map(test => `not run: ${test.file}: ${test.title}`)

@@ -2,6 +2,7 @@
 
 import type { ComponentType } from 'preact'
 import { useStore } from './hooks.ts'
+import { Mark } from './panels/icons.tsx'
 import { Start } from './panels/start.tsx'
 import type { Commands } from './session.ts'
 import type { Link, Who } from './settings.ts'
@@ -14,16 +15,29 @@ export interface Running {
   readonly Workspace: ComponentType<WorkspaceProps>
 }
 
+/** What stands for the moment that joining takes. */
+function Splash({ mesh }: { mesh: string }) {
+  return (
+    <main class="splash">
+      <Mark />
+      <p role="status">Joining “{mesh}”</p>
+    </main>
+  )
+}
+
 /** See the head of this file. */
 export function App(props: {
   store: Store
   running: Running | undefined
   preset: Link
+  /** Whether it is known from the start who this tab is. */
+  arriving: boolean
   onStart: (who: Who) => Promise<void>
   onLeave: () => void
 }) {
   const { store, running } = props
   const state = useStore(store)
+  if (running === undefined && props.arriving && state.phase === 'starting') return <Splash mesh={state.mesh} />
   if (running === undefined) return <Start state={state} preset={props.preset} onStart={props.onStart} />
   return <running.Workspace store={store} commands={running.commands} onLeave={props.onLeave} />
 }

@@ -37,7 +37,10 @@ function leave(): void {
 }
 
 function draw(running?: Running): void {
-  render(<App store={store} running={running} onStart={start} onLeave={leave} preset={link} />, root)
+  render(
+    <App store={store} running={running} onStart={start} onLeave={leave} preset={link} arriving={who !== undefined} />,
+    root,
+  )
 }
 
 applyTheme(savedTheme())

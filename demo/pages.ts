@@ -77,13 +77,16 @@ export async function readPages(folder: string): Promise<Pages> {
   }
   const index = pages.get('/index.html')
   if (index === undefined) throw new Error(`${folder} has no index.html`)
-  return pages.set('/', index)
+  // The agent's code is the largest part and is wanted first: browsers fetch it while they still read the page.
+  const first = [...pages.keys()].filter(path => /^\/assets\/session-[^/]+\.js$/.test(path))
+  const link = first.map(path => `<${path}>; rel=modulepreload`).join(', ')
+  return pages.set('/', link === '' ? index : { ...index, headers: { ...index.headers, link } })
 }
 
 /** The path that a request asks for, or undefined for what is no path. */
 export function pathOf(request: IncomingMessage): string | undefined {
   try {
-    return decodeURIComponent(new URL(request.url ?? '', 'http://page').pathname)
+    return decodeURIComponent(new URL(`http://page${request.url}`).pathname)
   } catch {
     return undefined
   }

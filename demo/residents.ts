@@ -13,8 +13,8 @@ const LOBBY = 'lobby'
 /** How often Tick says the time, ms. */
 const INTERVAL = 9_000
 
-/** The shortest time between two answers in the lobby, ms: a flood of questions is not answered with another. */
-const PATIENCE = 250
+/** The most answers in the lobby in one second: a flood of questions is not answered with another. */
+const MAX_PER_SECOND = 5
 
 /** Where the residents live. */
 export interface ResidentsOptions {
@@ -64,12 +64,14 @@ const work = (text: string) => (readConversion(text) === undefined ? calculate(t
 
 /** Abacus works out what follows an equals sign: `= 3 * 4`, `how long? = 3600 - 190`. */
 function answerInLobby(abacus: Agent, clock: Clock): void {
-  let last = Number.NEGATIVE_INFINITY
+  let answered: number[] = []
   abacus.subscribe({ topic: LOBBY }, async (message: Message) => {
     const question =
       typeof message.content === 'string' ? /(?:^|\s)= *([^=]{1,200})$/.exec(message.content)?.[1] : undefined
-    if (question === undefined || clock.monotonic() - last < PATIENCE) return
-    last = clock.monotonic()
+    const now = clock.monotonic()
+    answered = answered.filter(time => now - time < 1_000)
+    if (question === undefined || answered.length >= MAX_PER_SECOND) return
+    answered.push(now)
     try {
       await abacus.publish(LOBBY, work(question), { parentId: message.id })
     } catch (error) {

@@ -14,7 +14,8 @@ import {
 } from 'agent-flow-protocol'
 import { isAside, readSteps, type Watch } from './behaviours/behaviour.ts'
 import { behaviourNamed, behaviourOf } from './behaviours/catalogue.ts'
-import { show, summary } from './content.ts'
+import { show } from './content.ts'
+import { Desk } from './desk.ts'
 import { inWords, reasonOf } from './events.ts'
 import type { Mesh, Who } from './settings.ts'
 import { addEntry, addLog, type Channel, changeEntry, type Entry, nameOf, type Status, type Store } from './state.ts'
@@ -36,11 +37,6 @@ export interface Commands {
   close(): Promise<void>
 }
 
-interface Question {
-  readonly resolve: (text: string) => void
-  readonly reject: (error: Error) => void
-}
-
 /** Starts the agent and keeps the store up to date until it is closed. */
 export async function startSession(store: Store, mesh: Mesh, who: Who): Promise<Commands> {
   const behaviour = behaviourNamed(who.as)
@@ -53,8 +49,8 @@ export async function startSession(store: Store, mesh: Mesh, who: Who): Promise<
     description: behaviour.summary,
   })
   const session = new Session(agent, store)
-  ;(await loading)(agent, session.watch)
   session.listen(mesh.relays)
+  ;(await loading)(agent, session.watch)
   store.update(state => ({
     ...state,
     phase: 'running',
@@ -69,7 +65,7 @@ class Session implements Commands {
   readonly #agent: Agent
   readonly #store: Store
   readonly #topics = new Map<string, Disposable>()
-  readonly #questions = new Map<number, Question>()
+  readonly #desk = new Desk()
   /** Requests of others under way: message -> its channel and entry. */
   readonly #asked = new WeakMap<Message, { channel: Channel; key: number }>()
 
@@ -96,7 +92,12 @@ class Session implements Commands {
     replied: (message, content) => this.#settle(message, { at: 'answered', ms: this.#since(message) }, content),
     failed: (message, error) => this.#settle(message, { at: 'failed', reason: reasonOf(error) }),
     progress: (message, steps) => this.#changeAsked(message, { steps }),
-    ask: (message, signal) => this.#askPerson(message, signal),
+    ask: (message, signal) => {
+      const asked = this.#asked.get(message)
+      if (asked === undefined) return Promise.reject(new Error('The question is gone'))
+      this.#changeAsked(message, { status: { at: 'asked', until: message.expiresAt } })
+      return this.#desk.ask(asked.key, message.expiresAt, signal)
+    },
   }
 
   /** Follows the agent's events; what happened before is read from the agent itself. */
@@ -127,6 +128,17 @@ class Session implements Commands {
     ] as const)
       follow(type)
     follow('relay')
+    // Links change with every round trip; only a change of kind is news.
+    const kinds = new Map<string, string>()
+    for (const type of ['link:open', 'link:changed'] as const) {
+      agent.addEventListener(type, ({ detail: { peer, kind, transport } }) => {
+        const before = kinds.get(peer)
+        kinds.set(peer, kind)
+        if (type === 'link:open' || before === undefined || before === kind) return
+        const title = `Link to ${nameOf(this.#store.state, peer)} is ${kind} now`
+        this.#log({ level: kind === 'direct' ? 'good' : 'info', title, detail: transport })
+      })
+    }
     agent.addEventListener('relay', event => {
       const { address, state } = event.detail
       this.#store.update(before => ({ ...before, relays: new Map(before.relays).set(address, state) }))
@@ -168,9 +180,10 @@ class Session implements Commands {
 
   #add(channel: Channel, message: Message, kind: Entry['kind'], status: Status): number {
     const key = this.#store.nextKey()
-    const { id, sender } = message
+    const { id, sender, parentId } = message
     const content = show(message.content, message.contentType)
-    const entry: Entry = { key, id, sender, mine: false, kind, content, time: systemClock.now(), status }
+    const at = { key, id, sender, mine: false, kind, content, time: systemClock.now(), status } as const
+    const entry: Entry = parentId === undefined ? at : { ...at, parentId }
     this.#store.update(state => addEntry(state, channel, entry, document.visibilityState === 'visible'))
     this.#pulse(sender, false)
     return key
@@ -202,29 +215,6 @@ class Session implements Commands {
     } else if (content !== undefined && !isAside(message)) {
       this.#addMine(`agent:${message.sender}`, 'message', crypto.randomUUID(), content, { at: 'sent' })
     }
-  }
-
-  #askPerson(message: Message, signal: AbortSignal): Promise<string> {
-    const asked = this.#asked.get(message)
-    if (asked === undefined) return Promise.reject(new Error('The question is gone'))
-    return new Promise((resolve, reject) => {
-      const end = (error: Error): void => {
-        timer.cancel()
-        this.#questions.delete(asked.key)
-        reject(error)
-      }
-      const timer = systemClock.after(message.expiresAt - systemClock.now(), () => end(new Error('No answer in time')))
-      signal.addEventListener('abort', () => end(new Error('The agent closes')), { once: true })
-      this.#questions.set(asked.key, {
-        resolve: text => {
-          timer.cancel()
-          this.#questions.delete(asked.key)
-          resolve(text)
-        },
-        reject: end,
-      })
-      this.#changeAsked(message, { status: { at: 'asked', until: message.expiresAt } })
-    })
   }
 
   // What the page wants
@@ -289,16 +279,13 @@ class Session implements Commands {
       const ms = systemClock.monotonic() - started
       change({ status: { at: 'answered', ms }, reply: shown, ...(steps === undefined ? {} : { steps }) })
       this.#pulse(to, false)
-      if (document.visibilityState === 'hidden') document.title = `${nameOf(this.#store.state, to)}: ${summary(shown)}`
     } catch (error) {
       change({ status: { at: 'failed', reason: reasonOf(error) } })
     }
   }
 
   answer(entry: Entry, text: string | undefined): void {
-    const question = this.#questions.get(entry.key)
-    if (text === undefined) question?.reject(new Error('They would rather not answer'))
-    else question?.resolve(text)
+    this.#desk.answer(entry.key, text)
   }
 
   join(topic: string): void {

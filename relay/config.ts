@@ -23,7 +23,10 @@ export interface DaemonConfig {
 }
 
 /** What the command line asks for. */
-export type Command = { readonly kind: 'run'; readonly config: DaemonConfig } | { readonly kind: 'help' | 'version' }
+export type Command =
+  | { readonly kind: 'run'; readonly config: DaemonConfig }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' }
 
 type Kind = 'text' | 'list' | 'number'
 

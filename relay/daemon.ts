@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { systemClock } from '../src/common/clock.ts'
 import { AfpError } from '../src/common/errors.ts'
-import { type Command, helpText, readCommand } from './config.ts'
+import { type Command, type DaemonConfig, helpText, readCommand } from './config.ts'
 import { type RelayService, startService } from './service.ts'
 
 /** How long closing may take once draining is over, ms. */
@@ -23,7 +23,7 @@ if (command.kind === 'help') process.stdout.write(helpText())
 else if (command.kind === 'version') console.log(version())
 else await run(command.config)
 
-async function run(config: Extract<Command, { kind: 'run' }>['config']): Promise<void> {
+async function run(config: DaemonConfig): Promise<void> {
   let service: RelayService | undefined
   let asked = false
   const stop = (signal: NodeJS.Signals): void => {

@@ -35,7 +35,7 @@ interface Listening {
 
 interface ListeningComponents {
   transportManager: { getAddrs(): Multiaddr[] }
-  addressManager: { confirmObservedAddr(address: Multiaddr): void }
+  addressManager: { confirmObservedAddr(address: Multiaddr, options: { type: 'transport'; ttl: number }): void }
 }
 
 type RelayNode = Node<{ circuits: CircuitRelayService; listening: Listening }>
@@ -111,7 +111,8 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
         }) as never,
         listening: ((components: ListeningComponents): Listening => ({
           addresses: () => components.transportManager.getAddrs(),
-          confirm: address => components.addressManager.confirmObservedAddr(address),
+          confirm: address =>
+            components.addressManager.confirmObservedAddr(address, { type: 'transport', ttl: Number.MAX_SAFE_INTEGER }),
         })) as never,
       },
     })

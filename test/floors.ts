@@ -41,7 +41,7 @@ const NODE_PLACES = [
   /^src\/network\/(defaults|webrtc-node)\.ts$/,
   /^src\/agent\/profile\.ts$/,
   /^relay\//,
-  /^demo\/server\.ts$/,
+  /^demo\/(server|pages)\.ts$/,
   /^(test|e2e|\.tools)\//,
   /^vite\.config\.ts$/,
 ]
@@ -191,7 +191,8 @@ export function violations(sources: Sources, variants: Readonly<Record<string, u
       const wrong =
         resolved.length > 0 ? resolved.map(to => badEdge(path, to)).find(Boolean) : badPackage(path, specifier)
       if (wrong !== undefined) problems.push(`${path}: ${specifier}: ${wrong}`)
-      for (const to of resolved) if (!sources.has(to)) problems.push(`${path}: ${specifier}: there is no ${to}`)
+      for (const to of resolved)
+        if (/\.(ts|tsx|mjs)$/.test(to) && !sources.has(to)) problems.push(`${path}: ${specifier}: there is no ${to}`)
     }
     edges.set(path, targets)
     if (/^src\/(?!cli\/)/.test(path))

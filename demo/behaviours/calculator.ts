@@ -13,8 +13,8 @@ export const bareExpression = (text: string): string =>
 /** The answer to a question about arithmetic. @throws CannotAnswer saying what is wrong with it */
 export function calculate(text: string): Answer {
   try {
-    const value = evaluate(bareExpression(text))
-    return { answer: formatNumber(value), value }
+    const answer = formatNumber(evaluate(bareExpression(text)))
+    return { answer, value: Number(answer) }
   } catch (error) {
     if (error instanceof ExpressionError) throw new CannotAnswer(error.message, { cause: error })
     throw error

@@ -25,8 +25,22 @@ export function tellTime(text: string, now: number): Answer {
   const place = zoneName.exec(text)?.[1]
   const zone = place === undefined ? 'UTC' : findZone(place)
   if (zone === undefined) throw new CannotAnswer(`I do not know the time zone “${place?.slice(0, 24)}”`)
-  const parts = new Intl.DateTimeFormat('en-GB', { timeZone: zone, dateStyle: 'full', timeStyle: 'medium' }).format(now)
-  const [day = '', time = ''] = parts.split(' at ')
+  const format = new Intl.DateTimeFormat('en-GB', {
+    timeZone: zone,
+    hourCycle: 'h23',
+    weekday: 'long',
+    day: 'numeric',
+    month: 'long',
+    year: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  })
+  // Engines differ in what they put between the parts, so that is put here.
+  const parts = new Map(format.formatToParts(now).map(({ type, value }) => [type, value]))
+  const part = (...types: Intl.DateTimeFormatPartTypes[]): (string | undefined)[] => types.map(type => parts.get(type))
+  const time = part('hour', 'minute', 'second').join(':')
+  const day = part('weekday', 'day', 'month', 'year').join(' ')
   return { answer: `${time} in ${zone.replaceAll('_', ' ')}, ${day}`, value: Math.floor(now / 1000), unit: 's' }
 }
 

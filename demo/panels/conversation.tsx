@@ -165,6 +165,7 @@ export function ConversationPanel(props: {
                 key={entry.key}
                 entry={entry}
                 state={state}
+                parent={entry.parentId === undefined ? undefined : entries.findLast(({ id }) => id === entry.parentId)}
                 follows={
                   index > 0 &&
                   entries[index - 1]?.sender === entry.sender &&

@@ -77,20 +77,22 @@ export function Roster(props: { state: State; onSelect: (channel: Channel) => vo
                   presence={presence}
                 />
                 <span class="row-text">
-                  <span class="row-name">{peer.card.name}</span>
-                  <span class="row-more">
-                    {presence === 'hidden' ? 'in background · ' : <span class="visually-hidden">{presence}, </span>}
-                    {peer.card.capabilities.join(', ') || 'no capabilities'}
+                  <span class="row-line">
+                    <span class="row-name">{peer.card.name}</span>
+                    <LinkLabel peer={peer} />
                   </span>
-                </span>
-                <span class="row-end">
-                  <LinkLabel peer={peer} />
-                  {unread > 0 && (
-                    <b class="count">
-                      {unread}
-                      <span class="visually-hidden"> unread</span>
-                    </b>
-                  )}
+                  <span class="row-line">
+                    <span class="row-more">
+                      {presence === 'hidden' ? 'in background · ' : <span class="visually-hidden">{presence}, </span>}
+                      {peer.card.capabilities.join(', ') || 'no capabilities'}
+                    </span>
+                    {unread > 0 && (
+                      <b class="count">
+                        {unread}
+                        <span class="visually-hidden"> unread</span>
+                      </b>
+                    )}
+                  </span>
                 </span>
               </button>
             </li>

@@ -63,7 +63,7 @@ function Node(props: {
       <text class="node-initial" y={5}>
         {[...props.name][0]?.toUpperCase()}
       </text>
-      <text class="node-name" y={props.presence === 'me' ? 37 : 31}>
+      <text class="node-name" y={props.presence === 'me' ? -29 : 31}>
         {short(props.name)}
       </text>
     </g>

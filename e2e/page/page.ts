@@ -1,11 +1,14 @@
 /** A page with nothing on it but the library: tests drive agents in it from outside. */
 
-import * as afp from 'agent-flow-protocol'
+import * as driver from './driver.ts'
 
 declare global {
   interface Window {
-    afp: typeof afp
+    driver: typeof driver
+    /** When the page's own script had run, ms since it was navigated to. */
+    scriptLoaded: number
   }
 }
 
-window.afp = afp
+window.driver = driver
+window.scriptLoaded = performance.now()

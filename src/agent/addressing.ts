@@ -3,7 +3,6 @@
 import { abortable } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
-import { isAgentId } from '../identity/keys.ts'
 import type { KnownAgents } from '../identity/known-agents.ts'
 import type { Filter } from '../message/filter.ts'
 import type { Network, Peer } from '../network/network.ts'
@@ -16,6 +15,8 @@ export interface AddressingParts {
   clock: Clock
   known: KnownAgents
   network: Network
+  /** Fires when the agent closes: then nobody is waited for any more. */
+  closing: AbortSignal
 }
 
 /** See the head of this file. */
@@ -30,10 +31,10 @@ export class Addressing {
 
   /**
    * What a message for this target says before names are looked up.
-   * @throws AfpRoutingError NO_RECIPIENT for nobody; INVALID for '*': that is `broadcast`
+   * @throws AfpRoutingError NO_RECIPIENT for nobody, and for '*': that is `broadcast`
    */
   named(target: Target): readonly string[] {
-    const names = typeof target === 'string' ? [target] : 'capability' in target ? ['capability'] : target
+    const names = namesIn(target)
     if (names.length === 0 || names.some(name => typeof name !== 'string' || name === '')) {
       throw new AfpRoutingError('NO_RECIPIENT', 'a message needs a recipient: a name, an id or a capability', {
         sender: this.#parts.self,
@@ -88,18 +89,19 @@ export class Addressing {
     const { sender, where } = filter
     if (sender === undefined) return filter
     const ids = new Set<string>()
-    const names = new Set<string>()
-    for (const nameOrId of typeof sender === 'string' ? [sender] : sender) {
-      if (isAgentId(nameOrId)) ids.add(nameOrId)
-      else names.add(nameOrId)
-    }
-    const from = (id: string): boolean => {
+    const names = new Set(typeof sender === 'string' ? [sender] : sender)
+    const resolve = (): void => {
       for (const name of names) {
-        const resolved = this.#tryLookUp(name)
-        if (resolved === undefined) continue
+        const id = this.#tryLookUp(name)
+        if (id === undefined) continue
         names.delete(name)
-        ids.add(resolved)
+        ids.add(id)
       }
+    }
+    // Now, not at the first message: by then somebody else may claim the name.
+    resolve()
+    const from = (id: string): boolean => {
+      resolve()
       return ids.has(id)
     }
     return {
@@ -166,7 +168,7 @@ export class Addressing {
     signal?: AbortSignal,
   ): Promise<T | undefined> {
     signal?.throwIfAborted()
-    const { network, clock } = this.#parts
+    const { network, clock, closing } = this.#parts
     const listening = new AbortController()
     const { promise, resolve, reject } = Promise.withResolvers<T | undefined>()
     const timer = timeout === undefined ? undefined : clock.after(timeout, () => resolve(undefined))
@@ -182,10 +184,16 @@ export class Addressing {
     network.addEventListener('peer:changed', look, { signal: listening.signal })
     network.addEventListener('link:open', look, { signal: listening.signal })
     try {
-      return await abortable(promise, signal)
+      return await abortable(promise, signal ? AbortSignal.any([signal, closing]) : closing)
     } finally {
       listening.abort()
       timer?.cancel()
     }
   }
+}
+
+function namesIn(target: Target): readonly string[] {
+  if (typeof target === 'string') return [target]
+  if (Array.isArray(target)) return target
+  return typeof (target as { capability?: unknown })?.capability === 'string' ? ['capability'] : []
 }

@@ -115,7 +115,14 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const inbox = new BoundedQueue<Message>(limits.queue)
   const ids = createIds({ clock, random })
   const build: BuildContext = { sender: identity.id, clock, ids, limits }
-  const addressing = new Addressing({ self: identity.id, selfName: name, clock, known, network })
+  const addressing = new Addressing({
+    self: identity.id,
+    selfName: name,
+    clock,
+    known,
+    network,
+    closing: closing.signal,
+  })
   const subscriptions = new SubscriptionManager({
     clock,
     limits,

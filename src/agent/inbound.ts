@@ -9,7 +9,7 @@ import type { BoundedQueue } from '../common/queue.ts'
 import type { Requests } from '../delivery/requests.ts'
 import type { DuplicateWindow } from '../delivery/window.ts'
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
-import { toFailure } from '../message/failure.ts'
+import { type Failure, toFailure } from '../message/failure.ts'
 import type { Content, Message, MessageSecurity } from '../message/message.ts'
 import { type Hooks, type Limits, runHook, validateTime } from '../message/validate.ts'
 import type { RefusalReason } from '../network/network.ts'
@@ -56,8 +56,9 @@ export class Inbound {
   readonly #running = new Set<Promise<void>>()
   /** What is still being checked, by sender: the next of the same sender waits for it, so that order holds. */
   readonly #checking = new Map<string, Promise<void>>()
+  #checkingTopics = 0
 
-  /** Requests that a subscription or `receive` took, by id: `respond` answers them. The oldest give way. */
+  /** Requests that a subscription or `receive` took: `respond` answers them. The oldest give way. */
   readonly #unanswered = new Set<string>()
 
   constructor(parts: InboundParts) {
@@ -71,12 +72,19 @@ export class Inbound {
 
   /** Bytes that `from` signed and published on a topic. */
   topic(topic: string, from: string, bytes: Uint8Array): void {
-    void this.#receive(from, topic, BY_SIGNATURE, bytes)
+    // A connection holds its sender back while hooks are at work; gossip cannot.
+    if (this.#checkingTopics >= MAX_RUNNING) {
+      return this.#parts.onRefused(from, 'overflow', 'too many messages of topics are being checked')
+    }
+    const work = this.#receive(from, topic, BY_SIGNATURE, bytes)
+    if (work === undefined) return
+    this.#checkingTopics++
+    void work.finally(() => this.#checkingTopics--)
   }
 
   /** Whether a message is a request that nobody has answered yet; from now on it counts as answered. */
   takeRequest(message: Message): boolean {
-    return this.#unanswered.delete(message.id)
+    return this.#unanswered.delete(keyOf(message))
   }
 
   /** Resolves when every handler that was called has finished. */
@@ -162,7 +170,7 @@ export class Inbound {
     if (handler !== undefined) return this.#start(message, kind, handler)
     if (kind === 'request') {
       if (taken === 0 && inbox.waiting === 0) return this.#answerNoHandler(message)
-      this.#unanswered.add(message.id)
+      this.#unanswered.add(keyOf(message))
       if (this.#unanswered.size > MAX_RUNNING) this.#unanswered.delete(this.#unanswered.keys().next().value as string)
     }
     if (taken > 0 || message.topic !== undefined) return
@@ -188,7 +196,7 @@ export class Inbound {
       await this.#parts.answer(message, 'reply', content, options)
     } catch (error) {
       this.#parts.onHandlerError(message, error)
-      if (expectsReply) await this.#answer(message, 'failure', toFailure(error), {})
+      if (expectsReply) await this.#answer(message, 'failure', failureOf(error), {})
     }
   }
 
@@ -213,6 +221,16 @@ export class Inbound {
 }
 
 class NotForUs extends Error {}
+
+/** Ids are the sender's choice: by themselves they would let one sender's message pass for another's. */
+const keyOf = ({ sender, id }: Message): string => `${sender} ${id}`
+
+/** What a handler threw. That there was no handler, or no room for it, is not for a handler to say: its own requests may end so. */
+function failureOf(error: unknown): Failure {
+  const failure = toFailure(error)
+  const misleading = failure.code === 'NO_HANDLER' || failure.code === 'QUEUE_FULL'
+  return misleading ? { ...failure, code: 'HANDLER_FAILED' } : failure
+}
 
 function reasonOf(error: unknown): RefusalReason {
   if (error instanceof NotForUs) return 'not-for-us'

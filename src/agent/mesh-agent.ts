@@ -191,9 +191,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   async waitFor(nameOrId: string, { timeout, signal }: ReceiveOptions = {}): Promise<Peer> {
-    const { addressing, closing } = this.#open()
-    const either = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
-    return addressing.waitFor(nameOrId, timeout, either)
+    return this.#open().addressing.waitFor(nameOrId, timeout, signal)
   }
 
   async connect(address: string, options: AbortOptions = {}): Promise<Link> {

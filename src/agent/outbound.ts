@@ -65,16 +65,16 @@ export class Outbound {
 
   async request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
     const timeout = timeoutOf(options)
-    const deadline = this.#parts.clock.monotonic() + timeout
+    const start = this.#parts.clock.monotonic()
     const draft = this.#draft(target, content, options)
     if (draft.recipients.length > 1) {
       throw new AfpError('INVALID_OPTION', 'a request has one recipient: it has one reply')
     }
     const message = await this.#address(draft, target, { ...options, timeout })
-    const left = Math.max(0, deadline - this.#parts.clock.monotonic())
+    const elapsed = Math.min(timeout, this.#parts.clock.monotonic() - start)
     const recipient = message.recipients[0] as string
-    const reply = this.#parts.requests.wait(message.id, recipient, left, options.signal)
-    this.#dispatch(message, 'request', { ...options, timeout: left }).catch(error =>
+    const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, options.signal)
+    this.#dispatch(message, 'request', { ...options, timeout: timeout - elapsed }).catch(error =>
       this.#parts.requests.cancel(message.id, error),
     )
     const { message: answer, failed } = await reply
@@ -96,12 +96,12 @@ export class Outbound {
 
   async publish(topic: string, content: Content, options: MessageOptions): Promise<Published> {
     validateTopic(topic)
-    return this.#track(this.#publish(topic, buildMessage({ topic }, content, options, this.#parts.build)))
+    return this.#track(this.#publish(topic, buildMessage({ topic }, content, options, this.#parts.build), options))
   }
 
   async broadcast(content: Content, options: MessageOptions): Promise<Published> {
     const message = buildMessage({ recipients: ['*'] }, content, options, this.#parts.build)
-    return this.#track(this.#publish(BROADCAST_TOPIC, message))
+    return this.#track(this.#publish(BROADCAST_TOPIC, message, options))
   }
 
   /** Resolves when everything that was sent is handed over or dropped. */
@@ -124,6 +124,7 @@ export class Outbound {
 
   async #dispatch(message: Message, kind: MessageKind, options: SendOptions): Promise<Receipt> {
     await runHook(this.#parts.hooks.beforeSend, message)
+    options.signal?.throwIfAborted()
     const frame = frameOf(encodeMessage(message, kind, this.#parts.build.limits))
     const results = await Promise.all(message.recipients.map(id => this.#route(message, id, frame, options)))
     return this.#receipt(message, new Map(results))
@@ -199,9 +200,10 @@ export class Outbound {
     return { id: message.id, recipients, delivered }
   }
 
-  async #publish(topic: string, message: Message): Promise<Published> {
+  async #publish(topic: string, message: Message, options: MessageOptions): Promise<Published> {
     const { hooks, network, build, onSent } = this.#parts
     await runHook(hooks.beforeSend, message)
+    options.signal?.throwIfAborted()
     const bytes = encodeMessage(message, 'message', build.limits)
     const peers = await network.publish(topic, bytes)
     onSent(message, bytes.length)

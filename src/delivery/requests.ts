@@ -1,7 +1,7 @@
 /** Requests that wait for their one reply. */
 
 import type { Clock } from '../common/clock.ts'
-import { AfpTimeoutError } from '../common/errors.ts'
+import { AfpError, AfpTimeoutError } from '../common/errors.ts'
 import type { Message } from '../message/message.ts'
 
 /** A reply as it came. */
@@ -32,10 +32,12 @@ export class Requests {
   }
 
   /**
-   * Waits for the reply to message `id` from agent `from`, for `timeout` ms.
+   * Waits for the reply to message `id` from agent `from`, for `timeout` ms of which `elapsed` are over already.
+   * @throws AfpError INVALID_OPTION, at once, when a request with this id waits already
    * @throws AfpTimeoutError
    */
-  wait(id: string, from: string, timeout: number, signal?: AbortSignal): Promise<Reply> {
+  wait(id: string, from: string, timeout: number, elapsed: number, signal?: AbortSignal): Promise<Reply> {
+    if (this.#pending.has(id)) throw new AfpError('INVALID_OPTION', `a request with the id ${id} is under way`)
     return new Promise((resolve, reject) => {
       const onAbort = (): void => finish({ error: signal?.reason })
       const finish: Pending['finish'] = outcome => {
@@ -45,7 +47,7 @@ export class Requests {
         if ('reply' in outcome) resolve(outcome.reply)
         else reject(outcome.error)
       }
-      const timer = this.#clock.after(timeout, () => {
+      const timer = this.#clock.after(timeout - elapsed, () => {
         const seconds = timeout / 1000
         const error = new AfpTimeoutError(`no reply to ${id} within ${seconds} s`, {
           messageId: id,

@@ -1,12 +1,13 @@
 /** An identity kept in a file. */
 
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, open, readFile, rm } from 'node:fs/promises'
 import { AfpSecurityError } from '../common/errors.ts'
 import { createIdentity, type Identity } from './keys.ts'
 
 /**
  * The identity in a file, made if there is none. The file holds the 32-byte seed in hex and is readable by its owner
- * only.
+ * only. Of several that start at once one makes it, and all get the same.
  *
  * @throws AfpSecurityError INVALID_IDENTITY for a file of another form
  *
@@ -23,19 +24,32 @@ export async function fileIdentity(path: string): Promise<Identity> {
   const existing = await read(path)
   if (existing !== undefined) return createIdentity(existing)
   const identity = await createIdentity()
-  // Written beside and renamed, so that a crash leaves no half a key; `wx` lets only one of two starters win.
-  const draft = `${path}.new`
-  const file = await open(draft, 'wx', 0o600)
+  if (await write(path, identity)) return identity
+  return fileIdentity(path)
+}
+
+/**
+ * Written beside its place and then linked there: the file is whole or absent, a crash leaves nothing in the way of the
+ * next start, and a file that is there is never replaced. False when another starter was first: its identity counts.
+ */
+async function write(path: string, { seed }: Identity): Promise<boolean> {
+  const draft = `${path}.${randomUUID()}`
   try {
-    await file.writeFile(`${Buffer.from(identity.seed).toString('hex')}\n`)
-    await file.sync()
-    await file.close()
-    await rename(draft, path)
+    const file = await open(draft, 'wx', 0o600)
+    try {
+      await file.writeFile(`${Buffer.from(seed).toString('hex')}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await link(draft, path)
+    return true
   } catch (error) {
-    await rm(draft, { force: true })
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
+  } finally {
+    await rm(draft, { force: true })
   }
-  return identity
 }
 
 async function read(path: string): Promise<Uint8Array | undefined> {

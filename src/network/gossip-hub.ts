@@ -76,11 +76,9 @@ export class GossipHub {
   }
 
   async #received(topic: string, data: Uint8Array, from: string, handler: PayloadHandler): Promise<Verdict> {
-    const { clock, identity, maxBytes, onRefused } = this.#options
+    const { clock, maxBytes, onRefused } = this.#options
     try {
       const { author, payloads } = await openGossip(topic, data, { now: clock.now(), maxBytes })
-      // A run of this agent before this one, still echoing: not ours to judge, and not to be delivered.
-      if (author === identity.id) return 'ignore'
       const taken = await Promise.all(payloads.map(payload => handler(author, payload)))
       if (taken.every(Boolean)) return 'accept'
       onRefused(from, 'malformed', `a payload by ${author}`)

@@ -5,7 +5,7 @@ import type { Random } from '../common/random.ts'
 
 /** What goes wrong. Probabilities are between 0 and 1 and are asked for each write and each gossip hop. */
 export interface MemoryFaults {
-  /** How long a write is under way, ms, drawn evenly between the two. Default [0, 0]: the next microtask. */
+  /** How long a write is under way, in whole ms, drawn evenly between the two. Default [0, 0]: the next microtask. */
   readonly delay: readonly [min: number, max: number]
   /** That a write never arrives; also that a dial or the opening of a channel fails. Default 0. */
   readonly loss: number
@@ -69,7 +69,7 @@ export function chance(medium: Medium, probability: number): boolean {
 /** How long the next write is under way, ms. */
 export function drawDelay(medium: Medium): number {
   const [min, max] = medium.faults.delay
-  return max > min ? min + (max - min) * medium.random.float() : min
+  return max > min ? Math.round(min + (max - min) * medium.random.float()) : min
 }
 
 /** Calls back after `ms`, or in the next microtask where there is nothing to wait for. */
@@ -183,7 +183,7 @@ export class Lane {
     let at = now + drawDelay(medium)
     if (!item.reliable && chance(medium, medium.faults.reordering)) {
       this.#record('reordered', item.bytes)
-      at += 1 + medium.faults.reorderWindow * medium.random.float()
+      at += Math.ceil(1 + medium.faults.reorderWindow * medium.random.float())
       this.#late.add(item)
       this.#latestAt = Math.max(this.#latestAt, at)
       return later(medium, at - now, () => {

@@ -179,12 +179,15 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
 
   async connect(address: string, { signal }: AbortOptions = {}): Promise<Link> {
     const peer = peerOf(validateAddress(address)) as string
-    const opened = this.#links.opened(peer, signal)
-    opened.catch(() => {})
     await this.#options.carrier.dial(peer, [address], { signal }).catch(cause => {
+      signal?.throwIfAborted()
       throw noRoute(peer, `could not connect to ${address}`, cause)
     })
-    return opened
+    await this.#links.soon(peer, this.#options.clock, OPEN_TIMEOUT, signal)
+    const link = this.#links.get(peer)
+    // A relay, an agent of another mesh, or something else that speaks libp2p.
+    if (link === undefined) throw noRoute(peer, `${peer} did not say hello as an agent of this mesh`)
+    return link
   }
 
   async open(peer: string, { signal }: AbortOptions = {}): Promise<Link> {
@@ -203,7 +206,8 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   join(topic: string): void {
     const sink = this.#sink
     this.#gossip.join(topicOf(this.#options.mesh, topic), async (author, payload) => {
-      sink?.topic(topic, author, payload)
+      // What this agent's own id signed elsewhere: an earlier run, still echoing, or a twin, whom presence deals with.
+      if (author !== this.id) sink?.topic(topic, author, payload)
       return true
     })
   }

@@ -26,6 +26,8 @@ const PING_INTERVAL = 2_000
 const MAX_MISSED_PINGS = 3
 /** Bytes that may wait for a slow peer. */
 const MAX_QUEUED_BYTES = 4 * 1_048_576
+/** What a frame that is held costs beside its bytes. */
+const FRAME_OVERHEAD = 128
 /** Frames being worked on at which the sender is held back, and below which it may go on. */
 const INBOUND_HIGH = 256
 const INBOUND_LOW = 128
@@ -66,6 +68,9 @@ export class Session {
   #flush: Promise<void> | undefined
   #working = 0
   #paused = false
+  /** What came behind the hello; undefined unless a hello is being checked. */
+  #early: Uint8Array[] | undefined
+  #earlyBytes = 0
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -112,7 +117,7 @@ export class Session {
 
   /** Tells the other side that this one leaves; in the same turn, for a tab that is being closed. */
   bye(): void {
-    if (this.#state === 'open') this.#writeNow(frameOf(FrameType.bye))
+    if (this.#state === 'open') this.#tryWrite(frameOf(FrameType.bye))
   }
 
   /** Closes the channel. */
@@ -163,8 +168,10 @@ export class Session {
     const body = frame.subarray(1)
     if (this.#state === 'hello') {
       if (type === FrameType.refused) return this.#wasRefused(body)
+      if (this.#early !== undefined) return this.#holdBack(frame)
       // Checking the signature takes a while, and what follows a hello must wait for it.
       this.channel.pause()
+      this.#early = []
       this.#readHello(type, body)
         .then(() => this.channel.resume())
         .catch(() => {})
@@ -179,16 +186,14 @@ export class Session {
     else if (type !== FrameType.refused) this.#refuse('malformed', `a frame of type ${type}`)
   }
 
-  /** Frames that came in one chunk behind the hello are held until it is checked. */
-  #early: Uint8Array[] | undefined
+  /** A frame that came in one chunk behind the hello waits until that is checked. */
+  #holdBack(frame: Uint8Array): void {
+    this.#early?.push(frame)
+    this.#earlyBytes += frame.length + FRAME_OVERHEAD
+    if (this.#earlyBytes > MAX_QUEUED_BYTES) this.#refuse('overflow', 'frames before the hello was answered')
+  }
 
   async #readHello(type: number, body: Uint8Array): Promise<void> {
-    if (this.#early !== undefined) {
-      this.#early.push(frameOf(type, body))
-      if (this.#early.length > INBOUND_HIGH) this.#refuse('overflow', 'frames before the hello was answered')
-      return
-    }
-    this.#early = []
     if (type !== FrameType.hello) return this.#refuse('no-hello', `the first frame has type ${type}`)
     const hello = this.#decodeHello(body)
     if (hello === undefined) return
@@ -210,7 +215,8 @@ export class Session {
     this.#timer.cancel()
     this.#options.onOpen(this, card)
     this.#ping()
-    const early = this.#early
+    const early = this.#early ?? []
+    this.#early = undefined
     for (const frame of early) this.#received(frame)
   }
 

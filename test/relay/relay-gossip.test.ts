@@ -22,7 +22,9 @@ const refused = (relay: Relay, reason: string): Promise<{ peer: string; topic: s
 
 /** Peers in a topic that share the relay and nothing else, each of which sees the relay in it. */
 async function circle(relay: Relay, size: number, topic: string): Promise<TestPeer[]> {
-  const peers = await Promise.all(Array.from({ length: size }, () => testPeer([relay])))
+  const peers: TestPeer[] = []
+  // One after the other: all in one process, many handshakes at once could outlast their time.
+  while (peers.length < size) peers.push(await testPeer([relay]))
   for (const peer of peers) peer.join(topic)
   await Promise.all(peers.map(peer => seesRelayIn(peer, relay, topic)))
   return peers
@@ -65,12 +67,12 @@ describe('gossip at the relay', () => {
     },
   )
 
-  test('thirty peers on one address that share only the relay all hear each other', { timeout: 60_000 }, async () => {
+  test('sixteen peers on one address that share only the relay all hear each other', { timeout: 60_000 }, async () => {
     const relay = await testRelay()
     const topic = presenceTopic('demo')
-    const peers = await circle(relay, 30, topic)
+    const peers = await circle(relay, 16, topic)
     await grafted(peers, relay, topic)
-    await until(() => countIn(relay, 'demo') === 30, [relay, 'peer:connect'])
+    await until(() => countIn(relay, 'demo') === 16, [relay, 'peer:connect'])
     await Promise.all(peers.map((peer, i) => peer.say(topic, `I am ${i}`)))
     await Promise.all(
       peers.flatMap((peer, me) => peers.map((_, i) => (i === me ? undefined : hears(peer, topic, `I am ${i}`)))),
@@ -80,11 +82,11 @@ describe('gossip at the relay', () => {
   test('topics of a mesh that is not allowed are not joined and their gossip is not forwarded', async () => {
     const relay = await testRelay({ meshes: ['demo'] })
     const foreign = topicOf('foreign', 'news')
-    const refusals = Promise.all([refused(relay, 'mesh')])
+    const refusal = refused(relay, 'mesh')
     const [ada, bob] = (await circle(relay, 2, news)) as [TestPeer, TestPeer]
     ada.join(foreign)
     bob.join(foreign)
-    await refusals
+    await refusal
     await grafted([ada, bob], relay, news)
     // Straight to the relay, as a peer would that does not care whether the relay is in the topic.
     await push(ada, relay, foreign, await sealed(foreign, 'foreign'))
@@ -125,6 +127,19 @@ describe('gossip at the relay', () => {
     const rejected = refused(relay, 'bad-signature')
     await push(eve, relay, news, forged)
     await rejected
+    await ada.node.services.pubsub.publish(news, honest)
+    await hears(bob, news, 'honest')
+  })
+
+  test('a message sent first on a topic that the relay is not in still arrives on its own', async () => {
+    const relay = await testRelay({ meshes: ['demo'] })
+    const [ada, bob, eve] = (await circle(relay, 3, news)) as [TestPeer, TestPeer, TestPeer]
+    await grafted([ada, bob, eve], relay, news)
+    const honest = await sealed(news, 'honest')
+    await push(eve, relay, topicOf('foreign', 'news'), honest)
+    const mark = topicOf('demo', 'after the push')
+    eve.join(mark)
+    await seesRelayIn(eve, relay, mark)
     await ada.node.services.pubsub.publish(news, honest)
     await hears(bob, news, 'honest')
   })

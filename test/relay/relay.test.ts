@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createRelay } from '../../relay/index.ts'
+import { createRelay, type Relay } from '../../relay/index.ts'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { addressOf, hasSlot, LOOPBACK, testPeer, testRelay, until } from './support.ts'
@@ -89,12 +89,12 @@ describe('a relay', () => {
     await expect(createRelay({ listen: LOOPBACK, ...(options as object) })).rejects.toMatchObject({ code })
   })
 
-  test('thirty connections at once from one address are all taken', async () => {
+  test('fourteen connections at once from one address are all taken', async () => {
     const relay = await testRelay()
     const peers = await Promise.all(
-      Array.from({ length: 30 }, (_, i) => testPeer([relay], { dial: i % 2 ? 'ws' : 'tcp' })),
+      Array.from({ length: 14 }, (_, i) => testPeer([relay], { dial: i % 2 ? 'ws' : 'tcp' })),
     )
-    await until(() => relay.stats().peers === 30, [relay, 'peer:connect'])
+    await until(() => relay.stats().peers === 14, [relay, 'peer:connect'])
     expect(peers.every(peer => peer.node.getConnections().length === 1)).toBe(true)
   })
 
@@ -104,7 +104,7 @@ describe('a relay', () => {
     await testPeer([relay])
     await until(() => relay.stats().connections === 2, [relay, 'peer:connect'])
     await expect(testPeer([relay])).rejects.toThrow()
-    const left = once1(relay, 'peer:disconnect')
+    const left = nextDisconnect(relay)
     await first.node.stop()
     await left
     await testPeer([relay])
@@ -162,7 +162,7 @@ describe('the slots of a relay', () => {
     const relay = await testRelay({ clock, limits: { maxReservations: 1 } })
     const first = await testPeer([relay], { reserve: true })
     await hasSlot(first)
-    const gone = once1(relay, 'peer:disconnect')
+    const gone = nextDisconnect(relay)
     await first.node.stop()
     await gone
     await clock.advance(15_000)
@@ -172,12 +172,11 @@ describe('the slots of a relay', () => {
     await hasSlot(await testPeer([relay], { reserve: true }))
   })
 
-  test('a peer that comes back in time keeps its slot', async () => {
+  test('a peer that stays keeps its slot', async () => {
     const clock = new DrivenClock(Date.now())
     const relay = await testRelay({ clock })
     const peer = await testPeer([relay], { reserve: true })
     await hasSlot(peer)
-    await clock.advance(15_000)
     await clock.advance(60_000)
     expect(relay.stats().reservations).toBe(1)
   })
@@ -194,7 +193,7 @@ describe('the slots of a relay', () => {
   })
 })
 
-/** Resolves at the next event of a type. */
-function once1(relay: Awaited<ReturnType<typeof testRelay>>, type: 'peer:disconnect'): Promise<unknown> {
-  return new Promise(resolve => relay.addEventListener(type, resolve, { once: true }))
+/** Resolves when a peer has left the relay. */
+function nextDisconnect(relay: Relay): Promise<unknown> {
+  return new Promise(resolve => relay.addEventListener('peer:disconnect', resolve, { once: true }))
 }

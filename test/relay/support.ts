@@ -39,14 +39,17 @@ const text = (data: Uint8Array): string => new TextDecoder().decode(data)
 /** A started peer, connected to `relays` and to nobody else; stopped when the test is over. */
 export async function testPeer(
   relays: readonly (Relay | string)[],
-  options: { reserve?: boolean; dial?: 'tcp' | 'ws' } = {},
+  options: { reserve?: boolean; listen?: boolean; dial?: 'tcp' | 'ws' } = {},
 ): Promise<TestPeer> {
   const identity = await createIdentity()
   const addresses = relays.map(relay => (typeof relay === 'string' ? relay : addressOf(relay, options.dial ?? 'tcp')))
   const node = await createNode({
     seed: identity.seed,
     transports: [tcp() as TransportFactory, webSockets() as TransportFactory],
-    listen: options.reserve ? addresses.map(() => '/p2p-circuit') : [],
+    listen: [
+      ...(options.listen ? ['/ip4/127.0.0.1/tcp/0'] : []),
+      ...(options.reserve ? addresses.map(() => '/p2p-circuit') : []),
+    ],
     relays: new Set(addresses.map(address => peerOf(address) as string)),
   })
   onTestFinished(() => Promise.resolve(node.stop()))
@@ -78,8 +81,9 @@ export function addressOf(relay: Relay, kind: 'tcp' | 'ws'): string {
   return address
 }
 
+/** Whatever has events: the platform's targets, libp2p's and this project's. */
 interface Target {
-  addEventListener(type: string, listener: (event: never) => void, options?: { signal: AbortSignal }): void
+  addEventListener(type: never, listener: never, options?: never): void
 }
 
 /** Resolves as soon as `done()` holds, looking after each of the events named; at once if it holds already. */
@@ -93,7 +97,8 @@ export function until(done: () => boolean, ...sources: readonly (readonly [Targe
     }
     // A turn later: other listeners of the same event may be what changes the answer.
     for (const [target, type] of sources) {
-      target.addEventListener(type, () => setImmediate(look), { signal: stop.signal })
+      const listener = (): void => void setImmediate(look)
+      ;(target as unknown as EventTarget).addEventListener(type, listener, { signal: stop.signal })
     }
     look()
   })

@@ -21,6 +21,7 @@ describe('the check of the requirements table', () => {
     ['failed', [run('failed')]],
     ['was skipped', [run('skipped')]],
     ['did not run', [run('passed', 'does something else')]],
+    ['stands in a file that did not run', []],
     ['passed only once of twice', [run('passed'), run('failed')]],
   ])('a claim whose test %s is a problem and proves nothing', (_, runs) => {
     const found = checkClaims(rows, claimed, runs)

@@ -28,7 +28,11 @@ export function checkClaims(
   const known = new Set(rows.map(row => row.id))
   const proved = new Set<string>()
   const problems: string[] = []
-  for (const [file, tests] of Object.entries(claimed))
+  for (const [file, tests] of Object.entries(claimed)) {
+    if (!runs.some(run => run.file === file)) {
+      problems.push(`did not run at all: ${file}`)
+      continue
+    }
     for (const [title, ids] of Object.entries(tests)) {
       for (const id of ids) if (!known.has(id)) problems.push(`${file}: ${title}: there is no row ${id}`)
       const ran = runs.filter(run => run.file === file && run.title === title)
@@ -37,6 +41,7 @@ export function checkClaims(
         problems.push(`${ids.join(', ')}: did not pass: ${file}: ${title}`)
       else for (const id of ids) proved.add(id)
     }
+  }
   return {
     problems,
     proved: rows.filter(row => proved.has(row.id)),

@@ -1,5 +1,84 @@
 /**
- * Which test proves which rows of requirements.ts: file, then the test's own title, then row ids. A row that stands
- * nowhere here is not yet proved. A row is claimed only for a test that would fail without it.
+ * Which test proves which rows of requirements.ts: file, then the test's title after those of the groups it stands in,
+ * then row ids. A row that stands nowhere here is not yet proved. A row is claimed only for a test that would fail
+ * without it.
  */
-export const claims: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {}
+export const claims: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  'test/common/abort.test.ts': {
+    'withTimeout > rejects with AfpTimeoutError when the time is up, and tells the work through its signal': ['48'],
+  },
+  'test/common/errors.test.ts': {
+    'AfpError > is an Error and an AfpError with its name, code, message, facts and cause': ['44'],
+    'AfpMessageError > is an Error and an AfpError with its name, code, message, facts and cause': ['45'],
+    'AfpSubscriptionError > is an Error and an AfpError with its name, code, message, facts and cause': ['47'],
+    'AfpTimeoutError > is an Error and an AfpError with its name, code, message, facts and cause': ['48'],
+    'AfpDataStoreError > is an Error and an AfpError with its name, code, message, facts and cause': ['49'],
+  },
+  'test/message/build.test.ts': {
+    'buildMessage > Everything has its default.': ['1', '9', '12'],
+    'buildMessage > What the caller says is taken.': ['4', '6', '7', '8', '9', '12'],
+    'buildMessage > A recipient that is named twice gets the message once.': ['3'],
+    'buildMessage > A message is for agents, for everyone or for a topic.': ['15'],
+    'buildMessage > A message with a priority of 10 is refused.': ['12', 'F21'],
+    'buildMessage > A message with a priority of -1 is refused.': ['12', 'F21'],
+    'buildMessage > A message with a priority as text is refused.': ['F21'],
+    'answers > An answer goes to the sender alone, names its parent, and inherits priority, guarantee and security.': [
+      '18',
+    ],
+    'answers > An acknowledgement travels with priority 9 and never asks for an acknowledgement.': ['17', '19', 'F14'],
+  },
+  'test/message/content.test.ts': {
+    'what survives > Any content arrives as what it was.': ['5', 'F6'],
+    'what survives > Bytes do not come back as text, nor text as JSON.': ['F6'],
+  },
+  'test/message/envelope.test.ts': {
+    'the way over the wire > Any message of any kind arrives as it was sent, with what the receiver found out about it.':
+      ['1', '2', '3', '4', '5', '6', '7', '8', '9', '12', '21'],
+    'the way over the wire > The sender is the one that was proved, whatever the message was made to say.': ['2'],
+    'the way over the wire > Decoding again and again does not make the trace path grow.': ['F15'],
+  },
+  'test/message/filter.test.ts': {
+    'content types > text/* on a message of type text/html; charset=utf-8: true.': ['28'],
+    'content types > text/?tml on a message of type text/html: true.': ['28'],
+    'content types > /^text\\// on a message of type text/html: true.': ['28'],
+    'content types > application/ld+json* on a message of type application/ld+json: true.': ['28', 'F20'],
+    'other fields > A sender is one id or one of several.': ['28'],
+    'other fields > Metadata is compared as JSON, entry by entry, or with a regular expression.': ['28'],
+    'other fields > A parent id is compared in either case.': ['28'],
+    'other fields > A security level is the least that is taken.': ['28'],
+    'other fields > Everything that is named has to hold.': ['28'],
+  },
+  'test/message/ids.test.ts': {
+    'An id is a UUIDv7: time first, then version 7 and variant 2.': ['1'],
+  },
+  'test/message/json.test.ts': {
+    'the JSON form > Any message comes back from its dictionary as it was.': ['20'],
+    'the JSON form > Any message comes back from JSON text as it was.': ['21'],
+    'the JSON form > Bytes, text that looks like base64, and JSON that looks like the marker each come back as what they were.':
+      ['F6', 'F7'],
+    'the JSON form > Going through JSON again and again does not make the trace path grow.': ['F15'],
+  },
+  'test/message/validate.test.ts': {
+    'validateMessage > A message is good until its time to live is over.': ['16'],
+  },
+  'test/telemetry/metrics.test.ts': {
+    'a counter > adds ones and amounts, and only grows': ['108'],
+    'a gauge > is set, goes up and down, and ignores what is no number': ['108'],
+    'a histogram > tells count, sum, min, max and mean exactly': ['108'],
+    'a histogram > gives percentiles within 2 % of the value of that rank, over many magnitudes': ['108'],
+    'a timer > records what passed on the clock between start and stop, once': ['108'],
+    'tags > tell series apart, in whatever order they are given': ['108'],
+    'a snapshot > is plain JSON, sorted, with everything that was measured': ['108'],
+    'reset > forgets every value, and instruments that are held go on counting': ['108'],
+  },
+  'test/topics/subscriptions.test.ts': {
+    'adding and removing > A subscription says what it is.': ['29'],
+    'how it ends > After as many messages as it asked for, exactly; they can still be read.': ['29'],
+    'how it ends > When its time is up, by itself; what it took can still be read.': ['29'],
+    'delivery > Every subscription that matches gets the message, and those that took it are counted.': ['29', '30'],
+    'adding and removing > Subscriptions are found by id, in a list, and by subscriber.': ['30'],
+    'adding and removing > An id that is in use is refused, and free again afterwards.': ['30'],
+    'adding and removing > Removing an unknown id is an error.': ['30'],
+    'how it ends > When wall time jumps ahead it takes nothing more, and clean counts it.': ['30'],
+  },
+}

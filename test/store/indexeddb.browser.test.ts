@@ -32,10 +32,13 @@ describe('a store in IndexedDB', () => {
     await deleteDB(name)
   })
 
-  it('writes the batches of one turn in one strict transaction, also those behind a promise', async () => {
+  it('writes the batches of one turn in one strict transaction, also those behind promises', async () => {
     const made = vi.spyOn(IDBDatabase.prototype, 'transaction')
     const commits = Array.from({ length: 50 }, (_, i) => store.commit({ writes: [put([i])] }))
-    const later = Promise.resolve().then(() => store.commit({ writes: [put(['later'])] }))
+    const later = (async () => {
+      for (let i = 0; i < 20; i++) await undefined
+      await store.commit({ writes: [put(['later'])] })
+    })()
     await Promise.all([...commits, later])
     expect(made).toHaveBeenCalledTimes(1)
     expect(made.mock.results.map(({ value }) => (value as IDBTransaction).durability)).toEqual(['strict'])
@@ -241,5 +244,38 @@ describe('an IndexedDB that others want', () => {
     await store.close()
     await deleteDB(name)
     expect(onLost).not.toHaveBeenCalled()
+  })
+})
+
+describe('an IndexedDB without room', () => {
+  const { origin } = location
+
+  beforeEach(async () => {
+    // Chromium goes on for many seconds with the room it found earlier, unless the origin starts anew.
+    await devtools.send('Storage.clearDataForOrigin', { origin, storageTypes: 'indexeddb' })
+    await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 3_000_000 })
+  })
+  afterEach(() => devtools.send('Storage.overrideQuotaForOrigin', { origin }))
+
+  it('refuses the batch that does not fit with STORE_FULL, whole, and writes the others of its turn', async () => {
+    const store = await indexedDbStore('full')
+    // Random, because engines compress what they store.
+    const large = new Uint8Array(8_000_000)
+    for (let at = 0; at < large.length; at += 50_000) crypto.getRandomValues(large.subarray(at, at + 50_000))
+    const results = await Promise.allSettled([
+      store.commit({ writes: [put(['small', 1])] }),
+      store.commit({ writes: [put(['part']), put(['large'], large), put(['part', 2])] }),
+      store.commit({ writes: [put(['small', 2])] }),
+    ])
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect((results[1] as PromiseRejectedResult).reason).toMatchObject({
+      name: 'AfpDataStoreError',
+      code: 'STORE_FULL',
+    })
+    expect((await store.range('meta')).map(({ key }) => key)).toEqual([
+      ['small', 1],
+      ['small', 2],
+    ])
+    await store.close()
   })
 })

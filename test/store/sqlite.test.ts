@@ -1,10 +1,10 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { DatabaseSync, StatementSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from '../../src/store/schema.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
@@ -33,6 +33,10 @@ function transactions(wal: Buffer): number {
   return count
 }
 
+/** Another process that opens the store and writes rows without end. */
+const forkWriter = (path: string): ChildProcess =>
+  fork(join(import.meta.dirname, 'sqlite-writer.ts'), [path], { execArgv: [], silent: true })
+
 describe('a store in a SQLite file', () => {
   let path: string
   let store: Store
@@ -42,10 +46,13 @@ describe('a store in a SQLite file', () => {
   })
   afterEach(() => store.close())
 
-  it('writes the batches of one turn in one transaction, also those behind a promise', async () => {
+  it('writes the batches of one turn in one transaction, also those behind promises', async () => {
     const before = transactions(readFileSync(`${path}-wal`))
     const commits = Array.from({ length: 50 }, (_, i) => store.commit({ writes: [put([i])] }))
-    const later = Promise.resolve().then(() => store.commit({ writes: [put(['later'])] }))
+    const later = (async () => {
+      for (let i = 0; i < 20; i++) await undefined
+      await store.commit({ writes: [put(['later'])] })
+    })()
     await Promise.all([...commits, later])
     expect(transactions(readFileSync(`${path}-wal`)) - before).toBe(1)
     await store.commit({ writes: [put(['next turn'])] })
@@ -84,12 +91,45 @@ describe('a store in a SQLite file', () => {
     store = await sqliteStore(path)
     expect(await store.count('meta')).toBe(2)
   })
+
+  it('stays closed to other processes after a second store was refused in this one', async () => {
+    await expect(sqliteStore(path)).rejects.toMatchObject({ code: 'STORE_IN_USE' })
+    const child = forkWriter(path)
+    let said = ''
+    child.stderr?.on('data', text => {
+      said += text
+    })
+    const [code] = await Promise.race([once(child, 'close'), once(child, 'message').then(() => ['it wrote'])])
+    child.kill('SIGKILL')
+    expect(code).toBe(1)
+    expect(said).toContain('STORE_IN_USE')
+  })
+
+  it('takes back what a batch wrote before it failed, and writes the others of its turn', async () => {
+    const original = StatementSync.prototype.run
+    const run = vi.spyOn(StatementSync.prototype, 'run').mockImplementation(function (this: StatementSync, ...values) {
+      // What SQLite does with values beyond its limit of 1,000,000,000 bytes.
+      if ((values[1] as unknown as Uint8Array | undefined)?.length === 3) {
+        throw Object.assign(new Error('string or blob too big'), { code: 'ERR_SQLITE_ERROR', errcode: 18 })
+      }
+      return original.apply(this, values)
+    })
+    const results = await Promise.allSettled([
+      store.commit({ writes: [put(['a'])] }),
+      store.commit({ writes: [put(['b']), put(['c'], 'xxx')] }),
+      store.commit({ writes: [put(['d'])] }),
+    ])
+    run.mockRestore()
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect((results[1] as PromiseRejectedResult).reason.code).toBe('STORE_FAILED')
+    expect((await store.range('meta')).map(({ key }) => key)).toEqual([['a'], ['d']])
+  })
 })
 
 describe('a store in a SQLite file of another process', () => {
   it('is in use while that lives; after kill -9 every acknowledged row is there, each batch whole', async () => {
     const path = newPath()
-    const child = fork(join(import.meta.dirname, 'sqlite-writer.ts'), [path], { execArgv: [] })
+    const child = forkWriter(path)
     const acked = new Set<number>()
     const enough = new Promise<void>((resolve, reject) => {
       child.on('message', n => {

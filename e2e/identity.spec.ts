@@ -1,0 +1,76 @@
+import { expectHeard, linkTo } from './fixtures/expectations.ts'
+import { expect, test } from './fixtures/test.ts'
+
+test('two tabs of one browser have an identity each and talk to each other', async ({ tabs }) => {
+  const context = await tabs.context()
+  const [one, two] = [await tabs.open(context), await tabs.open(context)]
+  const first = await one.create({ name: 'ada' })
+  const second = await two.create({ name: 'ada' })
+  expect(second.id).not.toBe(first.id)
+
+  await expect.poll(() => linkTo(first, second)).toBe('direct webrtc')
+  expect(await first.request(second.id, 'who is there?')).toMatchObject({ from: second.id })
+  await second.send(first.id, 'your twin')
+  await expectHeard(first, 'your twin')
+})
+
+test('a reloaded tab is the same agent as before, whichever of several it is', async ({ tabs }) => {
+  const context = await tabs.context()
+  const [one, two] = [await tabs.open(context), await tabs.open(context)]
+  const before = [await one.create({ name: 'ada' }), await two.create({ name: 'ada' })]
+
+  for (const [at, tab] of [two, one].entries()) {
+    await tab.page.reload()
+    const again = await (await tabs.of(tab.page)).create({ name: 'ada' })
+    expect(again.id).toBe(before[1 - at]?.id)
+  }
+})
+
+test('others find a reloaded tab again without doing anything', async ({ tabs }) => {
+  const [ada, bob] = [await tabs.join('ada'), await tabs.join('bob')]
+  await expect.poll(() => linkTo(bob, ada)).toBe('direct webrtc')
+  await ada.tab.page.reload()
+  const again = await (await tabs.of(ada.tab.page)).create({ name: 'ada' })
+  expect(again.id).toBe(ada.id)
+
+  await expect.poll(() => linkTo(again, bob)).toBe('direct webrtc')
+  expect(await bob.request('ada', 'still you?')).toMatchObject({ from: ada.id })
+})
+
+test('a duplicated tab gets an identity of its own, and keeps it over a reload', async ({ tabs }) => {
+  const context = await tabs.context()
+  const original = await tabs.open(context)
+  const first = await original.create({ name: 'ada' })
+
+  const opened = context.waitForEvent('page')
+  await original.page.evaluate(() => window.open(location.href))
+  const copy = await tabs.of(await opened)
+  const remembered = () => copy.page.evaluate(() => Object.keys(sessionStorage).filter(key => key.startsWith('afp:')))
+  expect(await remembered(), 'the copy starts with what its original remembered').toHaveLength(1)
+  const second = await copy.create({ name: 'ada' })
+  expect(second.id).not.toBe(first.id)
+
+  await copy.page.reload()
+  const again = await (await tabs.of(copy.page)).create({ name: 'ada' })
+  expect(again.id).toBe(second.id)
+})
+
+test('a tab that must not take another identity is told that its own is in use, until the other tab closes', async ({
+  tabs,
+}) => {
+  const context = await tabs.context()
+  const [one, two] = [await tabs.open(context), await tabs.open(context)]
+  const first = await one.create({ name: 'ada' })
+  await expect(two.create({ name: 'ada', onIdentityInUse: 'error' })).rejects.toMatchObject({ code: 'IDENTITY_IN_USE' })
+
+  await one.page.close()
+  // The browser lets go of the lock some moments after the tab has gone.
+  await expect
+    .poll(async () =>
+      two.create({ name: 'ada', onIdentityInUse: 'error' }).then(
+        ({ id }) => id,
+        ({ code }) => code,
+      ),
+    )
+    .toBe(first.id)
+})

@@ -1,0 +1,76 @@
+import type { Content } from 'agent-flow-protocol'
+import { expectDirect, expectHeard } from './fixtures/expectations.ts'
+import { expect, test } from './fixtures/test.ts'
+
+const CONTENTS: readonly [kind: string, contentType: string, content: Content][] = [
+  ['text', 'text/plain', 'grüße, 🐙'],
+  ['JSON', 'application/json', { list: [1, 2.5, null, true], deep: { empty: {} } }],
+  ['bytes', 'application/octet-stream', Uint8Array.of(0, 1, 127, 128, 255)],
+]
+
+test('three tabs exchange direct messages, requests, topics and broadcasts of every kind of content', async ({
+  tabs,
+}) => {
+  const [ada, bob, cleo] = await Promise.all([tabs.join('ada'), tabs.join('bob'), tabs.join('cleo')])
+  await expectDirect(ada, bob, cleo)
+  await Promise.all([bob.subscribe({ topic: 'news' }), cleo.subscribe({ topic: 'news' })])
+
+  for (const [kind, contentType, content] of CONTENTS) {
+    await test.step(kind, async () => {
+      expect(await ada.send('bob', content)).toEqual([bob.id])
+      await expectHeard(bob, content)
+      expect((await bob.heard()).at(-1)).toMatchObject({ from: ada.id, contentType, broadcast: false })
+
+      expect(await bob.request('cleo', content)).toMatchObject({ from: cleo.id, contentType, content })
+    })
+  }
+  for (const [kind, contentType, content] of CONTENTS) {
+    await test.step(`${kind} for many`, async () => {
+      // Gossip knows a new subscriber some moments after it subscribed: published until both are among its recipients.
+      const topic = async (): Promise<boolean> => {
+        const reached = await ada.publish('news', content)
+        return reached.includes(bob.id) && reached.includes(cleo.id)
+      }
+      await expect.poll(topic).toBe(true)
+      await expect.poll(async () => (await cleo.broadcast(content)).length).toBeGreaterThan(1)
+      for (const agent of [bob, cleo]) {
+        await expect
+          .poll(() => agent.heard())
+          .toContainEqual(expect.objectContaining({ from: ada.id, topic: 'news', contentType, content }))
+      }
+      for (const agent of [ada, bob]) {
+        await expect
+          .poll(() => agent.heard())
+          .toContainEqual(expect.objectContaining({ from: cleo.id, broadcast: true, contentType, content }))
+      }
+    })
+  }
+})
+
+test('a direct message does not reach a bystander, whatever it subscribes to', async ({ tabs }) => {
+  const [ada, bob, eve] = await Promise.all([tabs.join('ada'), tabs.join('bob'), tabs.join('eve')])
+  await expectDirect(ada, bob, eve)
+  await eve.subscribe({})
+  await eve.subscribe({ sender: 'ada' })
+
+  await ada.send('bob', 'for bob alone')
+  await expectHeard(bob, 'for bob alone')
+  // What eve gets of ada afterwards shows that the way from her was open all the time.
+  await ada.send('eve', 'for eve')
+  await expectHeard(eve, 'for eve')
+  expect((await eve.heard()).map(({ content }) => content)).not.toContain('for bob alone')
+})
+
+test('a message to several tabs reaches each of them once', async ({ tabs }) => {
+  const [ada, bob, cleo] = await Promise.all([tabs.join('ada'), tabs.join('bob'), tabs.join('cleo')])
+  await expectDirect(ada, bob, cleo)
+
+  expect((await ada.send(['bob', 'cleo'], 'both of you')).toSorted()).toEqual([bob.id, cleo.id].toSorted())
+  for (const agent of [bob, cleo]) {
+    await expectHeard(agent, 'both of you')
+    // A later message of the same sender comes behind anything that an earlier one would bring twice.
+    await ada.send(agent.name, 'and after it')
+    await expectHeard(agent, 'and after it')
+    expect((await agent.heard()).filter(({ content }) => content === 'both of you')).toHaveLength(1)
+  }
+})

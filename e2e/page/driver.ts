@@ -1,0 +1,209 @@
+/** Agents that a test drives from outside, the same in a tab and in Node: each records what it hears. */
+
+import {
+  type Agent,
+  type AgentOptions,
+  type Content,
+  createAgent,
+  type Filter,
+  type Message,
+} from 'agent-flow-protocol'
+
+/** A message as a test sees it. */
+export interface Heard {
+  readonly id: string
+  /** The sender's id. */
+  readonly from: string
+  readonly content: Content
+  readonly contentType: string
+  readonly topic: string | undefined
+  readonly broadcast: boolean
+}
+
+/** An event of the agent, without what cannot leave the page. */
+export interface Told {
+  readonly type: string
+  /** Milliseconds since the agent was asked for. */
+  readonly at: number
+  readonly id?: string
+  readonly peer?: string
+  readonly reason?: string
+  readonly detail?: string
+  readonly state?: string
+  readonly address?: string
+  readonly kind?: string
+  readonly transport?: string
+  readonly hidden?: boolean
+}
+
+/** What the agent knows of another one. */
+export interface Seen {
+  readonly id: string
+  readonly name: string
+  readonly online: boolean
+  readonly hidden: boolean
+  readonly link: 'none' | `${'direct' | 'relayed'} ${string}`
+}
+
+const EVENTS = [
+  'peer:online',
+  'peer:offline',
+  'peer:changed',
+  'link:open',
+  'link:changed',
+  'link:closed',
+  'refused',
+  'relay',
+  'identity:in-use',
+  'name:conflict',
+  'message:dropped',
+  'handler:error',
+] as const
+
+/** See the head of this file. */
+export class DrivenAgent {
+  readonly #agent: Agent
+  readonly #heard: Heard[] = []
+  readonly #told: Told[]
+
+  private constructor(agent: Agent, told: Told[]) {
+    this.#agent = agent
+    this.#told = told
+  }
+
+  /** Makes an agent that answers each request with what it was asked. */
+  static async create(options: AgentOptions): Promise<DrivenAgent> {
+    const started = performance.now()
+    const told: Told[] = []
+    const agent = await createAgent(options)
+    told.push({ type: 'created', at: performance.now() - started })
+    for (const type of EVENTS) {
+      agent.addEventListener(type, ({ detail }) => {
+        const plain = { type, at: performance.now() - started, ...pick(detail) }
+        const last = told.findLast(({ peer }) => peer === plain.peer)
+        // Every measured round trip is a change of the link: only changes of its kind are of interest.
+        if (type === 'link:changed' && last?.kind === plain.kind && last?.transport === plain.transport) return
+        told.push(plain)
+      })
+    }
+    const driven = new DrivenAgent(agent, told)
+    agent.handle(message => {
+      driven.#heard.push(heardOf(message))
+      return message.content
+    })
+    await agent.subscribe({}, message => {
+      if (message.isBroadcast) driven.#heard.push(heardOf(message))
+    }).ready
+    return driven
+  }
+
+  self(): { id: string; name: string; addresses: readonly string[] } {
+    return { id: this.#agent.id, name: this.#agent.name, addresses: this.#agent.addresses }
+  }
+
+  /** Sends, and tells for whom it was sent. */
+  async send(to: string | string[], content: Content): Promise<string[]> {
+    const { recipients } = await this.#agent.send(to, content)
+    return [...recipients].filter(([, { status }]) => status === 'sent').map(([id]) => id)
+  }
+
+  async request(to: string, content: Content, timeout = 15_000): Promise<Heard> {
+    return heardOf(await this.#agent.request(to, content, { timeout }))
+  }
+
+  async publish(topic: string, content: Content): Promise<readonly string[]> {
+    return (await this.#agent.publish(topic, content)).peers
+  }
+
+  async broadcast(content: Content): Promise<readonly string[]> {
+    return (await this.#agent.broadcast(content)).peers
+  }
+
+  async subscribe(filter: Filter): Promise<void> {
+    await this.#agent.subscribe(filter, message => {
+      this.#heard.push(heardOf(message))
+    }).ready
+  }
+
+  heard(): readonly Heard[] {
+    return this.#heard
+  }
+
+  told(): readonly Told[] {
+    return this.#told
+  }
+
+  peers(): Seen[] {
+    return this.#agent.peers().map(({ card, online, hidden, link }) => ({
+      id: card.id,
+      name: card.name,
+      online,
+      hidden,
+      link: link === undefined ? 'none' : `${link.kind} ${link.transport}`,
+    }))
+  }
+
+  async connect(address: string): Promise<string> {
+    const { kind, transport } = await this.#agent.connect(address)
+    return `${kind} ${transport}`
+  }
+
+  async waitFor(name: string, timeout = 30_000): Promise<string> {
+    return (await this.#agent.waitFor(name, { timeout })).card.id
+  }
+
+  close(): Promise<void> {
+    return this.#agent.close()
+  }
+}
+
+const heardOf = (message: Message): Heard => ({
+  id: message.id,
+  from: message.sender,
+  content: message.content,
+  contentType: message.contentType,
+  topic: message.topic,
+  broadcast: message.isBroadcast,
+})
+
+const TOLD = ['id', 'peer', 'reason', 'detail', 'state', 'address', 'kind', 'transport', 'hidden']
+
+function pick(detail: object): Partial<Told> {
+  const plain = Object.fromEntries(Object.entries(detail).filter(([key]) => TOLD.includes(key)))
+  return 'card' in detail ? { ...plain, id: (detail.card as { id: string }).id } : plain
+}
+
+/** Names of what can be called on a driven agent from outside. */
+export type Method = Exclude<keyof DrivenAgent, symbol>
+
+/** How a call ended. Errors travel as data: what throws across a page's border keeps its message only. */
+export type Outcome = { readonly value: unknown } | { readonly error: { message: string; code?: string } }
+
+const agents = new Map<string, Promise<DrivenAgent>>()
+
+/** Makes an agent under a key of the test's own. */
+export function create(key: string, options: AgentOptions): Promise<Outcome> {
+  const making = DrivenAgent.create(options)
+  agents.set(key, making)
+  return outcome(making.then(agent => agent.self()))
+}
+
+/** Calls a method of the agent that was made under a key. */
+export async function call(key: string, method: Method, args: readonly unknown[]): Promise<Outcome> {
+  return outcome(
+    (async () => {
+      const agent = await agents.get(key)
+      if (agent === undefined) throw new Error(`there is no agent ${key}`)
+      return (agent[method] as (...given: unknown[]) => unknown).apply(agent, [...args])
+    })(),
+  )
+}
+
+async function outcome(work: Promise<unknown>): Promise<Outcome> {
+  try {
+    return { value: await work }
+  } catch (error) {
+    const { message, code } = error as Error & { code?: string }
+    return { error: { message, ...(code === undefined ? {} : { code }) } }
+  }
+}

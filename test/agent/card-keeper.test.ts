@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest'
+import { CardKeeper } from '../../src/agent/card-keeper.ts'
+import { DrivenClock } from '../../src/common/driven-clock.ts'
+import { seededRandom } from '../../src/common/random.ts'
+import { openCard } from '../../src/identity/card.ts'
+import { createIdentity } from '../../src/identity/keys.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+
+const HOUR = 3_600_000
+const fields = { mesh: 'demo', name: 'ada', description: '', capabilities: ['sum'] }
+
+const identity = createIdentity(new Uint8Array(32).fill(3))
+
+async function keeper(clock: DrivenClock, store = memoryStore(), seed = 1): Promise<CardKeeper> {
+  return CardKeeper.open({ identity: await identity, fields, clock, random: seededRandom(seed), store })
+}
+
+describe("An agent's own card", () => {
+  test('is signed, says what the agent is, and carries the time as its number', async () => {
+    const clock = new DrivenClock()
+    const { card } = await keeper(clock)
+    expect(await openCard(card.bytes)).toEqual(card)
+    expect(card).toMatchObject({ ...fields, id: (await identity).id, addresses: [], seq: clock.now() })
+    expect(card.expiresAt).toBe(clock.now() + 24 * HOUR)
+  })
+
+  test('gets a higher number each time, over restarts too, and also when the clock goes back', async () => {
+    const clock = new DrivenClock()
+    const store = memoryStore()
+    const seqs: number[] = []
+    for (const jump of [0, 0, -HOUR, 5, -90 * 24 * HOUR]) {
+      clock.jump(jump)
+      const run = await keeper(clock, store)
+      seqs.push(run.card.seq)
+      await run.renew(['/ip4/127.0.0.1/tcp/1'])
+      seqs.push(run.card.seq)
+    }
+    expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b))
+  })
+
+  test('names its run: the same over all cards of one run, another in the next', async () => {
+    const clock = new DrivenClock()
+    const first = await keeper(clock, memoryStore(), 1)
+    const { instance } = first.card
+    await first.renew([])
+    expect(first.card.instance).toBe(instance)
+    expect((await keeper(clock, memoryStore(), 2)).card.instance).not.toBe(instance)
+  })
+
+  test('renewed twice at once counts both, in order', async () => {
+    const clock = new DrivenClock()
+    const run = await keeper(clock)
+    const { seq } = run.card
+    await Promise.all([run.renew(['/a']), run.renew(['/b'])])
+    expect(run.card).toMatchObject({ seq: seq + 2, addresses: ['/b'] })
+  })
+
+  test('names at most 32 addresses, as others take no more', async () => {
+    const run = await keeper(new DrivenClock())
+    await run.renew(Array.from({ length: 40 }, (_, i) => `/dns/host-${i}/tcp/1`))
+    expect(run.card.addresses).toHaveLength(32)
+    await expect(openCard(run.card.bytes)).resolves.toBeDefined()
+  })
+
+  test('is signed anew when half of its day is over, and not before', async () => {
+    const clock = new DrivenClock()
+    const run = await keeper(clock)
+    const { seq } = run.card
+    await clock.advance(12 * HOUR - 1)
+    await run.refresh()
+    expect(run.card.seq).toBe(seq)
+    await clock.advance(1)
+    await run.refresh()
+    expect(run.card).toMatchObject({ seq: seq + 12 * HOUR, expiresAt: clock.now() + 24 * HOUR })
+  })
+
+  test('goes on when its number cannot be stored: the time is the second floor', async () => {
+    const clock = new DrivenClock()
+    const store = memoryStore()
+    const run = await keeper(clock, store)
+    const { seq } = run.card
+    await store.close()
+    await run.renew(['/a'])
+    expect(run.card.seq).toBe(seq + 1)
+  })
+})

@@ -1,0 +1,164 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createAgent, type Message } from 'agent-flow-protocol'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readAnswer } from '../../demo/behaviours/behaviour.ts'
+import { type Demo, startDemo } from '../../demo/server.ts'
+
+let folder: string
+let page: string
+let demo: Demo
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'afp-demo-'))
+  page = join(folder, 'page')
+  await mkdir(join(page, 'assets'), { recursive: true })
+  await writeFile(join(folder, 'secret.txt'), 'secret')
+  await writeFile(join(page, 'index.html'), '<!doctype html><title>page</title>')
+  await writeFile(join(page, 'assets', 'session-a1b2.js'), `// ${'x'.repeat(2_000)}`)
+  await writeFile(join(page, 'assets', 'style-a1b2.css'), 'p{}')
+  demo = await startDemo({ port: 0, page, mesh: 'test' })
+})
+afterAll(async () => {
+  await demo.close()
+  await rm(folder, { recursive: true })
+})
+
+/** A request with its path as written: `fetch` would tidy `..` away. */
+function raw(
+  path: string,
+  headers: Record<string, string> = {},
+  method = 'GET',
+): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const { port } = new URL(demo.url)
+    request({ host: '127.0.0.1', port, path, headers, method }, response => {
+      const parts: Buffer[] = []
+      response.on('data', part => parts.push(part))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString() }))
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+describe('the server of the demo', () => {
+  it('serves the page under a policy that lets nothing run but its own files', async () => {
+    const response = await fetch(demo.url)
+    expect(response.status).toBe(200)
+    expect(await response.text()).toContain('<title>page</title>')
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy':
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cross-origin-opener-policy': 'same-origin',
+      'cache-control': 'no-cache',
+      link: '</assets/session-a1b2.js>; rel=modulepreload',
+    })
+  })
+
+  it('has hashed files kept for ever, compressed where that pays, and knows what a browser already has', async () => {
+    const script = await fetch(`${demo.url}assets/session-a1b2.js`)
+    expect(script.headers.get('content-type')).toBe('text/javascript; charset=utf-8')
+    expect(script.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
+    expect(script.headers.get('content-encoding')).toBe('gzip')
+    expect((await script.text()).length).toBe(2_003)
+    const style = await fetch(`${demo.url}assets/style-a1b2.css`)
+    expect(style.headers.get('content-encoding')).toBeNull()
+    const again = await fetch(demo.url, {
+      headers: { 'if-none-match': (await fetch(demo.url)).headers.get('etag') ?? '' },
+    })
+    expect(again.status).toBe(304)
+  })
+
+  it.each([
+    '/../secret.txt',
+    '/assets/../../secret.txt',
+    '/%2e%2e/secret.txt',
+    '/..%2fsecret.txt',
+    '/assets/%00',
+    '/%',
+    '//secret.txt',
+  ])('finds nothing outside the page at %s', async path => {
+    const { status, body } = await raw(path)
+    expect(status).toBe(404)
+    expect(body).not.toContain('secret')
+  })
+
+  it('takes GET and HEAD only', async () => {
+    expect((await raw('/', {}, 'POST')).status).toBe(405)
+    expect(await raw('/', {}, 'HEAD')).toEqual({ status: 200, body: '' })
+  })
+
+  it('tells the page its mesh and its relay, by the host that the visitor used', async () => {
+    const config = async (host: string): Promise<{ mesh: string; relays: string[] }> =>
+      JSON.parse((await raw('/config.json', { host })).body)
+    const [relay = ''] = demo.relays
+    expect(relay).toMatch(/^\/ip4\/127\.0\.0\.1\/tcp\/\d+\/ws\/p2p\/12D3KooW/)
+    expect(await config('localhost:8080')).toEqual({ mesh: 'test', relays: [relay] })
+    expect((await config('demo.example')).relays).toEqual([relay.replace('/ip4/127.0.0.1', '/dns/demo.example')])
+    expect((await config('"><script>/p2p/x')).relays).toEqual([relay])
+  })
+
+  it('sends a visitor of a server on every interface to the one address that the visitor used', async () => {
+    await using open = await startDemo({ port: 0, page, host: '0.0.0.0', residents: false })
+    const { relays } = (await (await fetch(`${open.url}config.json`)).json()) as { relays: string[] }
+    expect(relays.map(relay => relay.split('/')[2])).toEqual(['127.0.0.1'])
+  })
+
+  it('takes another port when its own is in use, and says so', async () => {
+    const other = createServer()
+    await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve))
+    const { port } = other.address() as AddressInfo
+    await using second = await startDemo({ port, page, residents: false })
+    expect(second.moved).toBe(true)
+    expect((await fetch(second.url)).status).toBe(200)
+    await new Promise(resolve => other.close(resolve))
+  })
+
+  it('leaves nothing running when a part cannot start, and says what it needs', async () => {
+    await expect(startDemo({ port: 0, page: folder })).rejects.toThrow('index.html')
+    await expect(startDemo({ port: 0, page, host: 'not an address' })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    // Its port is free again, so the server that had it is gone.
+    const { port } = new URL(demo.url)
+    await demo.close()
+    const wanted = Number(port)
+    await expect(startDemo({ port: wanted, page, mesh: '' })).rejects.toMatchObject({
+      name: expect.stringContaining('Afp'),
+    })
+    demo = await startDemo({ port: wanted, page, mesh: 'test' })
+    expect(demo.moved).toBe(false)
+  })
+})
+
+describe('the agents that live in the demo', () => {
+  it('talk in the lobby, answer visitors there, and answer requests by capability', async () => {
+    await using visitor = await createAgent({ name: 'visitor', mesh: 'test', relays: demo.relays })
+    const said: Message[] = []
+    const { promise: answered, resolve } = Promise.withResolvers<Message>()
+    visitor.subscribe({ topic: 'lobby' }, message => {
+      said.push(message)
+      if (message.parentId === question) resolve(message)
+    })
+    await Promise.all([visitor.waitFor('Tick', { timeout: 15_000 }), visitor.waitFor('Abacus', { timeout: 15_000 })])
+    const sum = await visitor.request({ capability: 'calculate' }, '6 * 7')
+    expect(readAnswer(sum.content)).toEqual({ answer: '42', value: 42 })
+    const miles = await visitor.request({ capability: 'convert/units' }, '5 km to miles')
+    expect(readAnswer(miles.content)?.unit).toBe('mi')
+    expect(readAnswer((await visitor.request('Tick', 'what time is it')).content)?.answer).toContain('UTC')
+
+    await expect
+      .poll(() => said.some(message => String(message.content).includes('Seconds to the full hour')), {
+        timeout: 15_000,
+      })
+      .toBe(true)
+    const question = crypto.randomUUID()
+    await visitor.publish('lobby', 'a question = 3 * 4', { id: question })
+    expect(readAnswer((await answered).content)).toEqual({ answer: '12', value: 12 })
+  }, 40_000)
+})

@@ -1,0 +1,93 @@
+/** Test vectors of RFC 8032, section 7.1, and what every Ed25519 implementation here has to do with them. */
+
+import { describe, expect, test } from 'vitest'
+
+export const fromHex = (hex: string): Uint8Array =>
+  Uint8Array.from(hex.match(/../g) ?? [], byte => Number.parseInt(byte, 16))
+
+export const vectors = [
+  {
+    seed: fromHex('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60'),
+    publicKey: fromHex('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'),
+    data: fromHex(''),
+    signature: fromHex(
+      'e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b',
+    ),
+  },
+  {
+    seed: fromHex('4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb'),
+    publicKey: fromHex('3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c'),
+    data: fromHex('72'),
+    signature: fromHex(
+      '92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00',
+    ),
+  },
+  {
+    seed: fromHex('c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7'),
+    publicKey: fromHex('fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025'),
+    data: fromHex('af82'),
+    signature: fromHex(
+      '6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a',
+    ),
+  },
+] as const
+
+/** The order of the group, little-endian: S and S + L are the same number in it (RFC 8032, section 5.1.7 refuses the latter). */
+const L = fromHex('edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010')
+
+/** The signature with S + L in place of S. */
+export function malleated(signature: Uint8Array): Uint8Array {
+  const out = signature.slice()
+  let carry = 0
+  for (let i = 0; i < 32; i++) {
+    const sum = (signature[32 + i] as number) + (L[i] as number) + carry
+    out[32 + i] = sum & 0xff
+    carry = sum >> 8
+  }
+  return out
+}
+
+interface Implementation {
+  keyPair(seed: Uint8Array): Promise<{ publicKey: Uint8Array; sign: (data: Uint8Array) => Promise<Uint8Array> }>
+  verify(publicKey: Uint8Array, signature: Uint8Array, data: Uint8Array): Promise<boolean>
+}
+
+/** What every implementation does. */
+export function ed25519Contract(name: string, load: () => Promise<Implementation>): void {
+  describe(name, () => {
+    test('it makes the keys and signatures of RFC 8032 and takes them', async () => {
+      const { keyPair, verify } = await load()
+      for (const { seed, publicKey, data, signature } of vectors) {
+        const pair = await keyPair(seed)
+        expect(pair.publicKey).toEqual(publicKey)
+        expect(await pair.sign(data)).toEqual(signature)
+        expect(await verify(publicKey, signature, data)).toBe(true)
+      }
+    })
+
+    test('one bit more or less in key, signature or data makes it false', async () => {
+      const { verify } = await load()
+      const { publicKey, data, signature } = vectors[2]
+      const flipped = (bytes: Uint8Array, at: number): Uint8Array =>
+        bytes.map((byte, i) => (i === at ? byte ^ 0x10 : byte))
+      for (let at = 0; at < 64; at++) expect(await verify(publicKey, flipped(signature, at), data)).toBe(false)
+      for (let at = 0; at < 32; at++) expect(await verify(flipped(publicKey, at), signature, data)).toBe(false)
+      for (let at = 0; at < 2; at++) expect(await verify(publicKey, signature, flipped(data, at))).toBe(false)
+    })
+
+    test('a signature has one form: the one with S + L is false', async () => {
+      const { verify } = await load()
+      for (const { publicKey, data, signature } of vectors) {
+        expect(await verify(publicKey, malleated(signature), data)).toBe(false)
+      }
+    })
+
+    test('keys and signatures of another length are false, not errors', async () => {
+      const { verify } = await load()
+      const { publicKey, data, signature } = vectors[1]
+      for (const length of [0, 31, 33]) expect(await verify(new Uint8Array(length), signature, data)).toBe(false)
+      for (const length of [0, 63, 65]) expect(await verify(publicKey, new Uint8Array(length), data)).toBe(false)
+      expect(await verify(new Uint8Array(32).fill(0xff), signature, data)).toBe(false)
+    })
+  })
+}

@@ -1,0 +1,93 @@
+/** What the README and the documentation comments show: every example is type-checked, every complete one is run. */
+
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const run = promisify(execFile)
+const root = join(import.meta.dirname, '..')
+
+interface Example {
+  /** File and line of its first line. */
+  readonly where: string
+  readonly code: string
+}
+
+/** The TypeScript blocks of a text, in Markdown or within documentation comments. */
+function examplesOf(file: string, text: string): Example[] {
+  const found: Example[] = []
+  for (const block of text.matchAll(/^([ \t]*\* |)```ts\n([\s\S]*?)^\1```$/gm)) {
+    const [, margin = '', body = ''] = block
+    const code = body.split('\n').map(line => (line.startsWith(margin.trimEnd()) ? line.slice(margin.length) : line))
+    const line = text.slice(0, block.index).split('\n').length + 1
+    found.push({ where: `${file}:${line}`, code: code.join('\n') })
+  }
+  return found
+}
+
+function allExamples(): Example[] {
+  const files = ['src', 'relay', 'demo'].flatMap(folder =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter(entry => entry.isFile() && /\.tsx?$/.test(entry.name))
+      .map(entry => relative(root, join(entry.parentPath, entry.name))),
+  )
+  const read = (file: string) => examplesOf(file, readFileSync(join(root, file), 'utf8'))
+  // Examples of what is not public import nothing; they explain to whoever reads the file.
+  return [...read('README.md'), ...files.flatMap(read).filter(({ code }) => code.includes("from 'agent-flow-protocol"))]
+}
+
+/** Whether it runs by itself: it names no relay of somebody's, it ends, and it needs no built page. */
+const isComplete = ({ code }: Example) =>
+  /\.close\(\)|await using/.test(code) && !/relays: \['/.test(code) && !code.includes('agent-flow-protocol/demo')
+
+/** What it says that it prints: the comment behind a call of `console.log`. */
+const promised = ({ code }: Example) =>
+  [...code.matchAll(/console\.log\(.*\) \/\/ ([[{"'\d].*)$/gm)].map(([, said = '']) => said)
+
+const examples = allExamples()
+const complete = examples.filter(isComplete)
+let folder = ''
+const fileOf = (example: Example) => join(folder, `${examples.indexOf(example)}.ts`)
+
+beforeAll(() => {
+  // Within the project, so that the package finds itself by its name, and where git does not look.
+  mkdirSync(join(root, 'test-results'), { recursive: true })
+  folder = mkdtempSync(join(root, 'test-results/examples-'))
+  for (const example of examples) writeFileSync(fileOf(example), `${example.code}\nexport {}\n`)
+  const config = { extends: '../../tsconfig.json', compilerOptions: { rootDir: '../..' }, include: ['*.ts'] }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+})
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('the examples', () => {
+  test('blocks are found in Markdown and in comments, without their margin', () => {
+    const markdown = 'a\n\n```ts\nconst a = 1\n```\n\n```console\nnpm start\n```\n'
+    const comment = '/**\n * @example\n * ```ts\n * const b = {\n *   c: 1,\n *\n * }\n * ```\n */\n'
+    expect(examplesOf('x.md', markdown)).toEqual([{ where: 'x.md:4', code: 'const a = 1\n' }])
+    expect(examplesOf('x.ts', comment)).toEqual([{ where: 'x.ts:4', code: 'const b = {\n  c: 1,\n\n}\n' }])
+    expect(examples.filter(({ where }) => where.startsWith('README.md')).length).toBeGreaterThan(1)
+    expect(complete.length).toBeGreaterThan(1)
+  })
+
+  test('every example of the README and of the public documentation passes the type checker', async () => {
+    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+    const { stdout } = await run(process.execPath, [tsc, '-p', folder, '--noEmit', '--pretty', 'false']).catch(
+      (failed: { stdout: string }) => failed,
+    )
+    // Errors elsewhere are the type checker's own step to tell.
+    const lines = stdout.split('\n').filter(line => line.includes('examples-'))
+    const named = lines.map(line =>
+      line.replace(/^\S*?(\d+)\.ts\((\d+),/, (_, index, row) => `${examples[Number(index)]?.where} + ${row - 1} (`),
+    )
+    expect(named).toEqual([])
+  }, 60_000)
+
+  test.each(complete.map(example => [example.where, example] as const))('%s runs and ends', async (_, example) => {
+    const args = ['--conditions=afp-source', fileOf(example)]
+    const { stdout } = await run(process.execPath, args, { cwd: folder, timeout: 15_000 })
+    for (const said of promised(example)) expect(stdout).toContain(said)
+  })
+})
