@@ -1,13 +1,13 @@
-import { expectDirect, expectTold } from './fixtures/expectations.ts'
+import { allDirect } from './fixtures/expectations.ts'
 import { expect, test } from './fixtures/test.ts'
 
 test('a tab that is closed says goodbye, and the others hear it', async ({ tabs }) => {
   const [ada, bob, cleo] = await Promise.all([tabs.join('ada'), tabs.join('bob'), tabs.join('cleo')])
-  await expectDirect(ada, bob, cleo)
+  await allDirect(ada, bob, cleo)
 
   await bob.tab.page.close()
   for (const agent of [ada, cleo]) {
-    await expectTold(agent, { type: 'peer:offline', id: bob.id, reason: 'left' })
+    await agent.untilTold({ type: 'peer:offline', id: bob.id, reason: 'left' })
     expect((await agent.peers()).find(({ id }) => id === bob.id)).toMatchObject({ online: false })
   }
   expect(await ada.request('cleo', 'still here?')).toMatchObject({ from: cleo.id })
@@ -15,23 +15,23 @@ test('a tab that is closed says goodbye, and the others hear it', async ({ tabs 
 
 test('a tab that goes to another page says goodbye, and the others hear it', async ({ tabs }) => {
   const [ada, bob] = await Promise.all([tabs.join('ada'), tabs.join('bob')])
-  await expectDirect(ada, bob)
+  await allDirect(ada, bob)
 
   await bob.tab.page.goto('about:blank')
-  await expectTold(ada, { type: 'peer:offline', id: bob.id, reason: 'left' })
+  await ada.untilTold({ type: 'peer:offline', id: bob.id, reason: 'left' })
 })
 
 test('a tab that crashes is missed', async ({ tabs }) => {
   tabs.expect(/^the page crashed$/)
   const [ada, bob, cleo] = await Promise.all([tabs.join('ada'), tabs.join('bob'), tabs.join('cleo')])
-  await expectDirect(ada, bob, cleo)
+  await allDirect(ada, bob, cleo)
 
   const crashed = bob.tab.page.waitForEvent('crash')
   bob.tab.page.goto('chrome://crash').catch(() => {})
   await crashed
   for (const agent of [ada, cleo]) {
-    await expectTold(agent, { type: 'link:closed', peer: bob.id })
-    await expectTold(agent, { type: 'peer:offline', id: bob.id, reason: 'silent' })
+    await agent.untilTold({ type: 'link:closed', peer: bob.id })
+    await agent.untilTold({ type: 'peer:offline', id: bob.id, reason: 'silent' })
   }
   await expect(ada.request('bob', 'hello?', 2_000)).rejects.toMatchObject({ code: 'TIMEOUT' })
   expect(await ada.request('cleo', 'still here?')).toMatchObject({ from: cleo.id })
@@ -39,7 +39,7 @@ test('a tab that crashes is missed', async ({ tabs }) => {
 
 test('a hidden tab says so, and says when it is back', async ({ tabs }) => {
   const [ada, bob] = await Promise.all([tabs.join('ada'), tabs.join('bob')])
-  await expectDirect(ada, bob)
+  await allDirect(ada, bob)
   const seen = async () => (await ada.peers()).find(({ id }) => id === bob.id)
   expect(await seen()).toMatchObject({ hidden: false })
 

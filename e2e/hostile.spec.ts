@@ -1,4 +1,4 @@
-import { expectDirect, expectTold } from './fixtures/expectations.ts'
+import { allDirect } from './fixtures/expectations.ts'
 import { Helper } from './fixtures/process.ts'
 import type { Insult } from './fixtures/stranger.ts'
 import { expect, test } from './fixtures/test.ts'
@@ -18,13 +18,13 @@ test('a stranger that keeps to no rule is refused, for the right reason, and har
   relay,
 }) => {
   const [ada, bob] = await Promise.all([tabs.join('ada'), tabs.join('bob')])
-  await expectDirect(ada, bob)
+  await allDirect(ada, bob)
   const stranger = new Helper('e2e/fixtures/stranger.ts')
   try {
     const id = await stranger.call<string>('id')
     for (const [insult, reason] of INSULTS) {
       await stranger.call('insult', relay.address, ada.id, mesh, insult)
-      await expectTold(ada, { type: 'refused', peer: id, reason })
+      await ada.untilTold({ type: 'refused', peer: id, reason })
       expect(await bob.request('ada', insult)).toMatchObject({ from: ada.id })
     }
     const told = await ada.told()
@@ -39,12 +39,12 @@ test('a stranger that keeps to no rule is refused, for the right reason, and har
 test('agents of different meshes on one relay know nothing of each other', async ({ tabs, mesh }) => {
   const [ada, bob] = await Promise.all([tabs.join('ada'), tabs.join('bob')])
   const eve = await tabs.join('eve', { mesh: `${mesh}-other` })
-  await expectDirect(ada, bob)
-  await expectTold(eve, { type: 'relay', state: 'reserved' })
-  await ada.broadcast('for this mesh')
-  await expect.poll(() => bob.heard()).toHaveLength(1)
+  await allDirect(ada, bob)
+  await eve.untilTold({ type: 'relay', state: 'reserved' })
+  await expect.poll(() => ada.broadcast('for this mesh')).toContain(bob.id)
+  await bob.untilHeard('for this mesh')
   const circuit = (await ada.self()).addresses.find(address => !address.includes('/webrtc'))
-  await expect(eve.connect(circuit ?? '')).rejects.toThrow()
+  await expect(eve.connect(circuit ?? '')).rejects.toMatchObject({ code: 'NO_ROUTE' })
   expect(await eve.peers()).toEqual([])
   expect(await eve.heard()).toEqual([])
   expect((await ada.peers()).map(({ id }) => id)).toEqual([bob.id])
@@ -54,13 +54,13 @@ test('a page works under a policy that forbids eval, inline script and other ori
   tabs,
 }) => {
   const [ada, bob] = await Promise.all([tabs.join('ada'), tabs.join('bob')])
-  await expectDirect(ada, bob)
+  await allDirect(ada, bob)
   expect(tabs.takeProblems()).toEqual([])
 
   await ada.tab.page.evaluate(() => {
-    const script = document.createElement('img')
-    script.src = 'http://127.0.0.1:1/from-elsewhere.png'
-    document.body.append(script)
+    const image = document.createElement('img')
+    image.src = 'http://127.0.0.1:1/from-elsewhere.png'
+    document.body.append(image)
   })
   await expect.poll(() => tabs.takeProblems().join()).toContain('policy violated: img-src')
   tabs.expect(/from-elsewhere/)

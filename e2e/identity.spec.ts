@@ -1,4 +1,4 @@
-import { expectHeard, linkTo } from './fixtures/expectations.ts'
+import { linked } from './fixtures/expectations.ts'
 import { expect, test } from './fixtures/test.ts'
 
 test('two tabs of one browser have an identity each and talk to each other', async ({ tabs }) => {
@@ -8,10 +8,10 @@ test('two tabs of one browser have an identity each and talk to each other', asy
   const second = await two.create({ name: 'ada' })
   expect(second.id).not.toBe(first.id)
 
-  await expect.poll(() => linkTo(first, second)).toBe('direct webrtc')
+  await linked(first, second, 'direct webrtc')
   expect(await first.request(second.id, 'who is there?')).toMatchObject({ from: second.id })
   await second.send(first.id, 'your twin')
-  await expectHeard(first, 'your twin')
+  await first.untilHeard('your twin')
 })
 
 test('a reloaded tab is the same agent as before, whichever of several it is', async ({ tabs }) => {
@@ -28,12 +28,12 @@ test('a reloaded tab is the same agent as before, whichever of several it is', a
 
 test('others find a reloaded tab again without doing anything', async ({ tabs }) => {
   const [ada, bob] = [await tabs.join('ada'), await tabs.join('bob')]
-  await expect.poll(() => linkTo(bob, ada)).toBe('direct webrtc')
+  await linked(bob, ada, 'direct webrtc')
   await ada.tab.page.reload()
   const again = await (await tabs.of(ada.tab.page)).create({ name: 'ada' })
   expect(again.id).toBe(ada.id)
 
-  await expect.poll(() => linkTo(again, bob)).toBe('direct webrtc')
+  await linked(again, bob, 'direct webrtc')
   expect(await bob.request('ada', 'still you?')).toMatchObject({ from: ada.id })
 })
 

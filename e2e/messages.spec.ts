@@ -1,5 +1,5 @@
 import type { Content } from 'agent-flow-protocol'
-import { expectDirect, expectHeard } from './fixtures/expectations.ts'
+import { allDirect } from './fixtures/expectations.ts'
 import { expect, test } from './fixtures/test.ts'
 
 const CONTENTS: readonly [kind: string, contentType: string, content: Content][] = [
@@ -12,13 +12,13 @@ test('three tabs exchange direct messages, requests, topics and broadcasts of ev
   tabs,
 }) => {
   const [ada, bob, cleo] = await Promise.all([tabs.join('ada'), tabs.join('bob'), tabs.join('cleo')])
-  await expectDirect(ada, bob, cleo)
+  await allDirect(ada, bob, cleo)
   await Promise.all([bob.subscribe({ topic: 'news' }), cleo.subscribe({ topic: 'news' })])
 
   for (const [kind, contentType, content] of CONTENTS) {
     await test.step(kind, async () => {
       expect(await ada.send('bob', content)).toEqual([bob.id])
-      await expectHeard(bob, content)
+      await bob.untilHeard(content)
       expect((await bob.heard()).at(-1)).toMatchObject({ from: ada.id, contentType, broadcast: false })
 
       expect(await bob.request('cleo', content)).toMatchObject({ from: cleo.id, contentType, content })
@@ -34,14 +34,10 @@ test('three tabs exchange direct messages, requests, topics and broadcasts of ev
       await expect.poll(topic).toBe(true)
       await expect.poll(async () => (await cleo.broadcast(content)).length).toBeGreaterThan(1)
       for (const agent of [bob, cleo]) {
-        await expect
-          .poll(() => agent.heard())
-          .toContainEqual(expect.objectContaining({ from: ada.id, topic: 'news', contentType, content }))
+        await agent.untilHeard(content, { from: ada.id, topic: 'news', contentType })
       }
       for (const agent of [ada, bob]) {
-        await expect
-          .poll(() => agent.heard())
-          .toContainEqual(expect.objectContaining({ from: cleo.id, broadcast: true, contentType, content }))
+        await agent.untilHeard(content, { from: cleo.id, broadcast: true, contentType })
       }
     })
   }
@@ -49,28 +45,28 @@ test('three tabs exchange direct messages, requests, topics and broadcasts of ev
 
 test('a direct message does not reach a bystander, whatever it subscribes to', async ({ tabs }) => {
   const [ada, bob, eve] = await Promise.all([tabs.join('ada'), tabs.join('bob'), tabs.join('eve')])
-  await expectDirect(ada, bob, eve)
+  await allDirect(ada, bob, eve)
   await eve.subscribe({})
   await eve.subscribe({ sender: 'ada' })
 
   await ada.send('bob', 'for bob alone')
-  await expectHeard(bob, 'for bob alone')
+  await bob.untilHeard('for bob alone')
   // What eve gets of ada afterwards shows that the way from her was open all the time.
   await ada.send('eve', 'for eve')
-  await expectHeard(eve, 'for eve')
+  await eve.untilHeard('for eve')
   expect((await eve.heard()).map(({ content }) => content)).not.toContain('for bob alone')
 })
 
 test('a message to several tabs reaches each of them once', async ({ tabs }) => {
   const [ada, bob, cleo] = await Promise.all([tabs.join('ada'), tabs.join('bob'), tabs.join('cleo')])
-  await expectDirect(ada, bob, cleo)
+  await allDirect(ada, bob, cleo)
 
   expect((await ada.send(['bob', 'cleo'], 'both of you')).toSorted()).toEqual([bob.id, cleo.id].toSorted())
   for (const agent of [bob, cleo]) {
-    await expectHeard(agent, 'both of you')
+    await agent.untilHeard('both of you')
     // A later message of the same sender comes behind anything that an earlier one would bring twice.
     await ada.send(agent.name, 'and after it')
-    await expectHeard(agent, 'and after it')
+    await agent.untilHeard('and after it')
     expect((await agent.heard()).filter(({ content }) => content === 'both of you')).toHaveLength(1)
   }
 })

@@ -1,4 +1,4 @@
-import { expectHeard, expectTold, linkTo } from './fixtures/expectations.ts'
+import { linked } from './fixtures/expectations.ts'
 import type { RemoteAgent } from './fixtures/remote.ts'
 import { expect, test } from './fixtures/test.ts'
 
@@ -13,7 +13,7 @@ async function talk(one: RemoteAgent, other: RemoteAgent): Promise<void> {
       content: { from: from.name },
     })
     expect(await from.send(to.name, Uint8Array.of(1, 2, 3))).toEqual([to.id])
-    await expectHeard(to, Uint8Array.of(1, 2, 3))
+    await to.untilHeard(Uint8Array.of(1, 2, 3))
     const heard = async (): Promise<unknown[]> => {
       // Whom gossip reaches settles some moments after the link: said again until it is heard.
       await from.broadcast(`from ${from.name}`)
@@ -31,16 +31,15 @@ test('a tab and an agent in Node talk over a WebSocket without any relay', async
   await tab.waitFor('node')
   await node.waitFor('tab')
   await talk(tab, node)
-  expect(await linkTo(tab, node)).toBe('direct websocket')
-  expect(await linkTo(node, tab)).toBe('direct websocket')
+  await linked(tab, node, 'direct websocket')
 })
 
 test('a tab finds an agent in Node through a relay and dials it directly', async ({ tabs, nodeAgent, relay }) => {
   const node = await nodeAgent({ name: 'node', relays: [relay.address], listen: ['/ip4/127.0.0.1/tcp/0/ws'] })
   const tab = await tabs.join('tab')
 
-  await expect.poll(() => linkTo(tab, node)).toBe('direct websocket')
-  await expect.poll(() => linkTo(node, tab)).toBe('direct websocket')
+  await linked(tab, node, 'direct websocket')
+  await linked(node, tab, 'direct websocket')
   await talk(tab, node)
 })
 
@@ -51,8 +50,7 @@ test('a tab and an agent in Node that nobody can dial talk through the relay', a
   await tab.waitFor('node')
   await node.waitFor('tab')
   await talk(tab, node)
-  expect(await linkTo(tab, node)).toBe('relayed circuit')
-  expect(await linkTo(node, tab)).toBe('relayed circuit')
+  await linked(tab, node, 'relayed circuit')
 })
 
 for (const dialler of ['Node', 'the tab'] as const) {
@@ -62,13 +60,13 @@ for (const dialler of ['Node', 'the tab'] as const) {
     relay,
   }) => {
     const tab = await tabs.join('tab', { identity: 'ephemeral' })
-    await expectTold(tab, { type: 'relay', state: 'reserved' })
+    await tab.untilTold({ type: 'relay', state: 'reserved' })
     // Of two agents that nobody can dial without a relay, the one with the lower id dials.
     const rank = dialler === 'Node' ? { below: tab.id } : { above: tab.id }
     const node = await nodeAgent({ name: 'node', relays: [relay.address], listen: [], webrtc: true, rank })
 
-    await expect.poll(() => linkTo(tab, node)).toBe('direct webrtc')
-    await expect.poll(() => linkTo(node, tab)).toBe('direct webrtc')
+    await linked(tab, node, 'direct webrtc')
+    await linked(node, tab, 'direct webrtc')
     await talk(tab, node)
   })
 }

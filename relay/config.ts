@@ -3,9 +3,8 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { AfpError } from '../src/common/errors.ts'
-import type { RelayOptions } from './index.ts'
-import { DEFAULT_RELAY_LISTEN } from './index.ts'
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from './limits.ts'
+import { DEFAULT_RELAY_LISTEN, type RelayOptions } from './options.ts'
 
 /** The largest configuration file, bytes. */
 const MAX_FILE_BYTES = 1_048_576

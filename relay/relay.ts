@@ -14,8 +14,8 @@ import { createNode, type Node, type TransportFactory } from '../src/network/nod
 import { MAX_GOSSIP_TOPIC_LENGTH, presenceTopic } from '../src/network/topics.ts'
 import { RelayGossip } from './gossip.ts'
 import { readOrCreateSeed } from './identity-file.ts'
-import type { Relay, RelayChanges, RelayEvents, RelayOptions, RelayStats } from './index.ts'
 import { LIVE_LIMITS, type RelayLimits, relayLimits } from './limits.ts'
+import type { Relay, RelayChanges, RelayEvents, RelayOptions, RelayStats } from './options.ts'
 import { freeAbandonedReservations } from './reservations.ts'
 import { SocketGuard } from './sockets.ts'
 import type { AllowedMeshes } from './topic-table.ts'
@@ -41,10 +41,10 @@ interface ListeningComponents {
 type RelayNode = Node<{ circuits: CircuitRelayService; listening: Listening }>
 
 /** See `createRelay`. */
-export async function startRelay(options: RelayOptions & { listen?: readonly string[] | undefined }): Promise<Relay> {
+export async function startRelay(options: RelayOptions & { listen: readonly string[] }): Promise<Relay> {
   const limits = relayLimits(options.limits)
   const meshes = checkedMeshes(options.meshes)
-  const listen = options.listen ?? []
+  const { listen } = options
   if (listen.length === 0) throw new AfpError('INVALID_OPTION', 'a relay needs an address to listen on')
   for (const address of listen) checkListen(address)
   const identity = await identityOf(options)

@@ -60,39 +60,42 @@ const EVENTS = [
   'handler:error',
 ] as const
 
+/** How long to wait for something before a test fails, ms. */
+const PATIENCE = 60_000
+
 /** See the head of this file. */
 export class DrivenAgent {
   readonly #agent: Agent
   readonly #heard: Heard[] = []
   readonly #told: Told[]
+  /** Looks at what happened whenever something did. */
+  readonly #happened = new EventTarget()
 
-  private constructor(agent: Agent, told: Told[]) {
+  private constructor(agent: Agent, started: number) {
     this.#agent = agent
-    this.#told = told
+    this.#told = [{ type: 'created', at: performance.now() - started }]
+    for (const type of EVENTS) {
+      agent.addEventListener(type, ({ detail }) => {
+        const plain = { type, at: performance.now() - started, ...pick(detail) }
+        const last = this.#told.findLast(({ peer }) => peer === plain.peer)
+        // Every measured round trip is a change of the link: only changes of its kind are of interest.
+        if (type === 'link:changed' && last?.kind === plain.kind && last?.transport === plain.transport) return
+        this.#told.push(plain)
+        this.#happened.dispatchEvent(new Event('any'))
+      })
+    }
+    agent.handle(message => {
+      this.#hear(message)
+      return message.content
+    })
   }
 
   /** Makes an agent that answers each request with what it was asked. */
   static async create(options: AgentOptions): Promise<DrivenAgent> {
     const started = performance.now()
-    const told: Told[] = []
-    const agent = await createAgent(options)
-    told.push({ type: 'created', at: performance.now() - started })
-    for (const type of EVENTS) {
-      agent.addEventListener(type, ({ detail }) => {
-        const plain = { type, at: performance.now() - started, ...pick(detail) }
-        const last = told.findLast(({ peer }) => peer === plain.peer)
-        // Every measured round trip is a change of the link: only changes of its kind are of interest.
-        if (type === 'link:changed' && last?.kind === plain.kind && last?.transport === plain.transport) return
-        told.push(plain)
-      })
-    }
-    const driven = new DrivenAgent(agent, told)
-    agent.handle(message => {
-      driven.#heard.push(heardOf(message))
-      return message.content
-    })
-    await agent.subscribe({}, message => {
-      if (message.isBroadcast) driven.#heard.push(heardOf(message))
+    const driven = new DrivenAgent(await createAgent(options), started)
+    await driven.#agent.subscribe({}, message => {
+      if (message.isBroadcast) driven.#hear(message)
     }).ready
     return driven
   }
@@ -120,9 +123,7 @@ export class DrivenAgent {
   }
 
   async subscribe(filter: Filter): Promise<void> {
-    await this.#agent.subscribe(filter, message => {
-      this.#heard.push(heardOf(message))
-    }).ready
+    await this.#agent.subscribe(filter, message => this.#hear(message)).ready
   }
 
   heard(): readonly Heard[] {
@@ -148,14 +149,79 @@ export class DrivenAgent {
     return `${kind} ${transport}`
   }
 
-  async waitFor(name: string, timeout = 30_000): Promise<string> {
-    return (await this.#agent.waitFor(name, { timeout })).card.id
+  async waitFor(name: string): Promise<string> {
+    return (await this.#agent.waitFor(name, { timeout: PATIENCE })).card.id
+  }
+
+  /** Waits until there is a link of this kind to each of these agents. */
+  untilLinked(ids: readonly string[], link: Seen['link'], patience = PATIENCE): Promise<void> {
+    return this.#until(
+      () => {
+        const linked = new Set(this.peers().flatMap(peer => (peer.link === link ? [peer.id] : [])))
+        return ids.every(id => linked.has(id))
+      },
+      () => `a ${link} link to ${ids.join(', ')}; peers: ${JSON.stringify(this.peers())}`,
+      patience,
+    )
+  }
+
+  /** Waits until content like this was heard. */
+  untilHeard(content: Content, like: Partial<Heard> = {}): Promise<void> {
+    const wanted = textOf(content)
+    return this.#until(
+      () => this.#heard.some(heard => textOf(heard.content) === wanted && matches(heard, like)),
+      () => `${wanted} like ${JSON.stringify(like)}; heard: ${JSON.stringify(this.#heard)}`,
+    )
+  }
+
+  /** Waits until an event like this was told. */
+  untilTold(like: Partial<Told>): Promise<void> {
+    return this.#until(
+      () => this.#told.some(told => matches(told, like)),
+      () => `the event ${JSON.stringify(like)}; told: ${JSON.stringify(this.#told)}`,
+    )
+  }
+
+  /** Waits until a relay is in this state. */
+  untilRelay(address: string, state: string): Promise<void> {
+    return this.#until(
+      () => this.#told.findLast(told => told.address === address)?.state === state,
+      () => `the relay ${address} ${state}; told: ${JSON.stringify(this.#told)}`,
+    )
   }
 
   close(): Promise<void> {
     return this.#agent.close()
   }
+
+  #hear(message: Message): void {
+    this.#heard.push(heardOf(message))
+    this.#happened.dispatchEvent(new Event('any'))
+  }
+
+  async #until(condition: () => boolean, what: () => string, patience = PATIENCE): Promise<void> {
+    const late = AbortSignal.timeout(patience)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const look = (): void => {
+      if (condition()) resolve()
+    }
+    this.#happened.addEventListener('any', look)
+    late.addEventListener('abort', () => reject(new Error(`in vain for ${patience} ms: ${what()}`)))
+    look()
+    try {
+      await promise
+    } finally {
+      this.#happened.removeEventListener('any', look)
+    }
+  }
 }
+
+/** Equal for equal contents; bytes are not what JSON would make of them. */
+const textOf = (content: Content): string =>
+  content instanceof Uint8Array ? `bytes ${content}` : JSON.stringify(content)
+
+const matches = <T extends object>(value: T, like: Partial<T>): boolean =>
+  Object.entries(like).every(([key, wanted]) => value[key as keyof T] === wanted)
 
 const heardOf = (message: Message): Heard => ({
   id: message.id,

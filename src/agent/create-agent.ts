@@ -46,7 +46,7 @@ const CARD_CHECK = 3_600_000
  * import { createAgent } from 'agent-flow-protocol'
  *
  * const bob = await createAgent({ name: 'bob', mesh: 'demo', listen: ['/ip4/127.0.0.1/tcp/0'] })
- * bob.handle({ contentType: 'application/json' }, ({ content }) => ({ sum: content.a + content.b }))
+ * bob.handle<{ a: number; b: number }>(({ content }) => ({ sum: content.a + content.b }))
  *
  * const ada = await createAgent({ name: 'ada', mesh: 'demo', peers: bob.addresses })
  * const reply = await ada.request('bob', { a: 1, b: 2 })

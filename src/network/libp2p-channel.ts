@@ -84,6 +84,8 @@ export class Libp2pChannel implements Channel {
     })
     // The other side has sent its last byte: for this protocol that is the end, there is no half-open talk.
     this.#stream.addEventListener('end', () => {
+      // After a reset `close` follows, and it knows the error.
+      if (this.#stream.status === 'reset' || this.#stream.status === 'aborted') return
       end(undefined)
       this.close().catch(() => {})
     })

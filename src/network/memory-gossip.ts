@@ -48,7 +48,7 @@ export class MemoryGossip {
   }
 
   subscribers(topic: string): readonly string[] {
-    return [...this.#topicsOf].flatMap(([peer, topics]) => (topics.has(topic) && this.#ways.has(peer) ? [peer] : []))
+    return [...this.#topicsOf].flatMap(([peer, topics]) => (topics.has(topic) ? [peer] : []))
   }
 
   /** How often what a peer forwarded was rejected. */
@@ -79,9 +79,8 @@ export class MemoryGossip {
       return
     }
     this.#ways.delete(connection.peer)
-    const topics = this.#topicsOf.get(connection.peer) ?? []
+    // No event: gossipsub has none for a neighbour that is gone, and nobody may come to rely on one.
     this.#topicsOf.delete(connection.peer)
-    for (const topic of topics) this.#changed(topic, connection.peer, false)
     this.#announce()
   }
 

@@ -2,7 +2,7 @@
 
 import type { AbortOptions } from '../common/abort.ts'
 import { abortable } from '../common/abort.ts'
-import type { Clock } from '../common/clock.ts'
+import type { Clock, Timer } from '../common/clock.ts'
 import { AfpRoutingError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { Random } from '../common/random.ts'
@@ -59,6 +59,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   readonly #gossip: GossipHub
   /** Connections that carry a session, so that one without is found out. */
   readonly #sessions = new Map<string, Session>()
+  readonly #timers = new Set<Timer>()
   #sink: NetworkSink | undefined
   #stopped = false
 
@@ -145,6 +146,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     this.#stopped = true
     // Goodbyes first and in this turn: a tab that is being closed gets no other.
     for (const session of this.#links.sessions()) session.bye()
+    for (const timer of this.#timers) timer.cancel()
     this.#presence.stop()
     this.#connector.stop()
     if (this.#sink !== undefined) await this.#presence.bye()
@@ -240,10 +242,9 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     if (this.#stopped) return
     if (!connection.outbound) {
       // A failed WebRTC handshake can leave one side with a connection that looks open. It carries no session.
-      this.#options.clock.after(PHANTOM_TIMEOUT, () => {
-        if (connection.transport === 'webrtc' && !this.#sessions.has(connection.id) && !this.#stopped) {
-          connection.abort(new Error('nobody spoke on this connection'))
-        }
+      if (connection.transport !== 'webrtc') return
+      this.#later(PHANTOM_TIMEOUT, () => {
+        if (!this.#sessions.has(connection.id)) connection.abort(new Error('nobody spoke on this connection'))
       })
       return
     }
@@ -296,12 +297,21 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     this.#links.add(session)
     this.#presence.met(card)
     if (session.channel.connection.kind !== 'direct') return
-    this.#options.clock.after(RELAYED_LINGER, () => {
+    this.#later(RELAYED_LINGER, () => {
       if (!session.open) return
       for (const { channel } of this.#links.sessions(session.peer)) {
         if (channel.connection.kind === 'relayed') channel.connection.close().catch(() => {})
       }
     })
+  }
+
+  /** Calls back unless the network stops first: a timer of its own would keep a process alive. */
+  #later(ms: number, callback: () => void): void {
+    const timer = this.#options.clock.after(ms, () => {
+      this.#timers.delete(timer)
+      callback()
+    })
+    this.#timers.add(timer)
   }
 
   #linkClosed(peer: string): void {

@@ -13,6 +13,7 @@ import { type Ping, ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import { sha256 } from '@noble/hashes/sha2.js'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
+import { concat, utf8 } from '../common/bytes.ts'
 
 /** A libp2p transport's factory. */
 export type TransportFactory = (components: never) => Transport
@@ -77,9 +78,10 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     pubsub: gossipsub({
       // Gossip carries envelopes that their authors signed: a second signature would cost more than all the rest.
       globalSignaturePolicy: StrictNoSign,
-      // The id is a hash of the data: with an id made of something inside, a forged message sent first would keep the
-      // honest one from ever arriving, because ids are noted before validators run.
-      msgIdFn: message => sha256(message.data),
+      // The id is a hash of topic and data. Ids are noted before validators run: with one made of something inside, a
+      // forged message sent first would keep the honest one from ever arriving, and with one of the data alone so would
+      // a copy on another topic.
+      msgIdFn: message => sha256(concat([utf8(message.topic), Uint8Array.of(0), message.data])),
       allowPublishToZeroTopicPeers: true,
       ignoreDuplicatePublishError: true,
       emitSelf: false,

@@ -128,6 +128,16 @@ describe('Faults of single writes', () => {
     expect(at.ends).toEqual(['a: error', 'b: error'])
   })
 
+  test('what travels is a copy: the sender may use its array again', async () => {
+    const { clock, peers } = await network(1)
+    const { here, at } = await channel(peers[0], peers[1], clock)
+    const bytes = utf8('first')
+    here.send(bytes)
+    bytes.fill(0)
+    await clock.advance(0)
+    expect(at.b).toEqual(['first'])
+  })
+
   test.each([{ loss: 1.1 }, { duplication: -1 }, { reordering: Number.NaN }, { delay: [5, 1] as const }])(
     'what is no fault is refused: %o',
     async (faults: Partial<MemoryFaults>) => {

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import manifest from '../../package.json' with { type: 'json' }
 
+const { version: VERSION } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'))
 const DAEMON = join(import.meta.dirname, '../../relay/daemon.ts')
 
 interface Daemon {
@@ -139,7 +140,7 @@ describe('afp-relay', { timeout: 60_000 }, () => {
       daemon('--lisen', 'x').ended,
     ])
     expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('--listen'), stderr: '' })
-    expect(version).toMatchObject({ code: 0, stdout: `${manifest.version}\n` })
+    expect(version).toMatchObject({ code: 0, stdout: `${VERSION}\n` })
     expect(wrong).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('--lisen') })
   })
 })
