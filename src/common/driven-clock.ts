@@ -28,7 +28,8 @@ export class DrivenClock implements Clock {
   }
 
   now(): number {
-    return this.#now
+    // Jittered timers fall between two milliseconds; wall time is always a whole number of them.
+    return Math.floor(this.#now)
   }
 
   monotonic(): number {

@@ -59,6 +59,8 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   readonly #gossip: GossipHub
   /** Connections that carry a session, so that one without is found out. */
   readonly #sessions = new Map<string, Session>()
+  /** Why connections that were dialled carry no session, for those who asked for them. */
+  readonly #failures = new WeakMap<Connection, PromiseWithResolvers<never>>()
   readonly #timers = new Set<Timer>()
   #sink: NetworkSink | undefined
   #stopped = false
@@ -181,15 +183,19 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
 
   async connect(address: string, { signal }: AbortOptions = {}): Promise<Link> {
     const peer = peerOf(validateAddress(address)) as string
-    await this.#options.carrier.dial(peer, [address], { signal }).catch(cause => {
-      signal?.throwIfAborted()
-      throw noRoute(peer, `could not connect to ${address}`, cause)
-    })
-    await this.#links.soon(peer, this.#options.clock, OPEN_TIMEOUT, signal)
-    const link = this.#links.get(peer)
-    // A relay, an agent of another mesh, or something else that speaks libp2p.
-    if (link === undefined) throw noRoute(peer, `${peer} did not say hello as an agent of this mesh`)
-    return link
+    const done = new AbortController()
+    const opened = this.#links.opened(peer, signal ? AbortSignal.any([signal, done.signal]) : done.signal)
+    opened.catch(() => {})
+    try {
+      const connection = await this.#options.carrier.dial(peer, [address], { signal }).catch(cause => {
+        signal?.throwIfAborted()
+        throw noRoute(peer, `could not connect to ${address}`, cause)
+      })
+      // Hellos are under way: whichever ends first, a link or this connection's only channel.
+      return await Promise.race([opened, this.#failure(connection)])
+    } finally {
+      done.abort()
+    }
   }
 
   async open(peer: string, { signal }: AbortOptions = {}): Promise<Link> {
@@ -258,6 +264,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
       const channel = await connection.open(DIRECT_PROTOCOL, { signal: timeout.signal })
       this.#session(channel, true)
     } catch (error) {
+      this.#failed(connection, error)
       // A relay does not speak the protocol and is left alone; a data channel that does not open has nobody behind it.
       if (connection.transport === 'webrtc') connection.abort(error as Error)
     } finally {
@@ -284,7 +291,10 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
         const link = this.#links.get(from.peer)
         if (link !== undefined) return this.#sink?.direct(from.peer, frame, link)
       },
-      onClosed: closed => this.#links.remove(closed),
+      onClosed: (closed, error) => {
+        this.#links.remove(closed)
+        this.#failed(closed.channel.connection, error)
+      },
       onRefused: (refused, reason, detail) => this.#refused(refused.peer, reason, detail),
       onPong: ponged => this.#links.touched(ponged),
       onBye: leaving => this.#presence.left(leaving.peer),
@@ -312,6 +322,24 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
       callback()
     })
     this.#timers.add(timer)
+  }
+
+  /** Rejects when a connection turns out to carry no session with a member of this mesh. */
+  #failure(connection: Connection): Promise<never> {
+    let failure = this.#failures.get(connection)
+    if (failure === undefined) {
+      failure = Promise.withResolvers<never>()
+      failure.promise.catch(() => {})
+      this.#failures.set(connection, failure)
+    }
+    return failure.promise
+  }
+
+  #failed(connection: Connection, cause: unknown): void {
+    void this.#failure(connection)
+    const why = cause instanceof Error ? cause.message : 'it closed'
+    const error = noRoute(connection.peer, `no member of this mesh answered: ${why}`, cause)
+    this.#failures.get(connection)?.reject(error)
   }
 
   #linkClosed(peer: string): void {

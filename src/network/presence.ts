@@ -22,6 +22,9 @@ const MAX_MISSED_BEATS = 4
 /** What a hidden tab may need between two timers, ms: browsers let them run once a minute. */
 const HIDDEN_BEAT = 60_000
 
+/** The most agents known at a time; those that left give way first. */
+const MAX_KNOWN = 1_024
+
 const ANNOUNCE = 0
 const BYE = 1
 
@@ -165,6 +168,7 @@ export class PresenceBook {
   #seen(card: Card, hidden: boolean): void {
     const seenAt = this.#options.clock.monotonic()
     const known = this.#known.get(card.id)
+    if (known === undefined && !this.#makeRoom()) return
     if (known === undefined || !known.online) {
       const presence: Presence = { card, online: true, hidden, seenAt }
       this.#known.set(card.id, presence)
@@ -178,6 +182,13 @@ export class PresenceBook {
     known.hidden = hidden
     known.seenAt = seenAt
     if (changed) this.#options.onChanged(known)
+  }
+
+  /** The directory forgets cards that have expired; what is known here has a bound of its own. */
+  #makeRoom(): boolean {
+    if (this.#known.size < MAX_KNOWN) return true
+    for (const [id, { online }] of this.#known) if (!online) return this.#known.delete(id)
+    return false
   }
 
   #offline(id: string, reason: 'left' | 'silent'): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Clock, systemClock } from '../../src/common/clock.ts'
+import { systemClock } from '../../src/common/clock.ts'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import type { Carrier } from '../../src/network/carrier.ts'
@@ -16,19 +16,13 @@ interface MemoryWorld extends NetworkWorld {
 
 /** Members in memory, on a clock that goes on by itself, a millisecond a turn of the event loop. */
 async function world(faults: Partial<MemoryFaults> = {}): Promise<MemoryWorld> {
-  const driven = new DrivenClock()
-  const clock: Clock = {
-    // Jittered timers fall between two milliseconds; the platform's wall time is always a whole number of them.
-    now: () => Math.floor(driven.now()),
-    monotonic: () => driven.monotonic(),
-    after: (delay, callback) => driven.after(delay, callback),
-  }
+  const clock = new DrivenClock()
   const net = new MemoryNet({ clock, random: seededRandom(1), faults })
   const carriers: Carrier[] = []
   const places = new Map<Carrier, string>()
   let over = false
   const driving = (async () => {
-    while (!over) await driven.advance(1)
+    while (!over) await clock.advance(1)
   })()
   return {
     net,

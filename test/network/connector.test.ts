@@ -1,0 +1,199 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { DrivenClock } from '../../src/common/driven-clock.ts'
+import { TypedEventTarget } from '../../src/common/events.ts'
+import { seededRandom } from '../../src/common/random.ts'
+import type { Card } from '../../src/identity/card.ts'
+import type { Carrier, CarrierEvents, Connection, LinkKind } from '../../src/network/carrier.ts'
+import { Connector } from '../../src/network/connector.ts'
+
+const DIRECT = '/ip4/127.0.0.1/tcp/1'
+const RELAYED = '/dns4/r/tcp/443/wss/p2p-circuit'
+const WEBRTC = '/dns4/r/tcp/443/wss/p2p-circuit/webrtc'
+
+/** A carrier that only dials, and as the test wants. */
+class FakeCarrier extends TypedEventTarget<CarrierEvents> {
+  readonly id = 'm'
+  own: string[] = []
+  dials: { peer: string; addresses: readonly string[]; at: number }[] = []
+  answer: (peer: string, addresses: readonly string[], signal: AbortSignal) => Promise<unknown> = async () => {
+    throw new Error('down')
+  }
+
+  addresses = (): string[] => this.own
+
+  reach(address: string): LinkKind | undefined {
+    return address === RELAYED ? 'relayed' : address === DIRECT || address === WEBRTC ? 'direct' : undefined
+  }
+
+  async dial(peer: string, addresses: readonly string[], { signal }: { signal: AbortSignal }): Promise<Connection> {
+    this.dials.push({ peer, addresses, at: clock.monotonic() })
+    return (await this.answer(peer, addresses, signal)) as Connection
+  }
+}
+
+let clock: DrivenClock
+let carrier: FakeCarrier
+let cards: Map<string, Partial<Card>>
+let links: Map<string, LinkKind>
+let connector: Connector
+let draw: () => number
+beforeEach(() => {
+  draw = () => 0.5
+  clock = new DrivenClock()
+  carrier = new FakeCarrier()
+  cards = new Map()
+  links = new Map()
+  connector = new Connector({
+    carrier: carrier as unknown as Carrier,
+    clock,
+    random: { bytes: length => new Uint8Array(length), float: () => draw() },
+    card: id => cards.get(id) as Card | undefined,
+    link: id => links.get(id),
+    links: () => links.size,
+  })
+})
+
+const times = (): number[] => carrier.dials.map(({ at }) => at)
+
+describe('Who dials whom', () => {
+  test('of two alike the one with the lower id dials at once, the other only when nothing came in four seconds', async () => {
+    for (const id of ['a', 'z']) {
+      cards.set(id, { addresses: [WEBRTC] })
+      connector.consider(id)
+    }
+    await clock.advance(0)
+    expect(carrier.dials.map(({ peer }) => peer)).toEqual(['z'])
+    links.set('z', 'direct')
+    await clock.advance(3_999)
+    expect(carrier.dials.filter(({ peer }) => peer === 'a')).toEqual([])
+    await clock.advance(1)
+    expect(carrier.dials.at(-1)?.peer).toBe('a')
+  })
+
+  test('one that listens is dialled by one that does not, whatever their ids', async () => {
+    cards.set('a', { addresses: [DIRECT] })
+    connector.consider('a')
+    await clock.advance(0)
+    expect(carrier.dials).toMatchObject([{ peer: 'a', addresses: [DIRECT] }])
+  })
+
+  test('a failed dial is tried again with growing pauses, at most a minute apart, and news begin anew', async () => {
+    cards.set('z', { addresses: [DIRECT] })
+    connector.consider('z')
+    await clock.advance(200_000)
+    const pauses = times()
+      .slice(1)
+      .map((at, i) => at - (times()[i] as number))
+    expect(pauses).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000].slice(0, pauses.length))
+    expect(pauses.length).toBeGreaterThanOrEqual(7)
+    carrier.dials = []
+    const start = clock.monotonic()
+    connector.consider('z')
+    await clock.advance(1_000)
+    expect(times()).toEqual([start, start + 1_000])
+  })
+
+  test('a relayed link is made where the direct way fails, and the direct way is tried on', async () => {
+    cards.set('z', { addresses: [WEBRTC, RELAYED] })
+    carrier.answer = async (peer, addresses) => {
+      if (addresses.includes(WEBRTC)) throw new Error('no way')
+      links.set(peer, 'relayed')
+    }
+    connector.consider('z')
+    await clock.advance(10_000)
+    expect(carrier.dials.filter(({ addresses }) => addresses.includes(RELAYED))).toHaveLength(1)
+    expect(carrier.dials.filter(({ addresses }) => addresses.includes(WEBRTC)).length).toBeGreaterThan(2)
+    carrier.answer = async peer => void links.set(peer, 'direct')
+    await clock.advance(60_000)
+    const count = carrier.dials.length
+    await clock.advance(600_000)
+    expect(carrier.dials).toHaveLength(count)
+  })
+
+  test('a relayed link without a better address is left as it is', async () => {
+    cards.set('z', { addresses: [RELAYED, '/udp/nothing'] })
+    carrier.answer = async peer => void links.set(peer, 'relayed')
+    connector.consider('z')
+    await clock.advance(600_000)
+    expect(carrier.dials).toHaveLength(1)
+  })
+
+  test('a lost link is made again', async () => {
+    cards.set('z', { addresses: [DIRECT] })
+    carrier.answer = async peer => void links.set(peer, 'direct')
+    connector.consider('z')
+    await clock.advance(10_000)
+    links.delete('z')
+    connector.lost('z')
+    await clock.advance(0)
+    expect(carrier.dials).toHaveLength(2)
+  })
+
+  test('nobody is dialled that is offline, gone, linked already or the 49th', async () => {
+    connector.consider('offline')
+    cards.set('gone', { addresses: [DIRECT] })
+    connector.consider('gone')
+    connector.forget('gone')
+    cards.set('linked', { addresses: [DIRECT] })
+    links.set('linked', 'direct')
+    connector.consider('linked')
+    for (let i = 1; i < 48; i++) links.set(`other ${i}`, 'direct')
+    cards.set('z', { addresses: [DIRECT] })
+    connector.consider('z')
+    await clock.advance(60_000)
+    expect(carrier.dials).toEqual([])
+    await connector.hurry('z')
+    expect(carrier.dials).toMatchObject([{ peer: 'z' }])
+  })
+
+  test('no more than six dials are under way at a time, and each ends after ten seconds', async () => {
+    draw = seededRandom(1).float
+    const pending = new Set<string>()
+    let most = 0
+    carrier.answer = (peer, _addresses, signal) =>
+      new Promise((_resolve, reject) => {
+        pending.add(peer)
+        most = Math.max(most, pending.size)
+        signal.addEventListener('abort', () => {
+          pending.delete(peer)
+          reject(signal.reason)
+        })
+      })
+    for (let i = 0; i < 20; i++) {
+      cards.set(`z${i}`, { addresses: [DIRECT] })
+      connector.consider(`z${i}`)
+    }
+    await clock.advance(9_999)
+    expect(carrier.dials).toHaveLength(6)
+    await clock.advance(60_000)
+    expect(most).toBe(6)
+    expect(new Set(carrier.dials.map(({ peer }) => peer)).size).toBe(20)
+  })
+
+  test('when somebody wants to send, the relayed way is taken beside the direct one', async () => {
+    cards.set('z', { addresses: [WEBRTC, RELAYED] })
+    await connector.hurry('z')
+    expect(carrier.dials.map(({ addresses }) => addresses[0])).toContain(RELAYED)
+    expect(carrier.dials.map(({ addresses }) => addresses[0])).toContain(WEBRTC)
+  })
+
+  test('when it stops dials are called off and nothing is dialled any more', async () => {
+    let reason: unknown
+    carrier.answer = (_peer, _addresses, signal) =>
+      new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => {
+          reason = signal.reason
+          reject(signal.reason)
+        }),
+      )
+    cards.set('z', { addresses: [DIRECT] })
+    connector.consider('z')
+    await clock.advance(0)
+    connector.stop()
+    expect(reason).toBeDefined()
+    connector.consider('z')
+    await clock.advance(60_000)
+    expect(carrier.dials).toHaveLength(1)
+    expect(clock.pending).toBe(0)
+  })
+})
