@@ -33,6 +33,23 @@ describe('Two live agents with one identity', () => {
     expect(conflicts).toEqual([])
   })
 
+  test('what one of them publishes is not delivered to the other as if it were its own', async () => {
+    world = drivenWorld()
+    const identity = await createIdentity()
+    const [bob, carol] = [await world.join('bob'), await world.join('carol')]
+    const older = await at('desk', identity, carol.addresses)
+    const got: unknown[] = []
+    older.subscribe({ topic: 'news' }, ({ content }) => void got.push(content))
+    carol.subscribe({ topic: 'news' }, () => {})
+    bob.subscribe({ topic: 'news' }, () => {})
+    await world.clock.advance(1_000)
+    const newer = await at('tablet', identity, bob.addresses)
+    await newer.publish('news', 'by the twin')
+    await bob.publish('news', 'by bob')
+    await world.clock.advance(1)
+    expect(got).toEqual(['by bob'])
+  })
+
   test('an earlier run of the same agent that still echoes in the mesh is no twin', async () => {
     world = drivenWorld()
     const identity = await createIdentity()

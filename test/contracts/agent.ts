@@ -623,11 +623,11 @@ export function agentContract(name: string, make: () => Promise<AgentWorld>): vo
       test('an agent of another mesh is not let in, and nobody of it is known', async () => {
         const alien = await world.join('alien', { mesh: 'elsewhere', peers: [] })
         const refused = until(alien, 'refused')
-        const enough = new AbortController()
-        const attempt = failure(ada.connect(alien.addresses[0] as string, enough))
+        expect(await failure(ada.connect(alien.addresses[0] as string))).toMatchObject({
+          code: 'NO_ROUTE',
+          recipients: [alien.id],
+        })
         expect(await refused).toMatchObject({ peer: ada.id, reason: 'wrong-mesh' })
-        enough.abort()
-        expect(await attempt).toMatchObject({ name: 'AbortError' })
         expect([...alien.peers(), ...ada.peers().filter(({ card }) => card.id === alien.id)]).toEqual([])
         expect(await failure(alien.send(ada.id, 'x', { timeout: 20 }))).toMatchObject({ code: 'NO_ROUTE' })
         await alien.close()

@@ -304,6 +304,21 @@ export function carrierContract(name: string, make: () => Promise<CarrierWorld>)
         expect(atC.texts.some(text => text.includes('forged'))).toBe(false)
       })
 
+      test('a copy on another topic does not suppress the message', async () => {
+        const [, atB] = await line()
+        const decoy = new Inbox()
+        b.subscribe('/test/decoy', data => {
+          decoy.add(new TextDecoder().decode(data), '')
+          return 'reject'
+        })
+        a.subscribe('/test/decoy', () => 'accept')
+        await eventually(a, 'subscription', () => a.subscribers('/test/decoy').includes(b.id))
+        await a.publish('/test/decoy', utf8('said once'))
+        await decoy.next(/said once/)
+        await a.publish(TOPIC, utf8('said once'))
+        expect(await atB.next(/said once/)).toBe('said once')
+      })
+
       test('whoever left a topic gets nothing of it any more, and its neighbours know', async () => {
         const [, atB] = await line()
         const left = until(a, 'subscription', ({ peer, subscribed }) => peer === b.id && !subscribed)
