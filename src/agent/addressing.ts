@@ -25,8 +25,16 @@ export class Addressing {
   /** How often each capability was asked for: agents that offer the same take turns. */
   readonly #turns = new Map<string, number>()
 
+  /** Everybody who waits for somebody; one listener serves all, however many they are. */
+  readonly #looking = new Set<() => void>()
+
   constructor(parts: AddressingParts) {
     this.#parts = parts
+    for (const type of ['peer:online', 'peer:changed', 'link:open'] as const) {
+      parts.network.addEventListener(type, () => {
+        for (const look of [...this.#looking]) look()
+      })
+    }
   }
 
   /**
@@ -168,8 +176,7 @@ export class Addressing {
     signal?: AbortSignal,
   ): Promise<T | undefined> {
     signal?.throwIfAborted()
-    const { network, clock, closing } = this.#parts
-    const listening = new AbortController()
+    const { clock, closing } = this.#parts
     const { promise, resolve, reject } = Promise.withResolvers<T | undefined>()
     const timer = timeout === undefined ? undefined : clock.after(timeout, () => resolve(undefined))
     const look = (): void => {
@@ -180,13 +187,11 @@ export class Addressing {
         reject(error)
       }
     }
-    network.addEventListener('peer:online', look, { signal: listening.signal })
-    network.addEventListener('peer:changed', look, { signal: listening.signal })
-    network.addEventListener('link:open', look, { signal: listening.signal })
+    this.#looking.add(look)
     try {
       return await abortable(promise, signal ? AbortSignal.any([signal, closing]) : closing)
     } finally {
-      listening.abort()
+      this.#looking.delete(look)
       timer?.cancel()
     }
   }

@@ -16,9 +16,16 @@ const LONGEST_PAUSE = 60_000
 /** How long the side that need not dial waits before it does, ms. */
 const GRACE = 4_000
 /** How long a dial may take, ms. */
-const DIAL_TIMEOUT = 10_000
-/** Dials under way at a time. */
+const DIAL_TIMEOUT = 20_000
+/**
+ * Dials under way at a time: at first and at least, and at the most. A dial costs both sides and the relay dear, and on a
+ * machine that is short of time many at once all run out of it; so each that succeeds allows one more, and each that was
+ * slow and failed halves them.
+ */
+const FEW_DIALS = 2
 const MAX_DIALS = 6
+/** A dial that failed after this long failed for want of time, ms. */
+const SLOW_DIAL = 4_000
 /** Links that are made before anyone sends; beyond them, agents are dialled when they are sent something. */
 const MAX_EAGER_LINKS = 48
 
@@ -45,7 +52,10 @@ export class Connector {
   readonly #options: ConnectorOptions
   readonly #targets = new Map<string, Target>()
   readonly #stop = new AbortController()
+  /** Whose turn to be dialled has come, but for the number of dials under way. */
+  readonly #waiting = new Map<string, Target>()
   #dials = 0
+  #allowed = FEW_DIALS
 
   constructor(options: ConnectorOptions) {
     this.#options = options
@@ -55,6 +65,7 @@ export class Connector {
     this.#stop.abort()
     for (const target of this.#targets.values()) target.timer?.cancel()
     this.#targets.clear()
+    this.#waiting.clear()
   }
 
   /** An agent came, or its addresses or this agent's own changed: old failures say nothing any more. */
@@ -75,6 +86,7 @@ export class Connector {
   forget(id: string): void {
     this.#targets.get(id)?.timer?.cancel()
     this.#targets.delete(id)
+    this.#waiting.delete(id)
   }
 
   /** Somebody wants to send: any link will do, now. Resolves when the attempts have ended, well or not. */
@@ -101,12 +113,14 @@ export class Connector {
 
   #schedule(id: string, target: Target, pause: number): void {
     target.timer?.cancel()
-    target.timer = this.#options.clock.after(pause, () => {
-      if (!this.#wanted(id)) return
-      // Too many at a time slow each other down until none succeeds.
-      if (this.#dials >= MAX_DIALS) this.#schedule(id, target, FIRST_PAUSE / 4)
-      else void this.#attempt(id, target)
-    })
+    this.#waiting.delete(id)
+    target.timer = this.#options.clock.after(pause, () => this.#turn(id, target))
+  }
+
+  #turn(id: string, target: Target): void {
+    if (!this.#wanted(id)) return
+    if (this.#dials >= this.#allowed) this.#waiting.set(id, target)
+    else void this.#attempt(id, target)
   }
 
   #wanted(id: string): boolean {
@@ -129,6 +143,15 @@ export class Connector {
     return target.dialling
   }
 
+  #nextTurn(): void {
+    while (this.#dials < this.#allowed) {
+      const [next] = this.#waiting
+      if (next === undefined) return
+      this.#waiting.delete(next[0])
+      this.#turn(...next)
+    }
+  }
+
   async #upgrade(id: string): Promise<void> {
     const { direct, relayed } = this.#addresses(id)
     if (direct.length > 0 && (await this.#dial(id, direct)) !== undefined) return
@@ -136,18 +159,23 @@ export class Connector {
   }
 
   async #dial(id: string, addresses: readonly string[]): Promise<Connection | undefined> {
+    const { clock } = this.#options
+    const started = clock.monotonic()
     this.#dials++
     const timeout = new AbortController()
-    const timer = this.#options.clock.after(DIAL_TIMEOUT, () => timeout.abort(new Error('the dial took too long')))
+    const timer = clock.after(DIAL_TIMEOUT, () => timeout.abort(new Error('the dial took too long')))
     try {
-      return await this.#options.carrier.dial(id, addresses, {
-        signal: AbortSignal.any([this.#stop.signal, timeout.signal]),
-      })
+      const signal = AbortSignal.any([this.#stop.signal, timeout.signal])
+      const connection = await this.#options.carrier.dial(id, addresses, { signal })
+      this.#allowed = Math.min(this.#allowed + 1, MAX_DIALS)
+      return connection
     } catch {
+      if (clock.monotonic() - started >= SLOW_DIAL) this.#allowed = Math.max(this.#allowed >> 1, FEW_DIALS)
       return undefined
     } finally {
       timer.cancel()
       this.#dials--
+      this.#nextTurn()
     }
   }
 

@@ -114,11 +114,15 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
       maxConnections: options.maxConnections ?? 300,
       inboundConnectionThreshold: INBOUND_PER_SECOND,
       maxIncomingPendingConnections: INBOUND_PER_SECOND,
+      // A busy machine takes long over the two dozen round trips of a WebRTC dial; libp2p gives up after 6 s.
+      addressDialTimeout: 12_000,
+      inboundUpgradeTimeout: 12_000,
       // Reconnecting is this project's own work: libp2p gives up after five attempts.
       reconnectRetries: 0,
     },
     // Nothing but a missing answer shows that a relay behind a cut cable is gone.
-    connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 5_000, maxTimeout: 10_000 } },
+    // The interval is longer than the timeout: libp2p drops a connection on which two of these pings are under way.
+    connectionMonitor: { pingInterval: 10_000, pingTimeout: { minTimeout: 8_000, maxTimeout: 9_000 } },
     transportManager: { faultTolerance: options.mustListen ? FaultTolerance.FATAL_ALL : FaultTolerance.NO_FATAL },
     services,
   })
