@@ -26,7 +26,7 @@ export interface AgentEvents extends NetworkEvents {
   'name:conflict': { name: string; pinned: string; claimant: string }
   /** A message could not be sent or was not taken. */
   'message:dropped': { id: string; peer: string; reason: string; error?: unknown }
-  /** A handler, a filter's predicate or a subscription's callback threw. `id` is the message's, or the subscription's when its pattern cannot be compiled. */
+  /** A handler, a filter's predicate or a subscription's callback threw. `id` is the message's, or the subscription's when its pattern cannot be compiled; empty for a handler's pattern. */
   'handler:error': { id: string; error: unknown }
   /** The agent has closed. */
   closed: undefined

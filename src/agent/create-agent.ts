@@ -78,9 +78,14 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     now: () => clock.now(),
     onConflict: conflict => emit('name:conflict', conflict),
   })
-  await known.load()
   const fields = { mesh, name, description, capabilities: [...capabilities] }
-  const cards = await CardKeeper.open({ identity, fields, clock, random, store })
+  const cards = await known
+    .load()
+    .then(() => CardKeeper.open({ identity, fields, clock, random, store }))
+    .catch(async error => {
+      await profile.release()
+      throw error
+    })
 
   /** Faults of each neighbour: gossip thinks less of it for each. */
   const faults = new Map<string, number>()
@@ -111,7 +116,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   })
 
   const requests = new Requests(clock)
-  const handlers = new Handlers(limits, (error, message) => emit('handler:error', { id: message.id, error }))
+  const handlers = new Handlers(limits, (error, message) => emit('handler:error', { id: message?.id ?? '', error }))
   const inbox = new BoundedQueue<Message>(limits.queue)
   const ids = createIds({ clock, random })
   const build: BuildContext = { sender: identity.id, clock, ids, limits }

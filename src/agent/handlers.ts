@@ -40,11 +40,11 @@ interface Entry {
 /** The handlers of one agent, in the order they were added. */
 export class Handlers {
   readonly #limits: Limits
-  readonly #onError: (error: unknown, message: Message) => void
+  readonly #onError: (error: unknown, message?: Message) => void
   #entries: readonly Entry[] = []
 
-  /** @param onError - told when a filter's predicate throws, which counts as no match */
-  constructor(limits: Limits, onError: (error: unknown, message: Message) => void) {
+  /** @param onError - told when a filter's predicate throws, which counts as no match, or its pattern cannot be compiled */
+  constructor(limits: Limits, onError: (error: unknown, message?: Message) => void) {
     this.#limits = limits
     this.#onError = onError
   }
@@ -56,8 +56,10 @@ export class Handlers {
       () => {
         entry.loading = undefined
       },
-      // A pattern that the engine cannot do matches nothing; `Handlers.add` has reported what could be told at once.
-      () => this.#remove(entry),
+      error => {
+        this.#remove(entry)
+        this.#onError(error)
+      },
     )
     this.#entries = [...this.#entries, entry]
     return { [Symbol.dispose]: () => this.#remove(entry) }

@@ -16,7 +16,7 @@ const LONGEST_PAUSE = 60_000
 /** How long the side that need not dial waits before it does, ms. */
 const GRACE = 4_000
 /** How long a dial may take, ms. */
-const DIAL_TIMEOUT = 20_000
+const DIAL_TIMEOUT = 10_000
 /**
  * Dials under way at a time: at first and at least, and at the most. A dial costs both sides and the relay dear, and on a
  * machine that is short of time many at once all run out of it; so each that succeeds allows one more, and each that was

@@ -42,7 +42,7 @@ export interface ExtraTransport {
 }
 
 /** How long a dial may take over all addresses, ms. */
-const DIAL_TIMEOUT = 20_000
+const DIAL_TIMEOUT = 10_000
 
 /** How often own addresses are looked at, ms: libp2p's own event comes a second after a reservation. */
 const ADDRESS_POLL = 50

@@ -114,9 +114,6 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
       maxConnections: options.maxConnections ?? 300,
       inboundConnectionThreshold: INBOUND_PER_SECOND,
       maxIncomingPendingConnections: INBOUND_PER_SECOND,
-      // A busy machine takes long over the two dozen round trips of a WebRTC dial; libp2p gives up after 6 s.
-      addressDialTimeout: 12_000,
-      inboundUpgradeTimeout: 12_000,
       // Reconnecting is this project's own work: libp2p gives up after five attempts.
       reconnectRetries: 0,
     },

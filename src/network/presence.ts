@@ -149,7 +149,7 @@ export class PresenceBook {
   /** Takes a checked card: from presence or from a hello. */
   met(card: Card, hidden?: boolean): void {
     const { self, learn, onTwin, card: own } = this.#options
-    if (card.mesh !== own().mesh) return
+    if (card.mesh !== own().mesh || card.expiresAt < this.#options.clock.now()) return
     if (card.id === self) {
       if (card.instance !== own().instance) onTwin(card)
       return
