@@ -104,19 +104,19 @@ test("the demo's invite link brings a third visitor to the same mesh", async ({ 
 test("the demo's theme is changed by a button and kept over a reload", async ({ tabs, demo }) => {
   const { page } = await Visitor.join(tabs, demo, { name: 'Ada' })
   const html = page.locator('html')
-  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor)
+  const ink = () => page.evaluate(() => getComputedStyle(document.body).color)
   const themes = new Map<string, string>()
   for (const theme of ['light', 'dark']) {
     await page.getByTestId('theme').click()
     await expect(html).toHaveAttribute('data-theme', theme)
-    themes.set(theme, await background())
+    themes.set(theme, await ink())
   }
   expect(themes.get('light')).not.toBe(themes.get('dark'))
 
   await page.reload()
   await expect(page.getByTestId('me')).toHaveText('Ada')
   await expect(html).toHaveAttribute('data-theme', 'dark')
-  expect(await background()).toBe(themes.get('dark'))
+  expect(await ink()).toBe(themes.get('dark'))
 })
 
 test('the demo can be used with the keyboard alone', async ({ tabs, demo }) => {

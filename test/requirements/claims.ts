@@ -81,4 +81,88 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     'adding and removing > Removing an unknown id is an error.': ['30'],
     'how it ends > When wall time jumps ahead it takes nothing more, and clean counts it.': ['30'],
   },
+  'test/agent/loopback.test.ts': {
+    'Agents on libp2p over loopback > direct messages > a message reaches the agent of that name with all that its sender said about it':
+      ['2', '3', '5', '6', '10', '35', '92', '96'],
+    'Agents on libp2p over loopback > direct messages > several recipients get the same message, each once': [
+      '3',
+      '37',
+    ],
+    'Agents on libp2p over loopback > direct messages > hundreds sent at once in both directions arrive once each and in order':
+      ['43'],
+    'Agents on libp2p over loopback > known faults of the Python code > a direct message reaches its recipients and no bystander whose subscription matches everything':
+      ['F1'],
+    'Agents on libp2p over loopback > known faults of the Python code > a broadcast reaches everyone but its sender': [
+      '15',
+      '97',
+      'F11',
+    ],
+    'Agents on libp2p over loopback > known faults of the Python code > text that looks like JSON arrives as what it was, in a message and in a reply':
+      ['F6'],
+    'Agents on libp2p over loopback > known faults of the Python code > an object arrives as what it was, in a message and in a reply':
+      ['F6'],
+    'Agents on libp2p over loopback > known faults of the Python code > bytes arrives as what it was, in a message and in a reply':
+      ['F6', 'F7'],
+    'Agents on libp2p over loopback > known faults of the Python code > partial delivery is told: the receipt says who was not reached, and the others were':
+      ['39', '53', 'F13'],
+    'Agents on libp2p over loopback > known faults of the Python code > sending to agents of whom none is reached is an error':
+      ['39', '46', 'F2'],
+    'Agents on libp2p over loopback > known faults of the Python code > a handler that throws is an error for the requester and an event for its agent':
+      ['53', 'F2'],
+    'Agents on libp2p over loopback > known faults of the Python code > a reply arrives once: a second answer to a request is a message of its own':
+      ['F12'],
+    'Agents on libp2p over loopback > known faults of the Python code > the trace path names who passed a message on, and does not grow by reading it':
+      ['10', 'F15'],
+    'Agents on libp2p over loopback > known faults of the Python code > an agent that leaves is gone for the others, with its subscriptions':
+      ['32', 'F10'],
+    'Agents on libp2p over loopback > requests > a request gets what the handler returns, and the handler knows that it is one':
+      ['36', '101'],
+    'Agents on libp2p over loopback > requests > hundreds at once get each its own reply': ['37', '43'],
+    'Agents on libp2p over loopback > requests > a reply that does not come in time is an error, and is refused when it comes late':
+      ['36', '48'],
+    'Agents on libp2p over loopback > requests > an answer can be requested of an agent that offers a capability, and those that offer it take turns':
+      ['42'],
+    'Agents on libp2p over loopback > receiving > receive waits for what comes and takes what waits, in order': [
+      '40',
+      '102',
+    ],
+    'Agents on libp2p over loopback > receiving > receiveAll takes everything that waits and nothing twice': ['40'],
+    'Agents on libp2p over loopback > topics > what is published reaches those that subscribed to the topic, and nobody else':
+      ['98'],
+    'Agents on libp2p over loopback > topics > leaving the loop leaves the topic': ['34', '99'],
+    'Agents on libp2p over loopback > topics > one topic may have many subscriptions, each with its own filter': ['26'],
+    'Agents on libp2p over loopback > topics > a regular expression filters too, once its engine is there': ['26'],
+    'Agents on libp2p over loopback > knowing each other > peers tell who is there, with their cards and links': ['31'],
+    'Agents on libp2p over loopback > what is wrong is refused before anything is sent > nobody': ['39', 'F2'],
+    'Agents on libp2p over loopback > what is wrong is refused before anything is sent > an expired message': [
+      '38',
+      '100',
+      'F2',
+    ],
+    'Agents on libp2p over loopback > what is wrong is refused before anything is sent > an undone guarantee': ['F8'],
+  },
+  'test/agent/life.test.ts': {
+    'Draining and closing > a closed agent does nothing more, and says so': ['33'],
+    'Draining and closing > subscriptions end with their agent: loops finish with what they took': ['32', 'F10'],
+  },
+  'test/agent/hooks.test.ts': {
+    'Hooks > a hook refuses what leaves, and nothing of it leaves': ['22'],
+    'Hooks > a hook refuses what comes, and its sender learns nothing': ['22'],
+  },
+  'test/agent/strangers.test.ts': {
+    "A stranger > that says another's card is refused as bad-card, told so, and nothing of it is believed": ['F22'],
+    'known faults of the Python code > nobody says who the sender is: it is whoever the connection proves': [
+      '2',
+      'F22',
+    ],
+    'known faults of the Python code > nobody publishes for another: gossip that its author did not sign reaches nobody':
+      ['F22'],
+  },
+  'test/agent/duplicates.test.ts': {
+    'known faults of the Python code > nobody chooses what another takes for a duplicate of a message of somebody else':
+      ['F23'],
+  },
+  'test/agent/time-to-live.test.ts': {
+    'Time to live > a message that expires on the way never reaches a handler': ['38'],
+  },
 }
