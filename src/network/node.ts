@@ -85,6 +85,8 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
       allowPublishToZeroTopicPeers: true,
       ignoreDuplicatePublishError: true,
       emitSelf: false,
+      // Telling every neighbour not to send a small message costs more than getting it twice.
+      idontwantMinDataSize: 16_384,
       seenTTL: GOSSIP_MEMORY,
       maxInboundDataLength: maxGossipBytes,
       ...(options.maxSubscriptionBytes === undefined ? {} : { maxTopicBytesPerPeer: options.maxSubscriptionBytes }),
@@ -114,6 +116,8 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
       maxConnections: options.maxConnections ?? 300,
       inboundConnectionThreshold: INBOUND_PER_SECOND,
       maxIncomingPendingConnections: INBOUND_PER_SECOND,
+      // Whoever dials sets the limit: on a busy machine the round trips of a WebRTC dial take longer than libp2p's 6 s.
+      addressDialTimeout: 10_000,
       // Reconnecting is this project's own work: libp2p gives up after five attempts.
       reconnectRetries: 0,
     },
