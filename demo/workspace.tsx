@@ -82,7 +82,7 @@ export function Workspace({ store, commands, onLeave }: WorkspaceProps) {
     <div class="app" data-view={state.view}>
       <Header state={state} onInvite={showInvite} onLog={showLog} onKeyboard={() => set({ open: 'keyboard' })} />
       <nav class="rail" aria-label="Conversations">
-        <Topics state={state} onSelect={turnTo} onJoin={commands.join} />
+        <Topics state={state} onSelect={turnTo} onJoin={topic => commands.join(topic)} />
         <Roster state={state} onSelect={turnTo} onInvite={showInvite} />
       </nav>
       <main class="talk">

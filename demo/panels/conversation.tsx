@@ -138,7 +138,7 @@ export function ConversationPanel(props: {
 
   return (
     <>
-      <Head state={state} channel={channel} onBack={props.onBack} onLeave={commands.leave} />
+      <Head state={state} channel={channel} onBack={props.onBack} onLeave={topic => commands.leave(topic)} />
       {entries.length === 0 ? (
         <div class="entries">
           <Empty
