@@ -38,6 +38,8 @@ test('a visitor of the demo asks a calculator in another tab, and one in Node, a
   await Visitor.join(tabs, demo, { name: 'Napier', as: 'Calculator' })
 
   for (const name of ['Napier', 'Abacus']) {
+    // The demo gives a calculator 5 s for its answer: the link is not to be made in that time.
+    await expect(ada.row(name).getByTestId('link')).toContainText('direct')
     await ada.turnTo(name)
     await ada.write('12 * (3 + 4)')
     await expect(ada.page.getByTestId('reply')).toContainText('84')
