@@ -49,7 +49,8 @@ export class CardKeeper {
     const instance = toHex(parts.random.bytes(8))
     const first = await sign(identity, { ...fields, addresses: [], instance }, last, clock.now())
     const keeper = new CardKeeper({ identity, fields, clock, store }, first)
-    await keeper.#keep(first)
+    // Not waited for: the next card is, and a start need not wait for the disk.
+    keeper.#signing = keeper.#keep(first)
     return keeper
   }
 
