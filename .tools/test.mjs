@@ -37,7 +37,7 @@ const steps = [
   { name: 'in a browser', minutes: 3, ...vitest('browser') },
   {
     name: 'end to end',
-    minutes: 5,
+    minutes: 8,
     args: () => [
       'node_modules/@playwright/test/cli.js',
       'test',

@@ -62,7 +62,14 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   const family = isIP(host)
   if (family === 0) throw new AfpError('INVALID_OPTION', 'the host is an IP address or localhost')
   const pages = await readPages(options.page ?? defaultPage())
-  await using started = new AsyncDisposableStack()
+  const started: (() => Promise<void>)[] = []
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      for (const stop of started.reverse()) await stop()
+    })()
+    return closing
+  }
 
   const config = { relays: [] as readonly string[] }
   const server = createServer((request, response) => {
@@ -75,35 +82,38 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
       response.end(request.method === 'HEAD' ? undefined : body)
     } else servePage(pages, path, request, response)
   })
-  const moved = await listen(server, port, host)
-  started.defer(() => closeServer(server))
-  const { port: taken } = server.address() as AddressInfo
+  try {
+    const moved = await listen(server, port, host)
+    started.push(() => closeServer(server))
+    const { port: taken } = server.address() as AddressInfo
 
-  const prefix = `/ip${family}/${host}/tcp`
-  const wanted = options.relayPort ?? (port === 0 ? 0 : taken + 1)
-  const open = (relayPort: number) =>
-    createRelay({ listen: [`${prefix}/${relayPort}/ws`], meshes: [mesh], clock: options.clock })
-  const relay = await open(wanted).catch((error: unknown) => {
-    if (error instanceof AfpError && error.code === 'NETWORK_FAILED' && wanted !== 0) return open(0)
+    const prefix = `/ip${family}/${host}/tcp`
+    const wanted = options.relayPort ?? (port === 0 ? 0 : taken + 1)
+    const open = (relayPort: number) =>
+      createRelay({ listen: [`${prefix}/${relayPort}/ws`], meshes: [mesh], clock: options.clock })
+    const relay = await open(wanted).catch((error: unknown) => {
+      if (error instanceof AfpError && error.code === 'NETWORK_FAILED' && wanted !== 0) return open(0)
+      throw error
+    })
+    started.push(() => relay.close())
+    config.relays = relay.addresses().filter(address => address.includes('/ws/'))
+
+    if (options.residents !== false) {
+      const relays = config.relays.slice(0, 1)
+      const residents = await startResidents({ mesh, relays, listen: [`${prefix}/0/ws`], clock: options.clock })
+      started.push(() => residents.close())
+    }
+    return {
+      url: `http://${host === '127.0.0.1' || host === '0.0.0.0' || host === '::' ? 'localhost' : family === 6 ? `[${host}]` : host}:${taken}/`,
+      moved,
+      mesh,
+      relays: config.relays,
+      close,
+      [Symbol.asyncDispose]: close,
+    }
+  } catch (error) {
+    await close()
     throw error
-  })
-  started.defer(() => relay.close())
-  config.relays = relay.addresses().filter(address => address.includes('/ws/'))
-
-  if (options.residents !== false) {
-    const relays = config.relays.slice(0, 1)
-    const residents = await startResidents({ mesh, relays, listen: [`${prefix}/0/ws`], clock: options.clock })
-    started.defer(() => residents.close())
-  }
-  const owned = started.move()
-  const close = (): Promise<void> => owned.disposeAsync()
-  return {
-    url: `http://${host === '127.0.0.1' || host === '0.0.0.0' || host === '::' ? 'localhost' : family === 6 ? `[${host}]` : host}:${taken}/`,
-    moved,
-    mesh,
-    relays: config.relays,
-    close,
-    [Symbol.asyncDispose]: close,
   }
 }
 
