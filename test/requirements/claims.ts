@@ -165,4 +165,15 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
   'test/agent/time-to-live.test.ts': {
     'Time to live > a message that expires on the way never reaches a handler': ['38'],
   },
+  'e2e/demo.spec.ts': {
+    'visitors of the demo join by its form, see each other and chat directly': ['95'],
+    'a visitor of the demo asks a calculator in another tab, and one in Node, and gets their answers': ['95'],
+  },
+  'e2e/departures.spec.ts': {
+    'a tab that crashes is missed': ['84'],
+  },
+  'e2e/messages.spec.ts': {
+    'three tabs exchange direct messages, requests, topics and broadcasts of every kind of content': ['92', '97', '98'],
+    'a direct message does not reach a bystander, whatever it subscribes to': ['F1'],
+  },
 }
