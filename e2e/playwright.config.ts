@@ -13,8 +13,8 @@ export default defineConfig({
   testMatch: '**/*.spec.ts',
   globalSetup: fileURLToPath(new URL('./global-setup.ts', import.meta.url)),
   outputDir: './test-results',
-  workers: 2,
-  fullyParallel: true,
+  // One at a time: ten tabs in one test are more than two cores can share with another test.
+  workers: 1,
   retries: 0,
   forbidOnly: true,
   // Generous: what is asserted are events, and a machine may be busy with other things.

@@ -18,6 +18,7 @@ import { validateAddress } from '../network/addresses.ts'
 import type { Carrier } from '../network/carrier.ts'
 import { libp2pCarrier } from '../network/libp2p.ts'
 import { MeshNetwork } from '../network/mesh.ts'
+import type { RefusalReason } from '../network/network.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { SubscriptionManager } from '../topics/subscriptions.ts'
 import { Addressing } from './addressing.ts'
@@ -31,6 +32,12 @@ import { MESSAGE_FRAME, Outbound } from './outbound.ts'
 
 /** The most agents whose cards are kept. */
 const MAX_KNOWN_AGENTS = 1_024
+
+/** Reasons that no honest neighbour gives. Late replies, expiry and an own overload say nothing about who they came from. */
+const FAULTS: ReadonlySet<RefusalReason> = new Set(['malformed', 'too-large', 'too-deep', 'bad-signature', 'bad-card'])
+
+/** How long a fault is held against a neighbour, ms at most. */
+const FAULT_MEMORY = 60_000
 
 /** How often it is looked whether the own card grows old, ms. */
 const CARD_CHECK = 3_600_000
@@ -203,6 +210,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     closing,
     release: async () => {
       refresh.cancel()
+      forgiving.cancel()
       await known.saved()
       await profile.release()
     },
@@ -216,9 +224,15 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   }
   agent.addEventListener('refused', ({ detail }) => {
     metrics.counter('refused', { reason: detail.reason }).add()
+    if (!FAULTS.has(detail.reason)) return
     if (faults.size > MAX_KNOWN_AGENTS) faults.clear()
     faults.set(detail.peer, (faults.get(detail.peer) ?? 0) + 1)
   })
+  const forgiving = repeat(
+    clock,
+    () => FAULT_MEMORY,
+    () => faults.clear(),
+  )
   const refresh = repeat(
     clock,
     () => CARD_CHECK,

@@ -234,7 +234,8 @@ function failureOf(error: unknown): Failure {
 
 function reasonOf(error: unknown): RefusalReason {
   if (error instanceof NotForUs) return 'not-for-us'
-  if (!(error instanceof AfpError)) throw error
+  // Nothing that comes from outside may end the process: what nobody thought of is dropped and counted like the rest.
+  if (!(error instanceof AfpError)) return 'malformed'
   if (error.code === 'MESSAGE_EXPIRED') return 'expired'
   if (error.code === 'HOOK_REFUSED') return 'hook'
   const reason = error instanceof AfpMessageError ? error.details.reason : undefined

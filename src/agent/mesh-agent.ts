@@ -225,6 +225,8 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
 
   async #close(): Promise<void> {
     const { clock, closing, network, subscriptions, handlers, inbox, requests, release } = this.#parts
+    // Listeners of the signal may close again: by then it is known that this is under way.
+    await null
     closing.abort(closedError())
     // Bounded: a handler that closes its own agent would wait for itself.
     const late = new AbortController()

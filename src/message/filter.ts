@@ -81,6 +81,7 @@ export function compileFilter(filter: Filter, options: CompileOptions = {}): Com
     const senders = new Set(typeof sender === 'string' ? [sender] : sender)
     checks.push(message => senders.has(message.sender))
   }
+  if (parentId !== undefined && typeof parentId !== 'string') throw invalid('parentId has to be the id of a message')
   if (parentId !== undefined) checks.push(message => message.parentId === parentId.toLowerCase())
   if (securityLevel !== undefined) {
     const least = LEVELS.indexOf(securityLevel)

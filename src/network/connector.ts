@@ -11,8 +11,10 @@ import type { Carrier, Connection } from './carrier.ts'
 
 /** The first pause after a failed dial, ms; each failure doubles it. */
 const FIRST_PAUSE = 1_000
-/** The longest pause, ms. */
+/** The longest pause before a relayed link is tried to be made direct again, ms. */
 const LONGEST_PAUSE = 60_000
+/** The longest pause while there is no link at all, ms: gossip says that the agent is there, so a way may come any time. */
+const LONGEST_PAUSE_WITHOUT_LINK = 10_000
 /** How long the side that need not dial waits before it does, ms. */
 const GRACE = 4_000
 /** How long a dial may take, ms. */
@@ -137,7 +139,8 @@ export class Connector {
       // With nothing better to dial than what there is, a change of addresses will bring it up again.
       if (direct.length === 0 && (relayed.length === 0 || this.#options.link(id) !== undefined)) return
       target.failures++
-      const pause = Math.min(FIRST_PAUSE * 2 ** (target.failures - 1), LONGEST_PAUSE)
+      const longest = this.#options.link(id) === undefined ? LONGEST_PAUSE_WITHOUT_LINK : LONGEST_PAUSE
+      const pause = Math.min(FIRST_PAUSE * 2 ** (target.failures - 1), longest)
       this.#schedule(id, target, pause * (0.8 + 0.4 * this.#options.random.float()))
     })
     return target.dialling

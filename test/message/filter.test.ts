@@ -200,3 +200,9 @@ describe('hostile patterns', () => {
     expect(compiled.matches(message())).toBe(true)
   })
 })
+
+test('A parent id that is no string is refused when the filter is made, not when a message comes.', () => {
+  expect(() => compileFilter({ parentId: 5 as unknown as string })).toThrow(
+    expect.objectContaining({ code: 'INVALID_FILTER' }),
+  )
+})

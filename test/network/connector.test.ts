@@ -51,6 +51,11 @@ beforeEach(() => {
 })
 
 const times = (): number[] => carrier.dials.map(({ at }) => at)
+/** Times between one dial and the next, ms. */
+const pauses = (): number[] =>
+  times()
+    .slice(1)
+    .map((at, i) => at - (times()[i] as number))
 
 describe('Who dials whom', () => {
   test('of two alike the one with the lower id dials at once, the other only when nothing came in four seconds', async () => {
@@ -74,20 +79,25 @@ describe('Who dials whom', () => {
     expect(carrier.dials).toMatchObject([{ peer: 'a', addresses: [DIRECT] }])
   })
 
-  test('a failed dial is tried again with growing pauses, at most a minute apart, and news begin anew', async () => {
+  test('a failed dial is tried again with growing pauses, at most ten seconds apart, and news begin anew', async () => {
     cards.set('z', { addresses: [DIRECT] })
     connector.consider('z')
-    await clock.advance(200_000)
-    const pauses = times()
-      .slice(1)
-      .map((at, i) => at - (times()[i] as number))
-    expect(pauses).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000].slice(0, pauses.length))
-    expect(pauses.length).toBeGreaterThanOrEqual(7)
+    await clock.advance(60_000)
+    expect(pauses()).toEqual([1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000, 10_000])
     carrier.dials = []
     const start = clock.monotonic()
     connector.consider('z')
     await clock.advance(1_000)
     expect(times()).toEqual([start, start + 1_000])
+  })
+
+  test('a relayed link that cannot be made direct is tried less and less, at most a minute apart', async () => {
+    links.set('z', 'relayed')
+    cards.set('z', { addresses: [DIRECT] })
+    connector.consider('z')
+    await clock.advance(200_000)
+    expect(pauses()).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000].slice(0, pauses().length))
+    expect(pauses().length).toBeGreaterThanOrEqual(7)
   })
 
   test('a relayed link is made where the direct way fails, and the direct way is tried on', async () => {
