@@ -1,10 +1,18 @@
 /** One schema for every implementation. A table added or changed is a new version with a migration. */
 
 /** Tables by the version that brought them in. */
-export const TABLES_BY_VERSION: readonly (readonly string[])[] = [['meta', 'agents']]
+export const TABLES_BY_VERSION: readonly (readonly string[])[] = [
+  ['meta', 'agents'],
+  ['prekeys', 'dead-letters', 'outbox', 'inbox', 'epochs', 'receipts', 'app'],
+]
 
 /** The version this code writes. */
 export const SCHEMA_VERSION = TABLES_BY_VERSION.length
 
-/** Every table of the current version. `meta`: this agent's own facts; `agents`: cards and pinned names of others. */
+/**
+ * Every table of the current version. `meta`: this agent's own facts; `agents`: cards and pinned names of others;
+ * `prekeys`: private halves of this agent's key agreement; `outbox`: messages on their way; `inbox`: messages that came
+ * and are not processed; `epochs`: feeds, by author and destination; `receipts`: what became of sent messages;
+ * `dead-letters`: messages that could not be delivered or handled; `app`: what handlers keep through their transactions.
+ */
 export const TABLES: readonly string[] = TABLES_BY_VERSION.flat()

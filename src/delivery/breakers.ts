@@ -1,0 +1,107 @@
+/** The circuit breakers of one agent, by name: one for each recipient, and what an application adds. */
+
+import type { Clock } from '../common/clock.ts'
+import { AfpError } from '../common/errors.ts'
+import { TypedEventTarget } from '../common/events.ts'
+import { type BreakerEvents, type BreakerOptions, type BreakerState, CircuitBreaker } from './breaker.ts'
+
+/** Options of {@link CircuitBreakers}. */
+export interface BreakersOptions extends BreakerOptions {
+  readonly clock: Clock
+  /** The most that are kept at a time, those forced open not counted. Default 1,024. */
+  readonly limit?: number | undefined
+}
+
+/**
+ * See the head of this file. Names can be a stranger's choice, so the number is bounded: the closed one that was asked
+ * for longest ago gives way, and if none is closed the open one; a breaker forced open never does. One that gave way
+ * begins anew when it is next asked for, so ask for it each time instead of keeping it. Events: those of all breakers
+ * that are kept.
+ */
+export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
+  readonly #options: BreakersOptions
+  readonly #limit: number
+  /** The one that was asked for longest ago first. */
+  readonly #breakers = new Map<string, Kept>()
+
+  /** @throws AfpError INVALID_OPTION */
+  constructor(options: BreakersOptions) {
+    super()
+    this.#options = options
+    this.#limit = options.limit ?? 1_024
+    if (!Number.isSafeInteger(this.#limit) || this.#limit < 1) {
+      throw new AfpError('INVALID_OPTION', 'the limit of circuit breakers has to be a positive integer')
+    }
+    // Refuses bad defaults here instead of at the first message.
+    new CircuitBreaker('', options.clock, options)
+  }
+
+  /** How many are kept. */
+  get size(): number {
+    return this.#breakers.size
+  }
+
+  /**
+   * The breaker of this name, made if there is none. `options` replace the defaults for a new one and do nothing to one
+   * that exists.
+   * @throws AfpError INVALID_OPTION
+   */
+  getOrCreate(name: string, options: BreakerOptions = {}): CircuitBreaker {
+    const kept = this.#breakers.get(name) ?? this.#create(name, options)
+    this.#breakers.delete(name)
+    this.#breakers.set(name, kept)
+    return kept.breaker
+  }
+
+  /** The breaker of this name, if there is one. */
+  get(name: string): CircuitBreaker | undefined {
+    return this.#breakers.get(name)?.breaker
+  }
+
+  /** Removes a breaker; false when there was none. Calls it let through go on. */
+  remove(name: string): boolean {
+    this.#breakers.get(name)?.detach.abort()
+    return this.#breakers.delete(name)
+  }
+
+  /** All breakers, the one that was asked for longest ago first. */
+  all(): CircuitBreaker[] {
+    return [...this.#breakers.values()].map(({ breaker }) => breaker)
+  }
+
+  /** The state of each, by name. */
+  states(): Map<string, BreakerState> {
+    return new Map(this.all().map(breaker => [breaker.name, breaker.state]))
+  }
+
+  /** Closes all, also those forced open. */
+  resetAll(): void {
+    for (const breaker of this.all()) breaker.reset()
+  }
+
+  #create(name: string, options: BreakerOptions): Kept {
+    const { clock } = this.#options
+    const breaker = new CircuitBreaker(name, clock, { ...this.#options, ...defined(options) })
+    const detach = new AbortController()
+    breaker.addEventListener('change', ({ detail }) => this.emit('change', detail), { signal: detach.signal })
+    this.#makeRoom()
+    return { breaker, detach }
+  }
+
+  #makeRoom(): void {
+    const candidates = this.all().filter(({ forced }) => !forced)
+    if (candidates.length < this.#limit) return
+    const leaving = candidates.find(({ state }) => state === 'closed') ?? candidates[0]
+    if (leaving !== undefined) this.remove(leaving.name)
+  }
+}
+
+interface Kept {
+  readonly breaker: CircuitBreaker
+  /** Stops the forwarding of its events. */
+  readonly detach: AbortController
+}
+
+/** Options left undefined keep their defaults. */
+const defined = (options: BreakerOptions): BreakerOptions =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))

@@ -1,0 +1,215 @@
+/** Retries of dead letters: one by hand, or by themselves as a policy for each reason says. */
+
+import type { Clock, Timer } from '../common/clock.ts'
+import { AfpError } from '../common/errors.ts'
+import type { Random } from '../common/random.ts'
+import { toFailure } from '../message/failure.ts'
+import type { Write } from '../store/store.ts'
+import {
+  cutFailure,
+  type DeadLetter,
+  type DeadReason,
+  entryOf,
+  type LetterEntry,
+  processedEntry,
+  putEntry,
+} from './dead-letter.ts'
+import { NEVER_TRIED, nextRetry, type RetryState, type RetryStrategy } from './retry.ts'
+import { RetrySchedule } from './retry-schedule.ts'
+
+/**
+ * What became of a retry. `retried`: the message is on its way again; `delivered`: it had been delivered after all, and
+ * that is the outcome; `waiting`: that cannot be known yet, the letter stays as it is.
+ */
+export type RetryOutcome = 'retried' | 'delivered' | 'waiting'
+
+/**
+ * Sends or handles the message of a letter again, once it is certain that the first one will not be: the fence is its
+ * business. For `retried` it commits `settled`, which marks the letter as dealt with, in one batch with the rows of the
+ * new try: so a crash neither loses the message nor sends it twice. It rejects when the retry failed.
+ */
+export type RetryLetter = (letter: DeadLetter, settled: readonly Write[]) => Promise<RetryOutcome>
+
+/** What {@link LetterRetries} needs. */
+export interface LetterRetriesOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly policies: Readonly<Partial<Record<DeadReason, RetryStrategy>>>
+  readonly retry: RetryLetter | undefined
+  readonly read: (id: string) => Promise<DeadLetter | undefined>
+  /** Commits an entry in its new form. */
+  readonly store: (entry: LetterEntry) => Promise<void>
+  /** Takes note of an entry that was committed by others. */
+  readonly keep: (entry: LetterEntry) => void
+  readonly settled: (id: string, outcome: RetryOutcome) => void
+  readonly failed: (id: string, error: unknown, nextAt: number | undefined) => void
+}
+
+/** The longest wait for the next retry in one go, ms: wall time may be set meanwhile. */
+const LONGEST_WAIT = 60_000
+
+/** See the head of this file. */
+export class LetterRetries {
+  readonly #options: LetterRetriesOptions
+  readonly #policies: ReadonlyMap<DeadReason, RetryStrategy>
+  readonly #schedule = new RetrySchedule()
+  /** Taken out of the schedule, not settled yet. */
+  readonly #taken = new Set<string>()
+  readonly #underWay = new Map<string, Promise<RetryOutcome>>()
+  #retry: ((id: string) => Promise<RetryOutcome>) | undefined
+  #timer: Timer | undefined
+  #driving = false
+
+  /** @throws AfpError INVALID_OPTION for a policy without an end, since letters do not expire, or without a way to retry */
+  constructor(options: LetterRetriesOptions) {
+    this.#options = options
+    this.#policies = new Map(Object.entries(options.policies) as [DeadReason, RetryStrategy][])
+    for (const [reason, { retries }] of this.#policies) {
+      if (retries === null) throw new AfpError('INVALID_OPTION', `the retry policy for '${reason}' has no end`)
+      if (options.retry === undefined) throw new AfpError('INVALID_OPTION', 'retry policies need a way to retry')
+    }
+  }
+
+  /** The state that a new letter begins with: its first life was the first try. */
+  first(reason: DeadReason): RetryState | undefined {
+    const policy = this.#policies.get(reason)
+    if (policy === undefined) return undefined
+    const { clock, random } = this.#options
+    const step = nextRetry(policy, NEVER_TRIED, { now: clock.now(), random })
+    return 'at' in step ? step.state : undefined
+  }
+
+  /** Takes in a letter, new or of an earlier run. */
+  restore({ id, reason, processed, retry }: LetterEntry): void {
+    const policy = this.#policies.get(reason)
+    if (policy === undefined || retry === undefined || processed) return
+    this.#schedule.restore(id, policy, retry, this.#options.clock.now())
+    this.#arm()
+  }
+
+  /** Forgets a letter. */
+  cancel(id: string): void {
+    this.#taken.delete(id)
+    this.#schedule.cancel(id)
+  }
+
+  /** When the next is due. */
+  get nextDueAt(): number | undefined {
+    return this.#schedule.nextDueAt
+  }
+
+  /** Takes out what is due. */
+  due(now: number, limit?: number): string[] {
+    const ids = this.#schedule.due(now, limit).map(({ id }) => id)
+    for (const id of ids) this.#taken.add(id)
+    return ids
+  }
+
+  /** Retries a letter, or joins the retry of it that is under way; `alone` runs work when nothing else changes it. */
+  run(id: string, alone: (work: () => Promise<RetryOutcome>) => Promise<RetryOutcome>): Promise<RetryOutcome> {
+    const underWay = this.#underWay.get(id)
+    if (underWay !== undefined) return underWay
+    const result = alone(() => this.#run(id)).finally(() => this.#underWay.delete(id))
+    this.#underWay.set(id, result)
+    return result
+  }
+
+  /** Begins to retry what is due, one at a time. */
+  start(retry: (id: string) => Promise<RetryOutcome>): void {
+    this.#retry = retry
+    this.#arm()
+  }
+
+  /** Ends that. */
+  stop(): void {
+    this.#retry = undefined
+    this.#timer?.cancel()
+  }
+
+  #arm(): void {
+    this.#timer?.cancel()
+    const { clock } = this.#options
+    const { nextDueAt } = this.#schedule
+    if (this.#retry === undefined || this.#driving || nextDueAt === undefined) return
+    const wait = Math.min(Math.max(0, nextDueAt - clock.now()), LONGEST_WAIT)
+    this.#timer = clock.after(wait, () => void this.#drive())
+  }
+
+  async #drive(): Promise<void> {
+    this.#driving = true
+    for (;;) {
+      const [id] = this.#retry === undefined ? [] : this.due(this.#options.clock.now(), 1)
+      if (id === undefined) break
+      // Its failure is noted in the letter and told as an event.
+      await this.#retry?.(id).catch(() => {})
+    }
+    this.#driving = false
+    this.#arm()
+  }
+
+  async #run(id: string): Promise<RetryOutcome> {
+    const { clock, retry, read, store, keep, settled } = this.#options
+    let letter: DeadLetter | undefined
+    try {
+      letter = await read(id)
+      if (letter === undefined) throw new AfpError('INVALID_OPTION', `there is no dead letter ${id}`)
+      if (letter.processed) throw new AfpError('INVALID_OPTION', `the dead letter ${id} has been dealt with`)
+      if (retry === undefined) throw new AfpError('INVALID_OPTION', 'nothing was given that retries dead letters')
+      const done = processedEntry(letter, clock.now(), 'retried')
+      const outcome = await retry(letter, [putEntry(done)])
+      if (outcome === 'retried') keep(done)
+      else if (outcome === 'delivered') await store(processedEntry(letter, clock.now(), 'had been delivered'))
+      else this.#postpone(id)
+      settled(id, outcome)
+      return outcome
+    } catch (error) {
+      if (letter === undefined || letter.processed || retry === undefined) {
+        if (letter === undefined) this.#again(id)
+        throw error
+      }
+      return this.#failed(letter, error)
+    }
+  }
+
+  /** Notes a retry that failed, and throws its error. */
+  async #failed(letter: DeadLetter, error: unknown): Promise<RetryOutcome> {
+    const { read, store, keep, settled, failed } = this.#options
+    const { id } = letter
+    const now = await read(id).catch(() => undefined)
+    if (now?.processed) {
+      // It was committed before it failed at something else: the message is on its way, and must not go twice.
+      keep(entryOf(now))
+      settled(id, 'retried')
+      return 'retried'
+    }
+    const automatic = this.#taken.has(id)
+    const state = automatic ? this.#again(id) : letter.retry
+    const lastError = cutFailure(toFailure(error))
+    // If this cannot be stored either, the schedule in memory still holds for this run.
+    await store({ ...entryOf(letter), attempts: letter.attempts + 1, lastError, retry: state }).catch(() => {})
+    failed(id, error, state?.nextAt)
+    throw error
+  }
+
+  /** Schedules the next automatic retry after one that failed; undefined when there are no more. */
+  #again(id: string): RetryState | undefined {
+    if (!this.#taken.delete(id)) return undefined
+    const { clock, random } = this.#options
+    try {
+      return this.#schedule.schedule(id, { now: clock.now(), random })
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Asks again after the same number of tries: this one was none. */
+  #postpone(id: string): void {
+    const held = this.#schedule.get(id)
+    if (held === undefined || !this.#taken.delete(id)) return
+    const { clock, random } = this.#options
+    const { strategy, state } = held
+    const now = clock.now()
+    const step = nextRetry(strategy, { ...state, attempts: state.attempts - 1 }, { now, random })
+    if ('at' in step) this.#schedule.restore(id, strategy, step.state, now)
+  }
+}

@@ -1,0 +1,259 @@
+/** One dead letter: what it holds, and how it is stored. */
+
+import { AfpDataStoreError } from '../common/errors.ts'
+import { decode, encode } from '../message/codec.ts'
+import { decodeMessage, type MessageKind } from '../message/envelope.ts'
+import type { Failure } from '../message/failure.ts'
+import { bytesToUuid, uuidToBytes } from '../message/ids.ts'
+import type { Message, MessageSecurity, SecurityLevel } from '../message/message.ts'
+import { DEFAULT_LIMITS, type Limits } from '../message/validate.ts'
+import type { Key, Write } from '../store/store.ts'
+import { type RetryState, retryStateFromWire, retryStateToWire } from './retry.ts'
+import { failure, flag, list, notOne, pick, text, whole } from './row-fields.ts'
+
+/** Why a message died. Their order is their number in stores: new ones go to the end. */
+export const DEAD_REASONS = [
+  'expired',
+  'attempts-exhausted',
+  'rejected',
+  'no-route',
+  'no-key',
+  'revoked',
+  'undecryptable',
+  'unauthorized',
+  'schema-invalid',
+  'too-large',
+  'quota',
+  'id-conflict',
+  'handler-error',
+] as const
+
+/** Why a message died. */
+export type DeadReason = (typeof DEAD_REASONS)[number]
+
+/** `sender`: it could not be delivered; `recipient`: it came, and could not be handled. */
+export type LetterSide = 'sender' | 'recipient'
+const SIDES: readonly LetterSide[] = ['sender', 'recipient']
+
+/** What somebody wrote on a letter. */
+export interface LetterNote {
+  /** ms since 1970. */
+  readonly at: number
+  readonly text: string
+}
+
+/** A message that died, as it is handed in. */
+export interface NewDeadLetter {
+  readonly side: LetterSide
+  /** Agent id of the other side: on the sender's side the recipient, on the recipient's the sender. */
+  readonly peer: string
+  readonly reason: DeadReason
+  /** The message as `message/envelope.ts` encodes it. */
+  readonly message: Uint8Array
+  /** Id of the message, if it could be read. */
+  readonly messageId?: string | undefined
+  /** Agent id of the proved sender; the message's bytes do not say it. */
+  readonly sender: string
+  /** The topic it came over; the bytes do not say that either. */
+  readonly topic?: string | undefined
+  /** How it was protected when it came. Default: nothing proved. */
+  readonly security?: MessageSecurity | undefined
+  /** Tries that were made to deliver or handle it. */
+  readonly attempts: number
+  /** What the last try failed with; cut to 64 and 1,024 characters. */
+  readonly lastError?: Failure | undefined
+  /** Bytes have left and the recipient has not said what became of them. */
+  readonly inDoubt?: boolean | undefined
+}
+
+/** A message that died. */
+export interface DeadLetter extends NewDeadLetter {
+  /** UUIDv7; orders letters by their time. */
+  readonly id: string
+  readonly messageId: string | undefined
+  readonly topic: string | undefined
+  readonly security: MessageSecurity
+  readonly lastError: Failure | undefined
+  readonly inDoubt: boolean
+  /** ms since 1970. */
+  readonly createdAt: number
+  /** Whether somebody, or a retry, has dealt with it. */
+  readonly processed: boolean
+  /** ms since 1970. */
+  readonly processedAt: number | undefined
+  readonly notes: readonly LetterNote[]
+  /** Where automatic retries stand; undefined when there are none, or none left. */
+  readonly retry: RetryState | undefined
+}
+
+/** A letter without its message, and how many bytes that has. */
+export interface LetterEntry extends Omit<DeadLetter, 'message'> {
+  readonly messageBytes: number
+}
+
+/** The most characters of a note. */
+export const MAX_NOTE_LENGTH = 1_024
+/** The most notes of a letter. */
+export const MAX_NOTES = 100
+const MAX_CODE_LENGTH = 64
+const MAX_ERROR_LENGTH = 1_024
+
+const TABLE = 'dead-letters'
+const LEVELS: Readonly<Record<SecurityLevel, true>> = { none: true, low: true, medium: true, high: true }
+const AUTHENTICATED_BY: Readonly<Record<MessageSecurity['authenticatedBy'], true>> = {
+  connection: true,
+  signature: true,
+  none: true,
+}
+const NOT_RECEIVED: MessageSecurity = { level: 'none', authenticatedBy: 'none', roles: [] }
+
+/** Keys of a letter's two rows. They are apart so that looking through letters does not read their messages. */
+export const entryKey = (id: string): Key => ['entry', id]
+/** See {@link entryKey}. */
+export const messageKey = (id: string): Key => ['message', id]
+
+/** The entry of a new letter. */
+export function newEntry(
+  letter: NewDeadLetter,
+  made: { id: string; createdAt: number; retry: RetryState | undefined },
+): LetterEntry {
+  const { message, ...fields } = letter
+  return {
+    ...fields,
+    id: made.id,
+    messageId: letter.messageId,
+    topic: letter.topic,
+    security: letter.security ?? NOT_RECEIVED,
+    lastError: letter.lastError && cutFailure(letter.lastError),
+    inDoubt: letter.inDoubt ?? false,
+    createdAt: made.createdAt,
+    processed: false,
+    processedAt: undefined,
+    notes: [],
+    retry: made.retry,
+    messageBytes: message.length,
+  }
+}
+
+/** A letter out of its entry and its message. */
+export const letterOf = ({ messageBytes, ...entry }: LetterEntry, message: Uint8Array): DeadLetter => ({
+  ...entry,
+  message,
+})
+
+/** The entry of a letter. */
+export const entryOf = ({ message, ...letter }: DeadLetter): LetterEntry => ({
+  ...letter,
+  messageBytes: message.length,
+})
+
+/** The entry of a letter once it is dealt with. */
+export function processedEntry(letter: DeadLetter, now: number, note: string | undefined): LetterEntry {
+  return {
+    ...entryOf(letter),
+    processed: true,
+    processedAt: letter.processedAt ?? now,
+    notes: note === undefined ? letter.notes : [...letter.notes, { at: now, text: note }],
+    retry: undefined,
+  }
+}
+
+/** A failure short enough to be kept. */
+export const cutFailure = ({ code, message }: Failure): Failure => ({
+  code: code.slice(0, MAX_CODE_LENGTH).toWellFormed(),
+  message: message.slice(0, MAX_ERROR_LENGTH).toWellFormed(),
+})
+
+/** The write that stores an entry. */
+export const putEntry = (entry: LetterEntry): Extract<Write, { op: 'put' }> => ({
+  op: 'put',
+  table: TABLE,
+  key: entryKey(entry.id),
+  value: encode([
+    SIDES.indexOf(entry.side),
+    entry.peer,
+    DEAD_REASONS.indexOf(entry.reason),
+    entry.messageId === undefined ? null : uuidToBytes(entry.messageId),
+    entry.sender,
+    entry.topic ?? null,
+    [entry.security.level, entry.security.authenticatedBy, entry.security.roles],
+    entry.attempts,
+    entry.lastError === undefined ? null : [entry.lastError.code, entry.lastError.message],
+    entry.inDoubt,
+    entry.createdAt,
+    entry.processedAt ?? null,
+    entry.notes.map(({ at, text }) => [at, text]),
+    entry.retry === undefined ? null : retryStateToWire(entry.retry),
+    entry.messageBytes,
+  ]),
+})
+
+/** The write that stores a letter's message. */
+export const putMessage = (id: string, message: Uint8Array): Write => ({
+  op: 'put',
+  table: TABLE,
+  key: messageKey(id),
+  value: message,
+})
+
+/** The writes that delete a letter. */
+export const deleteLetter = (id: string): Write[] => [
+  { op: 'delete', table: TABLE, key: entryKey(id) },
+  { op: 'delete', table: TABLE, key: messageKey(id) },
+]
+
+/**
+ * The entry in a stored row.
+ * @throws AfpDataStoreError STORE_FAILED when the row is damaged
+ */
+export function readEntry(id: string, value: Uint8Array): LetterEntry {
+  try {
+    const fields = list(decode(value), 15)
+    const [side, peer, reason, messageId, sender, topic, security, attempts] = fields
+    const [lastError, inDoubt, createdAt, processedAt, notes, retry, messageBytes] = fields.slice(8)
+    return {
+      id,
+      side: pick(SIDES, side),
+      peer: text(peer),
+      reason: pick(DEAD_REASONS, reason),
+      messageId: messageId === null ? undefined : bytesToUuid(messageId as Uint8Array),
+      sender: text(sender),
+      topic: topic === null ? undefined : text(topic),
+      security: readSecurity(list(security, 3)),
+      attempts: whole(attempts),
+      lastError: lastError === null ? undefined : failure(lastError),
+      inDoubt: flag(inDoubt),
+      createdAt: whole(createdAt),
+      processed: processedAt !== null,
+      processedAt: processedAt === null ? undefined : whole(processedAt),
+      notes: list(notes).map(note => {
+        const [at, words] = list(note, 2)
+        return { at: whole(at), text: text(words) }
+      }),
+      retry: retry === null ? undefined : retryStateFromWire(retry),
+      messageBytes: whole(messageBytes),
+    }
+  } catch (cause) {
+    throw new AfpDataStoreError('STORE_FAILED', `the dead letter ${id} in the store is damaged`, {
+      reference: id,
+      cause,
+    })
+  }
+}
+
+/**
+ * The message of a letter and what it was for.
+ * @throws AfpMessageError MALFORMED when its bytes are no message within `limits`, as of one that could never be read
+ */
+export function letterMessage(
+  letter: DeadLetter,
+  limits: Limits = DEFAULT_LIMITS,
+): { message: Message; kind: MessageKind } {
+  const { sender, topic, security } = letter
+  return decodeMessage(letter.message, { sender, topic, security, limits })
+}
+
+function readSecurity([level, authenticatedBy, roles]: unknown[]): MessageSecurity {
+  if (!Object.hasOwn(LEVELS, text(level)) || !Object.hasOwn(AUTHENTICATED_BY, text(authenticatedBy))) throw notOne()
+  return { level, authenticatedBy, roles: list(roles).map(text) } as MessageSecurity
+}

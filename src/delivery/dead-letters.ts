@@ -1,0 +1,373 @@
+/**
+ * Messages that could not be delivered or handled, in the store, until somebody deals with them: the sender's and the
+ * recipient's side in one place.
+ *
+ * The number is bounded. At the bound processed letters give way, the oldest first; if there are none, a new letter is
+ * refused and its message stays where it was, so that nothing that nobody has dealt with is ever lost.
+ */
+
+import type { Clock } from '../common/clock.ts'
+import { AfpDataStoreError, AfpDeliveryError, AfpError } from '../common/errors.ts'
+import { TypedEventTarget } from '../common/events.ts'
+import type { Random } from '../common/random.ts'
+import type { Store, Write } from '../store/store.ts'
+import {
+  type DeadLetter,
+  type DeadReason,
+  deleteLetter,
+  entryKey,
+  type LetterEntry,
+  letterOf,
+  MAX_NOTE_LENGTH,
+  MAX_NOTES,
+  messageKey,
+  type NewDeadLetter,
+  newEntry,
+  processedEntry,
+  putEntry,
+  putMessage,
+  readEntry,
+} from './dead-letter.ts'
+import { type LetterFilter, LetterIndex, type Summary, summaryOf } from './dead-letter-index.ts'
+import { LetterRetries, type RetryLetter, type RetryOutcome } from './dead-letter-retries.ts'
+import type { RetryStrategy } from './retry.ts'
+
+/** Options of {@link DeadLetters.open}. */
+export interface DeadLettersOptions {
+  /** Where they are kept; nobody else writes its table. */
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  /** Makes UUIDv7, see `createIds`. */
+  readonly ids: () => string
+  /** The most letters of each side. Default 10,000. */
+  readonly maxEntries?: number | undefined
+  /** The most bytes of each side. Default 64 MiB. */
+  readonly maxBytes?: number | undefined
+  /** Sends or handles a letter's message again. Without it letters cannot be retried. */
+  readonly retry?: RetryLetter | undefined
+  /**
+   * When letters are retried by themselves, for each reason; the others are by hand only. A letter keeps to the policy
+   * of its reason that is in force, and one that was made without any gets none later. Default: none.
+   */
+  readonly policies?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
+}
+
+/** What {@link DeadLetters} tells. */
+export interface DeadLetterEvents {
+  'dead-letter:added': { letter: DeadLetter }
+  /** There was no room; the letter's message has to stay where it was. */
+  'dead-letter:refused': { letter: DeadLetter; error: AfpError }
+  'dead-letter:processed': { id: string; note: string | undefined }
+  /** Letters are gone: `discarded` and `purged` by hand, `room` because new ones needed their place. */
+  'dead-letter:removed': { ids: readonly string[]; why: 'discarded' | 'purged' | 'room' }
+  'dead-letter:retried': { id: string; outcome: RetryOutcome }
+  /** A retry failed; `nextAt` is the next automatic one, ms since 1970, if there is one. */
+  'dead-letter:retry-failed': { id: string; error: unknown; nextAt: number | undefined }
+}
+
+/** A letter that is about to be stored together with other rows. One of its functions has to be called. */
+export interface StagedLetter {
+  readonly letter: DeadLetter
+  /** What has to be in the batch. */
+  readonly writes: readonly Write[]
+  /** The batch was committed. */
+  committed(): void
+  /** It was not, and will not be. */
+  abandoned(): void
+}
+
+/** Which letters {@link DeadLetters.list} gives. */
+export interface ListLettersOptions extends LetterFilter {
+  /** At most this many, the newest. Default 100. */
+  readonly limit?: number | undefined
+  /** Only letters older than the one with this id: the last id of the page before. */
+  readonly before?: string | undefined
+}
+
+/** Which letters {@link DeadLetters.purge} deletes. */
+export interface PurgeOptions {
+  /** Only those made more than this many ms ago. */
+  readonly olderThan?: number | undefined
+  /** Default: true, only processed ones. */
+  readonly processed?: boolean | 'any' | undefined
+}
+
+/** Rows that are read or deleted at a time. */
+const PAGE = 500
+
+/** See the head of this file. */
+export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
+  readonly #options: DeadLettersOptions
+  readonly #index: LetterIndex
+  readonly #retries: LetterRetries
+  /** What is under way with a letter: changes of one letter follow one another. */
+  readonly #busy = new Map<string, Promise<unknown>>()
+
+  private constructor(options: DeadLettersOptions) {
+    super()
+    const { clock, random, policies = {}, retry, maxEntries = 10_000, maxBytes = 2 ** 26 } = options
+    this.#options = options
+    this.#index = new LetterIndex({ entries: bound(maxEntries, 'maxEntries'), bytes: bound(maxBytes, 'maxBytes') })
+    this.#retries = new LetterRetries({
+      clock,
+      random,
+      policies,
+      retry,
+      read: id => this.get(id),
+      store: entry => this.#store(entry),
+      keep: entry => this.#keep(entry, putEntry(entry).value.length),
+      settled: (id, outcome) => this.emit('dead-letter:retried', { id, outcome }),
+      failed: (id, error, nextAt) => this.emit('dead-letter:retry-failed', { id, error, nextAt }),
+    })
+  }
+
+  /**
+   * Reads what earlier runs left.
+   * @throws AfpError INVALID_OPTION for a bound that is no positive integer, or a policy without an end or
+   * without {@link DeadLettersOptions.retry}
+   * @throws AfpDataStoreError STORE_FAILED when a row is damaged
+   */
+  static async open(options: DeadLettersOptions): Promise<DeadLetters> {
+    const letters = new DeadLetters(options)
+    await letters.#load()
+    return letters
+  }
+
+  /** How many letters match; default: all. */
+  count(filter: LetterFilter = {}): number {
+    return this.#index.select(filter, this.#options.clock.now()).length
+  }
+
+  /**
+   * Prepares a letter for a batch that the caller commits together with other rows, such as the deletion of its outbox
+   * row. Room is set aside until {@link StagedLetter.committed} or {@link StagedLetter.abandoned} is called.
+   * @throws AfpDeliveryError QUEUE_FULL when there is no room
+   */
+  stage(letter: NewDeadLetter): StagedLetter {
+    const { clock, ids } = this.#options
+    const id = ids()
+    const retry = this.#retries.first(letter.reason)
+    const entry = newEntry(letter, { id, createdAt: clock.now(), retry })
+    const put = putEntry(entry)
+    const summary = summaryOf(entry, put.value.length)
+    const made = letterOf(entry, new Uint8Array(letter.message))
+    const room = { side: entry.side, entries: 1, bytes: summary.bytes }
+    const gone = this.#index.reserve(room, candidate => !this.#busy.has(candidate))
+    if (gone === undefined) {
+      const error = new AfpDeliveryError('QUEUE_FULL', `there is no room for another dead letter (${entry.side})`, {
+        messageId: entry.messageId,
+        retries: entry.attempts,
+        details: { reason: entry.reason, peer: entry.peer },
+      })
+      this.emit('dead-letter:refused', { letter: made, error })
+      throw error
+    }
+    let open = true
+    const end = (effect: () => void) => (): void => {
+      if (!open) return
+      open = false
+      this.#index.release(room)
+      effect()
+    }
+    return {
+      letter: made,
+      writes: [...gone.flatMap(({ id }) => deleteLetter(id)), put, putMessage(id, made.message)],
+      committed: end(() => {
+        this.#index.set(summary)
+        this.#retries.restore(entry)
+        this.#removed(gone, 'room')
+        this.emit('dead-letter:added', { letter: made })
+      }),
+      abandoned: end(() => {
+        for (const each of gone) this.#index.set(each)
+      }),
+    }
+  }
+
+  /**
+   * Stores a letter by itself.
+   * @throws AfpDeliveryError QUEUE_FULL when there is no room
+   * @throws AfpDataStoreError when the store fails; then nothing was stored
+   */
+  async add(letter: NewDeadLetter): Promise<DeadLetter> {
+    const staged = this.stage(letter)
+    try {
+      await this.#options.store.commit({ writes: staged.writes })
+    } catch (error) {
+      staged.abandoned()
+      throw error
+    }
+    staged.committed()
+    return staged.letter
+  }
+
+  /** A letter by its id. @throws AfpDataStoreError STORE_FAILED when its rows are damaged */
+  async get(id: string): Promise<DeadLetter | undefined> {
+    if (!this.#index.has(id)) return undefined
+    const { store } = this.#options
+    const [row, message] = await Promise.all([
+      store.get('dead-letters', entryKey(id)),
+      store.get('dead-letters', messageKey(id)),
+    ])
+    if (!this.#index.has(id)) return undefined
+    if (row !== undefined && message !== undefined) return letterOf(readEntry(id, row), message)
+    throw new AfpDataStoreError('STORE_FAILED', `the dead letter ${id} in the store is not whole`, { reference: id })
+  }
+
+  /**
+   * The letters that match, the newest first; the limit is taken after that.
+   * @throws AfpError INVALID_OPTION for a limit that is no whole number
+   */
+  async list(options: ListLettersOptions = {}): Promise<DeadLetter[]> {
+    const { limit = 100, before } = options
+    if (!Number.isSafeInteger(limit) || limit < 0) throw invalid(`limit is ${limit}, not a whole number from 0`)
+    const ids = this.#index
+      .select(options, this.#options.clock.now())
+      .filter(id => before === undefined || id < before)
+      .slice(0, limit)
+    const letters = await Promise.all(ids.map(id => this.get(id)))
+    return letters.filter(letter => letter !== undefined)
+  }
+
+  /**
+   * Marks a letter as dealt with, with a note if there is something to say; one that is marked already only gets the
+   * note. False when there is no such letter.
+   * @throws AfpError INVALID_OPTION for a note of more than 1,024 characters, or the 101st of a letter
+   */
+  markProcessed(id: string, note?: string): Promise<boolean> {
+    return this.#alone(id, async () => {
+      if (note !== undefined && note.length > MAX_NOTE_LENGTH)
+        throw invalid(`a note has up to ${MAX_NOTE_LENGTH} characters`)
+      const letter = await this.get(id)
+      if (letter === undefined) return false
+      if (note !== undefined && letter.notes.length >= MAX_NOTES) throw invalid(`a letter has up to ${MAX_NOTES} notes`)
+      await this.#store(processedEntry(letter, this.#options.clock.now(), note?.toWellFormed()))
+      this.emit('dead-letter:processed', { id, note })
+      return true
+    })
+  }
+
+  /** Deletes a letter, processed or not. False when there is no such letter. */
+  discard(id: string): Promise<boolean> {
+    return this.#alone(id, async () => (await this.#remove([id], 'discarded')) > 0)
+  }
+
+  /** Deletes letters, by default the processed ones, and tells how many. Those being retried at the moment stay. */
+  async purge(options: PurgeOptions = {}): Promise<number> {
+    const { olderThan, processed = true } = options
+    const filter = { olderThan, processed: processed === 'any' ? undefined : processed }
+    const ids = this.#index.select(filter, this.#options.clock.now())
+    let count = 0
+    while (ids.length > 0) {
+      const page = ids.splice(-PAGE).filter(id => !this.#busy.has(id))
+      count += await this.#remove(page, 'purged')
+    }
+    return count
+  }
+
+  /**
+   * Sends or handles a letter's message again. A second call for the same letter while the first is under way joins it.
+   * See {@link RetryLetter} for the outcomes.
+   * @throws AfpError INVALID_OPTION when there is no such letter, when it has been dealt with, or without a way to retry
+   * @throws what the retry throws; the letter keeps it as its last error
+   */
+  retry(id: string): Promise<RetryOutcome> {
+    return this.#retries.run(id, work => this.#alone(id, work))
+  }
+
+  /**
+   * Takes out the ids of letters whose automatic retry is due at `now`, ms since 1970, the earliest first; for callers
+   * that call {@link retry} for each themselves instead of {@link start}.
+   */
+  due(now: number): string[] {
+    return this.#retries.due(now)
+  }
+
+  /** When the next automatic retry is due, ms since 1970; undefined when there is none. */
+  get nextDueAt(): number | undefined {
+    return this.#retries.nextDueAt
+  }
+
+  /** Begins to retry letters by itself as their policies say, one at a time. */
+  start(): void {
+    this.#retries.start(id => this.retry(id))
+  }
+
+  /** Stops retrying and resolves when nothing is under way any more. The store stays open. Idempotent. */
+  async close(): Promise<void> {
+    this.#retries.stop()
+    await Promise.all(this.#busy.values())
+  }
+
+  async #load(): Promise<void> {
+    const { store } = this.#options
+    let after = entryKey('')
+    for (;;) {
+      const rows = await store.range('dead-letters', { prefix: ['entry'], gt: after, limit: PAGE })
+      for (const { key, value } of rows) {
+        const entry = readEntry(String(key[1]), value)
+        this.#index.set(summaryOf(entry, value.length))
+        this.#retries.restore(entry)
+        after = key
+      }
+      if (rows.length < PAGE) return
+    }
+  }
+
+  /** Writes an entry that exists in its new form. */
+  async #store(entry: LetterEntry): Promise<void> {
+    const put = putEntry(entry)
+    await this.#options.store.commit({ writes: [put] })
+    this.#keep(entry, put.value.length)
+  }
+
+  #keep(entry: LetterEntry, rowBytes: number): void {
+    this.#index.set(summaryOf(entry, rowBytes))
+    if (entry.processed) this.#retries.cancel(entry.id)
+  }
+
+  async #remove(ids: readonly string[], why: 'discarded' | 'purged'): Promise<number> {
+    // Out of the index first: from here on nobody else touches these rows.
+    const gone = ids.map(id => this.#index.delete(id)).filter(summary => summary !== undefined)
+    if (gone.length === 0) return 0
+    try {
+      await this.#options.store.commit({ writes: gone.flatMap(({ id }) => deleteLetter(id)) })
+    } catch (error) {
+      for (const summary of gone) this.#index.set(summary)
+      throw error
+    }
+    this.#removed(gone, why)
+    return gone.length
+  }
+
+  #removed(gone: readonly Summary[], why: 'discarded' | 'purged' | 'room'): void {
+    for (const { id } of gone) this.#retries.cancel(id)
+    if (gone.length > 0) this.emit('dead-letter:removed', { ids: gone.map(({ id }) => id), why })
+  }
+
+  /** Runs `work` when everything that was asked of this letter before is done. */
+  #alone<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const result = (this.#busy.get(id) ?? Promise.resolve()).then(async () => {
+      try {
+        return await work()
+      } finally {
+        // Before the caller hears of the end, so that a letter it has just marked may give way.
+        if (this.#busy.get(id) === done) this.#busy.delete(id)
+      }
+    })
+    const done = result.then(
+      () => {},
+      () => {},
+    )
+    this.#busy.set(id, done)
+    return result
+  }
+}
+
+function bound(value: number, what: string): number {
+  if (Number.isSafeInteger(value) && value > 0) return value
+  throw invalid(`${what} of dead letters has to be a positive integer`)
+}
+
+const invalid = (message: string): AfpError => new AfpError('INVALID_OPTION', message)

@@ -1,0 +1,191 @@
+/**
+ * The frames of delivery, behind the type byte that the network reads. All are deterministic CBOR; docs/protocol.md has
+ * their CDDL.
+ *
+ * ```
+ * 16 envelope        [header: bstr, sealed: bstr]
+ *    header          [1, mesh, destination: bstr 32, epoch: bstr 16, number, prev, priority, expires at, numbered]
+ * 17 opening         the packet of security/opening.ts
+ * 18 acks            [credit, [* [epoch, opened, delivered: ranges, processed: ranges, [* [number, reason]], skipped: ranges]]]
+ * 19 states          [* [epoch, base, last, skips: ranges]]
+ * 20 unknown epochs  [* epoch]
+ * 21 lost key        [[* epoch], signature]
+ * ```
+ */
+
+import { concat, toHex } from '../common/bytes.ts'
+import { AfpMessageError } from '../common/errors.ts'
+import { decode, encode } from '../message/codec.ts'
+
+/** The type byte of each frame. */
+export const FrameType = { envelope: 16, opening: 17, acks: 18, states: 19, unknownEpochs: 20, lostKey: 21 } as const
+
+/** Version of the envelope's header. */
+const VERSION = 1
+/** Epochs that one frame may speak of. */
+export const MAX_EPOCHS = 128
+/** Numbers of a feed fit a nonce and a double. */
+const MAX_NUMBER = 2 ** 48 - 1
+
+/** What an envelope says in the clear; all of it is authenticated by the seal. */
+export interface EnvelopeHeader {
+  readonly mesh: string
+  /** Public key of the recipient, 32 bytes. */
+  readonly destination: Uint8Array
+  /** Id of the epoch, hex. */
+  readonly epoch: string
+  /** Position in the epoch; of an unnumbered message, the count that gives its nonce. */
+  readonly number: number
+  /** The position before it in its priority class; 0: the first. */
+  readonly prev: number
+  /** 0 to 9. */
+  readonly priority: number
+  /** When the message ends, ms since 1970. */
+  readonly expiresAt: number
+  /** Whether it holds a position; at-most-once messages do not. */
+  readonly numbered: boolean
+}
+
+/** An envelope as it came. */
+export interface Envelope {
+  readonly header: EnvelopeHeader
+  /** The header's bytes: what the seal authenticates beside the content. */
+  readonly headerBytes: Uint8Array
+  readonly sealed: Uint8Array
+}
+
+/** A frame: the type and what follows it. */
+export const frameOf = (type: number, body: Uint8Array): Uint8Array<ArrayBuffer> => concat([Uint8Array.of(type), body])
+
+/** The bytes of a header. */
+export const encodeHeader = (header: EnvelopeHeader): Uint8Array<ArrayBuffer> =>
+  encode([
+    VERSION,
+    header.mesh,
+    header.destination,
+    fromHex(header.epoch),
+    header.number,
+    header.prev,
+    header.priority,
+    header.expiresAt,
+    header.numbered,
+  ])
+
+/** An envelope as a frame. */
+export const envelopeFrame = (header: Uint8Array, sealed: Uint8Array): Uint8Array<ArrayBuffer> =>
+  frameOf(FrameType.envelope, encode([header, sealed]))
+
+/**
+ * Reads the body of an envelope frame. Nothing in it is proved before the seal is opened.
+ * @throws AfpMessageError MALFORMED
+ */
+export function readEnvelope(body: Uint8Array): Envelope {
+  const [headerBytes, sealed] = arrayOf(decode(body), 2)
+  if (!(headerBytes instanceof Uint8Array) || !(sealed instanceof Uint8Array)) throw malformed('an envelope')
+  const fields = arrayOf(decode(headerBytes, { depth: 2 }), 9)
+  const [version, mesh, destination, epoch, number, prev, priority, expiresAt, numbered] = fields
+  if (version !== VERSION) throw malformed(`an envelope of version ${String(version).slice(0, 20)}`, 'wrong-version')
+  const header = { mesh, destination, epoch: epochOf(epoch), number, prev, priority, expiresAt, numbered }
+  if (
+    typeof mesh !== 'string' ||
+    mesh.length > 64 ||
+    !(destination instanceof Uint8Array) ||
+    destination.length !== 32 ||
+    !isNumber(number) ||
+    number === 0 ||
+    !isNumber(prev) ||
+    prev >= number ||
+    !isNumber(priority) ||
+    priority > 9 ||
+    !Number.isSafeInteger(expiresAt) ||
+    typeof numbered !== 'boolean'
+  ) {
+    throw malformed('the header of an envelope')
+  }
+  return { header: header as EnvelopeHeader, headerBytes, sealed }
+}
+
+/** Epoch ids as a frame of theirs: {@link FrameType.unknownEpochs}. */
+export const unknownEpochsFrame = (epochs: readonly string[]): Uint8Array<ArrayBuffer> =>
+  frameOf(FrameType.unknownEpochs, encode(epochs.map(fromHex)))
+
+/** @throws AfpMessageError MALFORMED */
+export const readEpochs = (value: unknown): string[] => listOf(value, MAX_EPOCHS).map(epochOf)
+
+/** @throws AfpMessageError MALFORMED */
+export function listOf(value: unknown, max: number): unknown[] {
+  if (!Array.isArray(value) || value.length > max) throw malformed(`not a list of at most ${max}`)
+  return value
+}
+
+/** @throws AfpMessageError MALFORMED */
+export function arrayOf(value: unknown, length: number): unknown[] {
+  if (!Array.isArray(value) || value.length !== length) throw malformed(`not an array of ${length}`)
+  return value
+}
+
+/** @throws AfpMessageError MALFORMED */
+export function epochOf(value: unknown): string {
+  if (!(value instanceof Uint8Array) || value.length !== 16) throw malformed('an epoch id that has not 16 bytes')
+  return toHex(value)
+}
+
+/** Whether a value is a position of a feed, or 0. */
+export const isNumber = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_NUMBER
+
+/** The bytes of an epoch id. */
+export function fromHex(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length >> 1)
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
+  return bytes
+}
+
+/** An error for what a stranger sent. */
+export const malformed = (what: string, reason = 'malformed'): AfpMessageError =>
+  new AfpMessageError('MALFORMED', `refused: ${what}`, { details: { reason } })
+
+/** An acknowledgement as it came; the feed room reads what is inside the ranges. */
+export interface AckFrame {
+  /** How many more messages the recipient takes. */
+  readonly credit: number
+  readonly acks: readonly { readonly opened: boolean; readonly ack: FeedAck }[]
+}
+
+/** Acknowledgements, and how many more messages are welcome. */
+export const acksFrame = (credit: number, acks: AckFrame['acks']): Uint8Array<ArrayBuffer> =>
+  frameOf(
+    FrameType.acks,
+    encode([
+      credit,
+      acks.map(({ opened, ack }) => [fromHex(ack.epoch), opened, ack.delivered, ack.processed, ack.refused, ack.skipped]),
+    ]),
+  )
+
+/** @throws AfpMessageError MALFORMED */
+export function readAcks(body: Uint8Array): AckFrame {
+  const [credit, list] = arrayOf(decode(body), 2)
+  if (!isNumber(credit)) throw malformed('the credit of an acknowledgement')
+  const acks = listOf(list, MAX_EPOCHS).map(item => {
+    const [epoch, opened, delivered, processed, refused, skipped] = arrayOf(item, 6)
+    if (typeof opened !== 'boolean') throw malformed('an acknowledgement')
+    return { opened, ack: { epoch: epochOf(epoch), delivered, processed, refused, skipped } as FeedAck }
+  })
+  return { credit, acks }
+}
+
+/** The states of every epoch that has anything unsettled. */
+export const statesFrame = (states: readonly FeedState[]): Uint8Array<ArrayBuffer> =>
+  frameOf(
+    FrameType.states,
+    encode(states.slice(0, MAX_EPOCHS).map(({ epoch, base, last, skips }) => [fromHex(epoch), base, last, skips])),
+  )
+
+/** @throws AfpMessageError MALFORMED */
+export function readStates(body: Uint8Array): FeedState[] {
+  return listOf(decode(body), MAX_EPOCHS).map(item => {
+    const [epoch, base, last, skips] = arrayOf(item, 4)
+    if (!isNumber(base) || !isNumber(last) || base > last) throw malformed('a state')
+    return { epoch: epochOf(epoch), base, last, skips } as FeedState
+  })
+}

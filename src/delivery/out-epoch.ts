@@ -1,0 +1,40 @@
+/** An epoch of this agent's own towards one recipient, with what is unsettled in it. */
+
+import type { AuthorFeed } from '../feed/author-feed.ts'
+import type { AeadKey } from '../security/aead.ts'
+import type { Sendable } from './send-queue.ts'
+import type { OutboxRow } from './rows.ts'
+import type { RetryState } from './retry.ts'
+
+/** See the head of this file. */
+export interface OutEpoch {
+  readonly id: string
+  readonly feed: AuthorFeed
+  readonly key: AeadKey
+  readonly keyBytes: Uint8Array
+  /** The signed opening. */
+  readonly packet: Uint8Array
+  /** When its prekey ends: nothing is appended afterwards. Ms since 1970. */
+  readonly notAfter: number
+  readonly entries: Map<number, Entry>
+  /** Positions given up, until the recipient says what it knows of them. */
+  readonly fences: Map<number, Entry>
+  /** Message ids by position, until they are processed. */
+  readonly messages: Map<number, string>
+  /** The row of the opening is on the disk. */
+  stored: boolean
+  /** The recipient said that it has the key. */
+  opened: boolean
+  /** At-most-once messages so far: their count gives the nonce. */
+  unnumbered: number
+}
+
+/** A message at its position. */
+export interface Entry extends Sendable {
+  readonly epoch: OutEpoch
+  readonly number: number
+  readonly row: OutboxRow
+  retry: RetryState
+  /** Bytes may have left. */
+  left: boolean
+}

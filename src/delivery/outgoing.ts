@@ -1,0 +1,488 @@
+/**
+ * The author's side towards one recipient: from a message to a sealed envelope on the disk, and on until the recipient
+ * says what became of it. Bytes leave only after their commit, and are the same at every try.
+ */
+
+import type { Clock } from '../common/clock.ts'
+import { AfpRoutingError } from '../common/errors.ts'
+import type { Random } from '../common/random.ts'
+import { AuthorFeed, type FeedAck } from '../feed/author-feed.ts'
+import { type Identity, publicKeyOf } from '../identity/keys.ts'
+import type { Guarantee } from '../message/message.ts'
+import type { Network } from '../network/network.ts'
+import { importKey } from '../security/aead.ts'
+import { makeOpening } from '../security/opening.ts'
+import type { Prekey } from '../security/prekeys.ts'
+import { openDirect, sealDirect } from '../security/seal.ts'
+import type { Key, Store, Write } from '../store/store.ts'
+import type { CircuitBreaker } from './breaker.ts'
+import { encodeHeader, envelopeFrame, readEnvelope, statesFrame } from './frames.ts'
+import type { Fate, Ledger, Quota } from './ledger.ts'
+import type { Entry, OutEpoch } from './out-epoch.ts'
+import { NEVER_TRIED, nextRetry, type RetryStrategy } from './retry.ts'
+import { epochKey, type FenceReason, type OutboxRow, outboxKey, putOpening, putOutbox } from './rows.ts'
+import { Sender } from './sender.ts'
+
+/** How long a write that failed waits before it is tried again, ms. */
+const WRITE_PAUSE = 1_000
+
+/** A message that is ready to be sealed. */
+export interface Draft {
+  readonly messageId: string
+  readonly guarantee: Guarantee
+  readonly priority: number
+  /** When it ends, ms since 1970. */
+  readonly expiresAt: number
+  readonly strategy: RetryStrategy | undefined
+  /** What is sealed. */
+  readonly payload: Uint8Array
+}
+
+/** What the author's side needs. */
+export interface OutgoingParts {
+  readonly identity: Identity
+  readonly mesh: string
+  readonly store: Store
+  readonly network: Network
+  readonly clock: Clock
+  readonly random: Random
+  readonly ledger: Ledger
+  readonly quota: Quota
+  /** For messages that bring none of their own. */
+  readonly strategy: RetryStrategy
+  /** How many may be under way. */
+  readonly window: number
+  /** The recipient's newest prekey; undefined as long as its card is not known. */
+  readonly prekey: (recipient: string) => Prekey | undefined
+  readonly breaker: (recipient: string) => CircuitBreaker
+  /** The recipient forgot what it had acknowledged: its store was lost or set back. */
+  readonly onRollback: (recipient: string, epoch: string) => void
+  /** Something could not be written; it is tried again. */
+  readonly onError: (error: unknown) => void
+}
+
+/** A message that waits for a key. */
+interface Pending {
+  readonly draft: Draft
+  /** Its row, once it has one. */
+  row: Key | undefined
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** See the head of this file. */
+export class Outgoing {
+  readonly recipient: string
+  readonly #parts: OutgoingParts
+  readonly #destination: Uint8Array
+  readonly #sender: Sender
+  /** Every epoch with something unsettled, oldest first, and the current one. */
+  readonly #epochs = new Map<string, OutEpoch>()
+  #current: OutEpoch | undefined
+  #opening: Promise<void> | undefined
+  #pending: Pending[] = []
+  #order = 0
+
+  constructor(parts: OutgoingParts, recipient: string) {
+    this.#parts = parts
+    this.recipient = recipient
+    this.#destination = publicKeyOf(recipient) as Uint8Array
+    const { network, clock, window } = parts
+    this.#sender = new Sender({
+      recipient,
+      network,
+      clock,
+      window,
+      breaker: parts.breaker(recipient),
+      states: () => this.#states(),
+      onOverdue: entry => this.#overdue(entry),
+      onExpired: entry => this.#end(entry, 'expired'),
+    })
+  }
+
+  /** Messages that are not settled. */
+  get size(): number {
+    return this.#sender.size + this.#pending.length
+  }
+
+  /**
+   * Takes a message; resolves when it is on the disk.
+   * @throws AfpRoutingError QUEUE_FULL; AfpDataStoreError STORE_FULL, STORE_FAILED; then nothing of it was kept
+   */
+  async send(draft: Draft): Promise<void> {
+    const { quota } = this.#parts
+    quota.take(draft.payload.length)
+    try {
+      await this.#place(draft, undefined)
+    } catch (error) {
+      quota.give(draft.payload.length)
+      throw error
+    }
+  }
+
+  /** Hands a message to the connection that is open, sealed but not kept. @throws AfpRoutingError NO_ROUTE */
+  async sendOnce(draft: Draft, signal?: AbortSignal): Promise<void> {
+    if (this.#usable() === undefined) await this.#open()
+    const epoch = this.#usable()
+    if (epoch === undefined) throw noKey(this.recipient)
+    const number = ++epoch.unnumbered
+    const header = this.#header(epoch, draft, number, 0, false)
+    const sealed = sealDirect(epoch.key, { number, numbered: false }, header, draft.payload)
+    const frame = envelopeFrame(header, sealed instanceof Uint8Array ? sealed : await sealed)
+    this.#sender.announce(epoch)
+    await this.#parts.network.send(this.recipient, frame, { signal })
+  }
+
+  /** The recipient's card came or changed. */
+  cardChanged(): void {
+    if (this.#pending.length > 0) void this.#open()
+  }
+
+  linked(): void {
+    this.#sender.linked([...this.#epochs.values()].some(epoch => epoch.feed.last > 0))
+  }
+
+  unlinked(): void {
+    this.#sender.unlinked()
+  }
+
+  /**
+   * What the recipient says it has.
+   * @throws AfpMessageError MALFORMED for numbers that were never given out; nothing of the acknowledgement counts then
+   */
+  async acked(ack: FeedAck, opened: boolean): Promise<void> {
+    const epoch = this.#epochs.get(ack.epoch)
+    if (epoch === undefined) return
+    const news = epoch.feed.acked(ack)
+    epoch.opened ||= opened
+    if (news.rollback) this.#parts.onRollback(this.recipient, epoch.id)
+    const fates: Fate[] = []
+    const writes: Write[] = []
+    for (const number of [...news.delivered, ...news.skipped]) {
+      const entry = epoch.entries.get(number) ?? epoch.fences.get(number)
+      if (entry !== undefined) writes.push(this.#remove(entry))
+    }
+    for (const number of news.delivered) {
+      const messageId = epoch.messages.get(number)
+      if (messageId !== undefined) fates.push(this.#fate(epoch, number, messageId, 'delivered'))
+    }
+    const finished = (number: number, status: 'processed' | 'dead', reason?: string): void => {
+      const messageId = epoch.messages.get(number)
+      epoch.messages.delete(number)
+      if (messageId !== undefined) fates.push({ ...this.#fate(epoch, number, messageId, status), reason })
+    }
+    for (const [number, reason] of news.refused) finished(number, 'dead', reason)
+    for (const number of news.processed) finished(number, 'processed')
+    for (const number of news.skipped) epoch.messages.delete(number)
+    if (epoch !== this.#current && epoch.feed.settled && epoch.messages.size === 0) writes.push(this.#drop(epoch))
+    this.#sender.heard(news.delivered.length > 0)
+    await this.#record(fates, writes)
+    this.#sender.pump()
+  }
+
+  /** The recipient does not know these epochs: it gets their openings again. */
+  unknownEpochs(ids: readonly string[]): void {
+    const forgotten = ids.map(id => this.#epochs.get(id)).filter(epoch => epoch !== undefined)
+    for (const epoch of forgotten) epoch.opened = false
+    this.#sender.forgotten(forgotten)
+  }
+
+  /**
+   * The recipient said, signed, that it can never open these epochs: what is unsettled in them goes again under new
+   * numbers. Its word is the fence: nothing of the old ones can have an effect any more.
+   */
+  async lostKey(ids: readonly string[]): Promise<void> {
+    for (const epoch of ids.map(id => this.#epochs.get(id)).filter(found => found !== undefined)) {
+      if (epoch === this.#current) this.#current = undefined
+      const again = await Promise.all(
+        [...epoch.entries.values()].map(async entry => ({ entry, draft: await this.#draftOf(entry) })),
+      )
+      const writes = [...epoch.fences.values()].map(entry => this.#remove(entry))
+      for (const { entry, draft } of again) {
+        this.#remove(entry)
+        this.#place(draft, outboxKey(this.recipient, epoch.id, entry.number)).catch(this.#parts.onError)
+      }
+      await this.#record([], [...writes, this.#drop(epoch)])
+    }
+  }
+
+  /** Calls a message off. False when it is settled, or not known. */
+  async cancel(messageId: string): Promise<boolean> {
+    for (const epoch of this.#epochs.values()) {
+      for (const entry of epoch.entries.values()) {
+        if (entry.row.messageId !== messageId) continue
+        await this.#fence(entry, 'cancelled')
+        return true
+      }
+    }
+    return false
+  }
+
+  /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
+  load(epochs: readonly OutEpoch[], waiting: readonly { key: Key; draft: Draft }[]): void {
+    for (const epoch of epochs) {
+      this.#epochs.set(epoch.id, epoch)
+      for (const entry of epoch.entries.values()) {
+        this.#order = Math.max(this.#order, entry.order)
+        this.#sender.add(entry, entry.retry.nextAt)
+      }
+    }
+    for (const { key, draft } of waiting) {
+      this.#pending.push({ draft, row: key, resolve: () => {}, reject: this.#parts.onError })
+    }
+    this.cardChanged()
+  }
+
+  /** Stops; what is on the disk stays there. */
+  close(): void {
+    this.#sender.close()
+    for (const { row, reject } of this.#pending.splice(0)) if (row === undefined) reject(noKey(this.recipient))
+  }
+
+  /** Numbers and seals a message, or keeps it until there is a key. Numbers are given out in the order of the calls. */
+  #place(draft: Draft, replaces: Key | undefined): Promise<void> {
+    const epoch = this.#pending.length === 0 ? this.#usable() : undefined
+    if (epoch !== undefined) return this.#append(epoch, draft, replaces)
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ draft, row: replaces, resolve, reject })
+      void this.#open()
+    })
+  }
+
+  #usable(): OutEpoch | undefined {
+    const epoch = this.#current
+    return epoch !== undefined && epoch.notAfter > this.#parts.clock.now() ? epoch : undefined
+  }
+
+  /** Opens an epoch to the recipient's newest prekey, and puts into it what waits for one. */
+  #open(): Promise<void> {
+    this.#opening ??= this.#openNow()
+      .catch(error => {
+        for (const { row, reject } of this.#pending) if (row === undefined) reject(error)
+        this.#pending = this.#pending.filter(({ row }) => row !== undefined)
+      })
+      .finally(() => {
+        this.#opening = undefined
+      })
+    return this.#opening
+  }
+
+  async #openNow(): Promise<void> {
+    const { prekey, identity, mesh, random } = this.#parts
+    const recipientKey = prekey(this.recipient)
+    if (recipientKey === undefined) return this.#keepPending()
+    this.#current?.feed.close()
+    const earlier = [...this.#epochs.values()].filter(epoch => !epoch.feed.settled).map(epoch => epoch.id)
+    const opening = await makeOpening({
+      author: identity,
+      mesh,
+      recipient: this.recipient,
+      prekey: recipientKey,
+      earlier,
+      notAfter: recipientKey.notAfter,
+      random,
+    })
+    const epoch: OutEpoch = {
+      id: opening.epoch,
+      feed: new AuthorFeed(opening.epoch),
+      key: await importKey(opening.key),
+      keyBytes: opening.key,
+      packet: opening.packet,
+      notAfter: opening.notAfter,
+      entries: new Map(),
+      fences: new Map(),
+      messages: new Map(),
+      stored: false,
+      opened: false,
+      unnumbered: 0,
+    }
+    this.#epochs.set(epoch.id, epoch)
+    this.#current = epoch
+    for (const { draft, row, resolve, reject } of this.#pending.splice(0)) {
+      this.#append(epoch, draft, row).then(resolve, reject)
+    }
+  }
+
+  /** Puts what waits for the recipient's card on the disk. */
+  async #keepPending(): Promise<void> {
+    const { store, clock } = this.#parts
+    const unkept = this.#pending.filter(({ row }) => row === undefined)
+    await Promise.all(
+      unkept.map(async pending => {
+        const key = outboxKey(this.recipient, '', ++this.#order)
+        try {
+          await store.commit({ writes: [putOutbox(key, rowOf(pending.draft, clock.now(), pending.draft.payload))] })
+          pending.row = key
+          pending.resolve()
+        } catch (error) {
+          this.#pending = this.#pending.filter(other => other !== pending)
+          pending.reject(error)
+        }
+      }),
+    )
+  }
+
+  #append(epoch: OutEpoch, draft: Draft, replaces: Key | undefined): Promise<void> {
+    const { number, prev } = epoch.feed.next(draft.priority)
+    const header = this.#header(epoch, draft, number, prev, true)
+    const sealed = sealDirect(epoch.key, { number, numbered: true }, header, draft.payload)
+    if (sealed instanceof Uint8Array) return this.#commit(epoch, draft, number, envelopeFrame(header, sealed), replaces)
+    return sealed.then(bytes => this.#commit(epoch, draft, number, envelopeFrame(header, bytes), replaces))
+  }
+
+  async #commit(
+    epoch: OutEpoch,
+    draft: Draft,
+    number: number,
+    frame: Uint8Array,
+    replaces: Key | undefined,
+  ): Promise<void> {
+    const { store, clock, ledger } = this.#parts
+    const row = rowOf(draft, clock.now(), frame)
+    const fate = this.#fate(epoch, number, draft.messageId, 'queued')
+    const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...ledger.rows(fate)]
+    if (!epoch.stored) writes.push(putOpening(this.recipient, epoch.id, epoch))
+    if (replaces !== undefined) writes.push({ op: 'delete', table: 'outbox', key: replaces })
+    try {
+      await store.commit({ writes })
+    } catch (error) {
+      // Never given out again: the recipient is told that nothing will come at this position.
+      epoch.feed.skip(number)
+      this.#sender.stateChanged()
+      throw error
+    }
+    epoch.stored = true
+    epoch.messages.set(number, draft.messageId)
+    const { priority, expiresAt } = draft
+    const entry: Entry = { epoch, number, row, retry: NEVER_TRIED, left: false, priority, expiresAt, order: ++this.#order }
+    epoch.entries.set(number, entry)
+    ledger.done(fate)
+    this.#sender.add(entry)
+    this.#sender.pump()
+  }
+
+  #header(epoch: OutEpoch, draft: Draft, number: number, prev: number, numbered: boolean): Uint8Array {
+    const { priority, expiresAt } = draft
+    const { mesh } = this.#parts
+    return encodeHeader({
+      mesh,
+      destination: this.#destination,
+      epoch: epoch.id,
+      number,
+      prev,
+      priority,
+      expiresAt,
+      numbered,
+    })
+  }
+
+  /** Every epoch with something unsettled: what is not in the list, the recipient waits for no longer. */
+  #states(): Uint8Array | undefined {
+    const epochs = [...this.#epochs.values()].filter(epoch => epoch.feed.last > 0)
+    return epochs.length === 0 ? undefined : statesFrame(epochs.map(epoch => epoch.feed.state()))
+  }
+
+  #overdue(entry: Entry): void {
+    const { clock, random, strategy } = this.#parts
+    const { expiresAt } = entry
+    const step = nextRetry(entry.row.strategy ?? strategy, entry.retry, { now: clock.now(), random, expiresAt })
+    entry.retry = step.state
+    if ('at' in step) this.#sender.again(entry, step.at)
+    else this.#end(entry, step.exhausted)
+  }
+
+  #end(entry: Entry, reason: FenceReason): void {
+    this.#fence(entry, reason).catch(error => {
+      const at = this.#parts.clock.now() + WRITE_PAUSE
+      this.#parts.onError(error)
+      this.#sender.again(entry, at)
+      this.#sender.expireAgain(entry, at)
+    })
+  }
+
+  /** Gives a position up. What it was is decided once the recipient says what it knows of it. */
+  async #fence(entry: Entry, reason: FenceReason): Promise<void> {
+    const { epoch, number, row } = entry
+    if (epoch.fences.has(number)) return
+    epoch.fences.set(number, entry)
+    try {
+      const payload = await openPayload(entry)
+      const status = reason === 'attempts-exhausted' ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
+      const fate: Fate = {
+        ...this.#fate(epoch, number, row.messageId, status),
+        reason,
+        inDoubt: entry.left,
+        attempts: entry.retry.attempts,
+        ended: { row, payload },
+      }
+      const fence: OutboxRow = { ...row, fence: reason, frame: new Uint8Array(0) }
+      await this.#record([fate], [putOutbox(outboxKey(this.recipient, epoch.id, number), fence)])
+    } catch (error) {
+      epoch.fences.delete(number)
+      throw error
+    }
+    epoch.entries.delete(number)
+    this.#parts.quota.give(row.frame.length)
+    this.#sender.remove(entry)
+    epoch.feed.skip(number)
+    this.#sender.stateChanged()
+    this.#sender.pump()
+  }
+
+  /** Takes a message out of memory; returns the write that takes it off the disk. */
+  #remove({ epoch, number, row }: Entry): Write {
+    const entry = epoch.entries.get(number)
+    if (entry !== undefined) {
+      this.#parts.quota.give(row.frame.length)
+      this.#sender.remove(entry)
+      epoch.entries.delete(number)
+    }
+    epoch.fences.delete(number)
+    return { op: 'delete', table: 'outbox', key: outboxKey(this.recipient, epoch.id, number) }
+  }
+
+  #drop(epoch: OutEpoch): Write {
+    this.#epochs.delete(epoch.id)
+    this.#sender.stateChanged()
+    return { op: 'delete', table: 'epochs', key: epochKey('out', this.recipient, epoch.id) }
+  }
+
+  async #record(fates: readonly Fate[], writes: readonly Write[]): Promise<void> {
+    const { store, ledger } = this.#parts
+    const all = [...writes, ...fates.flatMap(fate => ledger.rows(fate))]
+    if (all.length > 0) await store.commit({ writes: all })
+    for (const fate of fates) ledger.done(fate)
+  }
+
+  #fate(epoch: OutEpoch, number: number, messageId: string, status: Fate['status']): Fate {
+    return { messageId, recipient: this.recipient, epoch: epoch.id, number, status }
+  }
+
+  async #draftOf(entry: Entry): Promise<Draft> {
+    const { messageId, guarantee, priority, expiresAt, strategy } = entry.row
+    return { messageId, guarantee, priority, expiresAt, strategy, payload: await openPayload(entry) }
+  }
+}
+
+const rowOf = (draft: Draft, now: number, frame: Uint8Array): OutboxRow => ({
+  messageId: draft.messageId,
+  guarantee: draft.guarantee,
+  priority: draft.priority,
+  expiresAt: draft.expiresAt,
+  createdAt: now,
+  retry: NEVER_TRIED,
+  strategy: draft.strategy,
+  fence: undefined,
+  frame,
+})
+
+/** What was sealed: feed keys are symmetric, so the author can read its own envelopes. */
+async function openPayload({ row, epoch, number }: Entry): Promise<Uint8Array> {
+  const { headerBytes, sealed } = readEnvelope(row.frame.subarray(1))
+  return openDirect(epoch.key, { number, numbered: true }, headerBytes, sealed)
+}
+
+const noKey = (recipient: string): AfpRoutingError =>
+  new AfpRoutingError('NO_ROUTE', `the card of ${recipient} is not known, or has no key; the message was dropped`, {
+    recipients: [recipient],
+  })

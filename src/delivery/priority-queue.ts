@@ -1,0 +1,45 @@
+/**
+ * Ten classes, each in the order of its numbers, that share one way out by weight (stride scheduling): a higher class goes more often,
+ * and none starves. Class p has the weight (p + 1)^2, so 9 goes a hundred times as often as 0 while both have something.
+ */
+
+import { Heap } from '../common/heap.ts'
+
+const CLASSES = 10
+/** Divisible by every weight, so that strides are exact. */
+const SCALE = 6_350_400
+
+/** See the head of this file. */
+export class PriorityQueue<T> {
+  readonly #classes: Heap<T>[] = Array.from({ length: CLASSES }, () => new Heap<T>())
+  /** How far each class has come. The one that is furthest behind goes next. */
+  readonly #pass = new Float64Array(CLASSES)
+  /** The pass of what went last: where a class that was empty joins in, so that it has nothing saved up. */
+  #now = 0
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Adds an item; `order` is its place within its class. */
+  push(priority: number, order: number, item: T): void {
+    const queue = this.#classes[priority] as Heap<T>
+    if (queue.size === 0) this.#pass[priority] = Math.max(this.#pass[priority] as number, this.#now)
+    queue.push(order, item)
+    this.#size++
+  }
+
+  shift(): T | undefined {
+    let best = -1
+    for (let priority = CLASSES - 1; priority >= 0; priority--) {
+      if ((this.#classes[priority] as Heap<T>).size === 0) continue
+      if (best < 0 || (this.#pass[priority] as number) < (this.#pass[best] as number)) best = priority
+    }
+    if (best < 0) return undefined
+    this.#now = this.#pass[best] as number
+    this.#pass[best] = this.#now + SCALE / (best + 1) ** 2
+    this.#size--
+    return (this.#classes[best] as Heap<T>).shift(Number.POSITIVE_INFINITY)
+  }
+}

@@ -1,0 +1,141 @@
+/** Receipts as they are stored: table `receipts`, key [message id], a CBOR array that is read strictly. */
+
+import { AfpDataStoreError } from '../common/errors.ts'
+import { decode, encode } from '../message/codec.ts'
+import type { Guarantee } from '../message/message.ts'
+import type { Key, Store, Write } from '../store/store.ts'
+import { DEAD_REASONS } from './dead-letter.ts'
+import { hasFailed, type MessageReceipt, RECEIPT_STATES, type RecipientReceipt } from './receipts.ts'
+import { failure, list, notOne, pick, text, time, whole } from './row-fields.ts'
+
+const GUARANTEES: readonly Guarantee[] = ['at-most-once', 'at-least-once', 'exactly-once']
+
+/** Flags of a recipient. */
+const LEFT = 1
+const ARRIVED = 2
+const IN_DOUBT = 4
+const FINAL = 8
+
+/** Rows that are read or deleted at a time. */
+const PAGE = 500
+
+/** The write that stores a receipt. */
+export const putReceipt = (receipt: MessageReceipt): Write => ({
+  op: 'put',
+  table: 'receipts',
+  key: [receipt.id],
+  value: encode(receiptToWire(receipt)),
+})
+
+/** The stored receipt of a message. @throws AfpDataStoreError STORE_FAILED when its row is damaged */
+export async function loadReceipt(store: Store, id: string): Promise<MessageReceipt | undefined> {
+  const value = await store.get('receipts', [id])
+  return value && readReceipt(id, value)
+}
+
+/**
+ * The receipts of messages under way, or whose recipient has not had its last word, page by page: what a new run has to
+ * know at once.
+ * @throws AfpDataStoreError STORE_FAILED when a row is damaged
+ */
+export async function* openReceipts(store: Store): AsyncGenerator<MessageReceipt> {
+  for await (const receipt of storedReceipts(store)) {
+    if ([...receipt.recipients.values()].some(({ final }) => !final)) yield receipt
+  }
+}
+
+/**
+ * Deletes the receipts of messages that expired before `before`, ms since 1970, whatever became of them, and tells how
+ * many.
+ * @throws AfpDataStoreError STORE_FAILED when a row is damaged
+ */
+export async function purgeReceipts(store: Store, before: number): Promise<number> {
+  let writes: Write[] = []
+  let count = 0
+  const flush = async (): Promise<void> => {
+    if (writes.length > 0) await store.commit({ writes })
+    count += writes.length
+    writes = []
+  }
+  for await (const { id, expiresAt } of storedReceipts(store)) {
+    if (expiresAt < before) writes.push({ op: 'delete', table: 'receipts', key: [id] })
+    if (writes.length === PAGE) await flush()
+  }
+  await flush()
+  return count
+}
+
+async function* storedReceipts(store: Store): AsyncGenerator<MessageReceipt> {
+  let after: Key = ['']
+  for (;;) {
+    const rows = await store.range('receipts', { gt: after, limit: PAGE })
+    for (const { key, value } of rows) {
+      after = key
+      yield readReceipt(String(key[0]), value)
+    }
+    if (rows.length < PAGE) return
+  }
+}
+
+/** A receipt as a value that CBOR can hold. */
+export function receiptToWire({ guarantee, createdAt, expiresAt, recipients }: MessageReceipt): unknown[] {
+  return [GUARANTEES.indexOf(guarantee), createdAt, expiresAt, [...recipients].map(recipientToWire)]
+}
+
+/**
+ * The receipt in a stored row.
+ * @throws AfpDataStoreError STORE_FAILED when the row is damaged
+ */
+export function readReceipt(id: string, value: Uint8Array): MessageReceipt {
+  try {
+    const [guarantee, createdAt, expiresAt, recipients] = list(decode(value, { bytes: 2 ** 24 }), 4)
+    const all = list(recipients).map(recipientFromWire)
+    const receipt: MessageReceipt = {
+      id,
+      guarantee: pick(GUARANTEES, guarantee),
+      createdAt: time(createdAt),
+      expiresAt: time(expiresAt),
+      recipients: new Map(all),
+    }
+    if (receipt.recipients.size !== all.length) throw notOne()
+    return receipt
+  } catch (cause) {
+    throw new AfpDataStoreError('STORE_FAILED', `the receipt of ${id} in the store is damaged`, {
+      reference: id,
+      cause,
+    })
+  }
+}
+
+function recipientToWire([recipient, receipt]: readonly [string, RecipientReceipt]): unknown[] {
+  const { state, reason, error, retries, left, arrived, inDoubt, final, at } = receipt
+  return [
+    recipient,
+    RECEIPT_STATES.indexOf(state),
+    (left ? LEFT : 0) | (arrived ? ARRIVED : 0) | (inDoubt ? IN_DOUBT : 0) | (final ? FINAL : 0),
+    retries,
+    at,
+    reason === undefined ? null : DEAD_REASONS.indexOf(reason),
+    error === undefined ? null : [error.code, error.message],
+  ]
+}
+
+function recipientFromWire(value: unknown): [string, RecipientReceipt] {
+  const [recipient, state, flags, retries, at, reason, error] = list(value, 7)
+  const has = (flag: number): boolean => (whole(flags, 15) & flag) !== 0
+  const receipt: RecipientReceipt = {
+    state: pick(RECEIPT_STATES, state),
+    reason: reason === null ? undefined : pick(DEAD_REASONS, reason),
+    error: error === null ? undefined : failure(error),
+    retries: whole(retries),
+    left: has(LEFT),
+    arrived: has(ARRIVED),
+    inDoubt: has(IN_DOUBT),
+    final: has(FINAL),
+    at: time(at),
+  }
+  // Only what is dead has a reason, and only what was given up can be in doubt.
+  if ((receipt.state === 'dead') !== (receipt.reason !== undefined)) throw notOne()
+  if (receipt.inDoubt && (receipt.final || !hasFailed(receipt))) throw notOne()
+  return [text(recipient), receipt]
+}

@@ -1,0 +1,224 @@
+/**
+ * What becomes of a message, recipient by recipient: a state machine without clock or store.
+ *
+ * ```
+ * queued -> sent -> stored -> delivered -> processed
+ *    \________\________\________\________> dead
+ *     \________\________\____> expired, cancelled
+ * ```
+ *
+ * Steps may be left out (an acknowledgement says that it was sent), and none leads back: a late `sent` never lowers
+ * `delivered`. What the sender decides alone (expired, cancelled, dead after its last try) holds until the recipient has
+ * spoken, and its word wins: `delivered`, `processed` or `refused` whatever the sender thought, or `skipped`, which makes
+ * the sender's decision final. Only then can the message be queued again.
+ *
+ * | state | status |
+ * |---|---|
+ * | queued | pending |
+ * | sent, stored | sent |
+ * | delivered, processed | delivered |
+ * | dead, cancelled | failed |
+ * | expired | expired |
+ */
+
+import type { Failure } from '../message/failure.ts'
+import type { Guarantee } from '../message/message.ts'
+import { cutFailure, type DeadReason } from './dead-letter.ts'
+
+/** Where a message stands with one recipient. `stored`: a relay keeps it, which is no promise of the recipient. */
+export const RECEIPT_STATES = [
+  'queued',
+  'sent',
+  'stored',
+  'delivered',
+  'processed',
+  'expired',
+  'dead',
+  'cancelled',
+] as const
+
+/** See {@link RECEIPT_STATES}. */
+export type ReceiptState = (typeof RECEIPT_STATES)[number]
+
+/** The coarse view of a {@link ReceiptState}; see the table at the head of this file. */
+export type DeliveryStatus = 'pending' | 'sent' | 'delivered' | 'failed' | 'expired'
+
+/** The table at the head of this file. */
+export const STATUS_OF: Readonly<Record<ReceiptState, DeliveryStatus>> = Object.freeze({
+  queued: 'pending',
+  sent: 'sent',
+  stored: 'sent',
+  delivered: 'delivered',
+  processed: 'delivered',
+  dead: 'failed',
+  cancelled: 'failed',
+  expired: 'expired',
+})
+
+/** A message and one recipient. */
+export interface RecipientReceipt {
+  readonly state: ReceiptState
+  /** Why it is dead. */
+  readonly reason: DeadReason | undefined
+  /** What the last try failed with, if that is known. */
+  readonly error: Failure | undefined
+  /** Tries after the first one. */
+  readonly retries: number
+  /** Whether bytes have left. */
+  readonly left: boolean
+  /** Whether the recipient has had it, also if it could not handle it afterwards. */
+  readonly arrived: boolean
+  /** Expired, cancelled or dead, and nobody knows whether the recipient has it all the same. */
+  readonly inDoubt: boolean
+  /** Nothing that comes later changes it, but for a message that is queued again. */
+  readonly final: boolean
+  /** When the state was entered, ms since 1970. */
+  readonly at: number
+}
+
+/** A message and all of its recipients. */
+export interface MessageReceipt {
+  readonly id: string
+  readonly guarantee: Guarantee
+  /** When it was sent, ms since 1970. */
+  readonly createdAt: number
+  /** When it expires, ms since 1970. */
+  readonly expiresAt: number
+  /** By agent id. */
+  readonly recipients: ReadonlyMap<string, RecipientReceipt>
+}
+
+/** What happens to a message on its way to one recipient. */
+export type ReceiptEvent =
+  /** It waits to be sent again, under a new number. */
+  | { readonly type: 'queued' }
+  /** Bytes were handed to a connection. */
+  | { readonly type: 'sent' }
+  /** A relay has it. */
+  | { readonly type: 'stored' }
+  /** A try failed, or was not answered; the next one is at `nextAt`, ms since 1970. */
+  | { readonly type: 'retry'; readonly nextAt: number; readonly error?: Failure | undefined }
+  /** The recipient has it. */
+  | { readonly type: 'delivered' }
+  /** The recipient's handler is done with it. */
+  | { readonly type: 'processed' }
+  /** The recipient will not or could not handle it. */
+  | { readonly type: 'refused'; readonly reason: DeadReason; readonly error?: Failure | undefined }
+  /** The recipient never had it and will not take it any more. */
+  | { readonly type: 'skipped' }
+  /** The sender gives up. `inDoubt`, if given, replaces what is known of bytes that have left. */
+  | { readonly type: 'expired' | 'cancelled'; readonly inDoubt?: boolean | undefined }
+  | {
+      readonly type: 'dead'
+      readonly reason: DeadReason
+      readonly error?: Failure | undefined
+      readonly inDoubt?: boolean | undefined
+    }
+
+const PROGRESS: readonly ReceiptState[] = ['queued', 'sent', 'stored', 'delivered', 'processed']
+
+/** Whether the sender gave up, or the recipient refused. */
+export const hasFailed = ({ state }: RecipientReceipt): boolean => !PROGRESS.includes(state)
+
+/** A receipt of a message that is queued for each of its recipients. */
+export function newReceipt(
+  message: { id: string; guarantee: Guarantee; createdAt: number; expiresAt: number },
+  recipients: Iterable<string>,
+): MessageReceipt {
+  const queued = queuedAt(message.createdAt, 0)
+  return { ...message, recipients: new Map([...recipients].map(recipient => [recipient, queued])) }
+}
+
+/**
+ * The receipt after an event at `at`, ms since 1970; undefined when the event changes nothing: it comes late, it is not
+ * allowed, or the recipient is none of this message's.
+ */
+export function advance(
+  receipt: MessageReceipt,
+  recipient: string,
+  event: ReceiptEvent,
+  at: number,
+): MessageReceipt | undefined {
+  const before = receipt.recipients.get(recipient)
+  const after = before && step(before, event, at)
+  return after && { ...receipt, recipients: new Map(receipt.recipients).set(recipient, after) }
+}
+
+/** The status of a message with one recipient. */
+export const statusOf = ({ state }: RecipientReceipt): DeliveryStatus => STATUS_OF[state]
+
+/** Worst first. */
+const BY_WEIGHT: readonly DeliveryStatus[] = ['failed', 'expired', 'pending', 'sent', 'delivered']
+
+/** The status of a message with all of its recipients: the worst of theirs, in the order failed, expired, pending, sent, delivered. */
+export function overallStatus({ recipients }: MessageReceipt): DeliveryStatus {
+  const all = new Set([...recipients.values()].map(statusOf))
+  return BY_WEIGHT.find(status => all.has(status)) ?? 'pending'
+}
+
+const queuedAt = (at: number, retries: number): RecipientReceipt => ({
+  state: 'queued',
+  reason: undefined,
+  error: undefined,
+  retries,
+  left: false,
+  arrived: false,
+  inDoubt: false,
+  final: false,
+  at,
+})
+
+function step(before: RecipientReceipt, event: ReceiptEvent, at: number): RecipientReceipt | undefined {
+  const failed = hasFailed(before)
+  if (event.type === 'queued') return failed && !before.inDoubt ? queuedAt(at, before.retries + 1) : undefined
+  if (before.final) return undefined
+  switch (event.type) {
+    case 'sent':
+    case 'stored':
+      // It may have left earlier than it was noted: then the doubt comes with the note.
+      if (failed) return before.left ? undefined : { ...before, left: true, inDoubt: true }
+      return progress(before, event.type, at)
+    case 'delivered':
+    case 'processed':
+      // Also over what the sender has given up: the recipient knows.
+      return progress(before, event.type, at)
+    case 'retry':
+      if (failed || before.arrived) return undefined
+      return { ...before, retries: before.retries + 1, error: event.error ? cutFailure(event.error) : before.error }
+    case 'refused': {
+      const { reason, error } = event
+      return { ...ended({ ...before, left: true }, reason, at, false, error), final: true }
+    }
+    case 'skipped':
+      return failed ? { ...before, inDoubt: false, final: true } : undefined
+    case 'expired':
+    case 'cancelled':
+    case 'dead': {
+      if (failed || before.arrived) return undefined
+      const inDoubt = event.inDoubt ?? before.left
+      if (event.type === 'dead') return ended(before, event.reason, at, inDoubt, event.error)
+      return { ...before, state: event.type, inDoubt, at }
+    }
+  }
+}
+
+/** A step forward, or none. What was given up is behind every step. */
+function progress(before: RecipientReceipt, state: ReceiptState, at: number): RecipientReceipt | undefined {
+  if (PROGRESS.indexOf(state) <= PROGRESS.indexOf(before.state)) return undefined
+  const arrived = before.arrived || state === 'delivered' || state === 'processed'
+  const final = state === 'processed'
+  return { ...before, state, reason: undefined, left: true, arrived, inDoubt: false, final, at }
+}
+
+/** Dead, or expired where that is the reason: one thing has one name, whoever noticed it. */
+function ended(
+  before: RecipientReceipt,
+  reason: DeadReason,
+  at: number,
+  inDoubt: boolean,
+  error: Failure | undefined,
+): RecipientReceipt {
+  const why = error === undefined ? before.error : cutFailure(error)
+  if (reason === 'expired') return { ...before, state: 'expired', reason: undefined, inDoubt, error: why, at }
+  return { ...before, state: 'dead', reason, inDoubt, error: why, at }
+}

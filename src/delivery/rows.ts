@@ -1,0 +1,214 @@
+/**
+ * Rows of delivery as they are stored: CBOR arrays, read strictly, since a store can be damaged or be another version's.
+ *
+ * | table | key | holds |
+ * |---|---|---|
+ * | outbox | [recipient, epoch, number] | the sealed envelope, final from the first attempt on |
+ * | outbox | [recipient, '', seq] | a message that waits for its recipient's card |
+ * | epochs | ['out', recipient, epoch] | the opening, for a recipient that lost it |
+ * | epochs | ['in', author, epoch] | the feed's key and what is settled |
+ * | inbox | [author, epoch, number] | a delivered message that is not processed yet |
+ */
+
+import { AfpDataStoreError } from '../common/errors.ts'
+import { decode, encode } from '../message/codec.ts'
+import type { MessageKind } from '../message/envelope.ts'
+import { bytesToUuid, uuidToBytes } from '../message/ids.ts'
+import type { Guarantee } from '../message/message.ts'
+import type { Key, Row, Write } from '../store/store.ts'
+import {
+  type RetryState,
+  type RetryStrategy,
+  retryStateFromWire,
+  retryStateToWire,
+  strategyFromWire,
+  strategyToWire,
+} from './retry.ts'
+
+const KINDS: readonly MessageKind[] = ['message', 'request', 'reply', 'failure']
+const GUARANTEES: readonly Guarantee[] = ['at-most-once', 'at-least-once', 'exactly-once']
+
+/** A message on its way to one recipient. */
+export interface OutboxRow {
+  readonly messageId: string
+  readonly guarantee: Guarantee
+  readonly priority: number
+  /** When it ends, ms since 1970. */
+  readonly expiresAt: number
+  /** When `send` took it, ms since 1970. */
+  readonly createdAt: number
+  readonly retry: RetryState
+  /** Undefined: the agent's default. */
+  readonly strategy: RetryStrategy | undefined
+  /** The position is given up and waits for the recipient's word on it. */
+  readonly fence: FenceReason | undefined
+  /** The whole envelope frame, or of a row without an epoch the encoded message; empty behind a fence. */
+  readonly frame: Uint8Array
+}
+
+/** Why a position was given up by its author. */
+export type FenceReason = 'expired' | 'attempts-exhausted' | 'cancelled' | 'lost-key'
+const FENCES: readonly (FenceReason | undefined)[] = [
+  undefined,
+  'expired',
+  'attempts-exhausted',
+  'cancelled',
+  'lost-key',
+]
+
+/** A delivered message whose handler is not done. */
+export interface InboxRow {
+  readonly kind: MessageKind
+  readonly prev: number
+  readonly priority: number
+  readonly receivedAt: number
+  readonly retry: RetryState
+  /** The message as `message/envelope.ts` encodes it. */
+  readonly message: Uint8Array
+}
+
+/** An epoch of an author towards this agent. */
+export interface EpochRow {
+  readonly key: Uint8Array
+  /** When the key ends, ms since 1970. */
+  readonly notAfter: number
+  readonly earlier: readonly string[]
+  /** `ReaderFeed.snapshot()`. */
+  readonly snapshot: unknown
+}
+
+export const outboxKey = (recipient: string, epoch: string, number: number): Key => [recipient, epoch, number]
+export const inboxKey = (author: string, epoch: string, number: number): Key => [author, epoch, number]
+export const epochKey = (side: 'in' | 'out', peer: string, epoch: string): Key => [side, peer, epoch]
+
+export const putOutbox = (key: Key, row: OutboxRow): Write => ({
+  op: 'put',
+  table: 'outbox',
+  key,
+  value: encode([
+    uuidToBytes(row.messageId),
+    GUARANTEES.indexOf(row.guarantee),
+    row.priority,
+    row.expiresAt,
+    row.createdAt,
+    retryStateToWire(row.retry),
+    row.strategy === undefined ? null : strategyToWire(row.strategy),
+    FENCES.indexOf(row.fence),
+    row.frame,
+  ]),
+})
+
+/** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
+export function readOutbox({ key, value }: Row): { recipient: string; epoch: string; number: number; row: OutboxRow } {
+  const [recipient, epoch, number] = key
+  const fields = read('outbox', value, 9)
+  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame] = fields
+  return {
+    recipient: recipient as string,
+    epoch: epoch as string,
+    number: number as number,
+    row: {
+      messageId: bytesToUuid(id as Uint8Array),
+      guarantee: GUARANTEES[guarantee as number] as Guarantee,
+      priority: priority as number,
+      expiresAt: expiresAt as number,
+      createdAt: createdAt as number,
+      retry: retryStateFromWire(retry),
+      strategy: strategy === null ? undefined : strategyFromWire(strategy),
+      fence: FENCES[fence as number],
+      frame: frame as Uint8Array,
+    },
+  }
+}
+
+export const putInbox = (key: Key, row: InboxRow): Write => ({
+  op: 'put',
+  table: 'inbox',
+  key,
+  value: encode([
+    KINDS.indexOf(row.kind),
+    row.prev,
+    row.priority,
+    row.receivedAt,
+    retryStateToWire(row.retry),
+    row.message,
+  ]),
+})
+
+/** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
+export function readInbox({ key, value }: Row): { author: string; epoch: string; number: number; row: InboxRow } {
+  const [author, epoch, number] = key
+  const [kind, prev, priority, receivedAt, retry, message] = read('inbox', value, 6)
+  return {
+    author: author as string,
+    epoch: epoch as string,
+    number: number as number,
+    row: {
+      kind: KINDS[kind as number] as MessageKind,
+      prev: prev as number,
+      priority: priority as number,
+      receivedAt: receivedAt as number,
+      retry: retryStateFromWire(retry),
+      message: message as Uint8Array,
+    },
+  }
+}
+
+export const putEpoch = (author: string, epoch: string, row: EpochRow): Write => ({
+  op: 'put',
+  table: 'epochs',
+  key: epochKey('in', author, epoch),
+  value: encode([row.key, row.notAfter, [...row.earlier], row.snapshot]),
+})
+
+/** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
+export function readEpoch({ key, value }: Row): { author: string; epoch: string; row: EpochRow } {
+  const [feedKey, notAfter, earlier, snapshot] = read('epochs', value, 4)
+  return {
+    author: key[1] as string,
+    epoch: key[2] as string,
+    row: {
+      key: feedKey as Uint8Array,
+      notAfter: notAfter as number,
+      earlier: earlier as string[],
+      snapshot,
+    },
+  }
+}
+
+/** The opening of an epoch of one's own, with its key: what ends undelivered has to be read again. */
+export interface OpeningRow {
+  readonly packet: Uint8Array
+  readonly keyBytes: Uint8Array
+  readonly notAfter: number
+}
+
+export const putOpening = (recipient: string, epoch: string, row: OpeningRow): Write => ({
+  op: 'put',
+  table: 'epochs',
+  key: epochKey('out', recipient, epoch),
+  value: encode([row.packet, row.keyBytes, row.notAfter]),
+})
+
+/** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
+export function readOpeningRow({ key, value }: Row): { recipient: string; epoch: string; row: OpeningRow } {
+  const [packet, keyBytes, notAfter] = read('epochs', value, 3)
+  return {
+    recipient: key[1] as string,
+    epoch: key[2] as string,
+    row: { packet: packet as Uint8Array, keyBytes: keyBytes as Uint8Array, notAfter: notAfter as number },
+  }
+}
+
+function read(table: string, value: Uint8Array, length: number): unknown[] {
+  let fields: unknown
+  try {
+    fields = decode(value, { bytes: 2 ** 22 })
+  } catch (cause) {
+    throw new AfpDataStoreError('STORE_FAILED', `a row of ${table} is damaged`, { cause })
+  }
+  if (!Array.isArray(fields) || fields.length !== length) {
+    throw new AfpDataStoreError('STORE_FAILED', `a row of ${table} has not ${length} fields`)
+  }
+  return fields
+}

@@ -1,0 +1,161 @@
+/**
+ * What one recipient is still to get: which message goes next, how many may be under way, what was not acknowledged in
+ * time, what has expired. A pure state machine: time is handed in, and what it returns is for others to do.
+ */
+
+import { Heap } from '../common/heap.ts'
+import { PriorityQueue } from './priority-queue.ts'
+
+/** What the queue has to know of a message. */
+export interface Sendable {
+  readonly priority: number
+  /** Grows with each message: within its priority an earlier one goes first, the second time too. */
+  readonly order: number
+  /** When it ends, ms since 1970. */
+  readonly expiresAt: number
+}
+
+interface Slot<E> {
+  readonly entry: E
+  state: 'ready' | 'flying' | 'later' | 'gone'
+  /** When it was handed to a connection, or when it may be. */
+  at: number
+}
+
+/** See the head of this file. */
+export class SendQueue<E extends Sendable> {
+  /** How many may be under way, as the recipient's credit says. */
+  window: number
+  readonly #slots = new Map<E, Slot<E>>()
+  readonly #ready = new PriorityQueue<Slot<E>>()
+  readonly #later: Heap<Slot<E>>
+  readonly #expiry: Heap<Slot<E>>
+  /** Under way, the longest first. */
+  readonly #flying = new Set<Slot<E>>()
+
+  constructor(window: number) {
+    this.window = window
+    this.#later = new Heap((slot, at) => slot.state !== 'later' || slot.at !== at)
+    this.#expiry = new Heap(slot => slot.state === 'gone')
+  }
+
+  /** Everything that is not settled. */
+  get size(): number {
+    return this.#slots.size
+  }
+
+  get flying(): number {
+    return this.#flying.size
+  }
+
+  entries(): Iterable<E> {
+    return this.#slots.keys()
+  }
+
+  has(entry: E): boolean {
+    return this.#slots.has(entry)
+  }
+
+  /** Takes a message in; it may go from `at` on. */
+  add(entry: E, at = 0): void {
+    const slot: Slot<E> = { entry, state: 'later', at }
+    this.#slots.set(entry, slot)
+    this.#expiry.push(entry.expiresAt, slot)
+    this.#wait(slot, at)
+  }
+
+  /** The next message to hand to the connection, from now on under way; undefined when none may go. */
+  take(now: number): E | undefined {
+    this.#wake(now)
+    while (this.#flying.size < this.window) {
+      const slot = this.#ready.shift()
+      if (slot === undefined) return undefined
+      // What was settled while it waited is skipped here; taking it out of the middle would be linear.
+      if (slot.state !== 'ready') continue
+      slot.state = 'flying'
+      slot.at = now
+      this.#flying.add(slot)
+      return slot.entry
+    }
+    return undefined
+  }
+
+  /** It has arrived, or will never: nothing more is done for it. */
+  remove(entry: E): boolean {
+    const slot = this.#slots.get(entry)
+    if (slot === undefined) return false
+    this.#slots.delete(entry)
+    this.#flying.delete(slot)
+    slot.state = 'gone'
+    return true
+  }
+
+  /** It was not acknowledged, or could not leave: it may go again from `at` on. */
+  again(entry: E, at: number): void {
+    const slot = this.#slots.get(entry)
+    if (slot === undefined || slot.state !== 'flying') return
+    this.#flying.delete(slot)
+    this.#wait(slot, at)
+  }
+
+  /** The connection is gone: what was under way may go over the next one at once. */
+  recall(now: number): void {
+    for (const slot of [...this.#flying]) this.again(slot.entry, now)
+  }
+
+  /** What has been under way for `patience` ms without an acknowledgement. */
+  overdue(now: number, patience: number): E[] {
+    const late: E[] = []
+    for (const slot of this.#flying) {
+      if (slot.at + patience > now) break
+      late.push(slot.entry)
+    }
+    return late
+  }
+
+  /** What has expired; the caller removes it once that is on the disk. */
+  expired(now: number): E[] {
+    const over: E[] = []
+    for (let slot = this.#expiry.shift(now); slot !== undefined; slot = this.#expiry.shift(now)) over.push(slot.entry)
+    return over
+  }
+
+  /** An entry that `expired` gave out is to be looked at again at `at`: its end could not be written. */
+  expireAgain(entry: E, at: number): void {
+    const slot = this.#slots.get(entry)
+    if (slot !== undefined) this.#expiry.push(at, slot)
+  }
+
+  /** When the next message expires, ms since 1970. */
+  get nextExpiry(): number | undefined {
+    return this.#expiry.peek()
+  }
+
+  /** When what is under way longest is overdue. */
+  nextOverdue(patience: number): number | undefined {
+    const [oldest] = this.#flying
+    return oldest && oldest.at + patience
+  }
+
+  /** When {@link take} has something to give; undefined when nothing waits, or when only an acknowledgement makes room. */
+  get nextDue(): number | undefined {
+    if (this.#flying.size >= this.window) return undefined
+    return this.#ready.size > 0 ? 0 : this.#later.peek()
+  }
+
+  #wait(slot: Slot<E>, at: number): void {
+    slot.at = at
+    slot.state = 'later'
+    if (at > 0) this.#later.push(at, slot)
+    else this.#makeReady(slot)
+  }
+
+  #wake(now: number): void {
+    for (let slot = this.#later.shift(now); slot !== undefined; slot = this.#later.shift(now)) this.#makeReady(slot)
+  }
+
+  #makeReady(slot: Slot<E>): void {
+    slot.state = 'ready'
+    this.#ready.push(slot.entry.priority, slot.entry.order, slot)
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * Hands one recipient's messages to its connection: the openings they need first, no more under way than the window
+ * allows, again when nothing is heard, and none while the circuit breaker is open.
+ */
+
+import type { Clock, Timer } from '../common/clock.ts'
+import type { Link, Network } from '../network/network.ts'
+import type { BreakerCall, CircuitBreaker } from './breaker.ts'
+import { FrameType, frameOf } from './frames.ts'
+import type { Entry, OutEpoch } from './out-epoch.ts'
+import { SendQueue } from './send-queue.ts'
+
+/** How long the recipient may take to acknowledge before a message goes again, ms, and in round trips of the link. */
+const PATIENCE = 1_000
+const PATIENCE_ROUND_TRIPS = 4
+/** How long a message waits after the connection would not take it, ms. */
+const BUSY_PAUSE = 100
+
+/** What handing over needs. */
+export interface SenderParts {
+  readonly recipient: string
+  readonly network: Network
+  readonly clock: Clock
+  readonly breaker: CircuitBreaker
+  /** How many may be under way. */
+  readonly window: number
+  /** The states of every epoch as a frame; undefined while there is nothing to say. */
+  readonly states: () => Uint8Array | undefined
+  /** Not acknowledged in time. It has to call {@link Sender.again}, or take the message out. */
+  readonly onOverdue: (entry: Entry) => void
+  /** Its time is over. It has to take the message out, or to call {@link Sender.expireAgain}. */
+  readonly onExpired: (entry: Entry) => void
+}
+
+/** See the head of this file. */
+export class Sender {
+  readonly #parts: SenderParts
+  readonly #queue: SendQueue<Entry>
+  /** Epochs whose opening went over the link that is open. */
+  readonly #announced = new Set<OutEpoch>()
+  #linked = false
+  /** After a link came up: until the recipient says what it has, or this time, nothing goes. */
+  #holdUntil = 0
+  #stateDue = false
+  #probe: BreakerCall | undefined
+  #timer: Timer | undefined
+  #closed = false
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts
+    this.#queue = new SendQueue(parts.window)
+  }
+
+  get size(): number {
+    return this.#queue.size
+  }
+
+  /** A message that is on the disk; it may go from `at` on, ms since 1970. */
+  add(entry: Entry, at = 0): void {
+    this.#queue.add(entry, at)
+  }
+
+  remove(entry: Entry): void {
+    this.#queue.remove(entry)
+  }
+
+  again(entry: Entry, at: number): void {
+    this.#queue.again(entry, at)
+  }
+
+  expireAgain(entry: Entry, at: number): void {
+    this.#queue.expireAgain(entry, at)
+  }
+
+  /** A connection is open. What has arrived before is asked for first, when there may be something. */
+  linked(ask: boolean): void {
+    const { clock } = this.#parts
+    this.#linked = true
+    this.#announced.clear()
+    if (ask) {
+      this.#holdUntil = clock.now() + this.#patience()
+      this.#sendStates()
+    }
+    this.pump()
+  }
+
+  /** It is gone. */
+  unlinked(): void {
+    this.#linked = false
+    this.#holdUntil = 0
+    this.#probe?.abandon()
+    this.#probe = undefined
+    this.#queue.recall(this.#parts.clock.now())
+    this.#arm()
+  }
+
+  /** The recipient spoke: it works, and what it has is known. */
+  heard(arrived: boolean): void {
+    this.#holdUntil = 0
+    if (!arrived) return
+    const { breaker } = this.#parts
+    if (this.#probe === undefined && breaker.failureCount === 0) return
+    const call = this.#probe ?? breaker.admit()
+    this.#probe = undefined
+    call?.succeed()
+  }
+
+  /** The recipient has to be told the states; with the next messages, or now. */
+  stateChanged(): void {
+    this.#stateDue = true
+  }
+
+  /** The opening of an epoch has to go again, and what was under way with it. */
+  forgotten(epochs: readonly OutEpoch[]): void {
+    for (const epoch of epochs) this.#announced.delete(epoch)
+    this.#queue.recall(this.#parts.clock.now())
+    this.pump()
+  }
+
+  /** Sends an epoch's opening unless the recipient has it. */
+  announce(epoch: OutEpoch): void {
+    if (epoch.opened || this.#announced.has(epoch)) return
+    this.#announced.add(epoch)
+    this.#frame(frameOf(FrameType.opening, epoch.packet))
+  }
+
+  /** Hands over what may go now. */
+  pump(): void {
+    const now = this.#parts.clock.now()
+    if (this.#linked && !this.#closed && now >= this.#holdUntil) {
+      while (this.#admitted()) {
+        const entry = this.#queue.take(now)
+        if (entry === undefined) break
+        this.announce(entry.epoch)
+        this.#hand(entry)
+      }
+      if (this.#stateDue) this.#sendStates()
+    }
+    this.#arm()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#probe?.abandon()
+    this.#timer?.cancel()
+  }
+
+  #hand(entry: Entry): void {
+    const { network, recipient, clock } = this.#parts
+    entry.left = true
+    network.send(recipient, entry.row.frame).catch(() => {
+      // Too slow a peer, or a link that has just closed: neither is a try that failed.
+      this.#queue.again(entry, clock.now() + BUSY_PAUSE)
+      this.#arm()
+    })
+  }
+
+  #sendStates(): void {
+    this.#stateDue = false
+    const frame = this.#parts.states()
+    if (frame !== undefined) this.#frame(frame)
+  }
+
+  /** A frame that is made anew when it is lost. */
+  #frame(frame: Uint8Array): void {
+    this.#parts.network.send(this.#parts.recipient, frame).catch(() => {})
+  }
+
+  /** Whether the circuit breaker lets one more message go. */
+  #admitted(): boolean {
+    const { breaker } = this.#parts
+    if (breaker.state === 'closed') return true
+    if (this.#probe !== undefined || this.#queue.size === 0) return false
+    this.#probe = breaker.admit()
+    return this.#probe !== undefined
+  }
+
+  #patience(): number {
+    const link: Link | undefined = this.#parts.network.link(this.#parts.recipient)
+    return Math.max(PATIENCE, PATIENCE_ROUND_TRIPS * (link?.rtt ?? 0))
+  }
+
+  /** Sets the timer to when something is to be done next. */
+  #arm(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (this.#closed) return
+    const { clock, breaker } = this.#parts
+    const now = clock.now()
+    const queue = this.#queue
+    let next = queue.nextExpiry ?? Number.POSITIVE_INFINITY
+    if (this.#linked) {
+      next = Math.min(next, queue.nextOverdue(this.#patience()) ?? next)
+      // With a probe under way its acknowledgement, or the lack of it, goes on from there.
+      const due = this.#probe === undefined ? queue.nextDue : undefined
+      if (due !== undefined) next = Math.min(next, Math.max(due, this.#holdUntil, now + finite(breaker.retryAfter)))
+    }
+    if (Number.isFinite(next)) this.#timer = clock.after(Math.max(0, next - now), () => this.#tick())
+  }
+
+  #tick(): void {
+    const { clock, onOverdue, onExpired, breaker } = this.#parts
+    const now = clock.now()
+    for (const entry of this.#queue.expired(now)) onExpired(entry)
+    const overdue = this.#queue.overdue(now, this.#patience())
+    if (overdue.length > 0) {
+      // One silence is one failure, however many messages it holds up.
+      const call = this.#probe ?? breaker.admit()
+      this.#probe = undefined
+      call?.fail(new Error('not acknowledged in time'))
+      for (const entry of overdue) onOverdue(entry)
+    }
+    this.pump()
+  }
+}
+
+/** A breaker that was opened by hand says nothing of when it closes: whoever closes it pumps. */
+const finite = (ms: number): number => (Number.isFinite(ms) ? ms : 60_000)

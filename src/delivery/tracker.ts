@@ -1,0 +1,310 @@
+/**
+ * Follows what becomes of sent messages: promises and events for those who wait, on top of the state machine in
+ * `receipts.ts`. Nobody hears of anything before it is on the disk: a change is made, its receipt committed by the caller
+ * together with whatever else it means, and only then published.
+ */
+
+import type { Clock } from '../common/clock.ts'
+import { AfpDeliveryError, AfpError, type AfpErrorCode } from '../common/errors.ts'
+import { TypedEventTarget } from '../common/events.ts'
+import type { Guarantee } from '../message/message.ts'
+import {
+  advance,
+  type DeliveryStatus,
+  hasFailed,
+  type MessageReceipt,
+  overallStatus,
+  type ReceiptEvent,
+  type RecipientReceipt,
+} from './receipts.ts'
+
+/** What a {@link Tracker} tells, once it is on the disk. */
+export interface TrackerEvents {
+  /** Anything changed. */
+  'delivery:changed': DeliveryNews
+  /** The recipient has it. */
+  'delivery:delivered': DeliveryNews
+  /** It will be tried again. */
+  'delivery:retry': DeliveryNews & { readonly nextAt: number }
+  /** Its time is up. */
+  'delivery:expired': DeliveryNews
+  /** It is dead, or was cancelled. */
+  'delivery:failed': DeliveryNews
+}
+
+/** A message, one of its recipients, and how they stand. */
+export interface DeliveryNews {
+  /** Id of the message. */
+  readonly id: string
+  readonly recipient: string
+  readonly receipt: RecipientReceipt
+  /** Over all recipients. */
+  readonly status: DeliveryStatus
+}
+
+/** Options of a {@link Tracker}. */
+export interface TrackerOptions {
+  readonly clock: Clock
+  /** Reads a receipt that is not in memory, see `loadReceipt`. */
+  readonly load?: ((id: string) => Promise<MessageReceipt | undefined>) | undefined
+  /** How long a message about which everything is said stays in memory, ms. Default 300,000. */
+  readonly keep?: number | undefined
+  /**
+   * The most of these in memory, and the most that wait only for their recipients' last word: the oldest are forgotten.
+   * Those under way are bounded by the outbox. Default 10,000.
+   */
+  readonly limit?: number | undefined
+}
+
+/** A message that is followed. */
+export interface Tracking {
+  readonly id: string
+  /** How it stands now. */
+  readonly receipt: MessageReceipt
+  readonly status: DeliveryStatus
+  /**
+   * Resolves once every recipient has it; for `at-most-once`, once it was handed to a connection for each. Rejects with
+   * AfpDeliveryError as soon as one will not get it. Nobody has to listen: never an unhandled rejection.
+   */
+  readonly delivered: Promise<ReadonlyMap<string, RecipientReceipt>>
+  /**
+   * Resolves once every recipient's handler is done with it; rejects as {@link delivered} does, when a recipient refused
+   * it, and for `at-most-once`, whose recipients say nothing.
+   */
+  readonly processed: Promise<ReadonlyMap<string, RecipientReceipt>>
+}
+
+/** A change that is not on the disk yet. One of its functions has to be called. */
+export interface ReceiptChange {
+  /** What has to be stored. */
+  readonly receipt: MessageReceipt
+  readonly before: RecipientReceipt
+  readonly after: RecipientReceipt
+  /** It was committed: tells everybody. */
+  committed(): void
+  /** It was not, and will not be: as if nothing had happened. */
+  abandoned(): void
+}
+
+type Recipients = ReadonlyMap<string, RecipientReceipt>
+
+interface Promises {
+  delivered: Promise<Recipients>
+  processed: Promise<Recipients>
+  goals: readonly Goal[]
+}
+
+interface Entry extends Promises {
+  readonly id: string
+  readonly status: DeliveryStatus
+  receipt: MessageReceipt
+  /** With the changes that are not committed yet. */
+  latest: MessageReceipt
+  /** Number of the change that is published for each recipient. */
+  readonly versions: Map<string, number>
+  settledAt: number
+}
+
+/** A promise and when it is kept or broken. */
+interface Goal {
+  readonly promise: Promise<Recipients>
+  readonly resolve: (recipients: Recipients) => void
+  readonly reject: (error: AfpError) => void
+  readonly reached: (receipt: RecipientReceipt) => boolean
+}
+
+/** See the head of this file. */
+export class Tracker extends TypedEventTarget<TrackerEvents> {
+  readonly #clock: Clock
+  readonly #load: (id: string) => Promise<MessageReceipt | undefined>
+  readonly #keep: number
+  readonly #limit: number
+  readonly #entries = new Map<string, Entry>()
+  /** Ids of messages that wait only for a last word, and of those that wait for nothing; the oldest first. */
+  readonly #waiting = new Set<string>()
+  readonly #settled = new Set<string>()
+  #version = 0
+
+  /** @throws AfpError INVALID_OPTION */
+  constructor(options: TrackerOptions) {
+    super()
+    const { clock, load = async () => undefined, keep = 300_000, limit = 10_000 } = options
+    if (!(keep >= 0) || !Number.isSafeInteger(limit) || limit < 1) {
+      throw new AfpError('INVALID_OPTION', 'a tracker keeps a positive number of messages for a time from 0 ms')
+    }
+    this.#clock = clock
+    this.#load = load
+    this.#keep = keep
+    this.#limit = limit
+  }
+
+  /** Messages in memory. */
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /**
+   * Begins to follow a message, new or of an earlier run.
+   * @throws AfpError INVALID_OPTION when it is followed already
+   */
+  track(receipt: MessageReceipt): Tracking {
+    const { id, guarantee } = receipt
+    if (this.#entries.has(id)) throw new AfpError('INVALID_OPTION', `message ${id} is followed already`)
+    const entry: Entry = {
+      id,
+      receipt,
+      latest: receipt,
+      get status() {
+        return overallStatus(this.receipt)
+      },
+      ...promisesOf(id, guarantee),
+      versions: new Map(),
+      settledAt: 0,
+    }
+    this.#entries.set(id, entry)
+    this.#settle(entry)
+    return entry
+  }
+
+  /** A message that is followed. One that was queued again has new promises, the old ones stay broken. */
+  tracking(id: string): Tracking | undefined {
+    return this.#entries.get(id)
+  }
+
+  /** The receipt of a message, from memory or from the store. */
+  async get(id: string): Promise<MessageReceipt | undefined> {
+    return this.#entries.get(id)?.receipt ?? this.#load(id)
+  }
+
+  /** The receipt of a message that is followed, changes that are not committed included. */
+  latest(id: string): MessageReceipt | undefined {
+    return this.#entries.get(id)?.latest
+  }
+
+  /** Makes a change; undefined when there is none to make, see {@link advance}, or the message is not followed. */
+  apply(id: string, recipient: string, event: ReceiptEvent): ReceiptChange | undefined {
+    const entry = this.#entries.get(id)
+    const before = entry?.latest.recipients.get(recipient)
+    const receipt = entry && advance(entry.latest, recipient, event, this.#clock.now())
+    const after = receipt?.recipients.get(recipient)
+    if (entry === undefined || receipt === undefined || before === undefined || after === undefined) return undefined
+    entry.latest = receipt
+    const version = ++this.#version
+    let open = true
+    const end = (effect: () => void) => (): void => {
+      if (open) effect()
+      open = false
+    }
+    return {
+      receipt,
+      before,
+      after,
+      committed: end(() => this.#publish(entry, recipient, event, after, version)),
+      abandoned: end(() => {
+        // A later change has been made from this one, and stands for it.
+        if (entry.latest.recipients.get(recipient) === after)
+          entry.latest = withRecipient(entry.latest, recipient, before)
+      }),
+    }
+  }
+
+  /** Ends every wait: what is on the disk goes on in the next run. */
+  close(): void {
+    for (const { id, goals } of this.#entries.values()) {
+      for (const { reject } of goals) reject(new AfpDeliveryError('CLOSED', 'this agent has closed', { messageId: id }))
+    }
+    this.#entries.clear()
+    this.#waiting.clear()
+    this.#settled.clear()
+  }
+
+  #publish(entry: Entry, recipient: string, event: ReceiptEvent, after: RecipientReceipt, version: number): void {
+    if ((entry.versions.get(recipient) ?? 0) > version) return
+    entry.versions.set(recipient, version)
+    const before = entry.receipt.recipients.get(recipient)
+    entry.receipt = withRecipient(entry.receipt, recipient, after)
+    // The promises of its first life are broken; whoever asks from now on gets those of the next.
+    if (event.type === 'queued') Object.assign(entry, promisesOf(entry.id, entry.receipt.guarantee))
+    // One that was forgotten meanwhile has nobody who waits.
+    if (this.#entries.get(entry.id) === entry) this.#settle(entry)
+    const news: DeliveryNews = { id: entry.id, recipient, receipt: after, status: entry.status }
+    this.emit('delivery:changed', news)
+    if (event.type === 'retry') this.emit('delivery:retry', { ...news, nextAt: event.nextAt })
+    if (after.arrived && !before?.arrived) this.emit('delivery:delivered', news)
+    if (after.state === before?.state) return
+    if (after.state === 'expired') this.emit('delivery:expired', news)
+    else if (hasFailed(after)) this.emit('delivery:failed', news)
+  }
+
+  /** Keeps and breaks promises, and puts the message where it belongs. */
+  #settle(entry: Entry): void {
+    const { id, receipt, goals } = entry
+    const all = [...receipt.recipients.values()]
+    for (const { reached, resolve } of goals) if (all.every(reached)) resolve(receipt.recipients)
+    for (const [recipient, state] of receipt.recipients) {
+      if (!hasFailed(state)) continue
+      for (const { reached, reject } of goals) if (!reached(state)) reject(failedError(receipt, recipient, state))
+    }
+    const once = receipt.guarantee === 'at-most-once'
+    const settled = all.every(state => state.final || (once && (state.left || hasFailed(state))))
+    const waiting = !settled && all.every(state => state.arrived || hasFailed(state))
+    if (waiting) this.#waiting.add(id)
+    else this.#waiting.delete(id)
+    if (settled && !this.#settled.has(id)) entry.settledAt = this.#clock.monotonic()
+    if (settled) this.#settled.add(id)
+    else this.#settled.delete(id)
+    this.#forget()
+  }
+
+  #forget(): void {
+    const now = this.#clock.monotonic()
+    for (const id of this.#settled) {
+      const { settledAt } = this.#entries.get(id) as Entry
+      if (this.#settled.size <= this.#limit && now - settledAt < this.#keep) break
+      this.#settled.delete(id)
+      this.#entries.delete(id)
+    }
+    for (const id of this.#waiting) {
+      if (this.#waiting.size <= this.#limit) break
+      const message = `message ${id} is not followed any more; its receipt can still be read`
+      const { goals } = this.#entries.get(id) as Entry
+      for (const { reject } of goals) reject(new AfpDeliveryError('QUEUE_FULL', message, { messageId: id }))
+      this.#waiting.delete(id)
+      this.#entries.delete(id)
+    }
+  }
+}
+
+function promisesOf(messageId: string, guarantee: Guarantee): Promises {
+  const once = guarantee === 'at-most-once'
+  const delivered = goal(recipient => (once ? recipient.left : recipient.arrived))
+  const processed = goal(recipient => recipient.state === 'processed')
+  if (once) {
+    const why = 'recipients of at-most-once messages do not say what they did'
+    processed.reject(new AfpDeliveryError('GUARANTEE_UNSUPPORTED', why, { messageId, guarantee }))
+  }
+  return { delivered: delivered.promise, processed: processed.promise, goals: [delivered, processed] }
+}
+
+function goal(reached: Goal['reached']): Goal {
+  const { promise, resolve, reject } = Promise.withResolvers<Recipients>()
+  promise.catch(() => {})
+  return { promise, resolve, reject, reached }
+}
+
+const withRecipient = (receipt: MessageReceipt, recipient: string, state: RecipientReceipt): MessageReceipt => ({
+  ...receipt,
+  recipients: new Map(receipt.recipients).set(recipient, state),
+})
+
+function failedError(receipt: MessageReceipt, recipient: string, failed: RecipientReceipt): AfpDeliveryError {
+  const { state, reason = state, inDoubt, retries, error } = failed
+  const code: AfpErrorCode = state === 'expired' ? 'MESSAGE_EXPIRED' : 'DELIVERY_FAILED'
+  const doubt = inDoubt ? '; it may have arrived all the same' : ''
+  return new AfpDeliveryError(code, `message ${receipt.id} to ${recipient}: ${reason}${doubt}`, {
+    messageId: receipt.id,
+    guarantee: receipt.guarantee,
+    retries,
+    details: { recipient, reason, inDoubt, error },
+  })
+}

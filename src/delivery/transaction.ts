@@ -1,0 +1,118 @@
+/**
+ * What a handler reads and writes, collected until it is done and committed together with the message's position: both
+ * are on the disk, or neither. Nothing is held while the handler waits for a timer or a fetch; what it read is checked
+ * at the end instead, and if another handler changed it in between, the handler runs again on what there is now.
+ */
+
+import { equal } from '../common/bytes.ts'
+import { AfpDataStoreError } from '../common/errors.ts'
+import { decode, encode } from '../message/codec.ts'
+import { contentFromWire, contentToWire, toContent } from '../message/content.ts'
+import type { Content } from '../message/message.ts'
+import { encodeKey } from '../store/key.ts'
+import type { Check, Key, Store, Write } from '../store/store.ts'
+
+const TABLE = 'app'
+
+/** What a handler may keep in one message, bytes of keys and values. */
+const MAX_BYTES = 4 * 1_048_576
+
+/**
+ * A handler's reads and writes; see the head of this file. Writes are seen by the handler itself at once, by everybody
+ * else when the message is processed. After the handler has returned or thrown, every method throws CLOSED.
+ *
+ * @example
+ * ```ts
+ * agent.handle({ contentType: 'application/json' }, async ({ content }, { transaction }) => {
+ *   const balance = (await transaction.get(['balance', content.account])) ?? 0
+ *   transaction.put(['balance', content.account], balance + content.amount)
+ * })
+ * ```
+ */
+export interface Transaction {
+  /**
+   * A value, as it was before this handler or as this handler wrote it; undefined when there is none.
+   * @throws AfpDataStoreError CLOSED, STORE_FAILED, INVALID_OPTION for a key that cannot be one
+   */
+  get(key: Key): Promise<Content | undefined>
+  /** @throws AfpDataStoreError CLOSED, INVALID_OPTION, STORE_FULL above 4 MiB; AfpMessageError INVALID_CONTENT */
+  put(key: Key, value: Content): void
+  /** @throws AfpDataStoreError CLOSED, INVALID_OPTION */
+  delete(key: Key): void
+}
+
+/** The transaction of one run of a handler. */
+export class BufferedTransaction implements Transaction {
+  readonly #store: Store
+  /** By encoded key, as text: what was read, and what is to be written. */
+  readonly #reads = new Map<string, { key: Key; value: Uint8Array | undefined }>()
+  readonly #writes = new Map<string, { key: Key; value: Uint8Array | undefined }>()
+  #bytes = 0
+  #ended = false
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  async get(key: Key): Promise<Content | undefined> {
+    const name = this.#name(key)
+    const written = this.#writes.get(name)
+    if (written !== undefined) return read(written.value)
+    const known = this.#reads.get(name)
+    if (known !== undefined) return read(known.value)
+    const value = await this.#store.get(TABLE, key)
+    this.#open()
+    // Two reads of one key may have been under way: the first one counts.
+    const first = this.#reads.get(name)
+    if (first === undefined) this.#reads.set(name, { key: [...key], value })
+    else if (!same(first.value, value))
+      throw new AfpDataStoreError('STORE_CONFLICT', 'a value changed while it was read')
+    return read(value)
+  }
+
+  put(key: Key, value: Content): void {
+    this.#write(key, encode(contentToWire(toContent(value, MAX_BYTES))))
+  }
+
+  delete(key: Key): void {
+    this.#write(key, undefined)
+  }
+
+  /** Ends it: what has to hold, and what is to be written. */
+  end(): { checks: Check[]; writes: Write[] } {
+    this.#ended = true
+    return {
+      checks: [...this.#reads.values()].map(({ key, value }) => ({ table: TABLE, key, value })),
+      writes: [...this.#writes.values()].map(({ key, value }) =>
+        value === undefined ? { op: 'delete', table: TABLE, key } : { op: 'put', table: TABLE, key, value },
+      ),
+    }
+  }
+
+  #write(key: Key, value: Uint8Array | undefined): void {
+    const name = this.#name(key)
+    const before = this.#writes.get(name)
+    const bytes =
+      this.#bytes + (value?.length ?? 0) + (before === undefined ? name.length : -(before.value?.length ?? 0))
+    if (bytes > MAX_BYTES) {
+      throw new AfpDataStoreError('STORE_FULL', `one message may write ${MAX_BYTES} bytes; nothing of it is kept`)
+    }
+    this.#bytes = bytes
+    this.#writes.set(name, { key: [...key], value })
+  }
+
+  #name(key: Key): string {
+    this.#open()
+    return String.fromCharCode(...encodeKey(key))
+  }
+
+  #open(): void {
+    if (this.#ended) throw new AfpDataStoreError('CLOSED', 'the handler of this transaction is done')
+  }
+}
+
+const read = (bytes: Uint8Array | undefined): Content | undefined =>
+  bytes === undefined ? undefined : contentFromWire(decode(bytes, { bytes: MAX_BYTES + 16 }), MAX_BYTES)
+
+const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : equal(a, b)

@@ -1,0 +1,110 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { DrivenClock } from '../../src/common/driven-clock.ts'
+import type { CircuitBreaker } from '../../src/delivery/breaker.ts'
+import { CircuitBreakers } from '../../src/delivery/breakers.ts'
+
+let clock: DrivenClock
+let breakers: CircuitBreakers
+beforeEach(() => {
+  clock = new DrivenClock()
+  breakers = new CircuitBreakers({ clock, limit: 3, failureThreshold: 2 })
+})
+
+const names = (): string[] => breakers.all().map(({ name }) => name)
+
+function open(name: string): CircuitBreaker {
+  const breaker = breakers.getOrCreate(name)
+  for (let i = 0; i < 2; i++) breaker.admit()?.fail(new Error('down'))
+  expect(breaker.state).toBe('open')
+  return breaker
+}
+
+describe('a registry of circuit breakers', () => {
+  it('makes a breaker at the first request for its name, with the defaults it was given, and keeps it', () => {
+    expect(breakers.get('bob')).toBeUndefined()
+    const bob = breakers.getOrCreate('bob')
+    expect(breakers.getOrCreate('bob')).toBe(bob)
+    expect(breakers.get('bob')).toBe(bob)
+    expect(breakers.get('eve')).toBeUndefined()
+    expect(breakers.size).toBe(1)
+    bob.admit()?.fail(new Error('down'))
+    expect(bob.state).toBe('closed')
+    bob.admit()?.fail(new Error('down'))
+    expect(bob.state).toBe('open')
+  })
+
+  it('takes other options for one of them', () => {
+    const bob = breakers.getOrCreate('bob', { failureThreshold: 1, resetTimeout: undefined })
+    bob.admit()?.fail(new Error('down'))
+    expect(bob).toMatchObject({ state: 'open', retryAfter: 30_000 })
+  })
+
+  it('tells all of them, their states, and resets all', () => {
+    open('bob')
+    breakers.getOrCreate('eve').forceOpen()
+    breakers.getOrCreate('ada')
+    expect([...breakers.states()]).toEqual([
+      ['bob', 'open'],
+      ['eve', 'open'],
+      ['ada', 'closed'],
+    ])
+    breakers.resetAll()
+    expect([...breakers.states().values()]).toEqual(['closed', 'closed', 'closed'])
+  })
+
+  it('takes any name, also those that objects have of themselves', () => {
+    for (const name of ['__proto__', 'constructor', '']) breakers.getOrCreate(name)
+    expect([...breakers.states().keys()]).toEqual(['__proto__', 'constructor', ''])
+  })
+
+  it('removes one, and the next of that name begins anew', () => {
+    open('bob')
+    expect(breakers.remove('bob')).toBe(true)
+    expect(breakers.remove('bob')).toBe(false)
+    expect(breakers.getOrCreate('bob')).toMatchObject({ state: 'closed', failureCount: 0 })
+  })
+
+  it('passes on the events of those it keeps', () => {
+    const told: string[] = []
+    breakers.addEventListener('change', ({ detail }) => told.push(`${detail.name} ${detail.to}`))
+    const bob = open('bob')
+    open('eve')
+    breakers.remove('bob')
+    bob.reset()
+    expect(told).toEqual(['bob open', 'eve open'])
+  })
+
+  it('refuses options that make no sense', () => {
+    for (const options of [{ limit: 0 }, { limit: 1.5 }, { failureThreshold: 0 }]) {
+      expect(() => new CircuitBreakers({ clock, ...options })).toThrow(
+        expect.objectContaining({ code: 'INVALID_OPTION' }),
+      )
+    }
+  })
+})
+
+describe('a full registry', () => {
+  it('lets the closed one go that was asked for longest ago', () => {
+    for (const name of ['a', 'b', 'c', 'a']) breakers.getOrCreate(name)
+    breakers.getOrCreate('d')
+    expect(names()).toEqual(['c', 'a', 'd'])
+  })
+
+  it('keeps what is open while something is closed, however many strangers come', () => {
+    open('down')
+    for (let i = 0; i < 100; i++) breakers.getOrCreate(`stranger ${i}`)
+    expect(names()).toEqual(['down', 'stranger 98', 'stranger 99'])
+  })
+
+  it('lets the oldest open one go when none is closed', () => {
+    for (const name of ['a', 'b', 'c']) open(name)
+    breakers.getOrCreate('d')
+    expect(names()).toEqual(['b', 'c', 'd'])
+  })
+
+  it('keeps what was forced open beyond its limit', () => {
+    for (const name of ['a', 'b', 'c']) breakers.getOrCreate(name).forceOpen()
+    for (let i = 0; i < 10; i++) breakers.getOrCreate(`stranger ${i}`)
+    expect(names()).toEqual(['a', 'b', 'c', 'stranger 7', 'stranger 8', 'stranger 9'])
+  })
+})
