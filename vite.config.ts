@@ -35,6 +35,18 @@ export default defineConfig({
       },
       {
         resolve: { conditions: [...conditions, 'module', 'browser', 'development|production'] },
+        // What lies behind `#` imports Vite finds only while pages run, and then it reloads them under their tests.
+        optimizeDeps: {
+          include: [
+            '@hpke/core',
+            '@noble/ciphers/aes.js',
+            '@noble/curves/ed25519.js',
+            '@noble/hashes/hmac.js',
+            '@noble/hashes/scrypt.js',
+            '@noble/hashes/sha2.js',
+            'multiformats/bases/base58',
+          ],
+        },
         test: {
           name: 'browser',
           include: ['test/**/*.browser.test.ts'],

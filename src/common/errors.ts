@@ -47,6 +47,9 @@ export type AfpErrorCode =
   | 'INVALID_CARD'
   | 'UNAUTHORIZED'
   | 'INSECURE_CONTEXT'
+  | 'INVALID_KEY'
+  | 'INVALID_OPENING'
+  | 'UNDECRYPTABLE'
   // network, delivery
   | 'NETWORK_FAILED'
   | 'NETWORK_PARTITION'

@@ -1,0 +1,27 @@
+/** Notices a number that was used for two envelopes: its author is broken, or was copied with its keys. */
+
+/** Fingerprints kept; the oldest gives way. */
+const MAX_FINGERPRINTS = 1_024
+
+/** See the head of this file. */
+export class Fingerprints {
+  readonly #byNumber = new Map<number, number>()
+
+  /** Notes one; true when the number has another already. */
+  conflict(number: number, fingerprint: number): boolean {
+    const known = this.#byNumber.get(number)
+    if (known !== undefined) return known !== fingerprint
+    this.#byNumber.set(number, fingerprint)
+    if (this.#byNumber.size <= MAX_FINGERPRINTS) return false
+    for (const oldest of this.#byNumber.keys()) {
+      this.#byNumber.delete(oldest)
+      break
+    }
+    return false
+  }
+
+  /** Forgets all up to a number. */
+  forget(upTo: number): void {
+    for (const number of this.#byNumber.keys()) if (number <= upTo) this.#byNumber.delete(number)
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * Feeds: single-writer, numbered sequences of envelopes, as pure state machines. The author's end gives out numbers and
+ * learns what became of each; the reader's end takes each once, keeps order, and names what is missing.
+ *
+ * ```
+ * ranges       sets of numbers as a floor and ranges
+ * wire         what the ends tell each other: states and acknowledgements
+ * author-feed  one epoch at its author
+ * reader-feed  one epoch at its reader; order, snapshot and fingerprints are parts of it
+ * epochs       all epochs of an author at its reader
+ * digest       what a peer holds, and what another lacks
+ * ```
+ */
+
+export { type AckNews, AuthorFeed, type AuthorRemains } from './author-feed.ts'
+export { type Digest, type Holding, type Lack, MAX_DIGEST_FEEDS, makeDigest, missing, readDigest } from './digest.ts'
+export {
+  type EpochAccepted,
+  Epochs,
+  type EpochsNews,
+  type Handed,
+  KEEP_SETTLED,
+  MAX_EARLIER,
+  MAX_KEPT,
+  MAX_OPEN,
+  MAX_SETTLED,
+} from './epochs.ts'
+export { isNumber, MAX_NUMBER, MAX_RANGES, numbersIn, type Range, RangeSet, type RangeWire } from './ranges.ts'
+export { type Accepted, MAX_BUFFERED, ReaderFeed, type StateNews, type Verdict } from './reader-feed.ts'
+export type { Snapshot } from './snapshot.ts'
+export { CLASSES, type FeedAck, type FeedState, MAX_ACK_RANGES, MAX_REFUSED, type Position } from './wire.ts'

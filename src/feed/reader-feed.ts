@@ -1,0 +1,392 @@
+/**
+ * One epoch as its reader sees it: what arrived, what may be handed on in order, what is missing, what will never come.
+ * Nothing happens by itself here. The caller puts an envelope on the disk before it is accepted; skips and refusals are
+ * told in acknowledgements only once a snapshot that has them is on the disk.
+ */
+
+import { Fingerprints } from './fingerprints.ts'
+import { Order } from './order.ts'
+import { isNumber, MAX_RANGES, malformed, type Range, RangeSet } from './ranges.ts'
+import { type Kept, readSnapshot, type Snapshot, writeSnapshot } from './snapshot.ts'
+import {
+  CLASSES,
+  type FeedAck,
+  type FeedState,
+  MAX_ACK_RANGES,
+  MAX_REASON,
+  MAX_REFUSED,
+  type Position,
+  readState,
+} from './wire.ts'
+
+/** Envelopes that may wait for one before them; beyond it they are not taken, so not acknowledged. */
+export const MAX_BUFFERED = 1_024
+
+/**
+ * What is known of a number before its envelope is opened. `duplicate`: it has arrived, is on its way to the disk, or its
+ * author has settled it. `skipped`: its author gave it up, it is never taken. `full`: there is no room for it now.
+ */
+export type Verdict = 'new' | 'duplicate' | 'skipped' | 'full'
+
+/** What came of an envelope. */
+export interface Accepted {
+  /** False: it was there already, or was skipped; nothing changed. */
+  readonly taken: boolean
+  /** What may be handed on now, ascending: in order within each class. */
+  readonly released: readonly number[]
+  /** Order waited for it no longer: where it is released, it may be out of its turn. */
+  readonly late: boolean
+}
+
+/** What came of an author's state. */
+export interface StateNews {
+  readonly released: readonly number[]
+  /** Skips that were not known. */
+  readonly skipped: readonly Range[]
+  /** What the author has settled and this reader has never seen: its store was lost or set back. */
+  readonly lost: readonly Range[]
+  /** What exists and has neither arrived nor been skipped or given up; at most {@link MAX_RANGES} ranges. */
+  readonly holes: readonly Range[]
+}
+
+const NONE: readonly never[] = []
+const NOT_TAKEN: Accepted = { taken: false, released: NONE, late: false }
+const nothing = (): void => {}
+
+/** See the head of this file. */
+export class ReaderFeed {
+  /** Id of the epoch, hex. */
+  readonly epoch: string
+  #base: number
+  /** The last number there is, by the author's word. */
+  #last: number
+  /** What the disk has, and below the base what was skipped. */
+  readonly #delivered: RangeSet
+  /** What has its end and was not refused; below the base all of it. */
+  readonly #processed: RangeSet
+  /** Above the base, and never delivered. */
+  readonly #skipped: RangeSet
+  /** Order waits for them no longer; they may still come. */
+  readonly #givenUp: RangeSet
+  readonly #order: Order
+  /** On their way to the disk. */
+  readonly #underway = new Set<number>()
+  /** Delivered, without an end. */
+  readonly #pending: Set<number>
+  readonly #refused: Map<number, string>
+  /** Skips and refusals that the disk has. */
+  readonly #toldSkips: RangeSet
+  readonly #toldRefusals: Set<number>
+  #untold = false
+  readonly #fingerprints = new Fingerprints()
+  /** Released while an earlier epoch is waited for. */
+  #held: number[] | undefined
+
+  private constructor(epoch: string, held: boolean, kept: Kept, rows: readonly Position[]) {
+    this.epoch = epoch
+    this.#base = kept.base
+    this.#last = kept.last
+    this.#delivered = kept.delivered
+    this.#skipped = kept.skipped.clone(MAX_RANGES)
+    this.#givenUp = kept.givenUp
+    this.#refused = kept.refused
+    this.#held = held ? [] : undefined
+    this.#pending = new Set(rows.map(({ number }) => number))
+    const pending = setOf(this.#pending)
+    this.#delivered.union(pending)
+    for (const number of this.#pending) this.#refused.delete(number)
+    this.#processed = this.#delivered.minus(pending).minus(setOf(this.#refused.keys()))
+    this.#toldSkips = kept.skipped
+    this.#toldRefusals = new Set(this.#refused.keys())
+    this.#order = new Order(this.#delivered, kept.passed.minus(pending))
+    for (const set of [this.#skipped, this.#givenUp]) for (const [first, last] of set) this.#order.know(first, last)
+    this.#order.raiseFloor(this.#base)
+    if (kept.free) this.#order.release()
+    for (const row of rows) this.#order.wait(row)
+    this.#hand(this.#order.sweep())
+  }
+
+  /** An epoch that begins. @param options.held whether what is released waits for {@link resume} */
+  static begin(epoch: string, options: { readonly held?: boolean } = {}): ReaderFeed {
+    return new ReaderFeed(epoch, options.held === true, readSnapshot(undefined), [])
+  }
+
+  /**
+   * An epoch as it was left, holding what it releases until {@link resume}. What has a row was delivered and has no end,
+   * whatever the snapshot says; what was delivered and has no row has its end. A row of what is skipped does not count:
+   * {@link check} tells, and it should be deleted.
+   * @throws AfpDataStoreError STORE_FAILED for a snapshot that is damaged
+   */
+  static restore(epoch: string, snapshot: unknown, rows: Iterable<Position>): ReaderFeed {
+    const kept = readSnapshot(snapshot)
+    return new ReaderFeed(
+      epoch,
+      true,
+      kept,
+      [...rows].filter(({ number }) => !kept.skipped.has(number)),
+    )
+  }
+
+  /** Everything from 1 up to it is settled, by the author's word. */
+  get base(): number {
+    return this.#base
+  }
+
+  /** The last number that is known to exist. */
+  get last(): number {
+    return Math.max(this.#last, this.#delivered.max)
+  }
+
+  /** Delivered numbers that were not processed or refused. */
+  get pending(): number {
+    return this.#pending.size
+  }
+
+  /** Delivered numbers that wait for their turn, or for an earlier epoch. */
+  get waiting(): number {
+    return this.#order.size + (this.#held?.length ?? 0)
+  }
+
+  /** Whether order waits for nothing here, provided that {@link last} is the last number. */
+  get complete(): boolean {
+    return this.waiting === 0 && this.#underway.size === 0 && this.#order.isKnown(this.last)
+  }
+
+  /** Whether nothing was ever heard of it. */
+  get untouched(): boolean {
+    return this.last === 0 && this.#underway.size === 0
+  }
+
+  /** A look at an envelope before the work of opening it; changes nothing. @throws AfpMessageError MALFORMED */
+  check(position: Position): Verdict {
+    const { number } = checked(position)
+    if (number <= this.#base || this.#delivered.has(number)) return 'duplicate'
+    const underway = this.#underway.size
+    if (underway > 0 && this.#underway.has(number)) return 'duplicate'
+    if (this.#skipped.max > 0 && this.#skipped.has(number)) return 'skipped'
+    if (this.#refused.size >= MAX_REFUSED) return 'full'
+    if (this.#delivered.count + underway >= MAX_RANGES && !this.#delivered.touches(number)) return 'full'
+    if (this.waiting + underway < MAX_BUFFERED) return 'new'
+    // What can be handed on at once needs no room, and may make some.
+    return this.#held === undefined && this.#order.blocker(position) === 0 ? 'new' : 'full'
+  }
+
+  /**
+   * An authenticated envelope is about to go to the disk. Until {@link accept}, {@link refuse} or {@link abandon} another
+   * copy is a duplicate and a skip of it does not count: the author is never told both.
+   * @returns false when it must not go there
+   * @throws AfpMessageError MALFORMED
+   */
+  begin(position: Position): boolean {
+    if (this.check(position) !== 'new') return false
+    this.#underway.add(position.number)
+    return true
+  }
+
+  /** It did not get to the disk: another copy may. */
+  abandon(number: number): void {
+    this.#underway.delete(number)
+  }
+
+  /**
+   * An envelope is authenticated and on the disk.
+   * @throws AfpMessageError MALFORMED
+   */
+  accept(position: Position): Accepted {
+    const { number } = checked(position)
+    if (!this.#take(number)) return NOT_TAKEN
+    const order = this.#order
+    const late = order.free || (this.#givenUp.max > 0 && this.#givenUp.has(number))
+    this.#arrive(number)
+    this.#pending.add(number)
+    const awaited = order.isAwaited(number)
+    if (order.blocker(position) > 0) {
+      order.wait(position)
+      return { taken: true, released: awaited ? this.#hand(order.sweep()) : NONE, late }
+    }
+    const released = [number]
+    if (awaited) for (const next of order.sweep()) released.push(next)
+    return { taken: true, released: this.#hand(released), late }
+  }
+
+  /**
+   * What the author says, authenticated. Older and doubled states do no harm.
+   * @throws AfpMessageError MALFORMED; nothing of it counts then
+   */
+  applyState(state: FeedState): StateNews {
+    const { base, last, skips } = readState(state)
+    this.#last = Math.max(this.#last, last)
+    const raised = base > this.#base
+    const lost = raised ? this.#raiseBase(base) : NONE
+    skips.forget(this.#base)
+    const fresh = skips.minus(this.#delivered).minus(this.#skipped).minus(setOf(this.#underway))
+    const skipped: Range[] = []
+    for (const [first, end] of fresh) {
+      // What does not fit is not confirmed, and so is said again.
+      if (!this.#skipped.addRange(first, end)) continue
+      this.#order.know(first, end)
+      skipped.push([first, end])
+    }
+    this.#untold ||= skipped.length > 0
+    const released = raised || skipped.length > 0 ? this.#hand(this.#order.sweep()) : NONE
+    return { released, skipped, lost, holes: this.holes() }
+  }
+
+  /** What exists by the author's word and has neither arrived nor been skipped or given up. */
+  holes(limit: number = MAX_RANGES): Range[] {
+    return this.#order.unknown(this.#last, limit)
+  }
+
+  /** Order waits for these no longer. What is no hole is left out. */
+  giveUp(ranges: Iterable<Range>): { readonly released: readonly number[]; readonly given: readonly Range[] } {
+    const given = [...RangeSet.of(ranges).common(RangeSet.of(this.holes(Number.POSITIVE_INFINITY)))]
+    for (const [first, last] of given) {
+      this.#givenUp.addRange(first, last)
+      this.#order.know(first, last)
+    }
+    return { released: given.length > 0 ? this.#hand(this.#order.sweep()) : NONE, given }
+  }
+
+  /** Order waits for nothing here from now on: the author has settled the epoch, or it was given up as a whole. */
+  waitForNothing(): readonly number[] {
+    this.#order.release()
+    return this.#hand(this.#order.sweep())
+  }
+
+  /** Holds what is released no longer. */
+  resume(): readonly number[] {
+    const held = this.#held ?? NONE
+    this.#held = undefined
+    return held
+  }
+
+  /** A handler is done with a number, and the disk has it. False: it was not waited for. */
+  processed(number: number): boolean {
+    if (!this.#pending.delete(number)) return false
+    this.#processed.add(number)
+    return true
+  }
+
+  /**
+   * Ends a number with a reason for the author, before or after it was accepted. The reason is a short code; beyond 64
+   * characters it is cut. Told once a {@link snapshot} taken afterwards is on the disk. Not taken: it has its end.
+   * @throws AfpMessageError MALFORMED
+   */
+  refuse(number: number, reason: string): { readonly taken: boolean; readonly released: readonly number[] } {
+    if (!isNumber(number) || number === 0) throw malformed('a refusal of what is no number of a feed')
+    const pending = this.#pending.delete(number)
+    if (!pending) {
+      if (!this.#take(number)) return NOT_TAKEN
+      this.#arrive(number)
+    }
+    if (!pending || this.#order.isWaiting(number)) this.#order.pass(number)
+    this.#refused.set(number, reason.slice(0, MAX_REASON).toWellFormed() || 'refused')
+    this.#untold = true
+    if (this.#held !== undefined) this.#held = this.#held.filter(held => held !== number)
+    return { taken: true, released: this.#hand(this.#order.sweep()) }
+  }
+
+  /**
+   * Notes a short fingerprint of an authenticated envelope, any number that depends on all its bytes. True: another
+   * envelope was authenticated at this number. Of the last 1,024 above the base.
+   */
+  conflict(number: number, fingerprint: number): boolean {
+    return number > this.#base && this.#fingerprints.conflict(number, fingerprint)
+  }
+
+  /** The word for the author. */
+  ack(): FeedAck {
+    const refused: [number, string][] = []
+    for (const [number, reason] of this.#refused) {
+      if (refused.length === MAX_REFUSED) break
+      if (this.#toldRefusals.has(number)) refused.push([number, reason])
+    }
+    return {
+      epoch: this.epoch,
+      delivered: this.#tellable().toWire(MAX_ACK_RANGES),
+      processed: this.#processed.toWire(MAX_ACK_RANGES),
+      refused,
+      skipped: this.#toldSkips.toWire(MAX_ACK_RANGES),
+    }
+  }
+
+  /** What is to be stored; small while the feed is mostly in order. */
+  snapshot(): Snapshot {
+    const value = writeSnapshot({
+      base: this.#base,
+      last: this.#last,
+      delivered: this.#delivered,
+      skipped: this.#skipped,
+      givenUp: this.#givenUp,
+      passed: this.#order.turnless,
+      refused: this.#refused,
+      free: this.#order.free,
+    })
+    if (!this.#untold) return { value, committed: nothing }
+    const skipped = this.#skipped.clone()
+    const refused = [...this.#refused.keys()]
+    return { value, committed: () => this.#tell(skipped, refused) }
+  }
+
+  #tell(skipped: RangeSet, refused: readonly number[]): void {
+    this.#toldSkips.union(skipped)
+    this.#toldSkips.forget(this.#base)
+    for (const number of refused) if (this.#refused.has(number)) this.#toldRefusals.add(number)
+    this.#untold = this.#toldRefusals.size < this.#refused.size || !this.#toldSkips.equals(this.#skipped)
+  }
+
+  /** What was delivered, without refusals that the disk does not have. */
+  #tellable(): RangeSet {
+    if (!this.#untold || this.#order.turnless.max === 0) return this.#delivered
+    const untold = [...this.#refused.keys()].filter(number => !this.#toldRefusals.has(number))
+    return this.#delivered.minus(setOf(untold).common(this.#order.turnless))
+  }
+
+  /** Whether a number may still arrive; it is no longer on its way then. */
+  #take(number: number): boolean {
+    const begun = this.#underway.size > 0 && this.#underway.delete(number)
+    return (begun || number > this.#base) && !this.#delivered.has(number) && !this.#skipped.has(number)
+  }
+
+  #arrive(number: number): void {
+    this.#delivered.add(number)
+    this.#order.know(number)
+  }
+
+  #hand(released: number[]): readonly number[] {
+    if (this.#held === undefined) return released
+    for (const number of released) this.#held.push(number)
+    return NONE
+  }
+
+  /** Takes in what the author has settled; returns what of it was never seen here. */
+  #raiseBase(base: number): Range[] {
+    const from = this.#base + 1
+    this.#base = base
+    const skipped = this.#skipped.common(RangeSet.of([[from, base]]))
+    this.#delivered.union(skipped)
+    this.#processed.union(skipped)
+    for (const number of this.#refused.keys()) {
+      if (number > base) continue
+      this.#processed.add(number)
+      this.#refused.delete(number)
+      this.#toldRefusals.delete(number)
+    }
+    for (const set of [this.#skipped, this.#toldSkips, this.#givenUp]) set.forget(base)
+    this.#order.raiseFloor(base)
+    this.#fingerprints.forget(base)
+    return [...RangeSet.of(this.#delivered.missing(base, MAX_RANGES, from)).minus(setOf(this.#underway))]
+  }
+}
+
+function setOf(numbers: Iterable<number>): RangeSet {
+  return RangeSet.of([...numbers].sort((a, b) => a - b).map(number => [number, number] as const))
+}
+
+function checked(position: Position): Position {
+  const { number, prev, priority } = position
+  if (isNumber(number) && isNumber(prev) && prev < number && Number.isInteger(priority)) {
+    if (priority >= 0 && priority < CLASSES) return position
+  }
+  throw malformed('a position that no feed has')
+}
