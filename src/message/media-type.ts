@@ -70,8 +70,5 @@ export function parseMediaType(text: string): MediaType | undefined {
 /** @throws AfpMessageError INVALID_CONTENT_TYPE unless it is a MIME type of at most 255 characters */
 export function validateContentType(value: unknown): string {
   if (typeof value === 'string' && parseMediaType(value) !== undefined) return value
-  throw new AfpMessageError(
-    'INVALID_CONTENT_TYPE',
-    'the content type has to be a MIME type such as text/plain or application/json; version=1',
-  )
+  throw new AfpMessageError('INVALID_CONTENT_TYPE', 'the content type has to be a MIME type, such as text/plain')
 }
