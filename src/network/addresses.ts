@@ -62,10 +62,7 @@ export function validateAddress(address: string): string {
     throw new AfpSecurityError('INVALID_ADDRESS', `${JSON.stringify(address)} is not a multiaddr`)
   }
   if (peerOf(address) === undefined) {
-    throw new AfpSecurityError(
-      'INVALID_ADDRESS',
-      `${address} does not say whom to expect there: it has to end in /p2p/<id>`,
-    )
+    throw new AfpSecurityError('INVALID_ADDRESS', `${address} has to end in /p2p/<id>`)
   }
   return address
 }
