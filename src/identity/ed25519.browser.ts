@@ -3,6 +3,8 @@
  * WebCrypto; for them the noble implementation is loaded.
  */
 
+import { fromBase64 } from '../message/base64.ts'
+
 /** Signs `data`. */
 export type Signer = (data: Uint8Array) => Promise<Uint8Array>
 
@@ -35,7 +37,7 @@ export async function keyPair(seed: Uint8Array): Promise<{ publicKey: Uint8Array
   const key = await native.importKey('pkcs8', pkcs8, 'Ed25519', false, ['sign'])
   pkcs8.fill(0)
   return {
-    publicKey: fromBase64Url(x as string),
+    publicKey: fromBase64(`${(x as string).replaceAll('-', '+').replaceAll('_', '/')}=`) as Uint8Array,
     sign: async data => new Uint8Array(await native.sign('Ed25519', key, bytes(data))),
   }
 }
@@ -51,9 +53,4 @@ export async function verify(publicKey: Uint8Array, signature: Uint8Array, data:
   } catch {
     return false
   }
-}
-
-function fromBase64Url(text: string): Uint8Array {
-  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'))
-  return Uint8Array.from(binary, char => char.charCodeAt(0))
 }

@@ -38,7 +38,7 @@ export async function indexedDbStore(name: string, options: IndexedDbStoreOption
   // Not only from the `blocked` event on: it does not come when the wait is for another request, as for a deletion.
   const timer = clock.after(openTimeout, () =>
     overdue.reject(
-      new AfpDataStoreError('STORE_IN_USE', `another tab holds an older version of ${name} open`, { reference: name }),
+      new AfpDataStoreError('STORE_IN_USE', `another tab has an older version of ${name} open`, { reference: name }),
     ),
   )
   let store: IndexedDbStore | undefined
@@ -48,8 +48,8 @@ export async function indexedDbStore(name: string, options: IndexedDbStoreOption
       timer.cancel()
       for (const table of TABLES_BY_VERSION.slice(oldVersion).flat()) db.createObjectStore(table)
     },
-    blocking: () => store?.lose('a newer version of the page wants to change or delete the database'),
-    terminated: () => store?.lose('the browser has closed the database'),
+    blocking: () => store?.lose('a newer version of the page needs the database'),
+    terminated: () => store?.lose('the browser closed the database'),
   })
   try {
     const db = await abortable(Promise.race([opening, overdue.promise]), signal)
@@ -240,7 +240,7 @@ function mapError(cause: unknown, name: string): AfpDataStoreError {
     case 'QuotaExceededError':
       return new AfpDataStoreError('STORE_FULL', `the browser gives ${name} no more room`, options)
     case 'VersionError':
-      return new AfpDataStoreError('STORE_TOO_NEW', `${name} was written by a newer version of this package`, options)
+      return new AfpDataStoreError('STORE_TOO_NEW', `${name} is of a newer version of this package`, options)
     default:
       return new AfpDataStoreError('STORE_FAILED', `${name} failed: ${(cause as Error).message}`, options)
   }

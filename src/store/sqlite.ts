@@ -64,7 +64,7 @@ function prepareFile(db: DatabaseSync, options: SqliteStoreOptions, path: string
   db.exec('BEGIN EXCLUSIVE')
   const version = Number(pragma(db, 'user_version'))
   if (version > SCHEMA_VERSION) {
-    throw new AfpDataStoreError('STORE_TOO_NEW', `${path} was written by a newer version of this package`, {
+    throw new AfpDataStoreError('STORE_TOO_NEW', `${path} is of a newer version of this package`, {
       reference: path,
       details: { version, supported: SCHEMA_VERSION },
     })
