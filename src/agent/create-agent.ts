@@ -1,6 +1,7 @@
 /** The one place that wires rooms together. */
 
 import { openProfile, page } from '#profile'
+import { checkOption } from '../common/check-options.ts'
 import { repeat, systemClock } from '../common/clock.ts'
 import { AfpError } from '../common/errors.ts'
 import { BoundedQueue } from '../common/queue.ts'
@@ -26,7 +27,7 @@ import { CardKeeper } from './card-keeper.ts'
 import { Handlers } from './handlers.ts'
 import { BROADCAST_TOPIC, Inbound } from './inbound.ts'
 import { MeshAgent } from './mesh-agent.ts'
-import { checkAgentOptions, checkArgument } from './option-checks.ts'
+import { CARRIER, checkAgentOptions } from './option-checks.ts'
 import type { AgentOptions } from './options.ts'
 import { MESSAGE_FRAME, Outbound, supportedGuarantee } from './outbound.ts'
 import { Standing } from './standing.ts'
@@ -232,7 +233,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   return agent
 
   function checkedCarrier(made: Carrier): Carrier {
-    checkArgument('what carrier() makes', made)
+    checkOption('what carrier() makes', made, CARRIER)
     return made
   }
 

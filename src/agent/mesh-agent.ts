@@ -1,6 +1,7 @@
 /** The agent behind the public face: every method hands its work to a room. */
 
 import { type AbortOptions, abortable, within } from '../common/abort.ts'
+import { checkOption, FUNCTION } from '../common/check-options.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
@@ -19,7 +20,7 @@ import type { Agent, AgentEvents } from './agent.ts'
 import type { CardKeeper } from './card-keeper.ts'
 import type { Handlers } from './handlers.ts'
 import type { Inbound } from './inbound.ts'
-import { checkArgument, checkCall } from './option-checks.ts'
+import { AGENT_ID, checkCall, NAME_OR_ID, RECEIVED } from './option-checks.ts'
 import type {
   Handler,
   MessageOptions,
@@ -113,7 +114,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   async respond(message: Message, content: Content, options: SendOptions = {}): Promise<Receipt> {
-    checkArgument('what respond() answers', message)
+    checkOption('what respond() answers', message, RECEIVED)
     checkCall('respond', options)
     const { outbound, inbound } = this.#open()
     return outbound.respond(message, inbound.takeRequest(message) ? 'reply' : 'message', content, options)
@@ -125,7 +126,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     const { handlers } = this.#open()
     const [filter, handler] = typeof first === 'function' ? [{}, first] : [first, second]
     checkCall('handle', filter)
-    checkArgument("handle()'s handler", handler)
+    checkOption("handle()'s handler", handler, FUNCTION)
     if (filter.topic !== undefined) {
       throw new AfpSubscriptionError('INVALID_FILTER', 'handlers take no topic: use subscribe()')
     }
@@ -138,7 +139,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   ): Subscription<C> {
     const { subscriptions } = this.#open()
     checkCall('subscribe', options)
-    if (callback !== undefined) checkArgument("subscribe()'s callback", callback)
+    if (callback !== undefined) checkOption("subscribe()'s callback", callback, FUNCTION)
     const subscription = subscriptions.add<C>(options, callback)
     // A reader sees the failure in its loop; a callback would never hear of it.
     if (callback !== undefined) {
@@ -182,7 +183,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
 
   pin(name: string, id: string): void {
     validateName(name)
-    checkArgument('what pin() pins a name to', id)
+    checkOption('what pin() pins a name to', id, AGENT_ID)
     this.#open().known.pin(name, id)
   }
 
@@ -191,7 +192,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   async waitFor(nameOrId: string, options: ReceiveOptions = {}): Promise<Peer> {
-    checkArgument('whom waitFor() waits for', nameOrId)
+    checkOption('whom waitFor() waits for', nameOrId, NAME_OR_ID)
     checkCall('waitFor', options)
     return this.#open().addressing.waitFor(nameOrId, options.timeout, options.signal)
   }

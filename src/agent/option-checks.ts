@@ -3,7 +3,6 @@
 import {
   COUNT,
   checkedLater,
-  checkOption,
   checkOptions,
   FUNCTION,
   hasMethods,
@@ -18,6 +17,7 @@ import {
   STRING,
   STRING_OR_STRINGS,
   STRINGS,
+  withMethods,
 } from '../common/check-options.ts'
 import { isAgentId } from '../identity/keys.ts'
 import type { Filter } from '../message/filter.ts'
@@ -59,13 +59,13 @@ const AGENT: OptionChecks<AgentOptions> = {
     value => value === 'persistent' || value === 'ephemeral' || isIdentity(value),
   ],
   onIdentityInUse: oneOf('new', 'error'),
-  store: ['a store, such as memoryStore()', hasMethods('get', 'range', 'count', 'commit', 'close')],
+  store: withMethods('a store', 'get', 'range', 'count', 'commit', 'close'),
   guarantee: STRING,
   limits: OBJECT,
   hooks: OBJECT,
   iceServers: ['a list of { urls }', listOf(server => isObject(server) && isStringOrStrings(server.urls))],
-  clock: ['a clock with now, monotonic and after', hasMethods('now', 'monotonic', 'after')],
-  random: ['a source of randomness with bytes and float', hasMethods('bytes', 'float')],
+  clock: withMethods('a clock', 'now', 'monotonic', 'after'),
+  random: withMethods('a source of randomness', 'bytes', 'float'),
   transports: [
     'a list of transports such as webrtc()',
     listOf(value => hasMethods('factory')(value) && isStrings((value as { listen: unknown }).listen)),
@@ -134,21 +134,13 @@ export const checkCall = (method: keyof typeof TABLES, options: unknown): void =
   checkOptions(`${method}()`, options, TABLES[method])
 
 /** What methods take beside options, and what the option `carrier` makes. */
-const ARGUMENTS = {
-  "handle()'s handler": FUNCTION,
-  "subscribe()'s callback": FUNCTION,
-  'whom waitFor() waits for': ['a name or an id', name => isString(name) && name !== ''],
-  'what pin() pins a name to': ['the id of an agent', id => isString(id) && isAgentId(id as string)],
-  'what respond() answers': [
-    'a message that came',
-    message => isObject(message) && isString(message.id) && isString(message.sender),
-  ],
-  'what carrier() makes': ['a carrier', hasMethods('start', 'stop', 'dial', 'publish')],
-} satisfies Record<string, OptionCheck>
-
-/** @throws AfpError INVALID_OPTION unless a value is what it has to be */
-export const checkArgument = (what: keyof typeof ARGUMENTS, value: unknown): void =>
-  checkOption(what, value, ARGUMENTS[what])
+export const NAME_OR_ID: OptionCheck = ['a name or an id', name => isString(name) && name !== '']
+export const AGENT_ID: OptionCheck = ['the id of an agent', id => isString(id) && isAgentId(id as string)]
+export const RECEIVED: OptionCheck = [
+  'a message that came',
+  message => isObject(message) && isString(message.id) && isString(message.sender),
+]
+export const CARRIER = withMethods('a carrier', 'start', 'stop', 'dial', 'publish')
 
 /** @throws AfpError INVALID_OPTION unless `options` and the hooks in them are what `createAgent` takes */
 export function checkAgentOptions(options: AgentOptions): void {

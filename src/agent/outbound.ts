@@ -301,13 +301,13 @@ const nobodyReached = (message: Message, causes: Error[]): AfpRoutingError =>
   })
 
 const notTaken = (message: Message, recipient: string, timeout: number): AfpTimeoutError =>
-  new AfpTimeoutError(
-    `${recipient} was too slow to take the message within ${timeout / 1000} s; it was taken back and has not left`,
-    { messageId: message.id, timeoutSeconds: timeout / 1000 },
-  )
+  new AfpTimeoutError(`${recipient} did not take the message within ${timeout / 1000} s: it has not left`, {
+    messageId: message.id,
+    timeoutSeconds: timeout / 1000,
+  })
 
 const expired = (message: Message): AfpError =>
-  new AfpRoutingError('MESSAGE_EXPIRED', 'the time to live was over before there was a way', {
+  new AfpRoutingError('MESSAGE_EXPIRED', 'the time to live is over', {
     messageId: message.id,
     recipients: message.recipients,
   })

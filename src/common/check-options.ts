@@ -27,6 +27,11 @@ export const listOf =
 const isString = (value: unknown): boolean => typeof value === 'string'
 const isStrings = listOf(isString)
 
+/** An object with all of these methods. */
+export const withMethods = (what: string, ...names: string[]): OptionCheck => [
+  `${what} with ${names.join(', ')}`,
+  hasMethods(...names),
+]
 /** For an option that a validator of its own looks at, with a code of its own. */
 export const checkedLater = (wanted: string): OptionCheck => [wanted, () => true]
 /** One of these words. */

@@ -55,16 +55,8 @@ const encodeOptions = {
   },
 }
 
-const decodeOptions = {
-  strict: true,
-  allowIndefinite: false,
-  allowUndefined: false,
-  allowInfinity: false,
-  allowNaN: false,
-  useMaps: true,
-  rejectDuplicateMapKeys: true,
-  tags: { [TAG_JSON]: Tagged.decoder(TAG_JSON) },
-}
+/** What is strict about decoding is in {@link check}, which comes first. */
+const decodeOptions = { useMaps: true, tags: { [TAG_JSON]: Tagged.decoder(TAG_JSON) } }
 
 /**
  * The bytes of a value: null, booleans, numbers, bigints, strings, byte arrays, arrays, maps and objects of these.

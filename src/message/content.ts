@@ -51,14 +51,8 @@ function readContent(value: unknown, maxBytes: number): Content {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
   if (typeof value === 'object' && value !== null) {
     const name = className(value)
-    if (name === 'Blob' || name === 'File' || name === 'ReadableStream' || name === 'Response') {
-      throw new AfpMessageError(
-        'INVALID_CONTENT',
-        `a ${name} cannot be sent: pass its bytes, ${
-          name === 'ReadableStream' ? 'await new Response(stream).bytes()' : 'new Uint8Array(await it.arrayBuffer())'
-        }`,
-      )
-    }
+    if (['Blob', 'File', 'ReadableStream'].includes(name))
+      throw new AfpMessageError('INVALID_CONTENT', `a ${name} cannot be sent: pass await new Response(it).bytes()`)
   }
   checkJson(value, 'content', 'INVALID_CONTENT', maxBytes)
   return copyJson(value as Json)

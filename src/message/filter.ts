@@ -63,7 +63,7 @@ function invalid(why: string, cause?: unknown, code: AfpErrorCode = 'INVALID_FIL
 }
 
 /**
- * Compiles a filter; keys that it does not know are left alone.
+ * Compiles a filter whose values are of the right types; keys that it does not know are left alone.
  * @throws AfpSubscriptionError INVALID_FILTER, INVALID_TOPIC
  */
 export function compileFilter(filter: Filter, options: CompileOptions = {}): CompiledFilter {
@@ -85,7 +85,6 @@ export function compileFilter(filter: Filter, options: CompileOptions = {}): Com
     const from = options.senders?.(named) ?? (id => senders.has(id))
     checks.push(message => from(message.sender))
   }
-  if (parentId !== undefined && typeof parentId !== 'string') throw invalid('parentId has to be the id of a message')
   if (parentId !== undefined) checks.push(message => message.parentId === parentId.toLowerCase())
   if (securityLevel !== undefined) {
     const least = LEVELS.indexOf(securityLevel)
@@ -99,7 +98,6 @@ export function compileFilter(filter: Filter, options: CompileOptions = {}): Com
       check: test => message => spellings(message.contentType).some(test),
     })
   } else if (contentType !== undefined) {
-    if (typeof contentType !== 'string') throw invalid('contentType has to be a string or a regular expression')
     if (contentType.length > maxLength) throw invalid(`a pattern is longer than ${maxLength}`)
     const wanted = spellings(contentType).at(-1) as string
     const holds = /[*?]/.test(wanted)
@@ -118,7 +116,6 @@ export function compileFilter(filter: Filter, options: CompileOptions = {}): Com
       patterns.push({ pattern: wanted, ignoreCase: false, check })
     } else checks.push(message => jsonEqual(entry(message), wanted))
   }
-  if (where !== undefined && typeof where !== 'function') throw invalid('where has to be a function')
   for (const { pattern } of patterns) checkPattern(pattern, maxLength)
 
   let late: Check[] | undefined = patterns.length === 0 ? [] : undefined

@@ -49,7 +49,7 @@ export function checkJson(root: unknown, what: string, code: Code, budget: numbe
       }
     } else {
       if (!isPlain(value)) refuse(`is an instance of ${className(value)}, not plain data`)
-      if (Object.getOwnPropertySymbols(value).length > 0) refuse('has a symbol as a key, which JSON drops')
+      if (Object.getOwnPropertySymbols(value).length > 0) refuse('has a symbol as a key')
       for (const key of Object.keys(value)) {
         path.push(key)
         if (key === '__proto__' || !key.isWellFormed()) refuse('is a key that is refused')

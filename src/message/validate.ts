@@ -1,7 +1,7 @@
 /** What a message has to be at both ends: limits, checks of each field, the application's own hooks. */
 
 import { utf8 } from '../common/bytes.ts'
-import { COUNT, checkOptions, type OptionChecks } from '../common/check-options.ts'
+import { COUNT, checkOptions, isObject, type OptionChecks } from '../common/check-options.ts'
 import { AfpError, type AfpErrorCode, AfpMessageError } from '../common/errors.ts'
 import { isUuid } from './ids.ts'
 import { checkJson, isPlain } from './json-value.ts'
@@ -156,7 +156,7 @@ export function validateGuarantee(value: unknown): Guarantee {
 
 /** @throws AfpMessageError INVALID_METADATA unless it is a plain object of JSON within the limits */
 export function validateMetadata(value: unknown, limits: Limits): Readonly<Record<string, Json>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || !isPlain(value)) {
+  if (!isObject(value) || !isPlain(value)) {
     throw invalid('INVALID_METADATA', 'metadata has to be a plain object')
   }
   const metadata = value as Readonly<Record<string, Json>>

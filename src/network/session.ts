@@ -281,7 +281,7 @@ export class Session {
     if (this.#missed >= (this.#theirs.held ? MAX_HELD_PINGS : MAX_MISSED_PINGS)) {
       // Dead, whatever the transport says: a data channel can look open without a peer behind it.
       const { connection } = this.channel
-      connection.abort(new Error(`${this.#missed} pings without a sign that ${this.peer} reads`))
+      connection.abort(new Error(`${this.#missed} pings without a sign of life`))
       this.#close(new Error('no answer to pings'))
       return
     }

@@ -86,9 +86,9 @@ describe('what the sender is refused', () => {
     ['nesting of 65', deep(65), 'nested deeper than 64'],
     ['a key __proto__', JSON.parse('{"__proto__": 1}'), '__proto__'],
     ['half a surrogate pair', 'a\udc00', 'surrogate'],
-    ['a blob', new Blob(['a']), 'a Blob cannot be sent: pass its bytes'],
+    ['a blob', new Blob(['a']), 'a Blob cannot be sent: pass await new Response(it).bytes()'],
     ['text within JSON with half a character', ['\ud800'], 'content[0] has an unpaired surrogate'],
-    ['a stream', new ReadableStream(), 'a ReadableStream cannot be sent: pass its bytes'],
+    ['a stream', new ReadableStream(), 'a ReadableStream cannot be sent: pass await new Response(it).bytes()'],
   ])('%s is refused with the reason.', (_what, content, message) => {
     expect(() => toContent(content, MAX)).toThrow(
       expect.objectContaining({ code: 'INVALID_CONTENT', message: expect.stringContaining(message) }),
