@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build, parseSync } from 'vite'
-import { viteBase } from './vite-base.mjs'
+import { smaller, viteBase } from './vite-base.mjs'
 
 /** KB (1,000 bytes), minified and gzipped. */
 const PAGE_BUDGET = 230
@@ -106,7 +106,7 @@ async function checkOwnShare(root) {
   const result = await build({
     ...viteBase,
     publicDir: false,
-    plugins: [ownPage(root)],
+    plugins: [ownPage(root), smaller],
     build: {
       write: false,
       minify: true,
@@ -133,7 +133,9 @@ async function checkOwnShare(root) {
     for (const other of chunks.get(name).imports) visit(other)
   }
   for (const chunk of chunks.values()) if (chunk.isEntry) visit(chunk.fileName)
-  const codes = [...first].map(name => chunks.get(name).code)
+  // In a bundle with the packages and the application no import or export between them is left.
+  const seams = /\bimport\s*\{[^}]*\}\s*from\s*"[^"]*";|\bexport\s*\{[^}]*\};?$/g
+  const codes = [...first].map(name => chunks.get(name).code.trim().replaceAll(seams, ''))
   const total = [codes.join('').length, codes.reduce((sum, code) => sum + gzip(code), 0)]
   line('our own code, every package left out', ...total, `budget ${OWN_BUDGET}`)
   return kb(total[1]) > OWN_BUDGET ? [`our own code is over its budget of ${OWN_BUDGET} KB`] : []
