@@ -118,3 +118,11 @@ describe('the examples', () => {
     },
   )
 })
+
+test('Each package that an install brings in, or asks for, has its reason in the README, and nothing else has', () => {
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const section = readFileSync(join(root, 'README.md'), 'utf8').split('\n## Dependencies\n')[1]?.split('\n## ')[0] ?? ''
+  const cells = [...section.matchAll(/^\| (`[^|]+`) \| .{10,} \|$/gm)].map(([, cell = '']) => cell)
+  const named = cells.flatMap(cell => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name))
+  expect(named.toSorted()).toEqual(Object.keys({ ...dependencies, ...peerDependencies }).toSorted())
+})

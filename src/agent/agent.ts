@@ -73,7 +73,8 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   handle<C extends Content = Content>(filter: Filter, handler: Handler<C>): Disposable
   /**
    * Subscribes to what reaches this agent: with `topic` that topic's messages, without it direct messages and
-   * broadcasts. Read it with `for await`, or give a callback.
+   * broadcasts. Read it with `for await`, or give a callback. What others publish finds its way here once
+   * {@link Subscription.ready} resolves.
    */
   subscribe<C extends Content = Content>(
     options?: SubscribeOptions,

@@ -138,7 +138,7 @@ export interface Receipt {
 /** What `publish` and `broadcast` return. */
 export interface Published {
   readonly id: string
-  /** Ids of the peers it was handed to; gossip takes it from there. Empty: nobody has it. */
+  /** Ids of the peers, relays among them, that it was handed to; gossip takes it from there. Empty: nobody has it. */
   readonly peers: readonly string[]
 }
 
