@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'vite'
 import { checkBudgets } from './budgets.mjs'
-import { at, root, viteBase } from './vite-base.mjs'
+import { at, root, smaller, viteBase } from './vite-base.mjs'
 
 const { dependencies } = JSON.parse(readFileSync(at('package.json'), 'utf8'))
 
@@ -90,6 +90,7 @@ async function buildPage() {
     root: at('demo'),
     base: './',
     build: { outDir: at('dist/demo/page'), emptyOutDir: true, manifest: true, target: 'es2023', assetsInlineLimit: 0 },
+    plugins: [smaller],
   })
 }
 

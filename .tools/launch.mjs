@@ -1,7 +1,8 @@
 /**
- * `npm start`, `npm test` and `npm run build` come through here. It runs on Node 18 and newer so that it can say plainly
- * what is missing, and gets it: a Node that is new enough, the packages of the lock file, a browser for the tests.
- * Then it runs the command in a process group of its own, passes signals on, and never outlives its parent.
+ * `npm start`, `npm test`, `npm run build` and `npm run bench` come through here. It runs on Node 18 and newer so that
+ * it can say plainly what is missing, and gets it: a Node that is new enough, the packages of the lock file, a browser
+ * for the tests. Then it runs the command in a process group of its own, passes signals on, and never outlives its
+ * parent.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -21,6 +22,7 @@ const commands = {
   start: ['.tools/build.mjs', 'dist/demo/server.js'],
   test: ['.tools/test.mjs'],
   build: ['.tools/build.mjs'],
+  bench: ['.tools/bench.mjs'],
 }
 
 /** Packages that carry a Node binary: no platform's newest release is on npm under every name, hence the ranges. */
@@ -184,12 +186,16 @@ function orphanWatch() {
 
 /** Runs one step to its end, and this process with it where it fails or is stopped. */
 function run(node, env, step) {
-  const child = spawn(node, ['--import', pathToFileURL(join(root, '.tools/leash.mjs')).href, join(root, step)], {
-    cwd: root,
-    env,
-    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    detached: !windows,
-  })
+  const child = spawn(
+    node,
+    ['--import', pathToFileURL(join(root, '.tools/leash.mjs')).href, join(root, step), ...args],
+    {
+      cwd: root,
+      env,
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      detached: !windows,
+    },
+  )
   const signalGroup = signal => {
     try {
       if (windows) spawnSync('taskkill', ['/pid', String(child.pid), '/T', '/F'])
@@ -222,12 +228,12 @@ function run(node, env, step) {
   })
 }
 
-const command = process.argv[2]
+const [command, ...args] = process.argv.slice(2)
 if (!Object.hasOwn(commands, command ?? '')) give(`usage: node .tools/launch.mjs ${Object.keys(commands).join('|')}`)
 const node = findNode()
 const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
 install(node, env)
-if (command === 'test') {
+if (command === 'test' || command === 'bench') {
   env.CHROMIUM_PATH = findChromium(node, env)
   say(`browser: ${env.CHROMIUM_PATH}`)
 }

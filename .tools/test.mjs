@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { playwrightResults, vitestResults } from './results.mjs'
+import { judge, playwrightResults, vitestResults } from './results.mjs'
 
 const root = join(fileURLToPath(import.meta.url), '../..')
 const results = join(root, 'node_modules/.cache/agent-flow-protocol/results')
@@ -57,6 +57,9 @@ const steps = [
   },
 ]
 
+/** How long a step may take; then it is stopped, and has failed. */
+const minutesOf = step => step.minutes ?? 2
+
 /** Every test that ran so far, for the table of requirements. */
 const ran = []
 let running
@@ -67,7 +70,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.exit(130)
   })
 
-/** Runs a step's command to its end. */
+/** Runs a step's command to its end; `code` is its exit code, or in words what ended it. */
 function execute(step, json) {
   return new Promise(resolve => {
     const output = []
@@ -79,36 +82,44 @@ function execute(step, json) {
     running = child
     child.stdout.on('data', chunk => output.push(chunk))
     child.stderr.on('data', chunk => output.push(chunk))
-    const minutes = step.minutes ?? 2
+    const minutes = minutesOf(step)
+    let why
     let killing
     const late = setTimeout(() => {
-      output.push(Buffer.from(`\nstopped after ${minutes} minutes\n`))
+      why = `its time limit, ${minutes} minutes`
       child.kill('SIGTERM')
       killing = setTimeout(() => child.kill('SIGKILL'), 5_000)
     }, minutes * MINUTE)
-    child.once('close', (code, signal) => {
+    const end = code => {
       clearTimeout(late)
       clearTimeout(killing)
-      resolve({ code: code ?? signal, output: Buffer.concat(output).toString() })
-    })
+      // What a runner that crashed left running may hold its output open: it holds up nothing here.
+      child.stdout.destroy()
+      child.stderr.destroy()
+      resolve({ code: why ?? code, output: Buffer.concat(output).toString() })
+    }
+    child.once('error', error => end(error.message))
+    child.once('close', (code, signal) => end(code ?? signal))
+    child.once('exit', (code, signal) => setTimeout(() => end(code ?? signal), 5_000).unref())
   })
 }
 
-/** Counts a step: what its own report says, and one more failure where the report cannot be the whole truth. */
-function count(step, code, json) {
-  const fail = reason => ({ passed: 0, failed: 1, notes: [reason] })
-  if (step.read === undefined) return code === 0 ? { passed: 1, failed: 0, notes: [] } : fail(`exited with ${code}`)
-  const tests = step.read(root, json)
-  ran.push(...tests)
-  writeFileSync(everyTest, JSON.stringify(ran))
-  if (tests.length === 0) return fail(`ran no test; exited with ${code}`)
-  const of = outcome => tests.filter(test => test.outcome === outcome)
-  const skipped = of('skipped')
-  const notes = skipped.map(test => `not run: ${test.file}: ${test.title}`)
-  const passed = of('passed').length
-  const failed = of('failed').length + (ci ? skipped.length : 0)
-  if (code === 0 || of('failed').length > 0) return { passed, failed, notes }
-  return { passed, failed: failed + 1, notes: [...notes, `exited with ${code} though its tests passed`] }
+/** Says what runs: on a terminal in one line that counts the seconds, elsewhere once. Returns what ends it. */
+function announce(step, number) {
+  const text = `· ${step.name.padEnd(14)} ${number} of ${steps.length}, at most ${minutesOf(step)} min`
+  if (!process.stdout.isTTY) {
+    console.log(text)
+    return () => {}
+  }
+  const started = performance.now()
+  const show = () =>
+    process.stdout.write(`\r${text} ${((performance.now() - started) / 1000).toFixed(0).padStart(6)} s`)
+  show()
+  const ticking = setInterval(show, 1_000)
+  return () => {
+    clearInterval(ticking)
+    process.stdout.write('\r\x1b[K')
+  }
 }
 
 /** Runs every step, each whatever became of those before it. */
@@ -118,11 +129,16 @@ async function main() {
   writeFileSync(everyTest, '[]')
   const sum = { passed: 0, failed: 0 }
   const began = performance.now()
-  for (const step of steps) {
+  for (const [index, step] of steps.entries()) {
     const started = performance.now()
     const json = join(results, `${step.name.replaceAll(' ', '-')}.json`)
+    const announced = announce(step, index + 1)
     const { code, output } = await execute(step, json)
-    const { passed, failed, notes } = count(step, code, json)
+    announced()
+    const tests = step.read?.(root, json) ?? null
+    ran.push(...(tests ?? []))
+    writeFileSync(everyTest, JSON.stringify(ran))
+    const { passed, failed, notes } = judge(tests, code, ci)
     sum.passed += passed
     sum.failed += failed
     const seconds = ((performance.now() - started) / 1000).toFixed(1)

@@ -55,7 +55,10 @@ export interface Demo extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** Starts everything, or nothing: what was started is closed when a part fails. */
+/**
+ * Starts everything, or nothing: what was started is closed when a part fails.
+ * @throws AfpError INVALID_OPTION, INVALID_NAME; NETWORK_FAILED where an address cannot be listened on
+ */
 export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   const { port = 8080, mesh = 'demo' } = options
   const host = options.host === undefined || options.host === 'localhost' ? '127.0.0.1' : options.host
@@ -88,7 +91,8 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     const { port: taken } = server.address() as AddressInfo
 
     const prefix = `/ip${family}/${host}/tcp`
-    const wanted = options.relayPort ?? (port === 0 ? 0 : taken + 1)
+    const next = taken < 65_535 ? taken + 1 : 0
+    const wanted = options.relayPort ?? (port === 0 ? 0 : next)
     const open = (relayPort: number) =>
       createRelay({ listen: [`${prefix}/${relayPort}/ws`], meshes: [mesh], clock: options.clock })
     const relay = await open(wanted).catch((error: unknown) => {
@@ -126,7 +130,10 @@ function defaultPage(): string {
   return folder
 }
 
-/** Listens on `port`, or on a free one when it is in use: then true. */
+/**
+ * Listens on `port`, or on a free one when it is in use: then true.
+ * @throws AfpError NETWORK_FAILED where neither can be had
+ */
 async function listen(server: Server, port: number, host: string): Promise<boolean> {
   const attempt = (at: number): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -140,7 +147,10 @@ async function listen(server: Server, port: number, host: string): Promise<boole
     await attempt(port)
     return false
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code !== 'EADDRINUSE') {
+      throw new AfpError('NETWORK_FAILED', `the page cannot be served: ${message}`, { cause: error })
+    }
     await attempt(0)
     return true
   }
@@ -166,31 +176,50 @@ function relaysFor(header: string | undefined, relays: readonly string[]): reado
   return relays.slice(0, 1).map(address => ['', 'dns', host, ...address.split('/').slice(3)].join('/'))
 }
 
-const HELP = `Usage: node dist/demo/server.js [--port 8080] [--host 127.0.0.1] [--mesh demo]
+const HELP = `Usage: agent-flow-protocol demo [options]
 
 Starts a relay, the demo page and two agents, and tells where the page is.
+
+  --port <n>     port of the page; a free one is taken when it is in use (8080)
+  --host <text>  IP address to listen on (127.0.0.1)
+  --mesh <text>  the mesh that visitors join (demo)
+  --help         this text
 `
 
-/** Reads the command line and runs the demo until the process is told to stop. */
+/** @throws AfpError INVALID_OPTION, in words for whoever typed it */
+function readFlags(): { help: boolean; options: DemoOptions } {
+  let values: { port?: string; host?: string; mesh?: string; help?: boolean }
+  try {
+    const text = { type: 'string' } as const
+    const options = { port: text, host: text, mesh: text, help: { type: 'boolean', short: 'h' } } as const
+    values = parseArgs({ options }).values
+  } catch (cause) {
+    throw new AfpError('INVALID_OPTION', (cause as Error).message, { cause })
+  }
+  const port = values.port === undefined ? undefined : /^\d{1,5}$/.test(values.port) ? Number(values.port) : Number.NaN
+  if (port !== undefined && !(port < 65_536)) {
+    throw new AfpError('INVALID_OPTION', `--port is a number from 0 to 65535, not '${values.port}'`)
+  }
+  return { help: values.help === true, options: { port, host: values.host, mesh: values.mesh } }
+}
+
+/** Reads the command line and runs the demo until the process is told to stop. Wrong flags end it with code 2. */
 export async function runDemo(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      port: { type: 'string' },
-      host: { type: 'string' },
-      mesh: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  })
-  if (values.help === true) {
-    process.stdout.write(HELP)
-    return
+  try {
+    const { help, options } = readFlags()
+    if (help) process.stdout.write(HELP)
+    else await runUntilStopped(options)
+  } catch (error) {
+    if (!(error instanceof AfpError)) throw error
+    const wrong = error.code === 'INVALID_OPTION' || error.code === 'INVALID_NAME'
+    console.error(`agent-flow-protocol demo: ${error.message}${wrong ? '; see --help' : ''}`)
+    process.exit(wrong ? 2 : 1)
   }
-  const port = values.port === undefined ? undefined : Number(values.port)
-  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65_536)) {
-    throw new AfpError('INVALID_OPTION', '--port is a number from 0 to 65535')
-  }
-  const demo = await startDemo({ port, host: values.host, mesh: values.mesh })
-  if (demo.moved) console.log(`Port ${port ?? 8080} is in use; this is another one.`)
+}
+
+async function runUntilStopped(options: DemoOptions): Promise<void> {
+  const demo = await startDemo(options)
+  if (demo.moved) console.log(`Port ${options.port ?? 8080} is in use; this is another one.`)
   console.log(`Open ${demo.url} in two or three tabs. Ctrl+C stops it.`)
 
   let stopping = false
@@ -210,8 +239,5 @@ export async function runDemo(): Promise<void> {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  runDemo().catch((error: unknown) => {
-    console.error(error instanceof Error ? error.message : error)
-    process.exit(1)
-  })
+  await runDemo()
 }

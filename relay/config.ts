@@ -1,6 +1,6 @@
 /** What `afp-relay` is told: flags, over `AFP_RELAY_*` in the environment, over a JSON file. Unknown names are errors. */
 
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { AfpError } from '../src/common/errors.ts'
 import { DEFAULT_RELAY_LIMITS, type RelayLimits } from './limits.ts'
@@ -8,6 +8,9 @@ import { DEFAULT_RELAY_LISTEN, type RelayOptions } from './options.ts'
 
 /** The largest configuration file, bytes. */
 const MAX_FILE_BYTES = 1_048_576
+
+/** The longest draining, seconds: beyond a day it is a slip of the finger, and timers end at 24.8 days. */
+const MAX_DRAIN_SECONDS = 86_400
 
 /** Everything the daemon needs. */
 export interface DaemonConfig {
@@ -67,7 +70,7 @@ const SETTINGS: readonly Setting[] = [
   { key: 'identity', kind: 'text', help: 'identity file, made if it is not there (a new identity at each start)' },
   { key: 'healthPort', kind: 'number', help: 'port of /healthz and /readyz; 0 takes a free one (none)' },
   { key: 'healthHost', kind: 'text', help: 'address of that port (127.0.0.1)' },
-  { key: 'drainSeconds', kind: 'number', help: 'how long to go on, not ready, after SIGTERM (0)' },
+  { key: 'drainSeconds', kind: 'number', help: 'how long to go on, not ready, after SIGTERM; at most 86400 (0)' },
   ...LIMIT_NAMES.map(
     (key): Setting => ({ key, kind: 'number', help: `${LIMIT_HELP[key]} (${DEFAULT_RELAY_LIMITS[key]})` }),
   ),
@@ -138,7 +141,7 @@ function readFlags(argv: readonly string[]): Flags {
         ...options,
         config: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean' },
+        version: { type: 'boolean', short: 'V' },
       },
       strict: true,
     })
@@ -174,9 +177,7 @@ function readVariables(env: Readonly<Record<string, string | undefined>>): {
 function readFile(file: string): Map<string, Value> {
   let content: unknown
   try {
-    const text = readFileSync(file, 'utf8')
-    if (text.length > MAX_FILE_BYTES) throw new Error('it is too long')
-    content = JSON.parse(text)
+    content = JSON.parse(readBounded(file))
   } catch (cause) {
     const why = (cause as Error).message
     throw new AfpError('INVALID_OPTION', `the configuration file ${file} cannot be read: ${why}`, { cause })
@@ -194,6 +195,22 @@ function readFile(file: string): Map<string, Value> {
     values.set(key, parsedValue(setting, given, `${JSON.stringify(key)} in ${file}`))
   }
   return values
+}
+
+/** The text of a file that may be anything, an endless device too: no more is read than the bound. */
+function readBounded(file: string): string {
+  const bytes = Buffer.alloc(MAX_FILE_BYTES + 1)
+  const descriptor = openSync(file, 'r')
+  try {
+    let length = 0
+    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+      read = readSync(descriptor, bytes, length, bytes.length - length, null)
+    }
+    if (length > MAX_FILE_BYTES) throw new Error(`it has more than ${MAX_FILE_BYTES} bytes`)
+    return bytes.toString('utf8', 0, length)
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 function parsedValue(setting: Setting, given: unknown, where: string): Value {
@@ -226,6 +243,10 @@ function configOf(values: ReadonlyMap<string, Value>, file: string | undefined):
   if (healthPort !== undefined && healthPort > 65_535) {
     throw new AfpError('INVALID_OPTION', `a port is at most 65535, not ${healthPort}`)
   }
+  const drainSeconds = number('drainSeconds') ?? 0
+  if (drainSeconds > MAX_DRAIN_SECONDS) {
+    throw new AfpError('INVALID_OPTION', `draining takes at most ${MAX_DRAIN_SECONDS} seconds, not ${drainSeconds}`)
+  }
   const limits = Object.fromEntries(LIMIT_NAMES.filter(name => values.has(name)).map(name => [name, number(name)]))
   return {
     relay: {
@@ -237,7 +258,7 @@ function configOf(values: ReadonlyMap<string, Value>, file: string | undefined):
     },
     healthPort,
     healthHost: (values.get('healthHost') as string | undefined) ?? '127.0.0.1',
-    drainSeconds: number('drainSeconds') ?? 0,
+    drainSeconds,
     file,
   }
 }

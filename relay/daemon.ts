@@ -1,14 +1,17 @@
 #!/usr/bin/env node
 /** `afp-relay`: a relay as a process. Addresses go to stdout, everything else, one line each, to stderr. */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { systemClock } from '../src/common/clock.ts'
-import { AfpError } from '../src/common/errors.ts'
+import { AfpError, type AfpErrorCode } from '../src/common/errors.ts'
 import { type Command, type DaemonConfig, helpText, readCommand } from './config.ts'
 import { type RelayService, startService } from './service.ts'
 
 /** How long closing may take once draining is over, ms. */
 const STOP_TIMEOUT = 5_000
+
+/** What a relay says of its settings; all else that keeps it from starting is the machine's fault. */
+const WRONG_SETTINGS: ReadonlySet<AfpErrorCode> = new Set(['INVALID_OPTION', 'INVALID_ADDRESS', 'INVALID_NAME'])
 
 const argv = process.argv.slice(2)
 const log = (text: string): void => console.error(`${new Date(systemClock.now()).toISOString()} ${oneLine(text)}`)
@@ -20,7 +23,8 @@ process.on('uncaughtException', error => {
 
 const command = commandOrExit()
 if (command.kind === 'help') process.stdout.write(helpText())
-else if (command.kind === 'version') console.log(version())
+else if (command.kind === 'version')
+  console.log(createRequire(import.meta.url)('agent-flow-protocol/package.json').version)
 else await run(command.config)
 
 async function run(config: DaemonConfig): Promise<void> {
@@ -58,8 +62,9 @@ async function run(config: DaemonConfig): Promise<void> {
     service = await startService(config)
   } catch (error) {
     if (!(error instanceof AfpError)) throw error
-    log(`error: ${error.message}`)
-    process.exit(1)
+    const told = WRONG_SETTINGS.has(error.code)
+    log(`error: ${error.message}${told ? '; see afp-relay --help' : ''}`)
+    process.exit(told ? 2 : 1)
   }
   const { relay, healthUrl } = service
   if (config.relay.identityFile === undefined)
@@ -109,17 +114,8 @@ function commandOrExit(): Command {
   } catch (error) {
     if (!(error instanceof AfpError)) throw error
     log(`error: ${error.message}; see afp-relay --help`)
-    return process.exit(1)
+    return process.exit(2)
   }
-}
-
-/** The package's version: its file is one folder up in the sources, two in what is published. */
-function version(): string {
-  const file = ['../package.json', '../../package.json']
-    .map(path => new URL(path, import.meta.url))
-    .find(url => existsSync(url))
-  const { version: text } = JSON.parse(readFileSync(file ?? '', 'utf8')) as { version: string }
-  return text
 }
 
 /** Peers choose some of what is logged: no line may look like two, or move a terminal's cursor. */

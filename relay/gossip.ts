@@ -7,8 +7,9 @@ import type { GossipSub } from '@libp2p/gossipsub'
 import type { PeerId } from '@libp2p/interface'
 import { type Clock, repeat, type Timer } from '../src/common/clock.ts'
 import type { Verdict } from '../src/network/carrier.ts'
-import { GossipRefusal, openGossip } from '../src/network/gossip.ts'
+import { openGossip } from '../src/network/gossip.ts'
 import type { RefusalReason } from '../src/network/network.ts'
+import { Refusal } from '../src/network/refusal.ts'
 import { Standing } from './standing.ts'
 import {
   type AllowedMeshes,
@@ -138,7 +139,7 @@ export class RelayGossip {
       await openGossip(topic, data, { now: this.#options.clock.now(), maxBytes: this.#limits.maxGossipBytes })
       return 'accept'
     } catch (error) {
-      if (!(error instanceof GossipRefusal)) throw error
+      if (!(error instanceof Refusal)) throw error
       this.#options.onRefused(from, error.reason, topic, error.message)
       if (FORGIVEN.has(error.reason)) return 'ignore'
       this.#standing.rejected(from)

@@ -4,6 +4,8 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
+import { createAgent } from 'agent-flow-protocol'
+import { createRelay } from 'agent-flow-protocol/relay'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const run = promisify(execFile)
@@ -38,9 +40,12 @@ function allExamples(): Example[] {
   return [...read('README.md'), ...files.flatMap(read).filter(({ code }) => code.includes("from 'agent-flow-protocol"))]
 }
 
-/** Whether it runs by itself: it names no relay of somebody's, it ends, and it needs no built page. */
+/** Whether it can be run: it ends, and needs no built page (that one is run by the tests of the package). */
 const isComplete = ({ code }: Example) =>
-  /\.close\(\)|await using/.test(code) && !/relays: \['/.test(code) && !code.includes('agent-flow-protocol/demo')
+  /\.close\(\)|await using/.test(code) && !code.includes('agent-flow-protocol/demo')
+
+/** The relay's address that examples show, in whose place a live one is put. */
+const SHOWN_RELAY = /\/ip4\/127\.0\.0\.1\/tcp\/\d+\/ws\/p2p\/\w+/g
 
 /** What it says that it prints: the comment behind a call of `console.log`. */
 const promised = ({ code }: Example) =>
@@ -48,6 +53,8 @@ const promised = ({ code }: Example) =>
 
 const examples = allExamples()
 const complete = examples.filter(isComplete)
+const alone = complete.filter(({ code }) => code.search(SHOWN_RELAY) < 0)
+const relayed = complete.filter(example => !alone.includes(example))
 let folder = ''
 const fileOf = (example: Example) => join(folder, `${examples.indexOf(example)}.ts`)
 
@@ -69,7 +76,8 @@ describe('the examples', () => {
     expect(examplesOf('x.md', markdown)).toEqual([{ where: 'x.md:4', code: 'const a = 1\n' }])
     expect(examplesOf('x.ts', comment)).toEqual([{ where: 'x.ts:4', code: 'const b = {\n  c: 1,\n\n}\n' }])
     expect(examples.filter(({ where }) => where.startsWith('README.md')).length).toBeGreaterThan(1)
-    expect(complete.length).toBeGreaterThan(1)
+    expect(alone.length).toBeGreaterThan(1)
+    expect(relayed.length).toBeGreaterThan(0)
   })
 
   test('every example of the README and of the public documentation passes the type checker', async () => {
@@ -85,9 +93,36 @@ describe('the examples', () => {
     expect(named).toEqual([])
   }, 60_000)
 
-  test.each(complete.map(example => [example.where, example] as const))('%s runs and ends', async (_, example) => {
-    const args = ['--conditions=afp-source', fileOf(example)]
-    const { stdout } = await run(process.execPath, args, { cwd: folder, timeout: 15_000 })
+  const runs = async (example: Example, code = example.code): Promise<void> => {
+    const file = fileOf(example).replace(/ts$/, 'live.ts')
+    writeFileSync(file, code)
+    const { stdout } = await run(process.execPath, ['--conditions=afp-source', file], { cwd: folder, timeout: 15_000 })
     for (const said of promised(example)) expect(stdout).toContain(said)
+  }
+
+  test.each(alone.map(example => [example.where, example] as const))('%s runs and ends', async (_, example) => {
+    await runs(example)
   })
+
+  test.each(relayed.map(example => [example.where, example] as const))(
+    '%s meets the agent it waits for at a live relay, which gets what it publishes',
+    async (_, example) => {
+      await using relay = await createRelay({ listen: ['/ip4/127.0.0.1/tcp/0/ws'] })
+      const relays = relay.addresses()
+      await using bob = await createAgent({ name: 'bob', mesh: 'demo', relays })
+      const news = bob.subscribe({ topic: 'news' })[Symbol.asyncIterator]().next()
+      const broadcast = bob.receive()
+      await runs(example, example.code.replace(SHOWN_RELAY, relays[0] ?? ''))
+      expect((await news).value).toMatchObject({ content: { headline: 'it works' } })
+      expect((await broadcast).content).toBe('anyone there?')
+    },
+  )
+})
+
+test('Each package that an install brings in, or asks for, has its reason in the README, and nothing else has', () => {
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const section = readFileSync(join(root, 'README.md'), 'utf8').split('\n## Dependencies\n')[1]?.split('\n## ')[0] ?? ''
+  const cells = [...section.matchAll(/^\| (`[^|]+`) \| .{10,} \|$/gm)].map(([, cell = '']) => cell)
+  const named = cells.flatMap(cell => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name))
+  expect(named.toSorted()).toEqual(Object.keys({ ...dependencies, ...peerDependencies }).toSorted())
 })

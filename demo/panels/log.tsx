@@ -1,6 +1,6 @@
 /** The event log: everything the agent tells, refusals and drops above all. */
 
-import { useEffect, useState } from 'preact/hooks'
+import { useLayoutEffect, useState } from 'preact/hooks'
 import type { State } from '../state.ts'
 import { Icon } from './icons.tsx'
 
@@ -14,7 +14,8 @@ const clock = new Intl.DateTimeFormat(undefined, {
 /** See the head of this file. */
 export function Log({ state, onClose }: { state: State; onClose: () => void }) {
   const [troubleOnly, setTroubleOnly] = useState(false)
-  useEffect(() => {
+  // Before it is painted: whoever sees it can close it.
+  useLayoutEffect(() => {
     const onKeyDown = (event: KeyboardEvent): void => {
       if (event.key === 'Escape') onClose()
     }

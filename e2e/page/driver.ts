@@ -122,6 +122,7 @@ export class DrivenAgent {
     return (await this.#agent.broadcast(content)).peers
   }
 
+  /** Subscribes, and waits until what is published from then on has a way here. */
   async subscribe(filter: Filter): Promise<void> {
     await this.#agent.subscribe(filter, message => this.#hear(message)).ready
   }

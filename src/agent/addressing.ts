@@ -4,19 +4,18 @@ import { abortable } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
 import type { KnownAgents } from '../identity/known-agents.ts'
-import type { Filter } from '../message/filter.ts'
 import type { Network, Peer } from '../network/network.ts'
 import type { Target } from './options.ts'
 
 /** What addressing needs. */
 export interface AddressingParts {
   self: string
-  selfName: string
+  name: string
   clock: Clock
   known: KnownAgents
   network: Network
   /** Fires when the agent closes: then nobody is waited for any more. */
-  closing: AbortSignal
+  signal: AbortSignal
 }
 
 /** See the head of this file. */
@@ -44,12 +43,12 @@ export class Addressing {
   named(target: Target): readonly string[] {
     const names = namesIn(target)
     if (names.length === 0 || names.some(name => typeof name !== 'string' || name === '')) {
-      throw new AfpRoutingError('NO_RECIPIENT', 'a message needs a recipient: a name, an id or a capability', {
+      throw new AfpRoutingError('NO_RECIPIENT', 'a recipient is a name, an id or a capability', {
         sender: this.#parts.self,
       })
     }
     if (names.includes('*')) {
-      throw new AfpRoutingError('NO_RECIPIENT', "'*' is not a recipient: use broadcast()", { sender: this.#parts.self })
+      throw new AfpRoutingError('NO_RECIPIENT', "'*' is no recipient: use broadcast()", { sender: this.#parts.self })
     }
     return names
   }
@@ -73,7 +72,7 @@ export class Addressing {
   async online(id: string, timeout: number, signal?: AbortSignal): Promise<void> {
     const there = (): true | undefined => (this.#isOnline(id) ? true : undefined)
     if (there() ?? (await this.#until(there, timeout, signal))) return
-    throw new AfpRoutingError('NO_ROUTE', `${id} is not online; the message was dropped`, { recipients: [id] })
+    throw new AfpRoutingError('NO_ROUTE', `${id} is not online`, { recipients: [id] })
   }
 
   /**
@@ -92,12 +91,10 @@ export class Addressing {
     throw new AfpTimeoutError(`${nameOrId} did not come within ${seconds} s`, { timeoutSeconds: seconds })
   }
 
-  /** A filter whose sender names have become ids. A name nobody had yet is looked up again when a message comes. */
-  filter<F extends Filter>(filter: F): F {
-    const { sender, where } = filter
-    if (sender === undefined) return filter
+  /** Whether an id is one of these senders' by name or id. A name nobody had yet is looked up again when a message comes. */
+  senders(senders: readonly string[]): (id: string) => boolean {
     const ids = new Set<string>()
-    const names = new Set(typeof sender === 'string' ? [sender] : sender)
+    const names = new Set(senders)
     const resolve = (): void => {
       for (const name of names) {
         const id = this.#tryLookUp(name)
@@ -108,21 +105,16 @@ export class Addressing {
     }
     // Now, not at the first message: by then somebody else may claim the name.
     resolve()
-    const from = (id: string): boolean => {
+    return id => {
       resolve()
       return ids.has(id)
-    }
-    return {
-      ...filter,
-      sender: undefined,
-      where: message => from(message.sender) && (where === undefined || where(message)),
     }
   }
 
   async #id(name: string, timeout: number, signal?: AbortSignal): Promise<string> {
     const id = this.#lookUp(name) ?? (await this.#until(() => this.#lookUp(name), timeout, signal))
     if (id !== undefined) return id
-    throw new AfpRoutingError('UNKNOWN_RECIPIENT', `nobody called ${JSON.stringify(name)} is known in the mesh`, {
+    throw new AfpRoutingError('UNKNOWN_RECIPIENT', `nobody is called ${JSON.stringify(name)}`, {
       sender: this.#parts.self,
       recipients: [name],
     })
@@ -151,8 +143,8 @@ export class Addressing {
   }
 
   #lookUp(nameOrId: string): string | undefined {
-    const { self, selfName, known } = this.#parts
-    return nameOrId === selfName ? self : known.resolve(nameOrId)
+    const { self, name, known } = this.#parts
+    return nameOrId === name ? self : known.resolve(nameOrId)
   }
 
   #tryLookUp(name: string): string | undefined {
@@ -176,7 +168,7 @@ export class Addressing {
     signal?: AbortSignal,
   ): Promise<T | undefined> {
     signal?.throwIfAborted()
-    const { clock, closing } = this.#parts
+    const { clock, signal: closing } = this.#parts
     const { promise, resolve, reject } = Promise.withResolvers<T | undefined>()
     const timer = timeout === undefined ? undefined : clock.after(timeout, () => resolve(undefined))
     const look = (): void => {
@@ -199,6 +191,7 @@ export class Addressing {
 
 function namesIn(target: Target): readonly string[] {
   if (typeof target === 'string') return [target]
-  if (Array.isArray(target)) return target
+  // Places that hold nothing become undefined, which is no name.
+  if (Array.isArray(target)) return Array.from(target)
   return typeof (target as { capability?: unknown })?.capability === 'string' ? ['capability'] : []
 }

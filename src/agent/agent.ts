@@ -26,7 +26,11 @@ export interface AgentEvents extends NetworkEvents {
   'name:conflict': { name: string; pinned: string; claimant: string }
   /** A message could not be sent or was not taken. */
   'message:dropped': { id: string; peer: string; reason: string; error?: unknown }
-  /** A handler, a filter's predicate or a subscription's callback threw. `id` is the message's, or the subscription's when its pattern cannot be compiled; empty for a handler's pattern. */
+  /**
+   * A handler, a filter's predicate or a subscription's callback threw, or this side failed at a message in a way that
+   * nobody thought of, which then was `refused` as `internal`. `id` is the message's, or the subscription's when its
+   * pattern cannot be compiled; empty for a handler's pattern and for a message that could not be read.
+   */
   'handler:error': { id: string; error: unknown }
   /** The agent has closed. */
   closed: undefined
@@ -47,10 +51,14 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   readonly subscriptions: SubscriptionManager
 
   /**
-   * Sends a message to each of `to`.
+   * Sends a message to each of `to`. Messages to one recipient leave in the order of the calls, also where a hook takes
+   * its time over one of them.
    * @throws AfpRoutingError NO_RECIPIENT, UNKNOWN_RECIPIENT, AMBIGUOUS_NAME, NO_CAPABLE_AGENT; NO_ROUTE when nobody was
-   * reached (when only some were not, the receipt says which)
-   * @throws AfpMessageError for content or options that cannot be sent, MESSAGE_EXPIRED
+   * reached (when only some were not, the receipt says which); QUEUE_FULL when too much waits for the only recipient
+   * @throws AfpTimeoutError when the only recipient reads too slowly to take it in time: it was taken back and has not left
+   * @throws AfpMessageError for content or options that cannot be sent, MESSAGE_EXPIRED, HOOK_REFUSED
+   * @throws AfpError INVALID_OPTION for an option that there is not, or of another type
+   * @throws the signal's reason, unless somebody has the message by then: the receipt says who
    */
   send(to: Target, content: Content, options?: SendOptions): Promise<Receipt>
   /**
@@ -65,7 +73,8 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   handle<C extends Content = Content>(filter: Filter, handler: Handler<C>): Disposable
   /**
    * Subscribes to what reaches this agent: with `topic` that topic's messages, without it direct messages and
-   * broadcasts. Read it with `for await`, or give a callback.
+   * broadcasts. Read it with `for await`, or give a callback. What others publish finds its way here once
+   * {@link Subscription.ready} resolves.
    */
   subscribe<C extends Content = Content>(
     options?: SubscribeOptions,
@@ -84,7 +93,10 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
 
   /** Agents known in the mesh, this one left out. */
   peers(): readonly Peer[]
-  /** Makes a name stand for an id from now on, whatever it stood for before. */
+  /**
+   * Makes a name stand for an id from now on, whatever it stood for before.
+   * @throws AfpDataStoreError STORE_FULL when 4,096 names were pinned by hand already
+   */
   pin(name: string, id: string): void
   /** Frees a name that first use or {@link Agent.pin} has bound to an id. False when it was not bound. */
   unpin(name: string): boolean

@@ -3,13 +3,10 @@
 import { toHex } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
 import type { Random } from '../common/random.ts'
-import { type Card, type CardFields, signCard } from '../identity/card.ts'
+import { type Card, type CardFields, MAX_CARD_LIFE, signCard } from '../identity/card.ts'
 import type { Identity } from '../identity/keys.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { Store } from '../store/store.ts'
-
-/** How long a card lasts, ms: a day. */
-const LIFETIME = 24 * 3_600_000
 
 const SEQ_KEY = ['card-seq']
 
@@ -72,7 +69,7 @@ export class CardKeeper {
 
   /** Signs the card anew when half of its life is over. */
   refresh(): Promise<void> {
-    const half = this.#card.expiresAt - LIFETIME / 2
+    const half = this.#card.expiresAt - MAX_CARD_LIFE / 2
     return this.#clock.now() < half ? Promise.resolve() : this.renew(this.#card.addresses)
   }
 
@@ -90,5 +87,5 @@ const sign = (
   now: number,
 ): Promise<Card> => {
   const seq = Math.max(last + 1, Math.floor(now))
-  return signCard(identity, { ...fields, seq, expiresAt: Math.floor(now) + LIFETIME })
+  return signCard(identity, { ...fields, seq, expiresAt: Math.floor(now) + MAX_CARD_LIFE })
 }

@@ -1,8 +1,9 @@
 /** The one place that wires rooms together. */
 
 import { openProfile, page } from '#profile'
+import { checkOption } from '../common/check-options.ts'
 import { repeat, systemClock } from '../common/clock.ts'
-import { AfpDeliveryError, AfpError } from '../common/errors.ts'
+import { AfpError } from '../common/errors.ts'
 import { BoundedQueue } from '../common/queue.ts'
 import { systemRandom } from '../common/random.ts'
 import { Requests } from '../delivery/requests.ts'
@@ -13,12 +14,11 @@ import { validateName } from '../identity/names.ts'
 import type { BuildContext } from '../message/build.ts'
 import { createIds } from '../message/ids.ts'
 import type { Message } from '../message/message.ts'
-import { resolveLimits, validateGuarantee } from '../message/validate.ts'
+import { resolveLimits } from '../message/validate.ts'
 import { validateAddress } from '../network/addresses.ts'
 import type { Carrier } from '../network/carrier.ts'
 import { libp2pCarrier } from '../network/libp2p.ts'
 import { MeshNetwork } from '../network/mesh.ts'
-import type { RefusalReason } from '../network/network.ts'
 import { Metrics } from '../telemetry/metrics.ts'
 import { SubscriptionManager } from '../topics/subscriptions.ts'
 import { Addressing } from './addressing.ts'
@@ -27,17 +27,13 @@ import { CardKeeper } from './card-keeper.ts'
 import { Handlers } from './handlers.ts'
 import { BROADCAST_TOPIC, Inbound } from './inbound.ts'
 import { MeshAgent } from './mesh-agent.ts'
+import { CARRIER, checkAgentOptions } from './option-checks.ts'
 import type { AgentOptions } from './options.ts'
-import { MESSAGE_FRAME, Outbound } from './outbound.ts'
+import { MESSAGE_FRAME, Outbound, supportedGuarantee } from './outbound.ts'
+import { Standing } from './standing.ts'
 
 /** The most agents whose cards are kept. */
 const MAX_KNOWN_AGENTS = 1_024
-
-/** Reasons that no honest neighbour gives. Late replies, expiry and an own overload say nothing about who they came from. */
-const FAULTS: ReadonlySet<RefusalReason> = new Set(['malformed', 'too-large', 'too-deep', 'bad-signature', 'bad-card'])
-
-/** How long a fault is held against a neighbour, ms at most. */
-const FAULT_MEMORY = 60_000
 
 /** How often it is looked whether the own card grows old, ms. */
 const CARD_CHECK = 3_600_000
@@ -65,99 +61,79 @@ const CARD_CHECK = 3_600_000
  */
 export async function createAgent(options: AgentOptions): Promise<Agent> {
   const settings = validateOptions(options)
-  const { clock, random, limits, hooks, guarantee } = settings
+  const { clock, random, limits } = settings
   const { name, mesh, capabilities = [], description = '' } = options
-  const profile = await openProfile({
-    name,
-    mesh,
-    identity: options.identity,
-    onIdentityInUse: options.onIdentityInUse ?? 'new',
-    store: options.store,
-    clock,
-    random,
-  })
+  const profile = await openProfile({ ...options, ...settings })
   const { identity, store } = profile
   const closing = new AbortController()
-  const metrics = new Metrics({ clock })
+  /** What several rooms take. */
+  const shared = { ...settings, self: identity.id, name, mesh, identity, store, signal: closing.signal }
+  const metrics = new Metrics(shared)
   const known = new KnownAgents({
     store,
     limit: MAX_KNOWN_AGENTS,
     now: () => clock.now(),
+    keeps: id => network.peer(id) !== undefined,
     onConflict: conflict => emit('name:conflict', conflict),
   })
   const fields = { mesh, name, description, capabilities: [...capabilities] }
-  const cards = await known
+  const makeCarrier = (): Carrier =>
+    options.carrier === undefined
+      ? libp2pCarrier({ ...options, ...shared, score: peer => standing.score(peer) })
+      : checkedCarrier(options.carrier(identity))
+  const { cards, carrier } = await known
     .load()
-    .then(() => CardKeeper.open({ identity, fields, clock, random, store }))
+    .then(async () => ({
+      cards: await CardKeeper.open({ ...shared, fields }),
+      carrier: makeCarrier(),
+    }))
     .catch(async error => {
       await profile.release()
       throw error
     })
 
-  /** Faults of each neighbour: gossip thinks less of it for each. */
-  const faults = new Map<string, number>()
-  const carrier: Carrier =
-    options.carrier?.(identity) ??
-    libp2pCarrier({
-      identity,
-      relays: options.relays,
-      listen: options.listen,
-      transports: options.transports,
-      iceServers: options.iceServers,
-      score: peer => -(faults.get(peer) ?? 0),
-      clock,
-      random,
-    })
+  const standing = new Standing(clock)
   const network = new MeshNetwork({
+    ...shared,
     carrier,
-    identity,
-    mesh,
     card: () => cards.card,
     renewCard: () => cards.renew(network.addresses()),
     learn: card => known.learn(card),
+    trust: id => known.trust(id),
     peers: options.peers,
     hidden: page.hidden,
     maxFrameBytes: limits.frameBytes,
-    clock,
-    random,
+    maxQueuedBytes: limits.queuedBytes,
   })
 
   const requests = new Requests(clock)
-  const handlers = new Handlers(limits, (error, message) => emit('handler:error', { id: message?.id ?? '', error }))
-  const inbox = new BoundedQueue<Message>(limits.queue)
+  const inbox = new BoundedQueue<Message>(limits.queue, limits.queuedBytes)
   const ids = createIds({ clock, random })
   const build: BuildContext = { sender: identity.id, clock, ids, limits }
-  const addressing = new Addressing({
-    self: identity.id,
-    selfName: name,
-    clock,
-    known,
-    network,
-    closing: closing.signal,
-  })
+  const addressing = new Addressing({ ...shared, known, network })
+  const senders = (named: readonly string[]): ((id: string) => boolean) => addressing.senders(named)
+  const handlers = new Handlers(limits, senders, (error, message) =>
+    emit('handler:error', { id: message?.id ?? '', error }),
+  )
   const subscriptions = new SubscriptionManager({
-    clock,
-    limits,
+    ...shared,
+    senders,
     ids,
     subscriber: name,
     onChange: (_topics, { topic, subscribed }) => (subscribed ? network.join(topic) : network.leave(topic)),
     onOverflow: message => dropped(message, 'subscription-full'),
     onError: (error, message) => emit('handler:error', { id: message.id, error }),
-    onUnclaimed: message => {
-      if (message.topic === undefined && !inbox.push(message)) dropped(message, 'inbox-full')
+    onUnclaimed: (message, bytes) => {
+      if (message.topic === undefined && !inbox.push(message, bytes)) dropped(message, 'inbox-full')
     },
   })
   const inbound: Inbound = new Inbound({
-    self: identity.id,
-    clock,
-    limits,
-    hooks,
+    ...shared,
     requests,
     window: new DuplicateWindow(),
     handlers,
     subscriptions,
     inbox,
-    signal: closing.signal,
     answer: async (request, kind, content, answerOptions) => {
       await outbound.respond(request, kind, content, answerOptions)
     },
@@ -167,17 +143,14 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     },
     onRefused: (peer, reason, detail) => emit('refused', { peer, reason, detail }),
     onDropped: (message, reason, error) => dropped(message, reason, error),
-    onHandlerError: (message, error) => {
+    onHandlerError: (id, error) => {
       metrics.counter('messages.failed').add()
-      emit('handler:error', { id: message.id, error })
+      emit('handler:error', { id, error })
     },
   })
   const outbound = new Outbound({
-    self: identity.id,
+    ...shared,
     build,
-    clock,
-    hooks,
-    guarantee,
     network,
     addressing,
     requests,
@@ -193,9 +166,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   })
 
   const agent = new MeshAgent({
-    name,
-    mesh,
-    clock,
+    ...shared,
     cards,
     known,
     network,
@@ -210,7 +181,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     closing,
     release: async () => {
       refresh.cancel()
-      forgiving.cancel()
+      standing.close()
       await known.saved()
       await profile.release()
     },
@@ -224,15 +195,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   }
   agent.addEventListener('refused', ({ detail }) => {
     metrics.counter('refused', { reason: detail.reason }).add()
-    if (!FAULTS.has(detail.reason)) return
-    if (faults.size > MAX_KNOWN_AGENTS) faults.clear()
-    faults.set(detail.peer, (faults.get(detail.peer) ?? 0) + 1)
+    standing.refused(detail.peer, detail.reason)
   })
-  const forgiving = repeat(
-    clock,
-    () => FAULT_MEMORY,
-    () => faults.clear(),
-  )
   const refresh = repeat(
     clock,
     () => CARD_CHECK,
@@ -268,7 +232,13 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   }
   return agent
 
+  function checkedCarrier(made: Carrier): Carrier {
+    checkOption('what carrier() makes', made, CARRIER)
+    return made
+  }
+
   function validateOptions(given: AgentOptions) {
+    checkAgentOptions(given)
     given.signal?.throwIfAborted()
     validateName(given.name)
     validateCardFields({
@@ -277,16 +247,12 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       description: given.description ?? '',
     })
     for (const address of [...(given.relays ?? []), ...(given.peers ?? [])]) validateAddress(address)
-    const wanted = validateGuarantee(given.guarantee ?? 'at-most-once')
-    if (wanted !== 'at-most-once') {
-      throw new AfpDeliveryError('GUARANTEE_UNSUPPORTED', `this version does not do ${wanted}`, { guarantee: wanted })
-    }
     return {
       clock: given.clock ?? systemClock,
       random: given.random ?? systemRandom,
       limits: resolveLimits(given.limits),
       hooks: given.hooks ?? {},
-      guarantee: wanted,
+      guarantee: supportedGuarantee(given.guarantee ?? 'at-most-once'),
     }
   }
 }

@@ -1,8 +1,9 @@
 /** Handlers of direct messages: which one takes a message, and what it may do. */
 
-import { type CompiledFilter, compileFilter, type Filter } from '../message/filter.ts'
+import { type CompiledFilter, type CompileOptions, compileFilter, type Filter } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
+import { checkCall } from './option-checks.ts'
 import type { Handler, MessageOptions } from './options.ts'
 
 /** A reply with options; see {@link reply}. */
@@ -10,7 +11,9 @@ export class Reply {
   readonly content: Content
   readonly options: MessageOptions
 
+  /** @throws AfpError INVALID_OPTION */
   constructor(content: Content, options: MessageOptions) {
+    checkCall('reply', options)
     this.content = content
     this.options = options
   }
@@ -39,18 +42,22 @@ interface Entry {
 
 /** The handlers of one agent, in the order they were added. */
 export class Handlers {
-  readonly #limits: Limits
+  readonly #options: CompileOptions
   readonly #onError: (error: unknown, message?: Message) => void
   #entries: readonly Entry[] = []
 
   /** @param onError - told when a filter's predicate throws, which counts as no match, or its pattern cannot be compiled */
-  constructor(limits: Limits, onError: (error: unknown, message?: Message) => void) {
-    this.#limits = limits
+  constructor(
+    limits: Limits,
+    senders: CompileOptions['senders'],
+    onError: (error: unknown, message?: Message) => void,
+  ) {
+    this.#options = { limits, senders, onError }
     this.#onError = onError
   }
 
   add(filter: Filter, handler: Handler): Disposable {
-    const compiled = compileFilter(filter, { limits: this.#limits, onError: this.#onError })
+    const compiled = compileFilter(filter, this.#options)
     const entry: Entry = { filter: compiled, handler, loading: undefined }
     entry.loading = compiled.ready?.then(
       () => {

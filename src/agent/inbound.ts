@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '../common/clock.ts'
-import { AfpError, AfpMessageError, AfpRoutingError } from '../common/errors.ts'
+import { AfpMessageError, AfpRoutingError } from '../common/errors.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { Requests } from '../delivery/requests.ts'
 import type { DuplicateWindow } from '../delivery/window.ts'
@@ -47,7 +47,8 @@ export interface InboundParts {
   onReceived: (message: Message, bytes: number) => void
   onRefused: (peer: string, reason: RefusalReason, detail: string) => void
   onDropped: (message: Message, reason: string, error?: unknown) => void
-  onHandlerError: (message: Message, error: unknown) => void
+  /** A handler, or this side's own work on a message, failed. */
+  onHandlerError: (id: string, error: unknown) => void
 }
 
 /** See the head of this file. */
@@ -74,7 +75,7 @@ export class Inbound {
   topic(topic: string, from: string, bytes: Uint8Array): void {
     // A connection holds its sender back while hooks are at work; gossip cannot.
     if (this.#checkingTopics >= MAX_RUNNING) {
-      return this.#parts.onRefused(from, 'overflow', 'too many messages of topics are being checked')
+      return this.#parts.onRefused(from, 'overflow', 'too many messages are being checked')
     }
     const work = this.#receive(from, topic, BY_SIGNATURE, bytes)
     if (work === undefined) return
@@ -121,15 +122,18 @@ export class Inbound {
   /** The journey. Asynchronous only where a hook or a pattern is. */
   #take(from: string, topic: string | undefined, security: MessageSecurity, bytes: Uint8Array): void | Promise<void> {
     const { clock, limits, hooks, window, onReceived } = this.#parts
-    const finish = (error: unknown): void => this.#refuse(from, error)
+    let id = ''
+    const finish = (error: unknown): void => this.#refuse(from, id, error)
     try {
       const { message, kind } = this.#decode(from, topic, security, bytes)
+      id = message.id
       validateTime(message, limits, clock.now())
-      if (!window.note(from, message.id)) return this.#parts.onRefused(from, 'duplicate', message.id)
+      if (!window.note(from, id)) return this.#parts.onRefused(from, 'duplicate', id)
       onReceived(message, bytes.length)
       const hooked = runHook(hooks.afterReceive, message)
-      if (hooked !== undefined) return hooked.then(() => this.#dispatch(message, kind)).catch(finish)
-      return this.#dispatch(message, kind)?.catch(finish)
+      const dispatch = (): void | Promise<void> => this.#dispatch(message, kind, bytes.length)
+      if (hooked !== undefined) return hooked.then(dispatch).catch(finish)
+      return dispatch()?.catch(finish)
     } catch (error) {
       finish(error)
     }
@@ -151,22 +155,22 @@ export class Inbound {
     return decoded
   }
 
-  #dispatch(message: Message, kind: MessageKind): void | Promise<void> {
+  #dispatch(message: Message, kind: MessageKind, bytes: number): void | Promise<void> {
     if (kind === 'reply' || kind === 'failure') {
       if (!this.#parts.requests.settle({ message, failed: kind === 'failure' })) {
         this.#parts.onRefused(message.sender, 'unsolicited', message.parentId ?? '')
       }
       return
     }
-    if (message.topic !== undefined || message.isBroadcast) return this.#offer(message, kind, undefined)
+    if (message.topic !== undefined || message.isBroadcast) return this.#offer(message, kind, bytes, undefined)
     const handler = this.#parts.handlers.find(message)
-    if (handler instanceof Promise) return handler.then(found => this.#offer(message, kind, found))
-    this.#offer(message, kind, handler)
+    if (handler instanceof Promise) return handler.then(found => this.#offer(message, kind, bytes, found))
+    this.#offer(message, kind, bytes, handler)
   }
 
-  #offer(message: Message, kind: MessageKind, handler: Handler | undefined): void {
+  #offer(message: Message, kind: MessageKind, bytes: number, handler: Handler | undefined): void {
     const { subscriptions, inbox, onDropped } = this.#parts
-    const taken = subscriptions.deliver(message)
+    const taken = subscriptions.deliver(message, bytes)
     if (handler !== undefined) return this.#start(message, kind, handler)
     if (kind === 'request') {
       if (taken === 0 && inbox.waiting === 0) return this.#answerNoHandler(message)
@@ -174,7 +178,7 @@ export class Inbound {
       if (this.#unanswered.size > MAX_RUNNING) this.#unanswered.delete(this.#unanswered.keys().next().value as string)
     }
     if (taken > 0 || message.topic !== undefined) return
-    if (!inbox.push(message)) onDropped(message, 'inbox-full')
+    if (!inbox.push(message, bytes)) onDropped(message, 'inbox-full')
   }
 
   #start(message: Message, kind: MessageKind, handler: Handler): void {
@@ -195,7 +199,7 @@ export class Inbound {
       const { content, options } = result instanceof Reply ? result : new Reply((result ?? null) as Content, {})
       await this.#parts.answer(message, 'reply', content, options)
     } catch (error) {
-      this.#parts.onHandlerError(message, error)
+      this.#parts.onHandlerError(message.id, error)
       if (expectsReply) await this.#answer(message, 'failure', failureOf(error), {})
     }
   }
@@ -213,10 +217,11 @@ export class Inbound {
     }
   }
 
-  #refuse(from: string, error: unknown): void {
-    const { onRefused } = this.#parts
-    const detail = error instanceof Error ? error.message : String(error)
-    onRefused(from, reasonOf(error), detail)
+  #refuse(from: string, id: string, error: unknown): void {
+    const { onRefused, onHandlerError } = this.#parts
+    const reason = reasonOf(error)
+    onRefused(from, reason, error instanceof Error ? error.message : '')
+    if (reason === 'internal') onHandlerError(id, error)
   }
 }
 
@@ -234,10 +239,11 @@ function failureOf(error: unknown): Failure {
 
 function reasonOf(error: unknown): RefusalReason {
   if (error instanceof NotForUs) return 'not-for-us'
-  // Nothing that comes from outside may end the process: what nobody thought of is dropped and counted like the rest.
-  if (!(error instanceof AfpError)) return 'malformed'
+  // Nothing that comes from outside may end the process: what nobody thought of drops the message, and is not the sender's
+  // fault. Everything that is throws this one class.
+  if (!(error instanceof AfpMessageError)) return 'internal'
   if (error.code === 'MESSAGE_EXPIRED') return 'expired'
   if (error.code === 'HOOK_REFUSED') return 'hook'
-  const reason = error instanceof AfpMessageError ? error.details.reason : undefined
+  const { reason } = error.details
   return reason === 'too-deep' || reason === 'too-large' || reason === 'clock-skew' ? reason : 'malformed'
 }

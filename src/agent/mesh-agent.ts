@@ -1,13 +1,13 @@
 /** The agent behind the public face: every method hands its work to a room. */
 
-import { type AbortOptions, abortable } from '../common/abort.ts'
+import { type AbortOptions, abortable, within } from '../common/abort.ts'
+import { checkOption, FUNCTION } from '../common/check-options.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { Requests } from '../delivery/requests.ts'
 import type { Card } from '../identity/card.ts'
-import { isAgentId } from '../identity/keys.ts'
 import type { KnownAgents } from '../identity/known-agents.ts'
 import { validateName } from '../identity/names.ts'
 import type { Filter } from '../message/filter.ts'
@@ -20,6 +20,7 @@ import type { Agent, AgentEvents } from './agent.ts'
 import type { CardKeeper } from './card-keeper.ts'
 import type { Handlers } from './handlers.ts'
 import type { Inbound } from './inbound.ts'
+import { AGENT_ID, checkCall, NAME_OR_ID, RECEIVED } from './option-checks.ts'
 import type {
   Handler,
   MessageOptions,
@@ -99,6 +100,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   async send(to: Target, content: Content, options: SendOptions = {}): Promise<Receipt> {
+    checkCall('send', options)
     return this.#open().outbound.send(to, content, options)
   }
 
@@ -107,10 +109,13 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     content: Content,
     options: RequestOptions = {},
   ): Promise<Message<C>> {
+    checkCall('request', options)
     return this.#open().outbound.request<C>(to, content, options)
   }
 
   async respond(message: Message, content: Content, options: SendOptions = {}): Promise<Receipt> {
+    checkOption('what respond() answers', message, RECEIVED)
+    checkCall('respond', options)
     const { outbound, inbound } = this.#open()
     return outbound.respond(message, inbound.takeRequest(message) ? 'reply' : 'message', content, options)
   }
@@ -118,25 +123,27 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   handle<C extends Content = Content>(handler: Handler<C>): Disposable
   handle<C extends Content = Content>(filter: Filter, handler: Handler<C>): Disposable
   handle(first: Filter | Handler<never>, second?: Handler<never>): Disposable {
-    const { handlers, addressing } = this.#open()
-    const handler = (typeof first === 'function' ? first : second) as Handler
-    const filter = typeof first === 'function' ? {} : first
-    if (typeof handler !== 'function') throw new AfpError('INVALID_OPTION', 'handle() needs a function')
+    const { handlers } = this.#open()
+    const [filter, handler] = typeof first === 'function' ? [{}, first] : [first, second]
+    checkCall('handle', filter)
+    checkOption("handle()'s handler", handler, FUNCTION)
     if (filter.topic !== undefined) {
-      throw new AfpSubscriptionError('INVALID_FILTER', 'handlers take direct messages; use subscribe() for a topic')
+      throw new AfpSubscriptionError('INVALID_FILTER', 'handlers take no topic: use subscribe()')
     }
-    return handlers.add(addressing.filter(filter), handler)
+    return handlers.add(filter as Filter, handler as Handler)
   }
 
   subscribe<C extends Content = Content>(
     options: SubscribeOptions = {},
     callback?: (message: Message<C>) => void | Promise<void>,
   ): Subscription<C> {
-    const { subscriptions, addressing } = this.#open()
-    const subscription = subscriptions.add<C>(addressing.filter(options), callback)
+    const { subscriptions } = this.#open()
+    checkCall('subscribe', options)
+    if (callback !== undefined) checkOption("subscribe()'s callback", callback, FUNCTION)
+    const subscription = subscriptions.add<C>(options, callback)
     // A reader sees the failure in its loop; a callback would never hear of it.
     if (callback !== undefined) {
-      subscription.ready?.catch(error => this.emit('handler:error', { id: subscription.id, error }))
+      subscription.ready.catch(error => this.emit('handler:error', { id: subscription.id, error }))
     }
     return subscription
   }
@@ -145,23 +152,15 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.#parts.subscriptions.remove(id)
   }
 
-  async receive<C extends Content = Content>({ timeout, signal }: ReceiveOptions = {}): Promise<Message<C>> {
+  async receive<C extends Content = Content>(options: ReceiveOptions = {}): Promise<Message<C>> {
+    checkCall('receive', options)
     const { inbox, clock } = this.#open()
-    const late = new AbortController()
-    const timer =
-      timeout === undefined
-        ? undefined
-        : clock.after(timeout, () => {
-            const timeoutSeconds = timeout / 1000
-            late.abort(new AfpTimeoutError(`no message within ${timeoutSeconds} s`, { timeoutSeconds }))
-          })
-    try {
-      const next = await inbox.next(signal ? AbortSignal.any([signal, late.signal]) : late.signal)
-      if (next.done) throw closedError()
-      return next.value as Message<C>
-    } finally {
-      timer?.cancel()
-    }
+    const { timeout = Number.POSITIVE_INFINITY, signal } = options
+    const late = (): AfpError =>
+      new AfpTimeoutError(`no message within ${timeout / 1000} s`, { timeoutSeconds: timeout / 1000 })
+    const next = await within(clock, timeout, late, signal, given => inbox.next(given))
+    if (next.done) throw closedError()
+    return next.value as Message<C>
   }
 
   receiveAll(): Message[] {
@@ -169,10 +168,12 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   async publish(topic: string, content: Content, options: MessageOptions = {}): Promise<Published> {
+    checkCall('publish', options)
     return this.#open().outbound.publish(topic, content, options)
   }
 
   async broadcast(content: Content, options: MessageOptions = {}): Promise<Published> {
+    checkCall('broadcast', options)
     return this.#open().outbound.broadcast(content, options)
   }
 
@@ -182,7 +183,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
 
   pin(name: string, id: string): void {
     validateName(name)
-    if (!isAgentId(id)) throw new AfpError('INVALID_OPTION', `${JSON.stringify(id)} is not an agent id`)
+    checkOption('what pin() pins a name to', id, AGENT_ID)
     this.#open().known.pin(name, id)
   }
 
@@ -190,18 +191,22 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     return this.#open().known.unpin(name)
   }
 
-  async waitFor(nameOrId: string, { timeout, signal }: ReceiveOptions = {}): Promise<Peer> {
-    return this.#open().addressing.waitFor(nameOrId, timeout, signal)
+  async waitFor(nameOrId: string, options: ReceiveOptions = {}): Promise<Peer> {
+    checkOption('whom waitFor() waits for', nameOrId, NAME_OR_ID)
+    checkCall('waitFor', options)
+    return this.#open().addressing.waitFor(nameOrId, options.timeout, options.signal)
   }
 
   async connect(address: string, options: AbortOptions = {}): Promise<Link> {
+    checkCall('connect', options)
     return this.#open().network.connect(address, options)
   }
 
-  async drain({ signal }: AbortOptions = {}): Promise<void> {
+  async drain(options: AbortOptions = {}): Promise<void> {
+    checkCall('drain', options)
     const { outbound, inbound, subscriptions } = this.#parts
     const idle = Promise.all([outbound.idle(), inbound.idle(), subscriptions.idle()])
-    await abortable(idle, signal)
+    await abortable(idle, options.signal)
   }
 
   close(): Promise<void> {
@@ -224,19 +229,17 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   async #close(): Promise<void> {
-    const { clock, closing, network, subscriptions, handlers, inbox, requests, release } = this.#parts
+    const { clock, closing, network, subscriptions, handlers, inbox, requests, outbound, release } = this.#parts
     // Listeners of the signal may close again: by then it is known that this is under way.
     await null
     closing.abort(closedError())
     // Bounded: a handler that closes its own agent would wait for itself.
-    const late = new AbortController()
-    const timer = clock.after(DRAIN_TIMEOUT, () => late.abort())
-    await this.drain({ signal: late.signal }).catch(() => {})
-    timer.cancel()
+    await within(clock, DRAIN_TIMEOUT, closedError, undefined, signal => this.drain({ signal })).catch(() => {})
     handlers.clear()
     requests.close(closedError())
     inbox.end()
     await network.stop()
+    outbound.close()
     for (const subscription of subscriptions.list()) subscription.finish()
     await release()
     this.emit('closed', undefined)

@@ -59,6 +59,11 @@ export type Target = string | readonly string[] | { readonly capability: string 
 
 /** Options of everything that sends. */
 export interface MessageOptions extends AbortOptions {
+  /**
+   * Calls the message off for those who do not have it yet. When nobody has it, the call rejects with the signal's reason;
+   * when some do, `send` resolves with the receipt that says who. What has left cannot be called back.
+   */
+  signal?: AbortSignal | undefined
   /** MIME type; default by content: `text/plain`, `application/octet-stream`, else `application/json`. */
   contentType?: string | undefined
   metadata?: Readonly<Record<string, Json>> | undefined
@@ -79,13 +84,16 @@ export interface MessageOptions extends AbortOptions {
 /** Options of `send`. */
 export interface SendOptions extends MessageOptions {
   guarantee?: Guarantee | 'best-effort' | undefined
-  /** How long to look for the recipient and a way to it, ms; default 5,000. */
+  /**
+   * How long it may take until the message is handed over, ms; default 5,000: to find each recipient, a way to it, and to
+   * be taken by it, since a recipient that reads slowly keeps a message waiting. The hook's time does not count.
+   */
   timeout?: number | undefined
 }
 
 /** Options of `request`. */
 export interface RequestOptions extends MessageOptions {
-  /** How long to wait for the reply, ms; default 5,000. */
+  /** How long to wait for the reply, ms, from the call on; default 5,000. */
   timeout?: number | undefined
 }
 
@@ -107,11 +115,11 @@ export interface SubscribeOptions extends Filter, AbortOptions {
   maxMessages?: number | undefined
   /** What it is for, for people. */
   description?: string | undefined
-  /** How many messages may wait for a slow reader; beyond it the newest are dropped with an event. Default 1,024. */
+  /** How many messages may wait for a slow reader; beyond it, or `limits.queuedBytes`, the newest are dropped with an event. Default 1,024. */
   queue?: number | undefined
 }
 
-/** What happened to a message on its way to one recipient. */
+/** What happened to a message on its way to one recipient. When it was called off, `error` is the signal's reason. */
 export type RecipientStatus = { readonly status: 'sent' } | { readonly status: 'failed'; readonly error: Error }
 
 /** What `send` returns. */
@@ -130,7 +138,7 @@ export interface Receipt {
 /** What `publish` and `broadcast` return. */
 export interface Published {
   readonly id: string
-  /** Ids of the peers it was handed to; gossip takes it from there. Empty: nobody has it. */
+  /** Ids of the peers, relays among them, that it was handed to; gossip takes it from there. Empty: nobody has it. */
   readonly peers: readonly string[]
 }
 

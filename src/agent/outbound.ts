@@ -3,10 +3,11 @@
  * encoding and routing there is room for authorising, numbering and sealing, and for the outbox.
  */
 
-import { withTimeout } from '../common/abort.ts'
+import { abortable, withTimeout } from '../common/abort.ts'
 import { concat } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
+import { Deadlines } from '../delivery/deadlines.ts'
 import type { Requests } from '../delivery/requests.ts'
 import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
 import { encodeMessage, type MessageKind } from '../message/envelope.ts'
@@ -29,8 +30,17 @@ import type {
 /** The type of frames that carry a message. */
 export const MESSAGE_FRAME = 16
 
-/** How long to look for a recipient, or to wait for a reply, unless the caller says, ms. */
+/** How long a message may take until it is handed over, or a request until its reply is there, unless the caller says, ms. */
 const DEFAULT_TIMEOUT = 5_000
+
+/** How long a message may take, and who calls it off. */
+interface Patience {
+  /** What the caller said, ms. */
+  readonly timeout: number
+  /** What was left of it before the hook saw the message, ms. */
+  readonly left: number
+  readonly signal: AbortSignal | undefined
+}
 
 /** What the way out needs. */
 export interface OutboundParts {
@@ -51,30 +61,37 @@ export interface OutboundParts {
 /** See the head of this file. */
 export class Outbound {
   readonly #parts: OutboundParts
+  readonly #deadlines: Deadlines
   readonly #sending = new Set<Promise<unknown>>()
+  /** What a hook holds up, by recipient or topic: what is sent there later waits for it, so that order holds. */
+  readonly #ahead = new Map<string, Promise<unknown>>()
 
   constructor(parts: OutboundParts) {
     this.#parts = parts
+    this.#deadlines = new Deadlines(parts.clock)
   }
 
   async send(target: Target, content: Content, options: SendOptions): Promise<Receipt> {
+    const { timeout = DEFAULT_TIMEOUT, signal } = options
+    const start = this.#parts.clock.monotonic()
     const draft = this.#draft(target, content, options)
-    const message = await this.#address(draft, target, options)
-    return this.#track(this.#dispatch(message, 'message', options))
+    const message = await this.#address(draft, target, timeout, signal)
+    const left = timeout - (this.#parts.clock.monotonic() - start)
+    return this.#track(this.#dispatch(message, 'message', { timeout, left, signal }))
   }
 
   async request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
-    const timeout = timeoutOf(options)
+    const { timeout = DEFAULT_TIMEOUT, signal } = options
     const start = this.#parts.clock.monotonic()
     const draft = this.#draft(target, content, options)
     if (draft.recipients.length > 1) {
-      throw new AfpError('INVALID_OPTION', 'a request has one recipient: it has one reply')
+      throw new AfpError('INVALID_OPTION', 'a request has one recipient')
     }
-    const message = await this.#address(draft, target, { ...options, timeout })
+    const message = await this.#address(draft, target, timeout, signal)
     const elapsed = Math.min(timeout, this.#parts.clock.monotonic() - start)
     const recipient = message.recipients[0] as string
-    const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, options.signal)
-    this.#dispatch(message, 'request', { ...options, timeout: timeout - elapsed }).catch(error =>
+    const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, signal)
+    this.#dispatch(message, 'request', { timeout, left: timeout - elapsed, signal }).catch(error =>
       this.#parts.requests.cancel(message.id, error),
     )
     const { message: answer, failed } = await reply
@@ -89,9 +106,10 @@ export class Outbound {
     content: Content,
     options: SendOptions,
   ): Promise<Receipt> {
+    const { timeout = DEFAULT_TIMEOUT, signal } = options
     const guarantee = this.#guarantee(options.guarantee)
     const message = respondTo(to, content, { ...options, guarantee }, this.#parts.build)
-    return this.#track(this.#dispatch(message, kind, options))
+    return this.#track(this.#dispatch(message, kind, { timeout, left: timeout, signal }))
   }
 
   async publish(topic: string, content: Content, options: MessageOptions): Promise<Published> {
@@ -109,77 +127,118 @@ export class Outbound {
     while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
   }
 
+  /** Nothing is waited for any more. */
+  close(): void {
+    this.#deadlines.close()
+  }
+
   /** The message with names for recipients: everything that can be wrong with it is, before anybody is looked for. */
   #draft(target: Target, content: Content, options: SendOptions): Message {
     const guarantee = this.#guarantee(options.guarantee)
-    timeoutOf(options)
     const recipients = this.#parts.addressing.named(target)
     return buildMessage({ recipients }, content, { ...options, guarantee }, this.#parts.build)
   }
 
-  async #address(draft: Message, target: Target, options: SendOptions): Promise<Message> {
-    const recipients = await this.#parts.addressing.resolve(target, timeoutOf(options), options.signal)
+  async #address(draft: Message, target: Target, timeout: number, signal: AbortSignal | undefined): Promise<Message> {
+    const recipients = await this.#parts.addressing.resolve(target, timeout, signal)
     return new Message({ ...draft, recipients })
   }
 
-  async #dispatch(message: Message, kind: MessageKind, options: SendOptions): Promise<Receipt> {
-    await runHook(this.#parts.hooks.beforeSend, message)
-    options.signal?.throwIfAborted()
-    const frame = frameOf(encodeMessage(message, kind, this.#parts.build.limits))
-    const results = await Promise.all(message.recipients.map(id => this.#route(message, id, frame, options)))
-    return this.#receipt(message, new Map(results))
+  async #dispatch(message: Message, kind: MessageKind, patience: Patience): Promise<Receipt> {
+    const { clock, build } = this.#parts
+    const { left, signal } = patience
+    const routes = await this.#hooked(message, message.recipients, signal, () => {
+      const frame = frameOf(encodeMessage(message, kind, build.limits))
+      const deadline = clock.monotonic() + left
+      return message.recipients.map(id => this.#route(message, id, frame, deadline, patience))
+    })
+    return this.#receipt(message, new Map(await Promise.all(routes)), signal)
+  }
+
+  /** Lets the hook see a message, then does `go`, in the order in which this was called for each place it goes to. */
+  async #hooked<T>(
+    message: Message,
+    places: readonly string[],
+    signal: AbortSignal | undefined,
+    go: () => T,
+  ): Promise<T> {
+    signal?.throwIfAborted()
+    const hooked = runHook(this.#parts.hooks.beforeSend, message)
+    const ahead = this.#ahead.size === 0 ? [] : places.flatMap(place => this.#ahead.get(place) ?? [])
+    if (hooked === undefined && ahead.length === 0) {
+      signal?.throwIfAborted()
+      return go()
+    }
+    const own = Promise.withResolvers<void>()
+    const gone = Promise.all([own.promise, ...ahead]).then(() => {
+      for (const place of places) if (this.#ahead.get(place) === gone) this.#ahead.delete(place)
+    })
+    for (const place of places) this.#ahead.set(place, gone)
+    try {
+      await abortable(Promise.all([hooked, ...ahead]), signal)
+      return go()
+    } finally {
+      own.resolve()
+    }
   }
 
   async #route(
     message: Message,
     recipient: string,
     frame: Uint8Array,
-    options: SendOptions,
+    deadline: number,
+    { timeout, signal }: Patience,
   ): Promise<[string, RecipientStatus]> {
     const { self, network, loopback, onSent, onDropped, clock } = this.#parts
     try {
       if (recipient === self) loopback(frame)
       else {
         // With a link there is nothing to wait for, and no timer to pay for.
-        if (network.link(recipient) === undefined) await this.#connect(recipient, options)
+        if (network.link(recipient) === undefined) await this.#connect(recipient, deadline, timeout, signal)
         if (message.isExpired(clock.now())) throw expired(message)
-        await network.send(recipient, frame, { signal: options.signal })
+        const limit = this.#deadlines.start(deadline, () => notTaken(message, recipient, timeout), signal)
+        try {
+          await network.send(recipient, frame, limit)
+        } finally {
+          limit.end()
+        }
       }
       onSent(message, frame.length)
       return [recipient, { status: 'sent' }]
     } catch (error) {
-      options.signal?.throwIfAborted()
+      if (signal?.aborted) return [recipient, { status: 'failed', error: signal.reason }]
       onDropped(message, recipient, error)
       return [recipient, { status: 'failed', error: error as Error }]
     }
   }
 
   /** Waits until the recipient is there, then until there is a link to it, as long as the caller has time. */
-  async #connect(recipient: string, options: SendOptions): Promise<void> {
+  async #connect(recipient: string, deadline: number, timeout: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock, addressing, network } = this.#parts
-    const timeout = timeoutOf(options)
-    const start = clock.monotonic()
-    await addressing.online(recipient, timeout, options.signal)
-    const left = Math.max(0, timeout - (clock.monotonic() - start))
-    await withTimeout(clock, left, `connecting to ${recipient}`, options.signal, signal =>
+    const left = (): number => Math.max(0, deadline - clock.monotonic())
+    await addressing.online(recipient, left(), signal)
+    await withTimeout(clock, left(), `connecting to ${recipient}`, signal, signal =>
       network.open(recipient, { signal }),
     ).catch(error => {
       if (!(error instanceof AfpTimeoutError)) throw error
-      throw new AfpRoutingError(
-        'NO_ROUTE',
-        `no way to ${recipient} within ${timeout / 1000} s; the message was dropped`,
-        {
-          recipients: [recipient],
-          cause: error,
-        },
-      )
+      throw new AfpRoutingError('NO_ROUTE', `no way to ${recipient} within ${timeout / 1000} s`, {
+        recipients: [recipient],
+        cause: error,
+      })
     })
   }
 
-  #receipt(message: Message, recipients: ReadonlyMap<string, RecipientStatus>): Receipt {
+  #receipt(
+    message: Message,
+    recipients: ReadonlyMap<string, RecipientStatus>,
+    signal: AbortSignal | undefined,
+  ): Receipt {
     const failed = [...recipients].filter(([, { status }]) => status === 'failed')
     const causes = failed.map(([, status]) => (status as { error: Error }).error)
-    if (failed.length === recipients.size) throw causes.length === 1 ? causes[0] : nobodyReached(message, causes)
+    if (failed.length === recipients.size) {
+      signal?.throwIfAborted()
+      throw causes.length === 1 ? causes[0] : nobodyReached(message, causes)
+    }
     const delivered =
       failed.length === 0
         ? Promise.resolve(recipients)
@@ -200,24 +259,18 @@ export class Outbound {
     return { id: message.id, recipients, delivered }
   }
 
-  async #publish(topic: string, message: Message, options: MessageOptions): Promise<Published> {
-    const { hooks, network, build, onSent } = this.#parts
-    await runHook(hooks.beforeSend, message)
-    options.signal?.throwIfAborted()
-    const bytes = encodeMessage(message, 'message', build.limits)
-    const peers = await network.publish(topic, bytes)
-    onSent(message, bytes.length)
-    return { id: message.id, peers }
+  async #publish(topic: string, message: Message, { signal }: MessageOptions): Promise<Published> {
+    const { network, build, onSent } = this.#parts
+    return this.#hooked(message, [topic], signal, async () => {
+      const bytes = encodeMessage(message, 'message', build.limits)
+      const peers = await network.publish(topic, bytes)
+      onSent(message, bytes.length)
+      return { id: message.id, peers }
+    })
   }
 
   #guarantee(wanted: Guarantee | 'best-effort' | undefined): Guarantee {
-    const guarantee = wanted === undefined ? this.#parts.guarantee : validateGuarantee(wanted)
-    if (guarantee === 'at-most-once') return guarantee
-    throw new AfpDeliveryError(
-      'GUARANTEE_UNSUPPORTED',
-      `this version does not do ${guarantee}; nothing was sent: ask for at-most-once`,
-      { guarantee },
-    )
+    return wanted === undefined ? this.#parts.guarantee : supportedGuarantee(wanted)
   }
 
   #track<T>(work: Promise<T>): Promise<T> {
@@ -228,9 +281,13 @@ export class Outbound {
   }
 }
 
-function timeoutOf({ timeout = DEFAULT_TIMEOUT }: SendOptions): number {
-  if (Number.isFinite(timeout) && timeout >= 0) return timeout
-  throw new AfpError('INVALID_OPTION', `a timeout is a number of milliseconds, not ${String(timeout)}`)
+/** @throws AfpError INVALID_OPTION for what is no guarantee; AfpDeliveryError GUARANTEE_UNSUPPORTED for one that is not done yet */
+export function supportedGuarantee(wanted: unknown): Guarantee {
+  const guarantee = validateGuarantee(wanted)
+  if (guarantee === 'at-most-once') return guarantee
+  throw new AfpDeliveryError('GUARANTEE_UNSUPPORTED', `this version does not do ${guarantee}: ask for at-most-once`, {
+    guarantee,
+  })
 }
 
 const frameOf = (bytes: Uint8Array): Uint8Array => concat([Uint8Array.of(MESSAGE_FRAME), bytes])
@@ -243,8 +300,14 @@ const nobodyReached = (message: Message, causes: Error[]): AfpRoutingError =>
     cause: new AggregateError(causes),
   })
 
+const notTaken = (message: Message, recipient: string, timeout: number): AfpTimeoutError =>
+  new AfpTimeoutError(`${recipient} did not take the message within ${timeout / 1000} s: it has not left`, {
+    messageId: message.id,
+    timeoutSeconds: timeout / 1000,
+  })
+
 const expired = (message: Message): AfpError =>
-  new AfpRoutingError('MESSAGE_EXPIRED', 'the time to live was over before there was a way to the recipient', {
+  new AfpRoutingError('MESSAGE_EXPIRED', 'the time to live is over', {
     messageId: message.id,
     recipients: message.recipients,
   })

@@ -6,7 +6,6 @@
 import { AfpSecurityError } from '../common/errors.ts'
 import { createIdentity, type Identity } from '../identity/keys.ts'
 import { indexedDbStore } from '../store/indexeddb.ts'
-import { memoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
 import type { Profile, ProfileOptions } from './profile.ts'
 
@@ -26,10 +25,7 @@ export async function openProfile(options: ProfileOptions): Promise<Profile> {
   if (identity === 'ephemeral' || navigator.locks === undefined) {
     // Pages over plain http have no Web Locks: nothing would keep two tabs from using one identity.
     if (identity === 'persistent') {
-      throw new AfpSecurityError(
-        'INSECURE_CONTEXT',
-        'a persistent identity needs a page served over https or localhost',
-      )
+      throw new AfpSecurityError('INSECURE_CONTEXT', 'a persistent identity needs https or localhost')
     }
     return unlocked(undefined, await createIdentity(undefined, random), store)
   }
@@ -40,8 +36,7 @@ export async function openProfile(options: ProfileOptions): Promise<Profile> {
 async function claim(options: ProfileOptions): Promise<Profile> {
   const base = `afp:${encodeURIComponent(options.mesh)}:${encodeURIComponent(options.name)}`
   const before = rememberedSlot(base)
-  const slots = Array.from({ length: MAX_SLOTS }, (_, slot) => slot)
-  if (before !== undefined) slots.unshift(before)
+  const slots = new Set([before ?? 0, ...Array(MAX_SLOTS).keys()])
   for (const [attempt, slot] of slots.entries()) {
     const lock = `${base}:${slot}`
     const own = attempt === 0 && before !== undefined
@@ -83,8 +78,13 @@ async function storedIdentity(store: Store, { random }: ProfileOptions): Promise
   return identity
 }
 
-function unlocked(release: (() => void) | undefined, identity: Identity, store: Store | undefined): Profile {
-  const kept = store ?? memoryStore()
+async function unlocked(
+  release: (() => void) | undefined,
+  identity: Identity,
+  store: Store | undefined,
+): Promise<Profile> {
+  // Tabs have a disk: few pages need the other kind.
+  const kept = store ?? (await import('../store/memory.ts')).memoryStore()
   return {
     identity,
     store: kept,

@@ -1,6 +1,7 @@
 /** Who an agent is and where it keeps things, in Node: an identity of its own for this run, unless it is given one. */
 
 import type { Clock } from '../common/clock.ts'
+import { AfpError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { createIdentity, type Identity } from '../identity/keys.ts'
 import { memoryStore } from '../store/memory.ts'
@@ -10,9 +11,9 @@ import type { Store } from '../store/store.ts'
 export interface ProfileOptions {
   readonly name: string
   readonly mesh: string
-  readonly identity: Identity | 'persistent' | 'ephemeral' | undefined
-  readonly onIdentityInUse: 'new' | 'error'
-  readonly store: Store | undefined
+  readonly identity?: Identity | 'persistent' | 'ephemeral' | undefined
+  readonly onIdentityInUse?: 'new' | 'error' | undefined
+  readonly store?: Store | undefined
   readonly clock: Clock
   readonly random: Random
 }
@@ -25,9 +26,18 @@ export interface Profile {
   release(): Promise<void>
 }
 
-/** Opens a profile. In Node what persists has a path: `fileIdentity` and `sqliteStore` of `agent-flow-protocol/node`. */
+/**
+ * Opens a profile. In Node what persists has a path: `fileIdentity` and `sqliteStore` of `agent-flow-protocol/node`.
+ * @throws AfpError INVALID_OPTION for the identity `persistent`
+ */
 export async function openProfile(options: ProfileOptions): Promise<Profile> {
   const { identity, store } = options
+  if (identity === 'persistent') {
+    throw new AfpError(
+      'INVALID_OPTION',
+      "identity: 'persistent' is for tabs; in Node pass await fileIdentity(path) of agent-flow-protocol/node",
+    )
+  }
   const kept = store ?? memoryStore()
   return {
     identity: typeof identity === 'object' ? identity : await createIdentity(undefined, options.random),

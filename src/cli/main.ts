@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** `agent-flow-protocol`: the package's commands. Each is a module of the public surface, loaded when it is asked for. */
 
+import { createRequire } from 'node:module'
+
 const COMMANDS: Readonly<Record<string, { summary: string; run: () => Promise<unknown> }>> = Object.assign(
   Object.create(null),
   {
@@ -15,6 +17,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; run: () => Promise<un
   },
 )
 
+// `help relay` is another way to say `relay --help`.
+if (process.argv[2] === 'help' && COMMANDS[process.argv[3] ?? ''] !== undefined) {
+  process.argv.splice(2, process.argv.length, process.argv[3] ?? '', '--help')
+}
 const [name] = process.argv.slice(2)
 const command = name === undefined ? undefined : COMMANDS[name]
 if (command !== undefined) {
@@ -23,12 +29,13 @@ if (command !== undefined) {
   await command.run()
 } else if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
   const list = Object.entries(COMMANDS).map(([key, { summary }]) => `  ${key.padEnd(8)}${summary}`)
-  console.log(
-    ['usage: agent-flow-protocol <command> [flags]', '', ...list, '', '<command> --help tells its flags.'].join('\n'),
-  )
+  const usage = ['Usage: agent-flow-protocol <command> [options]', '', ...list, '']
+  console.log([...usage, '<command> --help tells its options; --version tells the version.'].join('\n'))
+} else if (name === '--version' || name === '-V') {
+  console.log(createRequire(import.meta.url)('agent-flow-protocol/package.json').version)
 } else {
   console.error(
-    `agent-flow-protocol: there is no command '${name}'; the commands are ${Object.keys(COMMANDS).join(', ')}`,
+    `agent-flow-protocol: there is no command '${name}'; the commands are ${Object.keys(COMMANDS).join(', ')}; see --help`,
   )
   process.exitCode = 2
 }

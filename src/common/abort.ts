@@ -39,28 +39,40 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
   })
 }
 
+/** Does `work` with a signal that fires when `outer` does or, with what `reason` then makes, after `ms`. */
+export async function within<T>(
+  clock: Clock,
+  ms: number,
+  reason: () => unknown,
+  outer: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  outer?.throwIfAborted()
+  const controller = new AbortController()
+  // A clock need not know what infinity is.
+  const timer = ms < Number.POSITIVE_INFINITY ? clock.after(ms, () => controller.abort(reason())) : undefined
+  const onAbort = (): void => controller.abort(outer?.reason)
+  outer?.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await work(controller.signal)
+  } finally {
+    timer?.cancel()
+    outer?.removeEventListener('abort', onAbort)
+  }
+}
+
 /**
- * Runs `work` with a signal that fires when `signal` does or after `ms`.
+ * As {@link within}, but does not wait for work that does not listen to its signal.
  * @throws AfpTimeoutError when the time is up; `what` completes the sentence "... did not finish in 5 s"
  */
-export async function withTimeout<T>(
+export function withTimeout<T>(
   clock: Clock,
   ms: number,
   what: string,
   signal: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  signal?.throwIfAborted()
-  const controller = new AbortController()
-  const timer = clock.after(ms, () =>
-    controller.abort(new AfpTimeoutError(`${what} did not finish in ${ms / 1000} s`, { timeoutSeconds: ms / 1000 })),
-  )
-  const onAbort = (): void => controller.abort(signal?.reason)
-  signal?.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await abortable(work(controller.signal), controller.signal)
-  } finally {
-    timer.cancel()
-    signal?.removeEventListener('abort', onAbort)
-  }
+  const late = (): unknown =>
+    new AfpTimeoutError(`${what} did not finish in ${ms / 1000} s`, { timeoutSeconds: ms / 1000 })
+  return within(clock, ms, late, signal, given => abortable(work(given), given))
 }

@@ -68,180 +68,158 @@ export interface AfpErrorOptions {
   details?: Readonly<Record<string, unknown>>
 }
 
-/** The base of every error that this package throws on purpose. */
-export class AfpError extends Error {
+/**
+ * The base of every error that this package throws on purpose.
+ * @typeParam Facts - what an error of this class tells beside code, message and details: its constructor takes them among
+ * the options, and they become its properties
+ */
+export class AfpError<Facts extends object = object> extends Error {
   override readonly name: string = 'AfpError'
   /** Stable, machine-readable reason. */
   readonly code: AfpErrorCode
   /** Facts for logs and tools. */
   readonly details: Readonly<Record<string, unknown>>
 
-  constructor(code: AfpErrorCode, message: string, options: AfpErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+  constructor(code: AfpErrorCode, message: string, options = {} as AfpErrorOptions & NoInfer<Facts>) {
+    const { cause, details = {}, ...facts } = options
+    super(message, cause === undefined ? undefined : { cause })
     this.code = code
-    this.details = options.details ?? {}
+    this.details = details
+    Object.assign(this, facts)
   }
 
   /** The error as plain data, for logs; the stack and the cause stay behind. */
   toJSON(): Record<string, unknown> {
-    return { ...(this as object), name: this.name, code: this.code, message: this.message, details: this.details }
+    return { ...(this as object), message: this.message }
   }
 }
 
 /** A message that cannot be built, encoded, decoded or that failed validation. */
-export class AfpMessageError extends AfpError {
+export class AfpMessageError extends AfpError<{ messageId?: string | undefined }> {
   override readonly name = 'AfpMessageError'
-  readonly messageId: string | undefined
+  declare readonly messageId?: string | undefined
+}
 
-  constructor(code: AfpErrorCode, message: string, options: AfpErrorOptions & { messageId?: string | undefined } = {}) {
-    super(code, message, options)
-    this.messageId = options.messageId
-  }
+interface RoutingFacts {
+  sender?: string | undefined
+  recipients?: readonly string[]
+  messageId?: string | undefined
 }
 
 /** No way to the recipients: unknown, ambiguous or unreachable. */
-export class AfpRoutingError extends AfpError {
+export class AfpRoutingError extends AfpError<RoutingFacts> {
   override readonly name = 'AfpRoutingError'
-  readonly sender: string | undefined
-  readonly recipients: readonly string[]
-  readonly messageId: string | undefined
+  declare readonly sender?: string | undefined
+  /** Whom it was to reach; empty if nobody was named. */
+  declare readonly recipients: readonly string[]
+  declare readonly messageId?: string | undefined
 
-  constructor(
-    code: AfpErrorCode,
-    message: string,
-    options: AfpErrorOptions & {
-      sender?: string | undefined
-      recipients?: readonly string[] | undefined
-      messageId?: string | undefined
-    } = {},
-  ) {
-    super(code, message, options)
-    this.sender = options.sender
-    this.recipients = options.recipients ?? []
-    this.messageId = options.messageId
+  constructor(code: AfpErrorCode, message: string, options?: AfpErrorOptions & RoutingFacts) {
+    super(code, message, { recipients: [], ...options })
   }
 }
 
 /** A subscription that cannot be made, found or served. */
-export class AfpSubscriptionError extends AfpError {
+export class AfpSubscriptionError extends AfpError<{
+  subscriber?: string | undefined
+  subscriptionId?: string | undefined
+}> {
   override readonly name = 'AfpSubscriptionError'
-  readonly subscriber: string | undefined
-  readonly subscriptionId: string | undefined
+  declare readonly subscriber?: string | undefined
+  declare readonly subscriptionId?: string | undefined
+}
 
-  constructor(
-    code: AfpErrorCode,
-    message: string,
-    options: AfpErrorOptions & { subscriber?: string | undefined; subscriptionId?: string | undefined } = {},
-  ) {
-    super(code, message, options)
-    this.subscriber = options.subscriber
-    this.subscriptionId = options.subscriptionId
-  }
+interface TimeoutFacts {
+  messageId?: string | undefined
+  timeoutSeconds: number
 }
 
 /** Something did not happen in time. */
-export class AfpTimeoutError extends AfpError {
+export class AfpTimeoutError extends AfpError<TimeoutFacts> {
   override readonly name = 'AfpTimeoutError'
-  readonly messageId: string | undefined
+  declare readonly messageId?: string | undefined
   /** How long was waited, in seconds. */
-  readonly timeoutSeconds: number
+  declare readonly timeoutSeconds: number
 
-  constructor(message: string, options: AfpErrorOptions & { messageId?: string | undefined; timeoutSeconds: number }) {
+  constructor(message: string, options: AfpErrorOptions & TimeoutFacts) {
     super('TIMEOUT', message, options)
-    this.messageId = options.messageId
-    this.timeoutSeconds = options.timeoutSeconds
   }
 }
 
 /** The store refused, failed or is full. */
-export class AfpDataStoreError extends AfpError {
+export class AfpDataStoreError extends AfpError<{ reference?: string | undefined }> {
   override readonly name = 'AfpDataStoreError'
   /** What was asked for: a table, a key or a content reference. */
-  readonly reference: string | undefined
+  declare readonly reference?: string | undefined
+}
 
-  constructor(code: AfpErrorCode, message: string, options: AfpErrorOptions & { reference?: string | undefined } = {}) {
-    super(code, message, options)
-    this.reference = options.reference
-  }
+interface SecurityFacts {
+  agentId?: string | undefined
+  context?: Readonly<Record<string, unknown>>
 }
 
 /** Identity, authentication or authorisation failed. */
-export class AfpSecurityError extends AfpError {
+export class AfpSecurityError extends AfpError<SecurityFacts> {
   override readonly name = 'AfpSecurityError'
-  readonly agentId: string | undefined
-  readonly context: Readonly<Record<string, unknown>>
+  declare readonly agentId?: string | undefined
+  /** What was asked for: an action, a resource. */
+  declare readonly context: Readonly<Record<string, unknown>>
 
-  constructor(
-    code: AfpErrorCode,
-    message: string,
-    options: AfpErrorOptions & {
-      agentId?: string | undefined
-      context?: Readonly<Record<string, unknown>> | undefined
-    } = {},
-  ) {
-    super(code, message, options)
-    this.agentId = options.agentId
-    this.context = options.context ?? {}
+  constructor(code: AfpErrorCode, message: string, options?: AfpErrorOptions & SecurityFacts) {
+    super(code, message, { context: {}, ...options })
   }
+}
+
+interface PartitionFacts {
+  partitionId?: string | undefined
+  affectedAgents?: readonly string[]
 }
 
 /** The operation needs agents that a partition cut off. */
-export class AfpNetworkPartitionError extends AfpError {
+export class AfpNetworkPartitionError extends AfpError<PartitionFacts> {
   override readonly name = 'AfpNetworkPartitionError'
-  readonly partitionId: string | undefined
-  readonly affectedAgents: readonly string[]
+  declare readonly partitionId?: string | undefined
+  declare readonly affectedAgents: readonly string[]
 
-  constructor(
-    message: string,
-    options: AfpErrorOptions & {
-      partitionId?: string | undefined
-      affectedAgents?: readonly string[] | undefined
-    } = {},
-  ) {
-    super('NETWORK_PARTITION', message, options)
-    this.partitionId = options.partitionId
-    this.affectedAgents = options.affectedAgents ?? []
+  constructor(message: string, options?: AfpErrorOptions & PartitionFacts) {
+    super('NETWORK_PARTITION', message, { affectedAgents: [], ...options })
   }
+}
+
+interface CircuitFacts {
+  circuitName: string
+  failures: number
+  resetTimeout: number
 }
 
 /** A circuit breaker is open and there was no fallback. */
-export class AfpCircuitBreakerError extends AfpError {
+export class AfpCircuitBreakerError extends AfpError<CircuitFacts> {
   override readonly name = 'AfpCircuitBreakerError'
-  readonly circuitName: string
-  readonly failures: number
+  declare readonly circuitName: string
+  declare readonly failures: number
   /** Seconds from opening to the next probe. */
-  readonly resetTimeout: number
+  declare readonly resetTimeout: number
 
-  constructor(
-    message: string,
-    options: AfpErrorOptions & { circuitName: string; failures: number; resetTimeout: number },
-  ) {
+  constructor(message: string, options: AfpErrorOptions & CircuitFacts) {
     super('CIRCUIT_OPEN', message, options)
-    this.circuitName = options.circuitName
-    this.failures = options.failures
-    this.resetTimeout = options.resetTimeout
   }
 }
 
-/** A message was not delivered as its guarantee asks. */
-export class AfpDeliveryError extends AfpError {
-  override readonly name = 'AfpDeliveryError'
-  readonly messageId: string | undefined
-  readonly guarantee: string | undefined
-  readonly retries: number
+interface DeliveryFacts {
+  messageId?: string | undefined
+  guarantee?: string | undefined
+  retries?: number
+}
 
-  constructor(
-    code: AfpErrorCode,
-    message: string,
-    options: AfpErrorOptions & {
-      messageId?: string | undefined
-      guarantee?: string | undefined
-      retries?: number | undefined
-    } = {},
-  ) {
-    super(code, message, options)
-    this.messageId = options.messageId
-    this.guarantee = options.guarantee
-    this.retries = options.retries ?? 0
+/** A message was not delivered as its guarantee asks. */
+export class AfpDeliveryError extends AfpError<DeliveryFacts> {
+  override readonly name = 'AfpDeliveryError'
+  declare readonly messageId?: string | undefined
+  declare readonly guarantee?: string | undefined
+  /** Attempts after the first one. */
+  declare readonly retries: number
+
+  constructor(code: AfpErrorCode, message: string, options?: AfpErrorOptions & DeliveryFacts) {
+    super(code, message, { retries: 0, ...options })
   }
 }

@@ -1,16 +1,25 @@
 /**
  * A first-in, first-out queue between a producer that must not wait and a consumer that does. It never grows past its
- * limit: the producer is told and decides what a refusal means.
+ * limits, one in items and one in what they weigh together: the producer is told and decides what a refusal means.
  */
 export class BoundedQueue<T> implements AsyncIterable<T> {
   readonly #limit: number
+  readonly #maxWeight: number
   #items: T[] = []
+  /** What each of {@link #items} weighs. */
+  #weights: number[] = []
+  #weight = 0
   #waiting: { resolve: (result: IteratorResult<T>) => void; reject: (error: unknown) => void }[] = []
   #ended = false
   #error: unknown
 
-  constructor(limit: number) {
+  /**
+   * @param limit - the most items that wait
+   * @param maxWeight - the most that they weigh together; one item may always wait, whatever it weighs
+   */
+  constructor(limit: number, maxWeight = Number.POSITIVE_INFINITY) {
     this.#limit = limit
+    this.#maxWeight = maxWeight
   }
 
   /** Items that wait for a consumer. */
@@ -29,20 +38,24 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
   }
 
   /** Adds an item; false when the queue is full or has ended, and then nothing was added. */
-  push(item: T): boolean {
+  push(item: T, weight = 0): boolean {
     if (this.#ended) return false
     const waiter = this.#waiting.shift()
     if (waiter !== undefined) {
       waiter.resolve({ done: false, value: item })
       return true
     }
-    if (this.#items.length >= this.#limit) return false
+    const waiting = this.#items.length
+    if (waiting >= this.#limit || (waiting > 0 && this.#weight + weight > this.#maxWeight)) return false
     this.#items.push(item)
+    this.#weights.push(weight)
+    this.#weight += weight
     return true
   }
 
   /** Takes the next item if one is there. */
   shift(): T | undefined {
+    this.#weight -= this.#weights.shift() ?? 0
     return this.#items.shift()
   }
 
@@ -50,13 +63,15 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
   takeAll(): T[] {
     const items = this.#items
     this.#items = []
+    this.#weights = []
+    this.#weight = 0
     return items
   }
 
   /** The next item; `done` once the queue has ended and is empty. Rejects when the signal fires, losing nothing. */
   next(signal?: AbortSignal): Promise<IteratorResult<T>> {
     if (signal?.aborted) return Promise.reject(signal.reason)
-    if (this.#items.length > 0) return Promise.resolve({ done: false, value: this.#items.shift() as T })
+    if (this.#items.length > 0) return Promise.resolve({ done: false, value: this.shift() as T })
     if (this.#ended) {
       return this.#error === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(this.#error)
     }

@@ -37,7 +37,7 @@ export class Requests {
    * @throws AfpTimeoutError
    */
   wait(id: string, from: string, timeout: number, elapsed: number, signal?: AbortSignal): Promise<Reply> {
-    if (this.#pending.has(id)) throw new AfpError('INVALID_OPTION', `a request with the id ${id} is under way`)
+    if (this.#pending.has(id)) throw new AfpError('INVALID_OPTION', `a request with the id ${id} waits`)
     return new Promise((resolve, reject) => {
       const onAbort = (): void => finish({ error: signal?.reason })
       const finish: Pending['finish'] = outcome => {

@@ -18,6 +18,9 @@ const MAX_CAPABILITIES = 64
 const MAX_CAPABILITY_LENGTH = 128
 const MAX_DESCRIPTION_LENGTH = 256
 
+/** The longest that a card is believed without a newer one, ms: a day. What it says of a later end does not count. */
+export const MAX_CARD_LIFE = 24 * 3_600_000
+
 /** What a card says. */
 export interface CardFields {
   /** The group of agents that the card is for. */
@@ -30,9 +33,12 @@ export interface CardFields {
   readonly addresses: readonly string[]
   /** Random bytes of this run of the agent, in hex: two live ones under one id are a conflict. */
   readonly instance: string
-  /** Grows with each card; a higher one replaces a lower one. At least the time of signing, ms since 1970. */
+  /**
+   * Grows with each card; a higher one replaces a lower one. At least the time of signing, ms since 1970, and no time
+   * itself: after a clock that was once ahead it goes on from there.
+   */
   readonly seq: number
-  /** When it ends, ms since 1970. */
+  /** When it ends, ms since 1970; for the card of another agent no later than this one believes it. */
   readonly expiresAt: number
 }
 
@@ -69,18 +75,18 @@ export async function signCard(identity: Identity, fields: CardFields): Promise<
 export async function openCard(bytes: Uint8Array): Promise<Card> {
   if (bytes.length > MAX_CARD_BYTES) throw invalid(`it has ${bytes.length} bytes, more than ${MAX_CARD_BYTES}`)
   const [body, signature] = parts(bytes, 2)
-  if (!(body instanceof Uint8Array) || !(signature instanceof Uint8Array)) throw invalid('it is not two byte strings')
+  if (!(body instanceof Uint8Array) || !(signature instanceof Uint8Array)) throw badField('envelope')
   const [version, id, mesh, name, description, capabilities, addresses, instance, seq, expiresAt] = parts(body, 10)
   if (version !== VERSION) throw invalid(`its version is ${String(version)}`)
-  if (!isText(id, 64) || !isAgentId(id)) throw invalid('its id is not an agent id')
-  if (!isText(mesh, 64)) throw invalid('its mesh is not a name')
-  if (!isText(name, 64) || nameProblem(name) !== undefined) throw invalid(`its name: ${nameProblem(name)}`)
-  if (!isText(description, MAX_DESCRIPTION_LENGTH)) throw invalid('its description is not a short text')
-  if (!isTexts(capabilities, MAX_CAPABILITIES, MAX_CAPABILITY_LENGTH))
-    throw invalid('its capabilities are too many or long')
-  if (!isTexts(addresses, MAX_ADDRESSES, MAX_ADDRESS_LENGTH)) throw invalid('its addresses are too many or long')
-  if (!isText(instance, 32)) throw invalid('its instance is not a short text')
-  if (!isTime(seq) || !isTime(expiresAt)) throw invalid('its seq or expiry is not a number of milliseconds')
+  if (!isText(id, 64) || !isAgentId(id)) throw badField('id')
+  if (!isText(mesh, 64)) throw badField('mesh')
+  if (!isText(name, 64) || nameProblem(name) !== undefined) throw badField('name')
+  if (!isText(description, MAX_DESCRIPTION_LENGTH)) throw badField('description')
+  if (!isTexts(capabilities, MAX_CAPABILITIES, MAX_CAPABILITY_LENGTH)) throw badField('capabilities')
+  if (!isTexts(addresses, MAX_ADDRESSES, MAX_ADDRESS_LENGTH)) throw badField('addresses')
+  if (!isText(instance, 32)) throw badField('instance')
+  if (!isCount(seq)) throw badField('seq')
+  if (!isCount(expiresAt)) throw badField('expiry')
   if (!(await verifySignature(id, LABEL, body, signature)))
     throw invalid('its signature is not by its id', 'bad-signature')
   return { id, mesh, name, description, capabilities, addresses, instance, seq, expiresAt, bytes: bytes.slice() }
@@ -88,14 +94,13 @@ export async function openCard(bytes: Uint8Array): Promise<Card> {
 
 /** @throws AfpSecurityError INVALID_CARD for an own card that others would refuse */
 export function validateCardFields(fields: Pick<CardFields, 'description' | 'capabilities' | 'mesh'>): void {
-  if (!isText(fields.mesh, 64) || fields.mesh.length === 0 || nameProblem(fields.mesh) !== undefined) {
-    throw invalid(`the mesh is named by 1 to 64 characters: ${nameProblem(fields.mesh) ?? 'it is too long'}`)
-  }
+  const problem = nameProblem(fields.mesh)
+  if (problem !== undefined) throw invalid(`its mesh: ${problem}`)
   if (!isText(fields.description, MAX_DESCRIPTION_LENGTH)) {
-    throw invalid(`a description has at most ${MAX_DESCRIPTION_LENGTH} characters`)
+    throw invalid(`its description has more than ${MAX_DESCRIPTION_LENGTH} characters`)
   }
   if (!isTexts(fields.capabilities, MAX_CAPABILITIES, MAX_CAPABILITY_LENGTH) || fields.capabilities.includes('')) {
-    throw invalid(`there are at most ${MAX_CAPABILITIES} capabilities of 1 to ${MAX_CAPABILITY_LENGTH} characters`)
+    throw invalid(`it has at most ${MAX_CAPABILITIES} capabilities of 1 to ${MAX_CAPABILITY_LENGTH} characters`)
   }
 }
 
@@ -113,7 +118,10 @@ function parts(bytes: Uint8Array, length: number): unknown[] {
 const isText = (value: unknown, max: number): value is string => typeof value === 'string' && value.length <= max
 const isTexts = (value: unknown, count: number, max: number): value is string[] =>
   Array.isArray(value) && value.length <= count && value.every(item => isText(item, max))
-const isTime = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+/** Whether a value is a whole number from 0 up. */
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
 const invalid = (why: string, reason = 'malformed', cause?: unknown): AfpSecurityError =>
   new AfpSecurityError('INVALID_CARD', `card refused: ${why}`, { details: { reason }, cause })
+
+const badField = (field: string): AfpSecurityError => invalid(`its ${field} is malformed`)

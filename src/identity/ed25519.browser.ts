@@ -1,7 +1,9 @@
 /**
  * Ed25519 (RFC 8032) in browsers: WebCrypto, eight times as fast as JavaScript. Pages served over plain http have no
- * WebCrypto; for them the noble implementation is loaded.
+ * WebCrypto; for them there is noble's implementation, which libp2p brings into every page anyway.
  */
+
+import { ed25519 } from '@noble/curves/ed25519.js'
 
 /** Signs `data`. */
 export type Signer = (data: Uint8Array) => Promise<Uint8Array>
@@ -17,27 +19,16 @@ const subtle: Promise<SubtleCrypto | undefined> = Promise.resolve(globalThis.cry
   })
   .catch(() => undefined)
 
-const noble = async () => (await import('@noble/curves/ed25519.js')).ed25519
-
-const bytes = (data: Uint8Array): Uint8Array<ArrayBuffer> => data as Uint8Array<ArrayBuffer>
-
 /** The public key (32 bytes) and a signer for a 32-byte seed. */
 export async function keyPair(seed: Uint8Array): Promise<{ publicKey: Uint8Array; sign: Signer }> {
   const native = await subtle
-  if (native === undefined) {
-    const ed25519 = await noble()
-    return { publicKey: ed25519.getPublicKey(seed), sign: async data => ed25519.sign(data, seed) }
-  }
-  // The public key comes out of an extractable copy that is dropped at once; the key that signs stays inside.
+  // WebCrypto tells the public half only of keys that can be taken out of it: this way none can.
+  const publicKey = ed25519.getPublicKey(seed)
+  if (native === undefined) return { publicKey, sign: async data => ed25519.sign(data, seed) }
   const pkcs8 = Uint8Array.from([...PKCS8_PREFIX, ...seed])
-  const extractable = await native.importKey('pkcs8', pkcs8, 'Ed25519', true, ['sign'])
-  const { x } = await native.exportKey('jwk', extractable)
   const key = await native.importKey('pkcs8', pkcs8, 'Ed25519', false, ['sign'])
   pkcs8.fill(0)
-  return {
-    publicKey: fromBase64Url(x as string),
-    sign: async data => new Uint8Array(await native.sign('Ed25519', key, bytes(data))),
-  }
+  return { publicKey, sign: async data => new Uint8Array(await native.sign('Ed25519', key, data as BufferSource)) }
 }
 
 /** Whether `signature` is the one of `publicKey` over `data`. False, not an error, for keys and signatures of a wrong form. */
@@ -45,15 +36,10 @@ export async function verify(publicKey: Uint8Array, signature: Uint8Array, data:
   if (publicKey.length !== 32 || signature.length !== 64) return false
   const native = await subtle
   try {
-    if (native === undefined) return (await noble()).verify(signature, data, publicKey, { zip215: false })
-    const key = await native.importKey('raw', bytes(publicKey), 'Ed25519', false, ['verify'])
-    return await native.verify('Ed25519', key, bytes(signature), bytes(data))
+    if (native === undefined) return ed25519.verify(signature, data, publicKey, { zip215: false })
+    const key = await native.importKey('raw', publicKey as BufferSource, 'Ed25519', false, ['verify'])
+    return await native.verify('Ed25519', key, signature as BufferSource, data as BufferSource)
   } catch {
     return false
   }
-}
-
-function fromBase64Url(text: string): Uint8Array {
-  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'))
-  return Uint8Array.from(binary, char => char.charCodeAt(0))
 }

@@ -1,16 +1,26 @@
 /**
  * Who is known: the newest card of each agent, and the id that each name is pinned to. A name is pinned when it is used
  * for the first time; from then on another claimant changes nothing. In an open mesh first use is trust.
+ *
+ * Cards are what strangers can make any number of: of those, presence decides who keeps a place, and this directory
+ * follows. Pins are made by the application alone, by hand or by using a name, and outlive the card of the agent: no
+ * number of strangers costs one.
  */
 
-import { AfpRoutingError } from '../common/errors.ts'
+import { AfpDataStoreError, AfpRoutingError } from '../common/errors.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { Store, Write } from '../store/store.ts'
 import type { Card } from './card.ts'
 import { isAgentId } from './keys.ts'
 
-/** How many pinned names are kept; the oldest give way first. */
+/** How many names are pinned by hand at the most, and as many again by use. */
 const MAX_PINS = 4_096
+
+/** How often it is noted in the store that a name is still in use, ms: a day. */
+const NOTE_USE = 24 * 3_600_000
+
+/** What the application made of an agent: nothing, it used a name of its, or it pinned one by hand. */
+export type Trust = 'stranger' | 'used' | 'pinned'
 
 /** What the directory needs. */
 export interface KnownAgentsOptions {
@@ -19,16 +29,28 @@ export interface KnownAgentsOptions {
   limit: number
   /** Wall time, ms since 1970. */
   now: () => number
+  /** Whether an agent keeps its place when there is no other for a newcomer: presence still knows it. */
+  keeps: (id: string) => boolean
   /** Somebody claims a name that is pinned to another id. */
   onConflict: (conflict: { name: string; pinned: string; claimant: string }) => void
+}
+
+interface Pin {
+  id: string
+  byHand: boolean
+  /** When it was made or, as far as the store knows, last used, ms since 1970. */
+  noted: number
 }
 
 /** See the head of this file. */
 export class KnownAgents {
   readonly #options: KnownAgentsOptions
   readonly #cards = new Map<string, Card>()
-  /** name -> id, the oldest first. */
-  readonly #pins = new Map<string, string>()
+  /** By name; the one that was not used for longest is first. */
+  readonly #pins = new Map<string, Pin>()
+  #pinnedByHand = 0
+  /** What the pins say of ids; undefined after they changed. */
+  #trust: Map<string, Trust> | undefined
   #saving: Promise<void> = Promise.resolve()
 
   constructor(options: KnownAgentsOptions) {
@@ -37,19 +59,21 @@ export class KnownAgents {
 
   /** Reads the pinned names of earlier runs. */
   async load(): Promise<void> {
+    const pins: [string, Pin][] = []
     for (const { key, value } of await this.#options.store.range('agents', { prefix: ['pin'] })) {
-      const id = decode(value)
-      if (typeof key[1] === 'string' && typeof id === 'string') this.#pins.set(key[1], id)
+      const pin = pinOf(decode(value))
+      if (typeof key[1] === 'string' && pin !== undefined) pins.push([key[1], pin])
     }
+    for (const [name, pin] of pins.sort(([, one], [, other]) => one.noted - other.noted)) this.#set(name, pin)
   }
 
   /** Takes a checked card; false when a newer one of the same agent is known or there is no room. */
   learn(card: Card): boolean {
     const known = this.#cards.get(card.id)
     if (known !== undefined && card.seq <= known.seq) return card.seq === known.seq
-    if (known === undefined && this.#cards.size >= this.#options.limit && !this.#dropExpired()) return false
+    if (known === undefined && this.#cards.size >= this.#options.limit && !this.#makeRoom()) return false
     this.#cards.set(card.id, card)
-    const pinned = this.#pins.get(card.name)
+    const pinned = this.pinned(card.name)
     if (pinned !== undefined && pinned !== card.id && known?.name !== card.name) {
       this.#options.onConflict({ name: card.name, pinned, claimant: card.id })
     }
@@ -67,8 +91,8 @@ export class KnownAgents {
    */
   resolve(nameOrId: string): string | undefined {
     if (isAgentId(nameOrId)) return nameOrId
-    const pinned = this.#pins.get(nameOrId)
-    if (pinned !== undefined) return pinned
+    const pin = this.#pins.get(nameOrId)
+    if (pin !== undefined) return this.#used(nameOrId, pin)
     const now = this.#options.now()
     const claimants = [...this.#cards.values()].filter(card => card.name === nameOrId && card.expiresAt > now)
     const [only, ...others] = claimants
@@ -80,32 +104,42 @@ export class KnownAgents {
         { recipients: claimants.map(card => card.id) },
       )
     }
-    this.pin(nameOrId, only.id)
-    return only.id
+    return this.#used(nameOrId, { id: only.id, byHand: false, noted: Number.NEGATIVE_INFINITY })
   }
 
   /** The id a name is pinned to. */
   pinned(name: string): string | undefined {
-    return this.#pins.get(name)
+    return this.#pins.get(name)?.id
   }
 
-  /** Pins a name to an id, whatever it was pinned to before. */
+  /** What the application made of an agent so far. */
+  trust(id: string): Trust {
+    this.#trust ??= new Map(
+      // By hand last: it counts for more than use.
+      [...this.#pins.values()]
+        .sort((one, other) => Number(one.byHand) - Number(other.byHand))
+        .map(pin => [pin.id, pin.byHand ? 'pinned' : 'used']),
+    )
+    return this.#trust.get(id) ?? 'stranger'
+  }
+
+  /**
+   * Pins a name to an id by hand, whatever it was pinned to before. Such a pin stays until it is taken away.
+   * @throws AfpDataStoreError STORE_FULL when 4,096 names are pinned by hand
+   */
   pin(name: string, id: string): void {
-    const writes: Write[] = [{ op: 'put', table: 'agents', key: ['pin', name], value: encode(id) }]
-    this.#pins.delete(name)
-    const [oldest] = this.#pins.keys()
-    if (this.#pins.size >= MAX_PINS && oldest !== undefined) {
-      this.#pins.delete(oldest)
-      writes.push({ op: 'delete', table: 'agents', key: ['pin', oldest] })
+    if (this.#pinnedByHand >= MAX_PINS && this.#pins.get(name)?.byHand !== true) {
+      throw new AfpDataStoreError('STORE_FULL', `${MAX_PINS} names are pinned by hand: unpin one`)
     }
-    this.#pins.set(name, id)
-    this.#save(writes)
+    const pin = { id, byHand: true, noted: this.#options.now() }
+    this.#set(name, pin)
+    this.#save([put(name, pin)])
   }
 
   /** Frees a name: whoever is next to be sent something under it gets it. */
   unpin(name: string): boolean {
-    if (!this.#pins.delete(name)) return false
-    this.#save([{ op: 'delete', table: 'agents', key: ['pin', name] }])
+    if (!this.#drop(name)) return false
+    this.#save([remove(name)])
     return true
   }
 
@@ -114,16 +148,69 @@ export class KnownAgents {
     return this.#saving
   }
 
+  /** A name stands for this id once more; the first time it is pinned by that. */
+  #used(name: string, pin: Pin): string {
+    const now = this.#options.now()
+    const writes: Write[] = []
+    // Not at each use: the order that a restart finds may be a day old.
+    if (now - pin.noted >= NOTE_USE) {
+      pin.noted = now
+      writes.push(put(name, pin))
+    }
+    this.#set(name, pin)
+    if (!pin.byHand && this.#pins.size - this.#pinnedByHand > MAX_PINS) {
+      // The application has used as many other names since.
+      for (const [longest, { byHand }] of this.#pins) {
+        if (byHand) continue
+        this.#drop(longest)
+        writes.push(remove(longest))
+        break
+      }
+    }
+    if (writes.length > 0) this.#save(writes)
+    return pin.id
+  }
+
+  #set(name: string, pin: Pin): void {
+    if (this.#pins.get(name) !== pin) this.#trust = undefined
+    const { byHand } = this.#pins.get(name) ?? {}
+    this.#pinnedByHand += Number(pin.byHand) - Number(byHand === true)
+    this.#pins.delete(name)
+    this.#pins.set(name, pin)
+  }
+
+  #drop(name: string): boolean {
+    const pin = this.#pins.get(name)
+    if (pin === undefined) return false
+    this.#trust = undefined
+    this.#pinnedByHand -= Number(pin.byHand)
+    return this.#pins.delete(name)
+  }
+
   #save(writes: readonly Write[]): void {
     // A pin that could not be stored holds in memory; the next run pins at its own first use.
     this.#saving = this.#saving.then(() => this.#options.store.commit({ writes })).catch(() => {})
   }
 
-  #dropExpired(): boolean {
-    const now = this.#options.now()
-    for (const card of this.#cards.values()) {
-      if (card.expiresAt < now) return this.#cards.delete(card.id)
-    }
+  #makeRoom(): boolean {
+    for (const id of this.#cards.keys()) if (!this.#options.keeps(id)) return this.#cards.delete(id)
     return false
   }
+}
+
+const put = (name: string, { id, byHand, noted }: Pin): Write => ({
+  op: 'put',
+  table: 'agents',
+  key: ['pin', name],
+  value: encode([id, byHand, noted]),
+})
+
+const remove = (name: string): Write => ({ op: 'delete', table: 'agents', key: ['pin', name] })
+
+/** A pin as it was stored, or undefined for what is none. */
+function pinOf(value: unknown): Pin | undefined {
+  if (!Array.isArray(value)) return undefined
+  const [id, byHand, noted] = value
+  if (typeof id !== 'string' || typeof byHand !== 'boolean' || typeof noted !== 'number') return undefined
+  return { id, byHand, noted }
 }

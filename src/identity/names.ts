@@ -10,14 +10,14 @@ export const MAX_NAME_LENGTH = 64
  * the mixtures that Japanese, Korean and Chinese are written in.
  */
 const SCRIPT_SETS: readonly RegExp[] = [
-  /^[\p{Script_Extensions=Latin}\p{Script=Common}\p{Script=Inherited}]*$/u,
-  /^[\p{Script=Latin}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Common}\p{Script=Inherited}]*$/u,
-  /^[\p{Script=Latin}\p{Script=Han}\p{Script=Hangul}\p{Script=Common}\p{Script=Inherited}]*$/u,
-  /^[\p{Script=Latin}\p{Script=Han}\p{Script=Bopomofo}\p{Script=Common}\p{Script=Inherited}]*$/u,
-  ...['Arabic', 'Armenian', 'Bengali', 'Cyrillic', 'Devanagari', 'Ethiopic', 'Georgian', 'Greek', 'Gujarati']
-    .concat(['Gurmukhi', 'Hebrew', 'Kannada', 'Khmer', 'Lao', 'Malayalam', 'Mongolian', 'Myanmar', 'Sinhala'])
-    .concat(['Tamil', 'Telugu', 'Thaana', 'Thai', 'Tibetan'])
-    .map(script => new RegExp(`^[\\p{Script=${script}}\\p{Script=Common}\\p{Script=Inherited}]*$`, 'u')),
+  /^[\p{scx=Latn}\p{sc=Zyyy}\p{sc=Zinh}]*$/u,
+  // Codes of ISO 15924; Zyyy and Zinh are what several scripts share.
+  ...(
+    'Latn Hani Hira Kana,Latn Hani Hang,Latn Hani Bopo,Arab,Armn,Beng,Cyrl,Deva,Ethi,Geor,Grek,Gujr,Guru,Hebr,Knda,' +
+    'Khmr,Laoo,Mlym,Mong,Mymr,Sinh,Taml,Telu,Thaa,Thai,Tibt'
+  )
+    .split(',')
+    .map(set => new RegExp(`^[${`${set} Zyyy Zinh`.replace(/ ?(\w+)/g, '\\p{sc=$1}')}]*$`, 'u')),
 ]
 
 /** Why a name is not acceptable, or undefined for one that is. */
@@ -26,7 +26,7 @@ export function nameProblem(name: unknown): string | undefined {
   if (name.length > MAX_NAME_LENGTH) return `a name has at most ${MAX_NAME_LENGTH} characters`
   if (name !== name.trim()) return 'a name has no white space at its ends'
   if (!name.isWellFormed() || name !== name.normalize('NFC')) return 'a name is in Unicode normal form NFC'
-  if (/[\p{C}\p{Zl}\p{Zp}*]/u.test(name)) return 'a name has no control, format or line characters and no asterisk'
+  if (/[\p{C}\p{Zl}\p{Zp}*]/u.test(name)) return 'a name has no control or format characters and no *'
   if (!SCRIPT_SETS.some(set => set.test(name))) return 'a name keeps to one script'
   return undefined
 }

@@ -1,7 +1,7 @@
 /** Making messages: new ones, answers, acknowledgements. */
 
 import type { Clock } from '../common/clock.ts'
-import { defaultContentType, toContent } from './content.ts'
+import { copyJson, defaultContentType, reading, toContent } from './content.ts'
 import {
   ACK_PRIORITY,
   type Content,
@@ -11,7 +11,7 @@ import {
   Message,
   type MessageSecurity,
 } from './message.ts'
-import { type Limits, validateGuarantee, validateMessage } from './validate.ts'
+import { type Limits, validateGuarantee, validateMessage, validateMetadata } from './validate.ts'
 
 /** What the sender says about a message; each has a default. */
 export interface MessageInit {
@@ -119,7 +119,7 @@ function build<C extends Content>(
     topic,
     contentType: init.contentType ?? defaultContentType(content),
     content,
-    metadata: init.metadata ?? {},
+    metadata: readMetadata(init.metadata, limits),
     parentId: lowerCase(init.parentId),
     timestamp: init.timestamp ?? Math.floor(now),
     ttl: init.ttl ?? DEFAULT_TTL,
@@ -131,6 +131,14 @@ function build<C extends Content>(
   })
   validateMessage(message, limits, now)
   return message
+}
+
+function readMetadata(metadata: MessageInit['metadata'] = {}, limits: Limits): Readonly<Record<string, Json>> {
+  return reading(
+    'metadata',
+    'INVALID_METADATA',
+    () => copyJson(validateMetadata(metadata, limits)) as Readonly<Record<string, Json>>,
+  )
 }
 
 /** UUIDs are the same in either case (RFC 9562 §4); what is no string is left to the validator. */

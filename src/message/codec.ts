@@ -31,6 +31,8 @@ function fault(reason: Fault, why: string, cause?: unknown): AfpMessageError {
   return new AfpMessageError('MALFORMED', `not deterministic CBOR: ${why}`, { cause, details: { reason } })
 }
 
+const malformed = (why: string, cause?: unknown): AfpMessageError => fault('malformed', why, cause)
+
 function unencodable(why: string, cause?: unknown): AfpMessageError {
   return new AfpMessageError('INVALID_CONTENT', `cannot be encoded as CBOR: ${why}`, { cause })
 }
@@ -47,22 +49,14 @@ const encodeOptions = {
     },
     // The encoder would turn half of a surrogate pair into U+FFFD: another string than was given.
     string: (value: string) => {
-      if (!value.isWellFormed()) throw unencodable('a string with an unpaired surrogate')
+      if (!value.isWellFormed()) throw unencodable('an unpaired surrogate')
       return null
     },
   },
 }
 
-const decodeOptions = {
-  strict: true,
-  allowIndefinite: false,
-  allowUndefined: false,
-  allowInfinity: false,
-  allowNaN: false,
-  useMaps: true,
-  rejectDuplicateMapKeys: true,
-  tags: { [TAG_JSON]: Tagged.decoder(TAG_JSON) },
-}
+/** What is strict about decoding is in {@link check}, which comes first. */
+const decodeOptions = { useMaps: true, tags: { [TAG_JSON]: Tagged.decoder(TAG_JSON) } }
 
 /**
  * The bytes of a value: null, booleans, numbers, bigints, strings, byte arrays, arrays, maps and objects of these.
@@ -89,7 +83,16 @@ export function decode(bytes: Uint8Array, limits: DecodeLimits = {}): unknown {
   try {
     return cborDecode(bytes, decodeOptions)
   } catch (cause) {
-    throw fault('malformed', 'unreadable', cause)
+    throw malformed('unreadable', cause)
+  }
+}
+
+/** As {@link decode}, but undefined for bytes that it refuses. */
+export function tryDecode(bytes: Uint8Array): unknown {
+  try {
+    return decode(bytes)
+  } catch {
+    return undefined
   }
 }
 
@@ -118,39 +121,39 @@ function check(bytes: Uint8Array, depth: number): void {
     top.left--
     const start = at
     const initial = bytes[at++]
-    if (initial === undefined) throw fault('malformed', 'it ends early')
+    if (initial === undefined) throw malformed('it ends early')
     const major = initial >> 5
     const info = initial & 31
-    if (info > 27) throw fault('malformed', 'indefinite length or reserved header')
+    if (info > 27) throw malformed('indefinite length')
     let argument = info
     if (info > 23) {
       const end = at + 2 ** (info - 24)
-      if (end > bytes.length) throw fault('malformed', 'it ends early')
+      if (end > bytes.length) throw malformed('it ends early')
       for (argument = 0; at < end; at++) argument = argument * 256 + (bytes[at] as number)
-      if (major < 7 && argument < (SMALLEST[info - 24] as number)) throw fault('malformed', 'not the shortest form')
+      if (major < 7 && argument < (SMALLEST[info - 24] as number)) throw malformed('not the shortest form')
     }
-    if (isKey && major > 3) throw fault('malformed', 'a map key that is no integer, string or byte string')
+    if (isKey && major > 3) throw malformed('a key of another type')
     if (major === 2 || major === 3) {
-      if (argument > bytes.length - at) throw fault('malformed', 'a string runs over the end')
+      if (argument > bytes.length - at) throw malformed('it ends early')
       at += argument
       if (major === 3) checkText(bytes.subarray(at - argument, at))
     } else if (major === 7) {
       if (info > 24) checkFloat(bytes.subarray(start, at))
-      else if (info < 20 || info > 22) throw fault('malformed', 'a simple value other than false, true and null')
+      else if (info < 20 || info > 22) throw malformed('another simple value')
     } else if (major > 3) {
-      if (major === 6 && argument !== TAG_JSON) throw fault('malformed', `tag ${argument}`)
+      if (major === 6 && argument !== TAG_JSON) throw malformed(`tag ${argument}`)
       if (open.length > depth) throw fault('too-deep', `nested deeper than ${depth}`)
       const left = major === 4 ? argument : major === 5 ? argument * 2 : 1
-      if (left > bytes.length - at) throw fault('malformed', 'a container promises more than there is')
+      if (left > bytes.length - at) throw malformed('it ends early')
       open.push({ left, map: major === 5 })
     }
     if (isKey) {
       const key = bytes.subarray(start, at)
-      if (top.key !== undefined && compare(top.key, key) >= 0) throw fault('malformed', 'map keys repeated or unsorted')
+      if (top.key !== undefined && compare(top.key, key) >= 0) throw malformed('map keys repeated or unsorted')
       top.key = key
     }
   }
-  if (at !== bytes.length) throw fault('malformed', 'bytes follow the document')
+  if (at !== bytes.length) throw malformed('it goes on')
 }
 
 function checkText(text: Uint8Array): void {
@@ -159,7 +162,7 @@ function checkText(text: Uint8Array): void {
     try {
       fromUtf8(text)
     } catch (cause) {
-      throw fault('malformed', 'text that is not UTF-8', cause)
+      throw malformed('text that is not UTF-8', cause)
     }
     return
   }
@@ -170,7 +173,7 @@ function checkFloat(float: Uint8Array): void {
   try {
     again = cborEncode(cborDecode(float, decodeOptions), encodeOptions)
   } catch (cause) {
-    throw fault('malformed', 'NaN or an infinity', cause)
+    throw malformed('NaN or an infinity', cause)
   }
-  if (!equal(float, again)) throw fault('malformed', 'a float that has a shorter form')
+  if (!equal(float, again)) throw malformed('not the shortest form')
 }

@@ -14,11 +14,35 @@ export function defaultContentType(content: Content): string {
 
 /**
  * What the application handed in, as content: array buffers and their views become bytes (a view, not a copy), anything
- * else has to be text or JSON.
+ * else has to be text or JSON, which is copied.
  * @param maxBytes - largest content, bytes
- * @throws AfpMessageError INVALID_CONTENT for what would not arrive as it was; MESSAGE_TOO_LARGE
+ * @throws AfpMessageError INVALID_CONTENT for what would not arrive as it was, or throws when it is read, which is its
+ * cause then; MESSAGE_TOO_LARGE
  */
-export function toContent(value: unknown, maxBytes: number): Content {
+export const toContent = (value: unknown, maxBytes: number): Content =>
+  reading('content', 'INVALID_CONTENT', () => readContent(value, maxBytes))
+
+/** The application's own code may be behind a value, in getters and proxies: what it throws becomes the cause. */
+export function reading<T>(what: string, code: 'INVALID_CONTENT' | 'INVALID_METADATA', read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (cause instanceof AfpMessageError) throw cause
+    throw new AfpMessageError(code, `${what} throws when it is read`, { cause })
+  }
+}
+
+/**
+ * JSON that was checked, as plain data of its own: what its owner changes later changes no message, and neither getters
+ * nor a hidden `toJSON` have another word.
+ */
+export function copyJson(value: Json): Json {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return Array.from(value, item => copyJson(item))
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copyJson(item)]))
+}
+
+function readContent(value: unknown, maxBytes: number): Content {
   if (typeof value === 'string') {
     if (!value.isWellFormed()) throw new AfpMessageError('INVALID_CONTENT', 'the text has an unpaired surrogate')
     return value
@@ -27,17 +51,11 @@ export function toContent(value: unknown, maxBytes: number): Content {
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
   if (typeof value === 'object' && value !== null) {
     const name = className(value)
-    if (name === 'Blob' || name === 'File' || name === 'ReadableStream' || name === 'Response') {
-      throw new AfpMessageError(
-        'INVALID_CONTENT',
-        `a ${name} cannot be sent: pass its bytes, ${
-          name === 'ReadableStream' ? 'await new Response(stream).bytes()' : 'new Uint8Array(await it.arrayBuffer())'
-        }`,
-      )
-    }
+    if (['Blob', 'File', 'ReadableStream'].includes(name))
+      throw new AfpMessageError('INVALID_CONTENT', `a ${name} cannot be sent: pass await new Response(it).bytes()`)
   }
   checkJson(value, 'content', 'INVALID_CONTENT', maxBytes)
-  return value as Json
+  return copyJson(value as Json)
 }
 
 /** Content as a value for the codec: text as text, bytes as bytes, JSON as tag 262 over its UTF-8. */

@@ -14,7 +14,7 @@ import { AfpMessageError } from '../common/errors.ts'
 import { decode, encode } from './codec.ts'
 import { contentFromWire, contentToWire, jsonFromWire, jsonToWire } from './content.ts'
 import { bytesToUuid, uuidToBytes } from './ids.ts'
-import { type Guarantee, type Json, Message, type MessageSecurity } from './message.ts'
+import { GUARANTEES, type Json, Message, type MessageSecurity } from './message.ts'
 import { DEFAULT_LIMITS, type Limits, validateFields } from './validate.ts'
 
 /** Version of the envelope. */
@@ -25,8 +25,6 @@ const KINDS = ['message', 'request', 'reply', 'failure'] as const
 
 /** What a message is for. */
 export type MessageKind = (typeof KINDS)[number]
-
-const GUARANTEES: readonly Guarantee[] = ['at-most-once', 'at-least-once', 'exactly-once']
 
 /** What the receiver knows about a message that the message does not say itself. */
 export interface EnvelopeContext {

@@ -8,13 +8,13 @@ import { matchesGlob } from './glob.ts'
 import { jsonEqual } from './json-value.ts'
 import { parseMediaType } from './media-type.ts'
 import type { Json, Message, SecurityLevel } from './message.ts'
-import { DEFAULT_LIMITS, type Limits, validateTopic } from './validate.ts'
+import { DEFAULT_LIMITS, isThenable, type Limits, validateTopic } from './validate.ts'
 
 /** What a message has to be. Everything that is named has to hold. */
 export interface Filter {
   /** Exactly this topic. Without it only direct messages and broadcasts match, never a topic's. */
   topic?: string | undefined
-  /** One of these senders. The agent resolves names once; a compiled filter compares ids. */
+  /** One of these senders, by id or, with an agent, by name: who has it then, or is the first to come with it. */
   sender?: string | readonly string[] | undefined
   /**
    * An exact MIME type, a pattern with `*` and `?`, or a regular expression (RE2 syntax: no backreferences, no
@@ -48,7 +48,9 @@ export interface CompiledFilter {
 export interface CompileOptions {
   /** `patternLength` counts. Default: {@link DEFAULT_LIMITS}. */
   readonly limits?: Pick<Limits, 'patternLength'>
-  /** Told when a predicate throws. */
+  /** Who the senders of the filter are, asked once; default: they are ids. */
+  readonly senders?: ((senders: readonly string[]) => (id: string) => boolean) | undefined
+  /** Told when a predicate, or something else of the filter's own, throws; that counts as no match. */
   readonly onError?: (error: unknown, message: Message) => void
 }
 
@@ -61,7 +63,7 @@ function invalid(why: string, cause?: unknown, code: AfpErrorCode = 'INVALID_FIL
 }
 
 /**
- * Compiles a filter; keys that it does not know are left alone.
+ * Compiles a filter whose values are of the right types; keys that it does not know are left alone.
  * @throws AfpSubscriptionError INVALID_FILTER, INVALID_TOPIC
  */
 export function compileFilter(filter: Filter, options: CompileOptions = {}): CompiledFilter {
@@ -74,18 +76,19 @@ export function compileFilter(filter: Filter, options: CompileOptions = {}): Com
     try {
       validateTopic(topic)
     } catch (cause) {
-      throw invalid('the topic of the filter is invalid', cause, 'INVALID_TOPIC')
+      throw invalid('the topic is invalid', cause, 'INVALID_TOPIC')
     }
   }
   if (sender !== undefined) {
-    const senders = new Set(typeof sender === 'string' ? [sender] : sender)
-    checks.push(message => senders.has(message.sender))
+    const named = typeof sender === 'string' ? [sender] : sender
+    const senders = new Set(named)
+    const from = options.senders?.(named) ?? (id => senders.has(id))
+    checks.push(message => from(message.sender))
   }
-  if (parentId !== undefined && typeof parentId !== 'string') throw invalid('parentId has to be the id of a message')
   if (parentId !== undefined) checks.push(message => message.parentId === parentId.toLowerCase())
   if (securityLevel !== undefined) {
     const least = LEVELS.indexOf(securityLevel)
-    if (least < 0) throw invalid(`there is no security level '${securityLevel}'`)
+    if (least < 0) throw invalid(`no security level '${securityLevel}'`)
     checks.push(message => LEVELS.indexOf(message.security.level) >= least)
   }
   if (contentType instanceof RegExp) {
@@ -95,7 +98,6 @@ export function compileFilter(filter: Filter, options: CompileOptions = {}): Com
       check: test => message => spellings(message.contentType).some(test),
     })
   } else if (contentType !== undefined) {
-    if (typeof contentType !== 'string') throw invalid('contentType has to be a string or a regular expression')
     if (contentType.length > maxLength) throw invalid(`a pattern is longer than ${maxLength}`)
     const wanted = spellings(contentType).at(-1) as string
     const holds = /[*?]/.test(wanted)
@@ -114,7 +116,6 @@ export function compileFilter(filter: Filter, options: CompileOptions = {}): Com
       patterns.push({ pattern: wanted, ignoreCase: false, check })
     } else checks.push(message => jsonEqual(entry(message), wanted))
   }
-  if (where !== undefined && typeof where !== 'function') throw invalid('where has to be a function')
   for (const { pattern } of patterns) checkPattern(pattern, maxLength)
 
   let late: Check[] | undefined = patterns.length === 0 ? [] : undefined
@@ -127,23 +128,32 @@ export function compileFilter(filter: Filter, options: CompileOptions = {}): Com
   // Whoever needs the outcome awaits it; nobody else is to hear of an unhandled rejection.
   ready?.catch(() => {})
 
-  const mayMatch = (message: Message): boolean => checks.every(check => check(message))
-  return {
-    ready,
-    mayMatch,
-    matches(message) {
-      if (late === undefined) throw invalid('the filter is not ready')
-      if (!mayMatch(message) || !late.every(check => check(message))) return false
-      if (where === undefined) return true
+  const guarded =
+    (check: Check): Check =>
+    message => {
       try {
-        const verdict: unknown = where(message)
-        // A promise is always truthy: taken for a verdict it would let everything through.
-        if (verdict instanceof Promise) throw invalid('where has to answer at once, not with a promise')
-        return Boolean(verdict)
+        return check(message)
       } catch (error) {
         options.onError?.(error, message)
         return false
       }
+    }
+  const allHold = (message: Message): boolean => checks.every(check => check(message))
+  const matches = (message: Message): boolean => {
+    if (!allHold(message) || !late?.every(check => check(message))) return false
+    if (where === undefined) return true
+    const verdict: unknown = where(message)
+    // A promise is always truthy: taken for a verdict it would let everything through.
+    if (isThenable(verdict)) throw invalid('where has to answer at once, not with a promise')
+    return Boolean(verdict)
+  }
+  const matchesGuarded = guarded(matches)
+  return {
+    ready,
+    mayMatch: guarded(allHold),
+    matches(message) {
+      if (late === undefined) throw invalid('the filter is not ready')
+      return matchesGuarded(message)
     },
   }
 }
@@ -162,8 +172,7 @@ function spellings(contentType: string): string[] {
 function checkPattern(pattern: RegExp, maxLength: number): void {
   if (pattern.source.length > maxLength) throw invalid(`a pattern is longer than ${maxLength}`)
   // What these two mean RE2 has no words for: matching at a position, and arithmetic on character classes.
-  if (pattern.sticky || pattern.unicodeSets)
-    throw invalid('regular expressions with the flags y or v are not supported')
+  if (pattern.sticky || pattern.unicodeSets) throw invalid('a regular expression cannot have the flags y or v')
 }
 
 /** Compiles with RE2: 46 KB that a page without such filters never loads. */
@@ -176,7 +185,7 @@ async function loadEngine(
       const compiled = RE2JS.compile(RE2JS.translateRegExp(pattern), ignoreCase ? RE2JS.CASE_INSENSITIVE : 0)
       return text => compiled.test(text)
     } catch (cause) {
-      throw invalid(`the regular expression ${pattern} is beyond RE2`, cause)
+      throw invalid(`${pattern} is beyond RE2`, cause)
     }
   })
 }

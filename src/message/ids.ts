@@ -13,13 +13,15 @@ export const isUuid = (value: unknown): value is string => typeof value === 'str
 /** The text of a UUID's 16 bytes. @throws AfpMessageError INVALID_MESSAGE for another number of bytes */
 export function bytesToUuid(bytes: Uint8Array): string {
   if (bytes.length !== 16) throw new AfpMessageError('INVALID_MESSAGE', `a UUID has 16 bytes, not ${bytes.length}`)
-  const hex = toHex(bytes)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  return uuidOf(toHex(bytes))
 }
+
+/** The text of a UUID's 32 hexadecimal digits. */
+const uuidOf = (hex: string): string => hex.replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 
 /** The 16 bytes of a UUID. @throws AfpMessageError INVALID_MESSAGE for text that is none */
 export function uuidToBytes(uuid: string): Uint8Array<ArrayBuffer> {
-  if (!isUuid(uuid)) throw new AfpMessageError('INVALID_MESSAGE', 'not a UUID in its lower-case form')
+  if (!isUuid(uuid)) throw new AfpMessageError('INVALID_MESSAGE', 'the id has to be a lower-case UUID')
   const hex = uuid.replaceAll('-', '')
   const bytes = new Uint8Array(16)
   for (let i = 0; i < 16; i++) bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)
@@ -32,36 +34,16 @@ export function uuidToBytes(uuid: string): Uint8Array<ArrayBuffer> {
  */
 export function createIds(options: { clock: Clock; random: Random }): () => string {
   const { clock, random } = options
-  const bytes = new Uint8Array(16)
-  const view = new DataView(bytes.buffer)
-  let ms = -1
-  // 74 random bits: 12, 30 and 32.
-  let high = 0
-  let middle = 0
-  let low = 0
+  /** The last id without version and variant: 48 bits of time, 74 random ones. */
+  let last = 0n
   return () => {
-    const fresh = random.bytes(10)
-    const numbers = new DataView(fresh.buffer, fresh.byteOffset)
-    const now = Math.floor(clock.now())
-    if (now > ms) {
-      ms = now
-      high = numbers.getUint16(0) & 0xfff
-      middle = numbers.getUint32(2) & 0x3fffffff
-      low = numbers.getUint32(6)
-    } else {
-      low += 1 + (numbers.getUint32(6) >>> 1)
-      if (low > 0xffffffff) {
-        low %= 2 ** 32
-        middle = (middle + 1) & 0x3fffffff
-        if (middle === 0) high = (high + 1) & 0xfff
-        if (middle === 0 && high === 0) ms++
-      }
-    }
-    view.setUint16(0, Math.floor(ms / 2 ** 32))
-    view.setUint32(2, ms % 2 ** 32)
-    view.setUint16(6, 0x7000 | high)
-    view.setUint32(8, (0x80000000 | middle) >>> 0)
-    view.setUint32(12, low)
-    return bytesToUuid(bytes)
+    const fresh = BigInt(`0x${toHex(random.bytes(10))}`)
+    const now = BigInt(Math.floor(clock.now()))
+    // One that runs over moves the time on.
+    last = now > last >> 74n ? (now << 74n) | (fresh >> 6n) : last + 1n + (fresh & 0x7fffffffn)
+    const low = last & (2n ** 62n - 1n)
+    const high = (last >> 62n) & 0xfffn
+    const all = ((last >> 74n) << 80n) | (0x7n << 76n) | (high << 64n) | (0x2n << 62n) | low
+    return uuidOf(all.toString(16).padStart(32, '0'))
   }
 }

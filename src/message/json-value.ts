@@ -12,7 +12,7 @@ type Code = 'INVALID_CONTENT' | 'INVALID_METADATA'
 
 /**
  * Holds a value to what JSON gives back as it was: no `undefined`, functions, symbols, bigints, NaN or infinities, no
- * cycles, no instances of classes (dates, maps), no key `__proto__`, no deeper than 64.
+ * cycles, no instances of classes (dates, maps), no key `__proto__`, no unpaired surrogates, no deeper than 64.
  * @param budget - the most values it may consist of; each costs a byte at least
  * @returns how many keys its objects have together
  * @throws AfpMessageError with `code` and the path of what is wrong; MESSAGE_TOO_LARGE beyond the budget
@@ -28,12 +28,16 @@ export function checkJson(root: unknown, what: string, code: Code, budget: numbe
   }
   const visit = (value: unknown): void => {
     if (--left < 0) throw new AfpMessageError('MESSAGE_TOO_LARGE', `${what} has more than ${budget} values`)
-    if (value === null || typeof value === 'boolean' || typeof value === 'string') return
-    if (typeof value === 'number') {
-      if (!Number.isFinite(value)) refuse(`is ${value}, which JSON cannot hold`)
+    if (value === null || typeof value === 'boolean') return
+    if (typeof value === 'string') {
+      if (!value.isWellFormed()) refuse('has an unpaired surrogate')
       return
     }
-    if (typeof value !== 'object') throw refuse(`is ${article(typeof value)}, which JSON cannot hold`)
+    if (typeof value === 'number') {
+      if (!Number.isFinite(value)) refuse(`is ${value}, not JSON`)
+      return
+    }
+    if (typeof value !== 'object') throw refuse(`is ${article(typeof value)}, not JSON`)
     if (parents.includes(value)) refuse('contains itself')
     if (parents.length >= MAX_DEPTH) refuse(`is nested deeper than ${MAX_DEPTH}`)
     parents.push(value)
@@ -44,11 +48,11 @@ export function checkJson(root: unknown, what: string, code: Code, budget: numbe
         path.pop()
       }
     } else {
-      if (!isPlain(value)) refuse(`is an instance of ${className(value)}, which JSON would change: pass plain data`)
-      if (Object.getOwnPropertySymbols(value).length > 0) refuse('has a symbol as a key, which JSON would drop')
+      if (!isPlain(value)) refuse(`is an instance of ${className(value)}, not plain data`)
+      if (Object.getOwnPropertySymbols(value).length > 0) refuse('has a symbol as a key')
       for (const key of Object.keys(value)) {
         path.push(key)
-        if (key === '__proto__') refuse('is a key that no receiver accepts')
+        if (key === '__proto__' || !key.isWellFormed()) refuse('is a key that is refused')
         keys++
         visit((value as Record<string, unknown>)[key])
         path.pop()
@@ -74,11 +78,9 @@ export function isPlain(value: object): boolean {
   return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty'))
 }
 
-// What could spell `__proto__` as a key: the word itself, or an escape of one of its characters.
-const SUSPICIOUS = /__proto__|\\u00(?:5f|7[024]|6f)/i
-
 /**
- * The value of JSON text that a stranger may have sent. It is refused before it is parsed when it nests deeper than 64.
+ * The value of JSON text that a stranger may have sent, held to the same rules as one that is sent. It is refused before
+ * it is parsed when it nests deeper than 64, and when an object has a key twice: readers differ on which of the two counts.
  * @throws AfpMessageError MALFORMED with `details.reason` `malformed` or `too-deep`
  */
 export function parseJson(source: Uint8Array | string): Json {
@@ -88,25 +90,31 @@ export function parseJson(source: Uint8Array | string): Json {
   } catch (cause) {
     throw malformed('is not UTF-8', 'malformed', cause)
   }
-  checkDepth(text)
+  const written = countKeys(text)
+  let value: Json
+  let kept: number
   try {
-    return JSON.parse(text, SUSPICIOUS.test(text) ? refuseProto : undefined)
+    value = JSON.parse(text)
+    kept = checkJson(value, 'it', 'INVALID_CONTENT', text.length)
   } catch (cause) {
-    if (cause instanceof AfpMessageError) throw cause
-    throw malformed('cannot be parsed', 'malformed', cause)
+    throw malformed(
+      cause instanceof AfpMessageError ? `is refused: ${cause.message}` : 'cannot be parsed',
+      'malformed',
+      cause,
+    )
   }
+  // Of two equal keys the parser keeps one, so fewer are left than the text has.
+  if (kept !== written) throw malformed('has a key twice in one object', 'malformed')
+  return value
 }
 
 function malformed(why: string, reason: string, cause?: unknown): AfpMessageError {
   return new AfpMessageError('MALFORMED', `the JSON ${why}`, { cause, details: { reason } })
 }
 
-function refuseProto(key: string, value: unknown): unknown {
-  if (key === '__proto__') throw malformed('has a key __proto__', 'malformed')
-  return value
-}
-
-function checkDepth(text: string): void {
+/** How many keys the text writes: in valid JSON each has the only colon outside of strings. */
+function countKeys(text: string): number {
+  let keys = 0
   let depth = 0
   let inString = false
   for (let i = 0; i < text.length; i++) {
@@ -118,7 +126,9 @@ function checkDepth(text: string): void {
     else if (code === 0x5b || code === 0x7b) {
       if (++depth > MAX_DEPTH) throw malformed(`is nested deeper than ${MAX_DEPTH}`, 'too-deep')
     } else if (code === 0x5d || code === 0x7d) depth--
+    else if (code === 0x3a) keys++
   }
+  return keys
 }
 
 /** Whether two JSON values are the same; keys in any order, own ones only. */

@@ -17,6 +17,11 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /**
  * What a message carries. A string is text, a `Uint8Array` is binary (images, audio and video are bytes with their
  * MIME type), anything else is JSON.
+ *
+ * What is sent arrives equal, with these exceptions. Array buffers and all their views arrive as the `Uint8Array` of the
+ * bytes they show: a `Float64Array` is bytes in the order of its machine, and its reader has to know so. The number -0
+ * arrives as 0, as JSON writes it, and keys of objects that are whole numbers come first, as in every object. JSON is
+ * copied when it is sent; bytes are not: leave them alone until `send` has resolved.
  */
 export type Content = Json | Uint8Array
 
@@ -71,6 +76,9 @@ export interface MessageJson extends Omit<MessageFields, 'content'> {
   readonly contentEncoding?: 'base64' | undefined
 }
 
+/** Every guarantee, in the order of their numbers on the wire. */
+export const GUARANTEES: readonly Guarantee[] = ['at-most-once', 'at-least-once', 'exactly-once']
+
 /** Priority that acknowledgements travel with. */
 export const ACK_PRIORITY = 9
 
@@ -79,38 +87,24 @@ export const DEFAULT_TTL = 3600
 
 /** A message. */
 export class Message<C extends Content = Content> implements MessageFields<C> {
-  readonly id: string
-  readonly sender: string
-  readonly recipients: readonly string[]
-  readonly topic: string | undefined
-  readonly contentType: string
-  readonly content: C
-  readonly metadata: Readonly<Record<string, Json>>
-  readonly parentId: string | undefined
-  readonly timestamp: number
-  readonly ttl: number
-  readonly tracePath: readonly string[]
-  readonly guarantee: Guarantee
-  readonly priority: number
-  readonly schema: string | undefined
-  readonly security: MessageSecurity
+  declare readonly id: string
+  declare readonly sender: string
+  declare readonly recipients: readonly string[]
+  declare readonly topic: string | undefined
+  declare readonly contentType: string
+  declare readonly content: C
+  declare readonly metadata: Readonly<Record<string, Json>>
+  declare readonly parentId: string | undefined
+  declare readonly timestamp: number
+  declare readonly ttl: number
+  declare readonly tracePath: readonly string[]
+  declare readonly guarantee: Guarantee
+  declare readonly priority: number
+  declare readonly schema: string | undefined
+  declare readonly security: MessageSecurity
 
   constructor(fields: MessageFields<C>) {
-    this.id = fields.id
-    this.sender = fields.sender
-    this.recipients = fields.recipients
-    this.topic = fields.topic
-    this.contentType = fields.contentType
-    this.content = fields.content
-    this.metadata = fields.metadata
-    this.parentId = fields.parentId
-    this.timestamp = fields.timestamp
-    this.ttl = fields.ttl
-    this.tracePath = fields.tracePath
-    this.guarantee = fields.guarantee
-    this.priority = fields.priority
-    this.schema = fields.schema
-    this.security = fields.security
+    Object.assign(this, fields)
   }
 
   /** Whether it goes to everyone in the mesh. */

@@ -1,11 +1,12 @@
 /** What a message has to be at both ends: limits, checks of each field, the application's own hooks. */
 
 import { utf8 } from '../common/bytes.ts'
+import { COUNT, checkOptions, isObject, type OptionChecks } from '../common/check-options.ts'
 import { AfpError, type AfpErrorCode, AfpMessageError } from '../common/errors.ts'
 import { isUuid } from './ids.ts'
 import { checkJson, isPlain } from './json-value.ts'
 import { validateContentType } from './media-type.ts'
-import type { Guarantee, Json, Message, MessageFields } from './message.ts'
+import { GUARANTEES, type Guarantee, type Json, type Message, type MessageFields } from './message.ts'
 
 /** Bounds on what an agent sends and accepts. Peers whose limits differ refuse what is beyond their own. */
 export interface Limits {
@@ -25,6 +26,11 @@ export interface Limits {
   readonly patternLength: number
   /** Most messages that wait for `receive`, or for the reader of a subscription. Default 1,024. */
   readonly queue: number
+  /**
+   * Most bytes, as they travel, that wait: for `receive`, for the reader of a subscription, or for one peer that reads
+   * slowly. One message may always wait, however large. Default 16 MiB.
+   */
+  readonly queuedBytes: number
   /** Most subscriptions of one agent. Default 1,024. */
   readonly subscriptions: number
   /** Most topics that one agent's subscriptions name. Default 256. */
@@ -41,9 +47,12 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   clockSkew: 120,
   patternLength: 256,
   queue: 1024,
+  queuedBytes: 2 ** 24,
   subscriptions: 1024,
   topics: 256,
 })
+
+const LIMIT_CHECKS: OptionChecks = Object.fromEntries(Object.keys(DEFAULT_LIMITS).map(name => [name, COUNT]))
 
 /** Most agents on a trace path. */
 export const MAX_TRACE_PATH = 64
@@ -59,30 +68,24 @@ export const MAX_TTL = 30 * 24 * 3600
  * @throws AfpError INVALID_OPTION for an unknown key or a value that is no positive safe integer
  */
 export function resolveLimits(partial: Partial<Limits> = {}): Limits {
-  const limits: Record<string, number> = { ...DEFAULT_LIMITS }
-  for (const [key, value] of Object.entries(partial)) {
-    if (!Object.hasOwn(DEFAULT_LIMITS, key)) throw new AfpError('INVALID_OPTION', `there is no limit '${key}'`)
-    if (value !== undefined) limits[key] = validateCount(value, `limits.${key}`)
+  checkOptions('limits', partial, LIMIT_CHECKS)
+  const given = Object.entries(partial).filter(([, value]) => value !== undefined)
+  const limits: Limits = Object.freeze({ ...DEFAULT_LIMITS, ...Object.fromEntries(given) })
+  if (limits.messageBytes > limits.frameBytes) {
+    throw new AfpError('INVALID_OPTION', 'limits.messageBytes is above limits.frameBytes')
   }
-  const resolved = limits as unknown as Limits
-  if (resolved.messageBytes > resolved.frameBytes) {
-    throw new AfpError('INVALID_OPTION', 'limits.messageBytes may not be above limits.frameBytes')
-  }
-  return Object.freeze(resolved)
+  return limits
 }
 
-/** @throws AfpError INVALID_OPTION unless it is a positive safe integer */
-export function validateCount(value: unknown, what: string): number {
-  if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
-  throw new AfpError('INVALID_OPTION', `${what} has to be a positive integer`)
-}
-
-/** The application's own checks. One that throws or rejects refuses the message. */
+/**
+ * The application's own checks. One that throws or rejects refuses the message; what it returns says nothing, beyond that
+ * a promise, or anything else with a `then`, is waited for.
+ */
 export interface Hooks {
   /** Sees every message before it leaves; the sender gets the refusal as `HOOK_REFUSED`. */
-  beforeSend?: ((message: Message) => void | Promise<void>) | undefined
+  beforeSend?: ((message: Message) => void | PromiseLike<void>) | undefined
   /** Sees every message before a handler or subscription does; a refused one is dropped with an event. */
-  afterReceive?: ((message: Message) => void | Promise<void>) | undefined
+  afterReceive?: ((message: Message) => void | PromiseLike<void>) | undefined
 }
 
 /** Runs a hook if there is one. @throws AfpMessageError HOOK_REFUSED, its cause what the hook threw */
@@ -91,12 +94,16 @@ export function runHook(hook: Hooks[keyof Hooks], message: Message): void | Prom
     throw new AfpMessageError('HOOK_REFUSED', 'a hook refused the message', { cause, messageId: message.id })
   }
   try {
-    const result = hook?.(message)
-    if (result instanceof Promise) return result.catch(refused)
+    const result: unknown = hook?.(message)
+    if (isThenable(result)) return Promise.resolve(result).then(() => {}, refused)
   } catch (cause) {
     refused(cause)
   }
 }
+
+/** Whether `await` would wait for a value: promises of other realms and libraries are no instances of this `Promise`. */
+export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 
 function invalid(code: AfpErrorCode, why: string): AfpMessageError {
   return new AfpMessageError(code, why)
@@ -111,28 +118,29 @@ export function validatePriority(value: unknown): number {
 /** @throws AfpMessageError INVALID_TTL unless it is a number of seconds above 0 and not above 30 days */
 export function validateTtl(value: unknown): number {
   if (typeof value === 'number' && value > 0 && value <= MAX_TTL) return value
-  throw invalid('INVALID_TTL', `the time to live has to be a number of seconds, 0 < ttl <= ${MAX_TTL}`)
+  throw invalid('INVALID_TTL', `the ttl has to be in seconds, 0 < ttl <= ${MAX_TTL}`)
 }
 
 const CONTROL = /\p{Cc}/u
+
+/** The longest name of a topic within its mesh, in UTF-16 units. */
+export const MAX_TOPIC_LENGTH = 128
+
+/** Whether a value can be the name of a topic, the protocol's own included. */
+export const isTopicName = (value: unknown): value is string =>
+  typeof value === 'string' &&
+  value.length > 0 &&
+  value.length <= MAX_TOPIC_LENGTH &&
+  value.isWellFormed() &&
+  value === value.normalize('NFC') &&
+  !CONTROL.test(value)
 
 /**
  * @throws AfpMessageError INVALID_TOPIC unless it has 1 to 128 characters in Unicode normal form C, no control
  * characters, no leading `$` (kept for the protocol), and is not `*`
  */
 export function validateTopic(value: unknown): string {
-  if (
-    typeof value === 'string' &&
-    value.length > 0 &&
-    value.length <= 128 &&
-    value.isWellFormed() &&
-    value === value.normalize('NFC') &&
-    !CONTROL.test(value) &&
-    value[0] !== '$' &&
-    value !== '*'
-  ) {
-    return value
-  }
+  if (isTopicName(value) && value[0] !== '$' && value !== '*') return value
   throw invalid(
     'INVALID_TOPIC',
     "a topic has 1 to 128 characters in normal form C, no control characters, no leading '$', and is not '*'",
@@ -141,14 +149,14 @@ export function validateTopic(value: unknown): string {
 
 /** @throws AfpError INVALID_OPTION for an unknown one; `best-effort` becomes `at-most-once` */
 export function validateGuarantee(value: unknown): Guarantee {
-  if (value === 'best-effort' || value === 'at-most-once') return 'at-most-once'
-  if (value === 'at-least-once' || value === 'exactly-once') return value
-  throw new AfpError('INVALID_OPTION', "a guarantee is 'at-most-once', 'at-least-once' or 'exactly-once'")
+  const guarantee = GUARANTEES.find(known => known === value || (value === 'best-effort' && known === 'at-most-once'))
+  if (guarantee !== undefined) return guarantee
+  throw new AfpError('INVALID_OPTION', `the guarantee has to be one of ${GUARANTEES.join(', ')}`)
 }
 
 /** @throws AfpMessageError INVALID_METADATA unless it is a plain object of JSON within the limits */
 export function validateMetadata(value: unknown, limits: Limits): Readonly<Record<string, Json>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || !isPlain(value)) {
+  if (!isObject(value) || !isPlain(value)) {
     throw invalid('INVALID_METADATA', 'metadata has to be a plain object')
   }
   const metadata = value as Readonly<Record<string, Json>>
@@ -177,28 +185,28 @@ export function isId(value: unknown): value is string {
  * INVALID_PRIORITY
  */
 export function validateFields(fields: MessageFields, limits: Limits): void {
-  const hold = (holds: boolean, why: string): void => {
-    if (!holds) throw invalid('INVALID_MESSAGE', why)
+  const hold = (holds: boolean, field: string, wanted: string): void => {
+    if (!holds) throw invalid('INVALID_MESSAGE', `${field} has to be ${wanted}`)
   }
-  const { recipients, topic, tracePath, timestamp } = fields
-  hold(isUuid(fields.id), 'the id has to be a lower-case UUID')
-  hold(isId(fields.sender), 'the sender has to be an agent id')
-  hold(Array.isArray(recipients) && recipients.every(isId), 'recipients have to be agent ids')
-  hold(recipients.length <= limits.recipients, `more than ${limits.recipients} recipients`)
-  hold(new Set(recipients).size === recipients.length, 'a recipient is named twice')
-  hold(recipients.length === 1 || !recipients.includes('*'), "'*' has to be the only recipient")
-  hold((topic === undefined) === recipients.length > 0, 'a message has either recipients or a topic')
+  const { recipients, topic, parentId, tracePath, timestamp } = fields
+  hold(isUuid(fields.id), 'the id', 'a lower-case UUID')
+  hold(isId(fields.sender), 'the sender', 'an agent id')
+  hold(Array.isArray(recipients) && recipients.every(isId), 'recipients', 'agent ids')
+  hold(recipients.length <= limits.recipients, 'recipients', `at most ${limits.recipients}`)
+  hold(new Set(recipients).size === recipients.length, 'each recipient', 'named once')
+  hold(recipients.length === 1 || !recipients.includes('*'), "'*'", 'the only recipient')
+  hold((topic === undefined) === recipients.length > 0, 'a message', 'for recipients or for a topic')
   if (topic !== undefined) validateTopic(topic)
   validateContentType(fields.contentType)
   validateMetadata(fields.metadata, limits)
-  hold(fields.parentId === undefined || isUuid(fields.parentId), 'the parent id has to be a lower-case UUID')
-  hold(Number.isSafeInteger(timestamp) && timestamp >= 0, 'the timestamp has to be in ms since 1970')
+  hold(parentId === undefined || isUuid(parentId), 'the parentId', 'a lower-case UUID')
+  hold(Number.isSafeInteger(timestamp) && timestamp >= 0, 'the timestamp', 'ms since 1970')
   validateTtl(fields.ttl)
-  hold(Array.isArray(tracePath) && tracePath.every(isId), 'the trace path has to hold agent ids')
-  hold(tracePath.length <= MAX_TRACE_PATH, `the trace path has more than ${MAX_TRACE_PATH} agents`)
-  hold(['at-most-once', 'at-least-once', 'exactly-once'].includes(fields.guarantee), 'the guarantee is unknown')
+  hold(Array.isArray(tracePath) && tracePath.every(isId), 'the trace path', 'agent ids')
+  hold(tracePath.length <= MAX_TRACE_PATH, 'the trace path', `at most ${MAX_TRACE_PATH}`)
+  hold(GUARANTEES.includes(fields.guarantee), 'the guarantee', 'a known one')
   validatePriority(fields.priority)
-  hold(fields.schema === undefined || isId(fields.schema), 'the schema has to be an id')
+  hold(fields.schema === undefined || isId(fields.schema), 'the schema', 'an id')
 }
 
 /**

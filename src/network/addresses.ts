@@ -1,6 +1,6 @@
 /** What multiaddrs say about how a peer is reached. */
 
-import { multiaddr } from '@multiformats/multiaddr'
+import { type Component, multiaddr } from '@multiformats/multiaddr'
 import { AfpSecurityError } from '../common/errors.ts'
 import type { LinkKind, LinkTransport } from './carrier.ts'
 
@@ -12,25 +12,22 @@ export interface Dials {
   readonly insecureWebSocket: boolean
 }
 
-/** The names of a multiaddr's components, in order; undefined for what is not one. */
-export function componentNames(address: string): string[] | undefined {
+function componentsOf(address: string): Component[] | undefined {
   try {
-    return multiaddr(address)
-      .getComponents()
-      .map(component => component.name)
+    return multiaddr(address).getComponents()
   } catch {
     return undefined
   }
 }
 
+/** The names of a multiaddr's components, in order; undefined for what is not one. */
+export const componentNames = (address: string): string[] | undefined =>
+  componentsOf(address)?.map(component => component.name)
+
 /** The peer that an address ends at: the last `/p2p/` part. */
 export function peerOf(address: string): string | undefined {
-  try {
-    const last = multiaddr(address).getComponents().at(-1)
-    return last?.name === 'p2p' ? last.value : undefined
-  } catch {
-    return undefined
-  }
+  const last = componentsOf(address)?.at(-1)
+  return last?.name === 'p2p' ? last.value : undefined
 }
 
 /** What a connection with this remote address runs on. */
@@ -62,10 +59,7 @@ export function validateAddress(address: string): string {
     throw new AfpSecurityError('INVALID_ADDRESS', `${JSON.stringify(address)} is not a multiaddr`)
   }
   if (peerOf(address) === undefined) {
-    throw new AfpSecurityError(
-      'INVALID_ADDRESS',
-      `${address} does not say whom to expect there: it has to end in /p2p/<id>`,
-    )
+    throw new AfpSecurityError('INVALID_ADDRESS', `${address} has to end in /p2p/<id>`)
   }
   return address
 }

@@ -2,19 +2,31 @@
  * Who dials whom, and when again. Of two agents the one with the lower id dials, except where only one of them can be
  * dialled directly: then the other does. A relayed link is the start of a better one, never its end: the direct dial is
  * tried again with growing pauses.
+ *
+ * An agent's addresses are its own word, and may be somebody else's: however often it changes them, comes and goes,
+ * opens links and drops them, what is dialled for it keeps to a number of dials in a time.
  */
 
+import { within } from '../common/abort.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import type { Random } from '../common/random.ts'
 import type { Card } from '../identity/card.ts'
 import type { Carrier, Connection } from './carrier.ts'
 
-/** The first pause after a failed dial, ms; each failure doubles it. */
+/** The first pause after a dial, ms; each that brought no link doubles it. */
 const FIRST_PAUSE = 1_000
 /** The longest pause before a relayed link is tried to be made direct again, ms. */
 const LONGEST_PAUSE = 60_000
 /** The longest pause while there is no link at all, ms: gossip says that the agent is there, so a way may come any time. */
 const LONGEST_PAUSE_WITHOUT_LINK = 10_000
+/** How often what an agent says of itself, or its return, ends a pause that failed dials have earned, ms: once a minute. */
+const NEWS_PAUSE = 60_000
+/** Dials that one agent can cause in a row, eager ones and those that were asked for together. */
+const DIALS_IN_A_ROW = 12
+/** What one of them takes to be given back, ms. */
+const DIAL_RETURN = 4_000
+/** Agents of which it is kept how they were dialled, whether they are there or not. */
+const MAX_TARGETS = 2_048
 /** How long the side that need not dial waits before it does, ms. */
 const GRACE = 4_000
 /** How long a dial may take, ms. */
@@ -47,11 +59,27 @@ interface Target {
   failures: number
   timer: Timer | undefined
   dialling: Promise<void> | undefined
+  /** A dial through a relay beside it, for somebody who wants to send. */
+  relaying: Promise<unknown> | undefined
+  /** Whether the agent is there. */
+  present: boolean
+  /** The addresses that were last considered: the agent's, none while it is away, and this one's own. */
+  theirs: string
+  own: string
+  /** When it may be dialled again without being asked for, by the monotonic clock. */
+  notBefore: number
+  /** When news last ended a pause, and whether anything was dialled since. */
+  newsAt: number
+  dialled: boolean
+  /** Dials that are left, and when that was counted. */
+  allowance: number
+  countedAt: number
 }
 
 /** See the head of this file. */
 export class Connector {
   readonly #options: ConnectorOptions
+  /** By id; the one that was made first is first. */
   readonly #targets = new Map<string, Target>()
   readonly #stop = new AbortController()
   /** Whose turn to be dialled has come, but for the number of dials under way. */
@@ -70,24 +98,41 @@ export class Connector {
     this.#waiting.clear()
   }
 
-  /** An agent came, or its addresses or this agent's own changed: old failures say nothing any more. */
+  /**
+   * An agent came, or something about it or this agent changed. Where that are addresses, old failures say nothing any
+   * more; but news of the other side end the pause that they have earned once a minute only.
+   */
   consider(id: string): void {
     if (this.#stop.signal.aborted) return
+    const { carrier, card, clock } = this.#options
     const target = this.#target(id)
-    target.failures = 0
-    this.#schedule(id, target, this.#dialsFirst(id) ? 0 : GRACE)
+    const theirs = setOf(card(id)?.addresses ?? [])
+    const own = setOf(carrier.addresses())
+    const news = theirs !== target.theirs
+    const now = clock.monotonic()
+    const heeded = own !== target.own || (news && (!target.dialled || now - target.newsAt >= NEWS_PAUSE))
+    Object.assign(target, { present: true, theirs, own })
+    if (heeded) {
+      Object.assign(target, { failures: 0, notBefore: 0, dialled: false })
+      if (news) target.newsAt = now
+    }
+    const pending = target.timer !== undefined || target.dialling !== undefined || this.#waiting.has(id)
+    if (heeded || !pending) this.#scheduleNext(id, target)
   }
 
   /** A link closed or got worse. */
   lost(id: string): void {
     const target = this.#targets.get(id)
-    if (target !== undefined) this.#schedule(id, target, this.#dialsFirst(id) ? 0 : GRACE)
+    if (target?.present) this.#scheduleNext(id, target)
   }
 
-  /** An agent left. */
+  /** An agent left. How it was dialled is kept: it may be back in a moment. */
   forget(id: string): void {
-    this.#targets.get(id)?.timer?.cancel()
-    this.#targets.delete(id)
+    const target = this.#targets.get(id)
+    if (target === undefined) return
+    Object.assign(target, { present: false, theirs: '' })
+    target.timer?.cancel()
+    target.timer = undefined
     this.#waiting.delete(id)
   }
 
@@ -99,7 +144,7 @@ export class Connector {
     if (target.dialling !== undefined) attempts.push(target.dialling)
     else if (addresses.direct.length > 0 && this.#dialsFirst(id)) attempts.push(this.#attempt(id, target))
     // The relayed link is there in a moment, while WebRTC is still being agreed on.
-    if (addresses.relayed.length > 0) attempts.push(this.#dial(id, addresses.relayed))
+    if (addresses.relayed.length > 0) attempts.push(this.#relay(id, target, addresses.relayed))
     else if (addresses.direct.length > 0 && attempts.length === 0) attempts.push(this.#attempt(id, target))
     await Promise.allSettled(attempts)
   }
@@ -107,19 +152,52 @@ export class Connector {
   #target(id: string): Target {
     let target = this.#targets.get(id)
     if (target === undefined) {
-      target = { failures: 0, timer: undefined, dialling: undefined }
+      this.#dropOldTargets()
+      target = {
+        failures: 0,
+        timer: undefined,
+        dialling: undefined,
+        relaying: undefined,
+        present: false,
+        theirs: '',
+        own: '',
+        notBefore: 0,
+        newsAt: 0,
+        dialled: false,
+        allowance: DIALS_IN_A_ROW,
+        countedAt: this.#options.clock.monotonic(),
+      }
       this.#targets.set(id, target)
     }
     return target
   }
 
+  #dropOldTargets(): void {
+    if (this.#targets.size < MAX_TARGETS) return
+    for (const [id, { present, dialling, relaying }] of this.#targets) {
+      if (present || dialling !== undefined || relaying !== undefined) continue
+      this.#targets.delete(id)
+      return
+    }
+  }
+
+  /** Dials when the pause that runs is over, and when it is this side's turn. */
+  #scheduleNext(id: string, target: Target): void {
+    const pause = target.notBefore - this.#options.clock.monotonic()
+    this.#schedule(id, target, Math.max(pause, this.#dialsFirst(id) ? 0 : GRACE))
+  }
+
   #schedule(id: string, target: Target, pause: number): void {
     target.timer?.cancel()
     this.#waiting.delete(id)
-    target.timer = this.#options.clock.after(pause, () => this.#turn(id, target))
+    target.timer = this.#options.clock.after(pause, () => {
+      target.timer = undefined
+      this.#turn(id, target)
+    })
   }
 
   #turn(id: string, target: Target): void {
+    if (this.#options.link(id) === 'direct') target.failures = 0
     if (!this.#wanted(id)) return
     if (this.#dials >= this.#allowed) this.#waiting.set(id, target)
     else void this.#attempt(id, target)
@@ -132,18 +210,32 @@ export class Connector {
   }
 
   #attempt(id: string, target: Target): Promise<void> {
-    target.dialling ??= this.#upgrade(id).finally(() => {
+    target.dialling ??= this.#upgrade(id, target).finally(() => {
       target.dialling = undefined
+      this.#pause(id, target)
       if (!this.#wanted(id) || this.#targets.get(id) !== target) return
       const { direct, relayed } = this.#addresses(id)
       // With nothing better to dial than what there is, a change of addresses will bring it up again.
       if (direct.length === 0 && (relayed.length === 0 || this.#options.link(id) !== undefined)) return
-      target.failures++
-      const longest = this.#options.link(id) === undefined ? LONGEST_PAUSE_WITHOUT_LINK : LONGEST_PAUSE
-      const pause = Math.min(FIRST_PAUSE * 2 ** (target.failures - 1), longest)
-      this.#schedule(id, target, pause * (0.8 + 0.4 * this.#options.random.float()))
+      this.#schedule(id, target, target.notBefore - this.#options.clock.monotonic())
     })
     return target.dialling
+  }
+
+  /** A dial has ended: until when the next one waits, whoever brings it up. */
+  #pause(id: string, target: Target): void {
+    const { clock, random, link } = this.#options
+    const longest = link(id) === undefined ? LONGEST_PAUSE_WITHOUT_LINK : LONGEST_PAUSE
+    target.failures = link(id) === 'direct' ? 0 : target.failures + 1
+    const pause = Math.min(FIRST_PAUSE * 2 ** Math.max(target.failures - 1, 0), longest)
+    target.notBefore = clock.monotonic() + pause * (0.8 + 0.4 * random.float())
+  }
+
+  #relay(id: string, target: Target, addresses: readonly string[]): Promise<unknown> {
+    target.relaying ??= this.#dial(id, target, addresses).finally(() => {
+      target.relaying = undefined
+    })
+    return target.relaying
   }
 
   #nextTurn(): void {
@@ -155,31 +247,48 @@ export class Connector {
     }
   }
 
-  async #upgrade(id: string): Promise<void> {
+  async #upgrade(id: string, target: Target): Promise<void> {
     const { direct, relayed } = this.#addresses(id)
-    if (direct.length > 0 && (await this.#dial(id, direct)) !== undefined) return
-    if (this.#options.link(id) === undefined && relayed.length > 0) await this.#dial(id, relayed)
+    // WebRTC is agreed on over a relayed connection, and takes the one that is there instead of making its own beside it.
+    const relayFirst = relayed.length > 0 && this.#options.link(id) === undefined && !listens(direct)
+    if (relayFirst) await this.#relay(id, target, relayed)
+    if (direct.length > 0 && (await this.#dial(id, target, direct)) !== undefined) return
+    if (!relayFirst && relayed.length > 0 && this.#options.link(id) === undefined) {
+      await this.#relay(id, target, relayed)
+    }
   }
 
-  async #dial(id: string, addresses: readonly string[]): Promise<Connection | undefined> {
+  async #dial(id: string, target: Target, addresses: readonly string[]): Promise<Connection | undefined> {
     const { clock } = this.#options
+    if (!this.#allow(target)) return undefined
+    target.dialled = true
     const started = clock.monotonic()
     this.#dials++
-    const timeout = new AbortController()
-    const timer = clock.after(DIAL_TIMEOUT, () => timeout.abort(new Error('the dial took too long')))
     try {
-      const signal = AbortSignal.any([this.#stop.signal, timeout.signal])
-      const connection = await this.#options.carrier.dial(id, addresses, { signal })
+      const late = (): Error => new Error('the dial took too long')
+      const connection = await within(clock, DIAL_TIMEOUT, late, this.#stop.signal, signal =>
+        this.#options.carrier.dial(id, addresses, { signal }),
+      )
       this.#allowed = Math.min(this.#allowed + 1, MAX_DIALS)
       return connection
     } catch {
       if (clock.monotonic() - started >= SLOW_DIAL) this.#allowed = Math.max(this.#allowed >> 1, FEW_DIALS)
       return undefined
     } finally {
-      timer.cancel()
       this.#dials--
       this.#nextTurn()
     }
+  }
+
+  /** Takes one of the dials that an agent can cause; false when it has had too many of late. */
+  #allow(target: Target): boolean {
+    const now = this.#options.clock.monotonic()
+    const returned = (now - target.countedAt) / DIAL_RETURN
+    target.allowance = Math.min(target.allowance + returned, DIALS_IN_A_ROW)
+    target.countedAt = now
+    if (target.allowance < 1) return false
+    target.allowance--
+    return true
   }
 
   /** An agent's addresses by what they can give this one. */
@@ -202,3 +311,5 @@ export class Connector {
 
 /** Whether an agent with these addresses can be dialled without a relay. */
 const listens = (addresses: readonly string[]): boolean => addresses.some(address => !address.includes('/p2p-circuit'))
+
+const setOf = (addresses: readonly string[]): string => JSON.stringify([...new Set(addresses)].sort())

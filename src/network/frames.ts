@@ -6,7 +6,7 @@
 import { concat } from '../common/bytes.ts'
 
 /** Types of frames that the network itself reads. Those of upper floors start at {@link FIRST_UPPER_TYPE}. */
-export const FrameType = { hello: 0, refused: 1, ping: 2, pong: 3, bye: 4 } as const
+export const FrameType = { hello: 0, refused: 1, ping: 2, pong: 3, bye: 4, reading: 5 } as const
 
 /** The first type that belongs to upper floors. */
 export const FIRST_UPPER_TYPE = 16

@@ -4,8 +4,9 @@ import type { Clock } from '../common/clock.ts'
 import type { Random } from '../common/random.ts'
 import type { Identity } from '../identity/keys.ts'
 import type { Carrier, Verdict } from './carrier.ts'
-import { GOSSIP_BATCH_BYTES, GOSSIP_BATCH_SIZE, GossipRefusal, openGossip, sealGossip } from './gossip.ts'
+import { GOSSIP_BATCH_BYTES, GOSSIP_BATCH_SIZE, openGossip, sealGossip } from './gossip.ts'
 import type { RefusalReason } from './network.ts'
+import { Refusal } from './refusal.ts'
 
 /** Takes a payload; false when it makes no sense, which is held against whoever forwarded it. */
 export type PayloadHandler = (author: string, payload: Uint8Array) => Promise<boolean>
@@ -84,7 +85,7 @@ export class GossipHub {
       onRefused(from, 'malformed', `a payload by ${author}`)
       return 'reject'
     } catch (error) {
-      if (!(error instanceof GossipRefusal)) throw error
+      if (!(error instanceof Refusal)) throw error
       onRefused(from, error.reason, error.message)
       return FORGIVEN.has(error.reason) ? 'ignore' : 'reject'
     }

@@ -66,6 +66,11 @@ export class Libp2pChannel implements Channel {
     this.connection = connection
     this.#stream = stream
     stream.maxReadBufferLength = READ_BUFFER
+    // It may have ended while it was being agreed on; no event tells that again.
+    if (stream.status === 'closed') this.#closed = { error: undefined }
+    else if (stream.status === 'reset' || stream.status === 'aborted') {
+      this.#closed = { error: new Error(`the stream was ${stream.status} as it was opened`) }
+    }
     stream.addEventListener('close', event => {
       this.#closed = { error: (event as StreamCloseEvent).error }
     })
@@ -89,8 +94,14 @@ export class Libp2pChannel implements Channel {
       end(undefined)
       this.close().catch(() => {})
     })
-    this.#stream.addEventListener('close', event => end((event as StreamCloseEvent).error))
-    if (this.#closed !== undefined) queueMicrotask(() => end(this.#closed?.error))
+    this.#stream.addEventListener('close', event => {
+      const { error } = event as StreamCloseEvent
+      // The connection was closed over a reader that is slower: `end` follows when it has read what came before.
+      if (error !== undefined || this.#stream.readBufferLength === 0) end(error)
+    })
+    const closed = this.#closed
+    if (closed === undefined) return
+    if (closed.error !== undefined || this.#stream.readBufferLength === 0) queueMicrotask(() => end(closed.error))
   }
 
   send(data: Uint8Array): boolean {
@@ -131,15 +142,28 @@ export class Libp2pChannel implements Channel {
   }
 
   pause(): void {
-    this.#stream.pause()
+    this.#flow(() => this.#stream.pause())
   }
 
   resume(): void {
-    this.#stream.resume()
+    this.#flow(() => this.#stream.resume())
+  }
+
+  /** A stream throws when it has ended, and also when its connection closed while it was paused: after handing on what it held. */
+  #flow(change: () => void): void {
+    try {
+      change()
+    } catch {
+      // Nothing more flows; `closed` tells it.
+    }
   }
 
   async close(): Promise<void> {
-    if (this.#closed === undefined) await this.#stream.close()
+    if (this.#closed !== undefined) return
+    const over = Promise.withResolvers<void>()
+    this.#stream.addEventListener('close', () => over.resolve())
+    // The stream's own `close()` waits for ever when the stream is dropped while it waits to have written the rest.
+    await Promise.race([this.#stream.close(), over.promise])
   }
 
   abort(reason: Error): void {

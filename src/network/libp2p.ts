@@ -46,6 +46,8 @@ const DIAL_TIMEOUT = 10_000
 
 /** How often own addresses are looked at, ms: libp2p's own event comes a second after a reservation. */
 const ADDRESS_POLL = 50
+/** The same while no reservation is awaited, ms. */
+const CALM_ADDRESS_POLL = 250
 
 /** Channels that one protocol may have open on one connection, in each direction. */
 const MAX_STREAMS = 64
@@ -103,7 +105,10 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
     for (const protocol of this.#handlers.keys()) await this.#register(protocol)
     await node.start()
     for (const topic of this.#gossip.keys()) this.#joinGossip(topic)
-    this.#poll = this.#pollAddresses()
+    const addresses = this.#watchAddresses()
+    // A reservation counts as a new listener.
+    node.addEventListener('transport:listening', addresses.look)
+    this.#poll = addresses
     this.#keeper = new RelayKeeper({
       relays,
       clock: this.#clock,
@@ -221,10 +226,12 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
     pubsub.subscribe(topic)
   }
 
-  #pollAddresses(): { cancel(): void } {
+  #watchAddresses(): { look(): void; cancel(): void } {
     let timer: { cancel(): void } = { cancel: () => {} }
     const look = (): void => {
-      timer = this.#clock.after(ADDRESS_POLL, look)
+      timer.cancel()
+      const awaiting = this.#keeper?.awaiting ?? true
+      timer = this.#clock.after(awaiting ? ADDRESS_POLL : CALM_ADDRESS_POLL, look)
       const addresses = this.#node?.getMultiaddrs().map(address => address.toString()) ?? []
       if (addresses.length === this.#addresses.length && addresses.every((a, i) => a === this.#addresses[i])) return
       this.#addresses = addresses
@@ -232,6 +239,6 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
       this.emit('addresses', addresses)
     }
     look()
-    return { cancel: () => timer.cancel() }
+    return { look, cancel: () => timer.cancel() }
   }
 }

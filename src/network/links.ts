@@ -1,6 +1,6 @@
 /** The sessions with each peer, best first, as one link. */
 
-import { abortable } from '../common/abort.ts'
+import { abortable, within } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import type { Link } from './network.ts'
 import type { Session } from './session.ts'
@@ -95,22 +95,16 @@ export class Links {
 
   /** The best session with a peer, if there is one within `ms`. */
   async soon(peer: string, clock: Clock, ms: number, signal?: AbortSignal): Promise<Session | undefined> {
-    const late = new AbortController()
-    const timer = clock.after(ms, () => late.abort())
-    try {
-      await this.opened(peer, signal ? AbortSignal.any([signal, late.signal]) : late.signal)
-    } catch {
-      signal?.throwIfAborted()
-    } finally {
-      timer.cancel()
-    }
+    const late = (): Error => new Error('no link in time')
+    await within(clock, ms, late, signal, given => this.opened(peer, given)).catch(() => signal?.throwIfAborted())
     return this.best(peer)
   }
 }
 
 const rank = (session: Session): number => (session.channel.connection.kind === 'direct' ? 1 : 0)
 
-const linkOf = (session: Session): Link => ({
+/** What upper floors see of a session. */
+export const linkOf = (session: Session): Link => ({
   peer: session.peer,
   kind: session.channel.connection.kind,
   transport: session.channel.connection.transport,

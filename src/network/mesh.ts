@@ -1,22 +1,25 @@
 /** The network over any carrier: sessions, presence, gossip and dialling put together. */
 
 import type { AbortOptions } from '../common/abort.ts'
-import { abortable } from '../common/abort.ts'
+import { abortable, within } from '../common/abort.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpRoutingError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { Random } from '../common/random.ts'
 import type { Card } from '../identity/card.ts'
 import type { Identity } from '../identity/keys.ts'
+import type { Trust } from '../identity/known-agents.ts'
 import { peerOf, validateAddress } from './addresses.ts'
 import type { Carrier, Channel, Connection } from './carrier.ts'
 import { Connector } from './connector.ts'
 import { FIRST_UPPER_TYPE } from './frames.ts'
 import { GossipHub } from './gossip-hub.ts'
-import { Links } from './links.ts'
+import { Links, linkOf } from './links.ts'
 import type { Link, Network, NetworkEvents, NetworkSink, Peer, RefusalReason } from './network.ts'
 import { type Presence, PresenceBook } from './presence.ts'
+import { RelayTopics } from './relay-topics.ts'
 import { Session } from './session.ts'
+import { SessionTable } from './session-table.ts'
 import { presenceTopic, topicOf } from './topics.ts'
 
 /** The protocol of long-lived channels between members. */
@@ -40,11 +43,15 @@ export interface MeshNetworkOptions {
   renewCard: () => Promise<void>
   /** Takes a card into the directory; false when it is older than what is known or there is no room. */
   learn: (card: Card) => boolean
+  /** What the application made of an agent: where there is no room for all, strangers give way. */
+  trust?: ((id: string) => Trust) | undefined
   /** Addresses to connect at start. */
   peers?: readonly string[] | undefined
   /** Whether this agent's own tab is hidden. */
   hidden?: () => boolean
   maxFrameBytes: number
+  /** Bytes that may wait for one peer that reads slowly, 128 for each frame included; default 16 MiB. */
+  maxQueuedBytes?: number | undefined
   clock: Clock
   random: Random
 }
@@ -57,8 +64,8 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   readonly #connector: Connector
   readonly #links: Links
   readonly #gossip: GossipHub
-  /** Connections that carry a session, so that one without is found out. */
-  readonly #sessions = new Map<string, Session>()
+  readonly #relayTopics: RelayTopics
+  readonly #sessions = new SessionTable()
   /** Why connections that were dialled carry no session, for those who asked for them. */
   readonly #failures = new WeakMap<Connection, PromiseWithResolvers<never>>()
   readonly #timers = new Set<Timer>()
@@ -83,6 +90,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
       maxBytes: options.maxFrameBytes,
       onRefused: (peer, reason, detail) => this.#refused(peer, reason, detail),
     })
+    this.#relayTopics = new RelayTopics(carrier, clock)
     this.#presence = new PresenceBook({
       self: identity.id,
       clock,
@@ -91,6 +99,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
       hidden: options.hidden ?? (() => false),
       linked: id => this.#links.get(id) !== undefined,
       learn,
+      trust: options.trust,
       publish: payload => this.#gossip.publish(presenceTopic(options.mesh), payload),
       onOnline: presence => {
         this.emit('peer:online', this.#peer(presence))
@@ -123,12 +132,14 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     this.#sink = sink
     const { carrier, mesh, renewCard, peers = [] } = this.#options
     carrier.addEventListener('connection:open', event => this.#connected(event.detail))
-    carrier.addEventListener('connection:close', event => this.#sessions.delete(event.detail.id))
+    carrier.addEventListener('connection:close', ({ detail }) => {
+      for (const session of this.#sessions.on(detail)) session.disconnected()
+    })
     carrier.addEventListener('relay', event => this.emit('relay', event.detail))
     carrier.addEventListener('addresses', () => {
       renewCard()
         .then(() => {
-          this.#presence.announce()
+          this.#presence.announce({ urgent: true })
           for (const { card, online } of this.#presence.all()) if (online) this.#connector.consider(card.id)
         })
         .catch(() => {})
@@ -151,6 +162,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     for (const timer of this.#timers) timer.cancel()
     this.#presence.stop()
     this.#connector.stop()
+    this.#relayTopics.stop()
     if (this.#sink !== undefined) await this.#presence.bye()
     await Promise.all(this.#links.sessions().map(session => session.close()))
     await this.#options.carrier.stop()
@@ -208,16 +220,18 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   async send(peer: string, frame: Uint8Array, { signal }: AbortOptions = {}): Promise<void> {
     if ((frame[0] as number) < FIRST_UPPER_TYPE) throw new RangeError(`frame type ${frame[0]} is the network's own`)
     const session = this.#links.best(peer) ?? (await this.#reach(peer, signal))
-    await session.send(frame)
+    await session.send(frame, { signal })
   }
 
-  join(topic: string): void {
+  join(topic: string): Promise<void> {
     const sink = this.#sink
-    this.#gossip.join(topicOf(this.#options.mesh, topic), async (author, payload) => {
+    const gossipTopic = topicOf(this.#options.mesh, topic)
+    this.#gossip.join(gossipTopic, async (author, payload) => {
       // What this agent's own id signed elsewhere: an earlier run, still echoing, or a twin, whom presence deals with.
       if (author !== this.id) sink?.topic(topic, author, payload)
       return true
     })
+    return this.#relayTopics.joined(gossipTopic)
   }
 
   leave(topic: string): void {
@@ -250,7 +264,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
       // A failed WebRTC handshake can leave one side with a connection that looks open. It carries no session.
       if (connection.transport !== 'webrtc') return
       this.#later(PHANTOM_TIMEOUT, () => {
-        if (!this.#sessions.has(connection.id)) connection.abort(new Error('nobody spoke on this connection'))
+        if (!this.#sessions.carried(connection)) connection.abort(new Error('nobody spoke on this connection'))
       })
       return
     }
@@ -258,27 +272,31 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   }
 
   async #openSession(connection: Connection): Promise<void> {
-    const timeout = new AbortController()
-    const timer = this.#options.clock.after(OPEN_TIMEOUT, () => timeout.abort(new Error('no channel in time')))
     try {
-      const channel = await connection.open(DIRECT_PROTOCOL, { signal: timeout.signal })
+      const late = (): Error => new Error('no channel in time')
+      const channel = await within(this.#options.clock, OPEN_TIMEOUT, late, undefined, signal =>
+        connection.open(DIRECT_PROTOCOL, { signal }),
+      )
       this.#session(channel, true)
     } catch (error) {
       this.#failed(connection, error)
       // A relay does not speak the protocol and is left alone; a data channel that does not open has nobody behind it.
       if (connection.transport === 'webrtc') connection.abort(error as Error)
-    } finally {
-      timer.cancel()
     }
   }
 
   #accept(channel: Channel): void {
-    if (this.#stopped) channel.abort(new Error('this agent is leaving'))
-    else this.#session(channel, false)
+    if (this.#stopped) return channel.abort(new Error('this agent is leaving'))
+    const excess = this.#sessions.excess(channel.connection)
+    if (excess === undefined) return this.#session(channel, false)
+    channel.abort(new Error(excess))
+    this.#refused(channel.connection.peer, 'overflow', excess)
   }
 
   #session(channel: Channel, initiator: boolean): void {
-    const { mesh, card, clock, maxFrameBytes } = this.#options
+    const { mesh, card, clock, maxFrameBytes, maxQueuedBytes } = this.#options
+    /** The run of the agent at the other side. */
+    let instance = ''
     const session = new Session({
       channel,
       initiator,
@@ -286,20 +304,30 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
       card,
       clock,
       maxFrameBytes,
-      onOpen: (opened, theirs) => this.#sessionOpened(opened, theirs),
+      maxQueuedBytes,
+      onOpen: (opened, theirs) => {
+        instance = theirs.instance
+        this.#sessionOpened(opened, theirs)
+      },
       onFrame: (from, frame) => {
-        const link = this.#links.get(from.peer)
-        if (link !== undefined) return this.#sink?.direct(from.peer, frame, link)
+        if (!this.#stopped) return this.#sink?.direct(from.peer, frame, this.#links.get(from.peer) ?? linkOf(from))
       },
       onClosed: (closed, error) => {
         this.#links.remove(closed)
         this.#failed(closed.channel.connection, error)
       },
-      onRefused: (refused, reason, detail) => this.#refused(refused.peer, reason, detail),
+      onEnded: ended => this.#sessions.delete(ended),
+      onRefused: (refused, reason, detail) => {
+        this.#refused(refused.peer, reason, detail)
+        // A data channel can look open with nobody behind it.
+        const { connection } = refused.channel
+        if (reason === 'no-hello' && connection.transport === 'webrtc') connection.abort(new Error(detail))
+      },
       onPong: ponged => this.#links.touched(ponged),
-      onBye: leaving => this.#presence.left(leaving.peer),
+      onBye: leaving => this.#presence.left(leaving.peer, instance),
     })
-    this.#sessions.set(channel.connection.id, session)
+    // It may have ended as its hello was written, on a channel that closed meanwhile.
+    if (!session.ended) this.#sessions.add(session)
   }
 
   #sessionOpened(session: Session, card: Card): void {
@@ -338,7 +366,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   #failed(connection: Connection, cause: unknown): void {
     void this.#failure(connection)
     const why = cause instanceof Error ? cause.message : 'it closed'
-    const error = noRoute(connection.peer, `no member of this mesh answered: ${why}`, cause)
+    const error = noRoute(connection.peer, `no member of the mesh answered: ${why}`, cause)
     this.#failures.get(connection)?.reject(error)
   }
 

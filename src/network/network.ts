@@ -43,6 +43,8 @@ export type RefusalReason =
   | 'unsolicited'
   | 'overflow'
   | 'hook'
+  /** This side failed at it, which says nothing about the sender. */
+  | 'internal'
 
 /** What the network tells. */
 export interface NetworkEvents {
@@ -93,12 +95,18 @@ export interface Network extends TypedEventTarget<NetworkEvents> {
   open(peer: string, options?: AbortOptions): Promise<Link>
   /**
    * Hands a frame to a connection with `peer`, dialling if there is none. Frames that are ready in one turn of the event
-   * loop leave in one write.
-   * @throws AfpRoutingError NO_ROUTE
+   * loop leave in one write. A peer that reads slowly, or not at all, keeps it waiting: whoever cannot wait brings a
+   * signal. It holds all the way: when it fires before the frame is handed over, the frame is taken back and never
+   * leaves; afterwards it does nothing.
+   * @throws AfpRoutingError NO_ROUTE, or QUEUE_FULL when too much waits for this peer already; the signal's reason. The
+   *   frame was not handed over then, except that with NO_ROUTE a connection may have broken while it was being written
    */
   send(peer: string, frame: Uint8Array, options?: AbortOptions): Promise<void>
-  /** Joins a topic of this mesh. */
-  join(topic: string): void
+  /**
+   * Joins a topic of this mesh. Resolves when the relays are in it too, so that what is published from then on has a way
+   * here; a relay that does not join within two seconds is not waited for. Never rejects.
+   */
+  join(topic: string): Promise<void>
   leave(topic: string): void
   /** Signs and publishes a payload; resolves with the ids of the peers it was handed to. */
   publish(topic: string, payload: Uint8Array): Promise<readonly string[]>

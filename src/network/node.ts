@@ -37,22 +37,14 @@ export interface NodeOptions<Extra extends Record<string, unknown>> {
   announce?: readonly string[] | undefined
   /** Ids of the relays this node may reserve slots on. */
   relays?: ReadonlySet<string> | undefined
-  /** Gossip topics this node takes from others; default: all. */
-  allowedTopics?: ReadonlySet<string> | undefined
-  /** Whether messages of a gossip topic are taken now; others leave no trace, not even their id. Default: all are. */
-  takesTopic?: ((topic: string) => boolean) | undefined
-  /** The most peers that gossip of one topic is forwarded to; default 12, as gossipsub recommends between equals. */
-  maxGossipNeighbours?: number | undefined
-  /** Memory for one peer's gossip subscriptions, bytes: 1 KiB and its length for each topic; default 1 MiB. */
-  maxSubscriptionBytes?: number | undefined
+  /** Options of gossipsub beside those that every node has. */
+  gossip?: Partial<GossipsubOpts> | undefined
   /** Whether `start()` rejects when one of the addresses cannot be listened on; default: it goes on without. */
   mustListen?: boolean | undefined
   /** Score of a peer in gossip, 0 for one without a fault, below for each. */
   score?: ((peer: string) => number) | undefined
   /** The most connections at a time; default 300. */
   maxConnections?: number | undefined
-  /** The largest gossip message, bytes; default 1 MiB. */
-  maxGossipBytes?: number | undefined
   /** More services. */
   services?: ServiceFactoryMap<Extra> | undefined
 }
@@ -71,9 +63,9 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
   options: NodeOptions<Extra>,
 ): Promise<Node<Extra>> {
   const relays = options.relays ?? new Set()
-  const maxGossipBytes = options.maxGossipBytes ?? 1_048_576
   const services = {
-    identify: identify(),
+    // What needs it, gossip, does not run on relayed connections; there it would only hold up what they are opened for.
+    identify: identify({ runOnLimitedConnection: false }),
     ping: ping(),
     pubsub: gossipsub({
       // Gossip carries envelopes that their authors signed: a second signature would cost more than all the rest.
@@ -88,17 +80,14 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
       // Telling every neighbour not to send a small message costs more than getting it twice.
       idontwantMinDataSize: 16_384,
       seenTTL: GOSSIP_MEMORY,
-      maxInboundDataLength: maxGossipBytes,
-      ...(options.maxSubscriptionBytes === undefined ? {} : { maxTopicBytesPerPeer: options.maxSubscriptionBytes }),
-      ...(options.maxGossipNeighbours === undefined ? {} : { Dhi: options.maxGossipNeighbours }),
-      ...(options.takesTopic === undefined ? {} : { dataTransform: onlyTopics(options.takesTopic) }),
-      ...(options.allowedTopics === undefined ? {} : { allowedTopics: options.allowedTopics as Set<string> }),
+      maxInboundDataLength: 1_048_576,
       scoreParams: {
         // Many agents share an address behind NAT, and every WebRTC address counts as its relay's.
         IPColocationFactorWeight: 0,
         appSpecificWeight: 1,
         appSpecificScore: options.score ?? (() => 0),
       },
+      ...options.gossip,
     }),
     ...options.services,
   } as unknown as ServiceFactoryMap<NodeServices & Extra>
@@ -127,17 +116,6 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     transportManager: { faultTolerance: options.mustListen ? FaultTolerance.FATAL_ALL : FaultTolerance.NO_FATAL },
     services,
   })
-}
-
-/** The one place in gossipsub that sees a message before its id is noted, and may refuse it. */
-function onlyTopics(takes: (topic: string) => boolean): GossipsubOpts['dataTransform'] & object {
-  return {
-    inboundTransform: (topic, data) => {
-      if (!takes(topic)) throw new Error('not a topic of this node')
-      return data
-    },
-    outboundTransform: (_topic, data) => data,
-  }
 }
 
 /**

@@ -62,6 +62,12 @@ export class RelayKeeper {
     for (const relay of this.#relays) relay.timer?.cancel()
   }
 
+  /** Whether an address through a relay can come any moment: one is being connected or asked, and none is held yet. */
+  get awaiting(): boolean {
+    const states = new Set(this.#relays.map(({ state }) => state))
+    return !states.has('reserved') && (states.has('connecting') || states.has('connected'))
+  }
+
   /** A connection opened, dialled by the keeper or not. */
   connected(link: Connection): void {
     for (const relay of this.#relays) {

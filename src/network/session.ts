@@ -3,31 +3,42 @@
  * that it belongs here.
  */
 
+import type { AbortOptions } from '../common/abort.ts'
 import type { Clock, Timer } from '../common/clock.ts'
-import { AfpError, AfpMessageError, AfpRoutingError } from '../common/errors.ts'
-import { type Card, openCard } from '../identity/card.ts'
-import { decode, encode } from '../message/codec.ts'
+import { AfpError } from '../common/errors.ts'
+import type { Card } from '../identity/card.ts'
+import { encode, tryDecode } from '../message/codec.ts'
 import type { Channel } from './carrier.ts'
-import { encodeFrames, FIRST_UPPER_TYPE, FrameReader, FrameType, frameOf } from './frames.ts'
+import { FIRST_UPPER_TYPE, FrameReader, FrameType, frameOf } from './frames.ts'
+import { checkHelloCard, decodeHello, encodeHello, MAX_HELLO_BYTES } from './hello.ts'
 import type { RefusalReason } from './network.ts'
+import type { Refusal } from './refusal.ts'
+import { closedEarly, DEFAULT_QUEUED_BYTES, FRAME_OVERHEAD, WriteQueue } from './write-queue.ts'
 
-/** The version of the wire that this code speaks. */
-export const WIRE_VERSION = 1
-
-/** The largest hello, bytes: a card and little else. */
-const MAX_HELLO_BYTES = 20_480
 /** The largest frame that only the network reads, once hellos are done. */
 const MAX_CONTROL_BYTES = 64
 /** How long the other side may take for its hello, ms. */
 const HELLO_TIMEOUT = 8_000
 /** How often the other side is pinged, ms. */
 const PING_INTERVAL = 2_000
-/** Pings that may stay unanswered. Counted in pings, not in time: a hidden tab's timers are late, and so are ours in one. */
+/**
+ * Pings that may go by without a sign that the other side reads: a pong, a report of progress, or a frame of an upper
+ * floor, behind which a pong may be waiting. Its own pings are none: whoever reads nothing can still send them. Counted
+ * in pings, not in time: a hidden tab's timers are late, and so are ours in one.
+ */
 const MAX_MISSED_PINGS = 3
-/** Bytes that may wait for a slow peer. */
-const MAX_QUEUED_BYTES = 4 * 1_048_576
-/** What a frame that is held costs beside its bytes. */
-const FRAME_OVERHEAD = 128
+/** The same while the other side says that its application holds it up: two minutes without any progress. */
+const MAX_HELD_PINGS = 60
+/** Bytes read after which the other side is told, well below {@link DATA_CHANNEL_WINDOW}. */
+const REPORT_BYTES = 1_048_576
+/** With each ping it is told of fewer, but not of what pings alone bring. */
+const MIN_REPORT_BYTES = 1_024
+/** What may be under way unread on a data channel, bytes: unlike other transports it takes no notice of a slow reader. */
+const DATA_CHANNEL_WINDOW = 4 * 1_048_576
+/** Bytes that are held until the hello before them is checked. */
+const MAX_EARLY_BYTES = 4 * 1_048_576
+/** How long the other side may take to read what is left when this one closes, ms. */
+const CLOSE_TIMEOUT = 5_000
 /** Frames being worked on at which the sender is held back, and below which it may go on. */
 const INBOUND_HIGH = 256
 const INBOUND_LOW = 128
@@ -41,9 +52,17 @@ export interface SessionOptions {
   card: () => Card
   clock: Clock
   maxFrameBytes: number
+  /** Bytes that may wait for a slow peer; default {@link DEFAULT_QUEUED_BYTES}. */
+  maxQueuedBytes?: number | undefined
   onOpen: (session: Session, card: Card) => void
   onFrame: (session: Session, frame: Uint8Array) => void | Promise<void>
+  /**
+   * Nothing leaves any more. Frames that came before may still follow where the application was slower than the other
+   * side's goodbye, up to {@link SessionOptions.onEnded}.
+   */
   onClosed: (session: Session, error: Error | undefined) => void
+  /** Nothing comes any more either. */
+  onEnded?: (session: Session) => void
   onRefused: (session: Session, reason: RefusalReason, detail: string) => void
   onPong: (session: Session) => void
   onBye: (session: Session) => void
@@ -59,33 +78,53 @@ export class Session {
   refusedBy: string | undefined
   readonly #options: SessionOptions
   readonly #reader: FrameReader
-  #state: 'hello' | 'open' | 'closed' = 'hello'
+  readonly #queue: WriteQueue
+  #state: 'hello' | 'open' | 'ending' | 'closed' = 'hello'
   #timer: Timer
+  /** Pings since the other side last showed that it reads. */
   #missed = 0
+  /** The number of the newest ping, its time, and the newest that was answered. */
+  #pings = 0
   #pingSentAt = 0
-  #outbox: Uint8Array[] = []
-  #outboxBytes = 0
-  #flush: Promise<void> | undefined
+  #ponged = 0
+  /** What the other side said of its progress. */
+  #theirs = { read: 0, worked: 0, held: false }
+  /** Bytes read, frames worked off, and what the other side was told of the former. */
+  #read = 0
+  #worked = 0
+  #reported = 0
   #working = 0
-  #paused = false
+  /** As many frames are being worked on as may be. */
+  #busy = false
+  /** Whether the channel is paused. */
+  #holding = false
   /** What came behind the hello; undefined unless a hello is being checked. */
   #early: Uint8Array[] | undefined
   #earlyBytes = 0
 
   constructor(options: SessionOptions) {
+    const { channel, clock, maxQueuedBytes = DEFAULT_QUEUED_BYTES } = options
     this.#options = options
-    this.channel = options.channel
-    this.peer = options.channel.connection.peer
+    this.channel = channel
+    this.peer = channel.connection.peer
     this.#reader = new FrameReader(
       MAX_HELLO_BYTES,
       frame => this.#received(frame),
       fault => this.#refuse(fault, 'the length of a frame'),
     )
-    this.#timer = options.clock.after(HELLO_TIMEOUT, () => this.#refuse('no-hello', `none within ${HELLO_TIMEOUT} ms`))
+    this.#queue = new WriteQueue({
+      channel,
+      maxBytes: maxQueuedBytes,
+      window: channel.connection.transport === 'webrtc' ? DATA_CHANNEL_WINDOW : Number.POSITIVE_INFINITY,
+      onFailed: error => this.#writeFailed(error as Error),
+    })
+    this.#timer = clock.after(HELLO_TIMEOUT, () => this.#refuse('no-hello', `none within ${HELLO_TIMEOUT} ms`))
     this.channel.attach({
       data: chunk => {
+        this.#read += chunk.length
         // libp2p hands the same buffer to nobody else, but frames outlive the chunk: they are views into it.
         this.#reader.push(chunk)
+        if (this.#state === 'open' && this.#read - this.#reported >= REPORT_BYTES) this.#report()
       },
       closed: error => this.#close(error),
     })
@@ -96,70 +135,52 @@ export class Session {
     return this.#state === 'open'
   }
 
+  /** Whether nothing comes or leaves any more. */
+  get ended(): boolean {
+    return this.#state === 'closed'
+  }
+
+  /** Whether the other side has shown that it belongs here. */
+  get met(): boolean {
+    return this.#state !== 'hello'
+  }
+
   /**
    * Queues a frame; resolves once it is handed to the channel. Frames of one turn of the event loop leave in one write.
-   * @throws AfpRoutingError QUEUE_FULL when the peer is too slow, NO_ROUTE when the channel closes first
+   * When `signal` fires first the frame is taken back and never leaves; once it is handed over the signal does nothing.
+   * @throws AfpRoutingError QUEUE_FULL when the peer is too slow, NO_ROUTE when the channel closes first; the signal's
+   *   reason
    */
-  send(frame: Uint8Array): Promise<void> {
-    if (this.#state !== 'open') return Promise.reject(noRoute(this.peer))
-    if (this.#outboxBytes > MAX_QUEUED_BYTES) {
-      return Promise.reject(
-        new AfpRoutingError('QUEUE_FULL', `${this.#outboxBytes} bytes wait for ${this.peer} already`, {
-          recipients: [this.peer],
-        }),
-      )
-    }
-    this.#outbox.push(frame)
-    this.#outboxBytes += frame.length
-    this.#flush ??= Promise.resolve().then(() => this.#write())
-    return this.#flush
+  send(frame: Uint8Array, { signal }: AbortOptions = {}): Promise<void> {
+    if (this.#state !== 'open') return Promise.reject(closedEarly(this.peer))
+    return this.#queue.add(frame, signal)
   }
 
   /** Tells the other side that this one leaves; in the same turn, for a tab that is being closed. */
   bye(): void {
-    if (this.#state === 'open') this.#tryWrite(frameOf(FrameType.bye))
+    if (this.#state === 'open') this.#queue.write(frameOf(FrameType.bye))
   }
 
-  /** Closes the channel. */
+  /** Closes the channel. Whoever does not read what is left within five seconds loses it. */
   async close(): Promise<void> {
-    const { channel } = this
     this.#close(undefined)
+    await this.#hangUp()
+  }
+
+  /** The connection has closed: nothing leaves any more. What came before is still read; the channel tells the end of it. */
+  disconnected(): void {
+    if (this.#state === 'open') this.#end(new Error('the connection has closed'))
+  }
+
+  async #hangUp(): Promise<void> {
+    const { channel } = this
+    const timer = this.#options.clock.after(CLOSE_TIMEOUT, () => channel.abort(new Error('what was left is not read')))
     await channel.close().catch(() => {})
-  }
-
-  async #write(): Promise<void> {
-    try {
-      // What was queued while the channel was full leaves with the rest.
-      await this.channel.drained()
-    } catch (error) {
-      this.#flush = undefined
-      throw noRoute(this.peer, error)
-    }
-    const frames = this.#outbox
-    this.#outbox = []
-    this.#outboxBytes = 0
-    this.#flush = undefined
-    if (this.#state === 'closed') throw noRoute(this.peer)
-    this.#writeNow(...frames)
-  }
-
-  #writeNow(...frames: Uint8Array[]): void {
-    try {
-      this.channel.send(encodeFrames(frames))
-    } catch (error) {
-      this.#close(error as Error)
-      throw noRoute(this.peer, error)
-    }
+    timer.cancel()
   }
 
   #sayHello(): void {
-    const { mesh, card } = this.#options
-    const hello = frameOf(FrameType.hello, encode([WIRE_VERSION, mesh, card().bytes, null]))
-    try {
-      this.#writeNow(hello)
-    } catch {
-      // The channel closed before it was used; `closed` tells the rest.
-    }
+    this.#queue.write(encodeHello(this.#options.mesh, this.#options.card()))
   }
 
   #received(frame: Uint8Array): void {
@@ -170,18 +191,19 @@ export class Session {
       if (type === FrameType.refused) return this.#wasRefused(body)
       if (this.#early !== undefined) return this.#holdBack(frame)
       // Checking the signature takes a while, and what follows a hello must wait for it.
-      this.channel.pause()
       this.#early = []
-      this.#readHello(type, body)
-        .then(() => this.channel.resume())
-        .catch(() => {})
+      this.#flow()
+      void this.#readHello(type, body)
       return
     }
-    this.#missed = 0
-    if (type >= FIRST_UPPER_TYPE) return this.#deliver(frame)
+    if (type >= FIRST_UPPER_TYPE) {
+      this.#missed = 0
+      return this.#deliver(frame)
+    }
     if (frame.length > MAX_CONTROL_BYTES) return this.#refuse('too-large', `a frame of type ${type}`)
-    if (type === FrameType.ping) this.#tryWrite(frameOf(FrameType.pong, body))
-    else if (type === FrameType.pong) this.#ponged()
+    if (type === FrameType.ping) this.#queue.control(frameOf(FrameType.pong, body))
+    else if (type === FrameType.pong) this.#pongCame(body)
+    else if (type === FrameType.reading) this.#readingCame(body)
     else if (type === FrameType.bye) this.#options.onBye(this)
     else if (type !== FrameType.refused) this.#refuse('malformed', `a frame of type ${type}`)
   }
@@ -190,129 +212,153 @@ export class Session {
   #holdBack(frame: Uint8Array): void {
     this.#early?.push(frame)
     this.#earlyBytes += frame.length + FRAME_OVERHEAD
-    if (this.#earlyBytes > MAX_QUEUED_BYTES) this.#refuse('overflow', 'frames before the hello was answered')
+    if (this.#earlyBytes > MAX_EARLY_BYTES) this.#refuse('overflow', 'frames before the hello')
   }
 
   async #readHello(type: number, body: Uint8Array): Promise<void> {
-    if (type !== FrameType.hello) return this.#refuse('no-hello', `the first frame has type ${type}`)
-    const hello = this.#decodeHello(body)
-    if (hello === undefined) return
-    // From here on frames of the full size may follow in the same chunk.
-    this.#reader.maxBytes = this.#options.maxFrameBytes
+    const { mesh, maxFrameBytes, initiator, onOpen } = this.#options
     let card: Card
     try {
-      card = await openCard(hello)
+      const bytes = decodeHello(type, body, mesh)
+      // From here on frames of the full size may follow in the same chunk.
+      this.#reader.maxBytes = maxFrameBytes
+      card = await checkHelloCard(bytes, this.peer, mesh)
     } catch (error) {
-      const reason =
-        error instanceof AfpError && error.details.reason === 'bad-signature' ? 'bad-signature' : 'bad-card'
-      return this.#refuse(reason, (error as Error).message)
+      return this.#refuse((error as Refusal).reason, (error as Error).message)
     }
     if (this.#state !== 'hello') return
-    if (card.id !== this.peer) return this.#refuse('bad-card', 'the card is of another agent')
-    if (card.mesh !== this.#options.mesh) return this.#refuse('wrong-mesh', 'the card is for another mesh')
-    if (!this.#options.initiator) this.#sayHello()
+    if (!initiator) this.#sayHello()
     this.#state = 'open'
     this.#timer.cancel()
-    this.#options.onOpen(this, card)
-    this.#ping()
+    onOpen(this, card)
     const early = this.#early ?? []
     this.#early = undefined
     for (const frame of early) this.#received(frame)
-  }
-
-  /** The card inside a hello of this mesh and version, not yet checked. */
-  #decodeHello(body: Uint8Array): Uint8Array | undefined {
-    let hello: unknown
-    try {
-      hello = decode(body)
-    } catch (error) {
-      const tooDeep = error instanceof AfpMessageError && error.details.reason === 'too-deep'
-      this.#refuse(tooDeep ? 'too-deep' : 'malformed', 'the hello')
-      return undefined
-    }
-    if (!Array.isArray(hello) || hello.length < 2) return this.#refuse('malformed', 'the hello')
-    const [version, mesh, card] = hello
-    if (version !== WIRE_VERSION) return this.#refuse('wrong-version', `version ${String(version).slice(0, 20)}`)
-    if (mesh !== this.#options.mesh) return this.#refuse('wrong-mesh', 'the hello is for another mesh')
-    if (hello.length !== 4 || !(card instanceof Uint8Array)) return this.#refuse('malformed', 'the hello')
-    return card
+    this.#flow()
+    if (this.open) this.#ping()
   }
 
   #deliver(frame: Uint8Array): void {
     const work = this.#options.onFrame(this, frame)
-    if (work === undefined) return
-    if (++this.#working >= INBOUND_HIGH && !this.#paused) {
-      this.#paused = true
-      this.channel.pause()
+    if (work === undefined) {
+      this.#worked++
+      return
     }
+    if (++this.#working >= INBOUND_HIGH) this.#setBusy(true)
     const done = (): void => {
-      if (--this.#working <= INBOUND_LOW && this.#paused) {
-        this.#paused = false
-        if (this.#state === 'open') this.channel.resume()
-      }
+      this.#worked++
+      if (--this.#working <= INBOUND_LOW) this.#setBusy(false)
     }
     work.then(done, done)
   }
 
+  #setBusy(busy: boolean): void {
+    if (busy === this.#busy) return
+    this.#busy = busy
+    this.#flow()
+    if (this.open) this.#report()
+  }
+
+  /** Pauses the channel while a hello is checked or the application is busy. */
+  #flow(): void {
+    const hold = this.#busy || this.#early !== undefined
+    if (hold === this.#holding || this.#state === 'closed') return
+    this.#holding = hold
+    if (hold) this.channel.pause()
+    else this.channel.resume()
+    // Pongs wait unread while the channel is paused, and when it goes on there may be much before them.
+    this.#missed = 0
+  }
+
+  /** Tells the other side how far this one is, and whether its application holds it up. */
+  #report(): void {
+    this.#reported = this.#read
+    this.#queue.control(frameOf(FrameType.reading, encode([this.#read, this.#worked, this.#holding])))
+  }
+
   #ping(): void {
     const { clock } = this.#options
-    if (this.#missed >= MAX_MISSED_PINGS) {
-      // Dead in both directions, whatever the transport says: a data channel can look open without a peer behind it.
-      this.channel.connection.abort(new Error(`${this.#missed} pings without an answer`))
+    if (this.#missed >= (this.#theirs.held ? MAX_HELD_PINGS : MAX_MISSED_PINGS)) {
+      // Dead, whatever the transport says: a data channel can look open without a peer behind it.
+      const { connection } = this.channel
+      connection.abort(new Error(`${this.#missed} pings without a sign of life`))
       this.#close(new Error('no answer to pings'))
       return
     }
-    this.#missed++
+    if (!this.#holding) this.#missed++
+    if (this.#holding || this.#read - this.#reported >= MIN_REPORT_BYTES) this.#report()
     this.#pingSentAt = clock.monotonic()
-    this.#tryWrite(frameOf(FrameType.ping))
+    this.#queue.control(frameOf(FrameType.ping, encode(++this.#pings)))
     this.#timer = clock.after(PING_INTERVAL, () => this.#ping())
   }
 
-  #ponged(): void {
+  #pongCame(body: Uint8Array): void {
+    const number = tryDecode(body)
+    // Only what answers a ping shows that pings are read.
+    if (typeof number !== 'number' || !(number > this.#ponged && number <= this.#pings)) return
+    this.#ponged = number
+    this.#missed = 0
+    if (number !== this.#pings) return
     this.rtt = this.#options.clock.monotonic() - this.#pingSentAt
     this.#options.onPong(this)
   }
 
-  #wasRefused(body: Uint8Array): void {
-    let reason: unknown
-    try {
-      reason = decode(body)
-    } catch {
-      reason = 'malformed'
+  #readingCame(body: Uint8Array): void {
+    const report = tryDecode(body)
+    const [read, worked, held] = Array.isArray(report) ? report : []
+    const { read: before, worked: workedBefore } = this.#theirs
+    const { written, frames } = this.#queue
+    if (!within(read, before, written) || !within(worked, workedBefore, frames) || typeof held !== 'boolean') {
+      return this.#refuse('malformed', 'a report of what was read')
     }
+    if (read > before || worked > workedBefore) this.#missed = 0
+    this.#theirs = { read, worked, held }
+    this.#queue.wasRead(read)
+  }
+
+  #wasRefused(body: Uint8Array): void {
+    const reason = tryDecode(body)
     this.refusedBy = typeof reason === 'string' ? reason.slice(0, 32) : 'malformed'
     this.#close(new AfpError('UNAUTHORIZED', `${this.peer} refused the hello: ${this.refusedBy}`))
-    this.channel.close().catch(() => {})
+    void this.#hangUp()
   }
 
   #refuse(reason: RefusalReason, detail: string): undefined {
     if (this.#state === 'closed') return
-    this.#tryWrite(frameOf(FrameType.refused, encode(reason)))
+    this.#queue.write(frameOf(FrameType.refused, encode(reason)))
     this.#reader.stop()
     this.#options.onRefused(this, reason, detail)
     this.#close(new AfpError('MALFORMED', `${reason}: ${detail}`))
-    this.channel.close().catch(() => {})
+    void this.#hangUp()
   }
 
-  #tryWrite(frame: Uint8Array): void {
-    try {
-      this.#writeNow(frame)
-    } catch {
-      // Closed in between; `closed` tells the rest.
-    }
+  #writeFailed(error: Error): void {
+    // What came before may still lie unread where the channel is paused.
+    if (this.#holding && this.#state === 'open') this.#end(error)
+    else this.#close(error)
+  }
+
+  #end(error: Error): void {
+    this.#state = 'ending'
+    this.#timer.cancel()
+    this.#queue.close(error)
+    this.#options.onClosed(this, error)
   }
 
   #close(error: Error | undefined): void {
     if (this.#state === 'closed') return
+    const told = this.#state === 'ending'
     this.#state = 'closed'
     this.#timer.cancel()
     this.#reader.stop()
-    this.#options.onClosed(this, error)
+    this.#queue.close(error)
+    // What still comes is thrown away; a channel that stays paused would never end.
+    if (this.#holding) this.channel.resume()
+    if (!told) this.#options.onClosed(this, error)
+    this.#options.onEnded?.(this)
   }
 }
 
-const noRoute = (peer: string, cause?: unknown): AfpRoutingError =>
-  new AfpRoutingError('NO_ROUTE', `the connection to ${peer} closed before the frame left`, {
-    recipients: [peer],
-    cause,
-  })
+/** Whether a value is a whole number from `low` to `high`. */
+const within = (value: unknown, low: number, high: number): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= low && (value as number) <= high

@@ -5,18 +5,15 @@
 
 import { AfpError } from '../common/errors.ts'
 import { nameProblem } from '../identity/names.ts'
-
-/** The longest name of a topic within its mesh, in UTF-16 units. */
-export const MAX_TOPIC_NAME_LENGTH = 128
+import { isTopicName, MAX_TOPIC_LENGTH } from '../message/validate.ts'
 
 /**
  * The longest gossip topic, in characters: three percent-encoded bytes, nine characters, for each of the 64 units of a
  * mesh's name and the 128 of a topic's, and what stands around them.
  */
-export const MAX_GOSSIP_TOPIC_LENGTH = '/afp/1//topic/'.length + 9 * (64 + MAX_TOPIC_NAME_LENGTH)
+export const MAX_GOSSIP_TOPIC_LENGTH = '/afp/1//topic/'.length + 9 * (64 + MAX_TOPIC_LENGTH)
 
 const PREFIX = '/afp/1/'
-const CONTROL = /\p{Cc}/u
 
 /** What a gossip topic stands for. */
 export interface GossipTopic {
@@ -39,10 +36,7 @@ export function presenceTopic(mesh: string): string {
  */
 export function topicOf(mesh: string, name: string): string {
   if (!isTopicName(name)) {
-    throw new AfpError(
-      'INVALID_TOPIC',
-      `a topic's name has 1 to ${MAX_TOPIC_NAME_LENGTH} characters in normal form C and no control characters`,
-    )
+    throw new AfpError('INVALID_TOPIC', `${JSON.stringify(name)} cannot be the name of a topic`)
   }
   return `${meshPrefix(mesh)}/topic/${encodeURIComponent(name)}`
 }
@@ -63,13 +57,6 @@ function meshPrefix(mesh: string): string {
   if (problem !== undefined) throw new AfpError('INVALID_NAME', `the mesh ${JSON.stringify(mesh)}: ${problem}`)
   return PREFIX + encodeURIComponent(mesh)
 }
-
-const isTopicName = (name: string): boolean =>
-  name.length > 0 &&
-  name.length <= MAX_TOPIC_NAME_LENGTH &&
-  name.isWellFormed() &&
-  name === name.normalize('NFC') &&
-  !CONTROL.test(name)
 
 /** What a part stands for, if it is encoded in the one way that is ours: two spellings of a topic would be two topics. */
 function decoded(part: string | undefined): string | undefined {

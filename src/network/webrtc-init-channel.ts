@@ -7,9 +7,10 @@
 
 const MENDED = Symbol.for('agent-flow-protocol.init-channel')
 
-/** Puts the cure in place, once; to be called before the first dial. */
-export function mendInitChannel(): void {
-  const prototype = globalThis.RTCPeerConnection?.prototype
+/** Puts the cure in place, once; to be called before the first dial. In Node the prototype is that of the package used. */
+export function mendInitChannel(
+  prototype: RTCPeerConnection | undefined = globalThis.RTCPeerConnection?.prototype,
+): void {
   if (prototype === undefined || MENDED in prototype) return
   Object.defineProperty(prototype, MENDED, { value: true })
   const createDataChannel = prototype.createDataChannel

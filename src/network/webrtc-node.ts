@@ -2,6 +2,7 @@
 
 import { webRTC } from '@libp2p/webrtc'
 import type { ExtraTransport } from './libp2p.ts'
+import { mendInitChannel } from './webrtc-init-channel.ts'
 
 /** Options of {@link webrtc}. */
 export interface WebRtcOptions {
@@ -23,5 +24,11 @@ export interface WebRtcOptions {
  */
 export function webrtc(options: WebRtcOptions = {}): ExtraTransport {
   const iceServers = [...(options.iceServers ?? [])]
+  // What the transport runs on in Node; loaded by then, so that this is done long before the first dial. An installer that
+  // hides dependencies of dependencies keeps it out of reach: then some first dials fail and are made again.
+  import('node-datachannel/polyfill').then(
+    ({ RTCPeerConnection }) => mendInitChannel(RTCPeerConnection.prototype as unknown as globalThis.RTCPeerConnection),
+    () => {},
+  )
   return { name: 'webrtc', listen: ['/webrtc'], factory: webRTC({ rtcConfiguration: { iceServers } }) }
 }

@@ -1,49 +1,84 @@
 /** A batch as implementations take it: checked, keys encoded, and copied, so that the caller may go on using its bytes. */
 
-import { equal } from '../common/bytes.ts'
+import { equal, utf8 } from '../common/bytes.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
-import { type ByteRange, encodeKey, encodeRange } from './key.ts'
 import { TABLES } from './schema.ts'
-import type { Batch, RangeOptions } from './store.ts'
+import { type Batch, type Key, type KeyRange, MAX_KEY_BYTES, type RangeOptions } from './store.ts'
 
 /** Bytes of our own. */
 export type Bytes = Uint8Array<ArrayBuffer>
 
+/** How a platform takes keys `K` and ranges `R`. */
+export interface KeyCodec<K, R> {
+  readonly key: (key: Key) => K
+  readonly range: (range: KeyRange) => R
+}
+
 /** A check with its key encoded. */
-export interface EncodedCheck {
+export interface EncodedCheck<K> {
   readonly table: string
-  readonly key: Bytes
+  readonly key: K
   readonly value: Bytes | undefined
 }
 
 /** A write with its key or range encoded. */
-export type EncodedWrite =
-  | { readonly op: 'put'; readonly table: string; readonly key: Bytes; readonly value: Bytes }
-  | { readonly op: 'delete'; readonly table: string; readonly key: Bytes }
-  | { readonly op: 'deleteRange'; readonly table: string; readonly range: ByteRange }
+export type EncodedWrite<K, R> =
+  | { readonly op: 'put'; readonly table: string; readonly key: K; readonly value: Bytes }
+  | { readonly op: 'delete'; readonly table: string; readonly key: K }
+  | { readonly op: 'deleteRange'; readonly table: string; readonly range: R }
 
 /** A batch with its keys encoded and its values copied. */
-export interface EncodedBatch {
-  readonly checks: readonly EncodedCheck[]
-  readonly writes: readonly EncodedWrite[]
+export interface EncodedBatch<K, R> {
+  readonly checks: readonly EncodedCheck<K>[]
+  readonly writes: readonly EncodedWrite<K, R>[]
 }
 
 /** Encodes and copies a batch. Throws AfpDataStoreError INVALID_OPTION for an unknown table or a key that cannot be. */
-export function encodeBatch(batch: Batch): EncodedBatch {
+export function encodeBatch<K, R>(batch: Batch, codec: KeyCodec<K, R>): EncodedBatch<K, R> {
   return {
     checks: (batch.checks ?? []).map(({ table, key, value }) => ({
       table: knownTable(table),
-      key: encodeKey(key),
+      key: codec.key(key),
       value: value === undefined ? undefined : copy(value),
     })),
     writes: batch.writes.map(write => {
       const table = knownTable(write.table)
-      if (write.op === 'put') return { op: write.op, table, key: encodeKey(write.key), value: copy(write.value) }
-      if (write.op === 'delete') return { op: write.op, table, key: encodeKey(write.key) }
-      return { op: write.op, table, range: encodeRange(write.range) }
+      if (write.op === 'put') return { op: write.op, table, key: codec.key(write.key), value: copy(write.value) }
+      if (write.op === 'delete') return { op: write.op, table, key: codec.key(write.key) }
+      return { op: write.op, table, range: codec.range(write.range) }
     }),
   }
 }
+
+/** A key that was looked at; its bytes are ours. */
+export type CheckedKey = (number | string | Bytes)[]
+
+/**
+ * A key with bytes of its own and 0 for -0.
+ * @throws AfpDataStoreError INVALID_OPTION for NaN, a string with a lone surrogate (it has no UTF-8), a part of another
+ * type, or a key above {@link MAX_KEY_BYTES}
+ */
+export function checkedKey(key: Key): CheckedKey {
+  let size = 0
+  const parts = key.map(part => {
+    if (typeof part === 'number' && !Number.isNaN(part)) {
+      size += 9
+      // -0 becomes 0.
+      return part + 0
+    }
+    if (typeof part === 'string' && part.isWellFormed()) {
+      size += utf8(part).length + 2
+      return part
+    }
+    if (!(part instanceof Uint8Array)) throw invalid('a key has a part that cannot be one')
+    size += part.length + 2
+    return copy(part)
+  })
+  if (size > MAX_KEY_BYTES) throw invalid(`a key has ${size} bytes, the limit is ${MAX_KEY_BYTES}`)
+  return parts
+}
+
+const invalid = (message: string): AfpDataStoreError => new AfpDataStoreError('INVALID_OPTION', message)
 
 /** The name, if the schema has such a table; throws AfpDataStoreError INVALID_OPTION otherwise. */
 export function knownTable(table: string): string {
@@ -57,7 +92,7 @@ export function knownTable(table: string): string {
 /** The limit of a range, if it is one; throws AfpDataStoreError INVALID_OPTION otherwise. */
 export function knownLimit({ limit }: RangeOptions): number | undefined {
   if (limit === undefined || (Number.isSafeInteger(limit) && limit >= 0)) return limit
-  throw new AfpDataStoreError('INVALID_OPTION', `limit is ${limit}, not a whole number from 0`)
+  throw invalid(`limit is ${limit}, not a whole number from 0`)
 }
 
 /** A copy with a buffer of its own; `slice()` would share it for a Node `Buffer`. */

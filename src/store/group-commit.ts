@@ -1,11 +1,11 @@
 /** Gathers the batches of one turn of the event loop, so that they share a transaction and one sync of the disk. */
 
-import { closedError, type EncodedBatch, encodeBatch } from './batch.ts'
+import { closedError, type EncodedBatch, encodeBatch, type KeyCodec } from './batch.ts'
 import type { Batch } from './store.ts'
 
 /** A batch under way. Exactly one of its functions is called once its fate is known. */
-export interface Pending {
-  readonly batch: EncodedBatch
+export interface Pending<K, R> {
+  readonly batch: EncodedBatch<K, R>
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -14,18 +14,25 @@ export interface Pending {
  * The waiting room before a store's transactions. What arrives while a group is being written forms the next one, so
  * the groups grow with the load and the wait stays at most two syncs.
  */
-export class GroupCommit {
-  readonly #write: (group: readonly Pending[]) => void | Promise<void>
+export class GroupCommit<K, R> {
+  readonly #codec: KeyCodec<K, R>
+  readonly #write: (group: readonly Pending<K, R>[]) => void | Promise<void>
   readonly #nextTurn: (run: () => void) => void
-  #waiting: (Pending & { readonly signal: AbortSignal | undefined })[] = []
+  #waiting: (Pending<K, R> & { readonly signal: AbortSignal | undefined })[] = []
   #running: Promise<void> | undefined
   #closed = false
 
   /**
+   * @param codec - how the store takes keys
    * @param write - writes a group and settles each of its batches; must not throw
    * @param nextTurn - calls back after the current turn of the event loop
    */
-  constructor(write: (group: readonly Pending[]) => void | Promise<void>, nextTurn: (run: () => void) => void) {
+  constructor(
+    codec: KeyCodec<K, R>,
+    write: (group: readonly Pending<K, R>[]) => void | Promise<void>,
+    nextTurn: (run: () => void) => void,
+  ) {
+    this.#codec = codec
     this.#write = write
     this.#nextTurn = nextTurn
   }
@@ -39,7 +46,7 @@ export class GroupCommit {
   async add(batch: Batch, signal: AbortSignal | undefined): Promise<void> {
     if (this.#closed) throw closedError()
     signal?.throwIfAborted()
-    const encoded = encodeBatch(batch)
+    const encoded = encodeBatch(batch, this.#codec)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#waiting.push({ batch: encoded, resolve, reject, signal })
     this.#running ??= this.#run()

@@ -4,9 +4,8 @@ import { type IDBPDatabase, openDB } from 'idb'
 import { type AbortOptions, abortable } from '../common/abort.ts'
 import { type Clock, systemClock } from '../common/clock.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
-import { closedError, conflictError, holds, knownLimit, knownTable } from './batch.ts'
+import { type CheckedKey, checkedKey, closedError, conflictError, holds, knownLimit, knownTable } from './batch.ts'
 import { GroupCommit, type Pending } from './group-commit.ts'
-import { type ByteRange, decodeKey, encodeKey, encodeRange } from './key.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
 import type { Batch, Key, KeyRange, RangeOptions, Row, Store } from './store.ts'
 
@@ -38,7 +37,7 @@ export async function indexedDbStore(name: string, options: IndexedDbStoreOption
   // Not only from the `blocked` event on: it does not come when the wait is for another request, as for a deletion.
   const timer = clock.after(openTimeout, () =>
     overdue.reject(
-      new AfpDataStoreError('STORE_IN_USE', `another tab holds an older version of ${name} open`, { reference: name }),
+      new AfpDataStoreError('STORE_IN_USE', `another tab has an older version of ${name} open`, { reference: name }),
     ),
   )
   let store: IndexedDbStore | undefined
@@ -48,8 +47,8 @@ export async function indexedDbStore(name: string, options: IndexedDbStoreOption
       timer.cancel()
       for (const table of TABLES_BY_VERSION.slice(oldVersion).flat()) db.createObjectStore(table)
     },
-    blocking: () => store?.lose('a newer version of the page wants to change or delete the database'),
-    terminated: () => store?.lose('the browser has closed the database'),
+    blocking: () => store?.lose('a newer version of the page needs the database'),
+    terminated: () => store?.lose('the browser closed the database'),
   })
   try {
     const db = await abortable(Promise.race([opening, overdue.promise]), signal)
@@ -76,7 +75,7 @@ class IndexedDbStore implements Store {
   readonly #db: IDBPDatabase
   readonly #name: string
   readonly #onLost: ((reason: AfpDataStoreError) => void) | undefined
-  readonly #commits = new GroupCommit(group => this.#write(group), nextTurn)
+  readonly #commits = new GroupCommit({ key: checkedKey, range: keyRange }, group => this.#write(group), nextTurn)
   #closing: Promise<void> | undefined
   #lost: AfpDataStoreError | undefined
 
@@ -87,33 +86,33 @@ class IndexedDbStore implements Store {
   }
 
   get(table: string, key: Key): Promise<Uint8Array | undefined> {
-    return this.#read(table, () => this.#db.get(table, encodeKey(key)))
+    return this.#read(table, () => this.#db.get(table, checkedKey(key)))
   }
 
   range(table: string, options: RangeOptions = {}): Promise<Row[]> {
     return this.#read(table, async () => {
-      const interval = keyRange(encodeRange(options))
+      const interval = keyRange(options)
       const limit = knownLimit(options)
       if (interval === undefined || limit === 0) return []
       const rows = this.#db.transaction(table).store
       if (options.reverse && limit !== undefined) {
         const found: Row[] = []
         for (let at = await rows.openCursor(interval, 'prev'); at !== null; at = await at.continue()) {
-          found.push({ key: decodeKey(new Uint8Array(at.key as ArrayBuffer)), value: at.value })
+          found.push({ key: readKey(at.key), value: at.value })
           if (found.length >= limit) break
         }
         return found
       }
       const most = limit === undefined ? undefined : Math.min(limit, MAX_COUNT)
       const [keys, values] = await Promise.all([rows.getAllKeys(interval, most), rows.getAll(interval, most)])
-      const found = keys.map((key, i) => ({ key: decodeKey(new Uint8Array(key as ArrayBuffer)), value: values[i] }))
+      const found = keys.map((key, i) => ({ key: readKey(key), value: values[i] }))
       return options.reverse ? found.reverse() : found
     })
   }
 
   count(table: string, range?: KeyRange): Promise<number> {
     return this.#read(table, async () => {
-      const interval = keyRange(encodeRange(range))
+      const interval = keyRange(range)
       return interval === undefined ? 0 : this.#db.count(table, interval)
     })
   }
@@ -146,7 +145,7 @@ class IndexedDbStore implements Store {
     }
   }
 
-  async #write(group: readonly Pending[]): Promise<void> {
+  async #write(group: readonly Pending<CheckedKey, IDBKeyRange | undefined>[]): Promise<void> {
     let fates: readonly (AfpDataStoreError | undefined)[]
     try {
       fates = await this.#transact(group)
@@ -168,7 +167,9 @@ class IndexedDbStore implements Store {
    * Writes a group in one transaction. Resolves with each batch's conflict, if any; rejects when nothing was written.
    * Only requests of the transaction itself are awaited in here: over anything else it would end too soon.
    */
-  async #transact(group: readonly Pending[]): Promise<(AfpDataStoreError | undefined)[]> {
+  async #transact(
+    group: readonly Pending<CheckedKey, IDBKeyRange | undefined>[],
+  ): Promise<(AfpDataStoreError | undefined)[]> {
     const tables = new Set(group.flatMap(({ batch }) => [...batch.checks, ...batch.writes].map(({ table }) => table)))
     if (tables.size === 0) return group.map(() => undefined)
     const tx = this.#db.transaction([...tables], 'readwrite', { durability: 'strict' })
@@ -186,10 +187,7 @@ class IndexedDbStore implements Store {
           const rows = tx.objectStore(write.table)
           if (write.op === 'put') unhandled(rows.put(write.value, write.key))
           else if (write.op === 'delete') unhandled(rows.delete(write.key))
-          else {
-            const interval = keyRange(write.range)
-            if (interval !== undefined) unhandled(rows.delete(interval))
-          }
+          else if (write.range !== undefined) unhandled(rows.delete(write.range))
         }
       }
       tx.commit()
@@ -210,10 +208,34 @@ class IndexedDbStore implements Store {
 /** The most that `getAll` takes as its count: an unsigned 32-bit number. */
 const MAX_COUNT = 2 ** 32 - 1
 
-/** The interval for IndexedDB, which refuses empty ones. */
-function keyRange({ from, to }: ByteRange): IDBKeyRange | undefined {
-  return indexedDB.cmp(from, to) < 0 ? IDBKeyRange.bound(from, to, false, true) : undefined
+/** Above every key: IndexedDB orders arrays after everything that our keys hold. */
+const TOP: IDBValidKey = []
+
+/** An end of an interval. */
+type Bound = readonly [key: IDBValidKey[], open: boolean]
+
+/** The interval for IndexedDB, which orders arrays as keys have to be and refuses empty intervals. */
+function keyRange({ prefix = [], gt, gte, lt, lte }: KeyRange = {}): IDBKeyRange | undefined {
+  const first = checkedKey(prefix)
+  /** The innermost of ends; `side` is 1 for lower ones. */
+  const innermost = (side: number, outer: Bound, ...inner: (readonly [Key | undefined, boolean])[]): Bound => {
+    for (const [key, open] of inner) {
+      if (key === undefined) continue
+      const bound = checkedKey(key)
+      const order = side * indexedDB.cmp(bound, outer[0])
+      if (order > 0 || (order === 0 && open)) outer = [bound, open]
+    }
+    return outer
+  }
+  const [lower, above] = innermost(1, [first, false], [gte, false], [gt, true])
+  const [upper, below] = innermost(-1, [[...first, TOP], true], [lte, false], [lt, true])
+  const order = indexedDB.cmp(lower, upper)
+  return order > 0 || (order === 0 && (above || below)) ? undefined : IDBKeyRange.bound(lower, upper, above, below)
 }
+
+/** A key as IndexedDB gives it back: bytes come as buffers. */
+const readKey = (key: IDBValidKey): Key =>
+  (key as (number | string | ArrayBuffer)[]).map(part => (part instanceof ArrayBuffer ? new Uint8Array(part) : part))
 
 function abort(tx: { abort(): void }): void {
   try {
@@ -240,7 +262,7 @@ function mapError(cause: unknown, name: string): AfpDataStoreError {
     case 'QuotaExceededError':
       return new AfpDataStoreError('STORE_FULL', `the browser gives ${name} no more room`, options)
     case 'VersionError':
-      return new AfpDataStoreError('STORE_TOO_NEW', `${name} was written by a newer version of this package`, options)
+      return new AfpDataStoreError('STORE_TOO_NEW', `${name} is of a newer version of this package`, options)
     default:
       return new AfpDataStoreError('STORE_FAILED', `${name} failed: ${(cause as Error).message}`, options)
   }

@@ -1,18 +1,16 @@
 /**
- * One encoding of keys for every store, such that comparing encoded keys byte by byte compares the keys: the order of
- * rows is the same in memory, in IndexedDB and in SQLite.
+ * Keys as bytes, for stores that have no keys of several parts: comparing the bytes one by one compares the keys.
  *
  * A part is a tag and its payload. A number is its IEEE 754 double, big-endian, with the sign bit flipped (and, below
- * zero, every bit), so that the bytes order as the numbers do. Strings (UTF-8) and byte arrays end with 0x00; a 0x00
- * inside is followed by 0xff, which is above every tag, so a longer part still comes after the part it begins with.
+ * zero, every bit), so that the bytes order as the numbers do. Strings and byte arrays end with 0x00; a 0x00 inside is
+ * followed by 0xff, which is above every tag, so a longer part still comes after the part it begins with. A string is
+ * CESU-8 (Unicode Technical Report 26): the UTF-8 of each UTF-16 code unit, which orders as JavaScript orders strings.
  */
 
-import { compare, concat, fromUtf8, utf8 } from '../common/bytes.ts'
+import { compare, concat, equal } from '../common/bytes.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
+import { checkedKey, type KeyCodec } from './batch.ts'
 import type { Key, KeyPart, KeyRange } from './store.ts'
-
-/** The longest key, in encoded bytes: a guard against keys made of a stranger's input. */
-export const MAX_KEY_BYTES = 4096
 
 const NUMBER = 0x01
 const STRING = 0x02
@@ -27,16 +25,8 @@ export interface ByteRange {
   readonly to: Uint8Array<ArrayBuffer>
 }
 
-/**
- * The bytes of a key.
- * @throws AfpDataStoreError INVALID_OPTION for NaN, a string with a lone surrogate (it has no UTF-8), a part of
- * another type, or a key above {@link MAX_KEY_BYTES}
- */
-export function encodeKey(key: Key): Uint8Array<ArrayBuffer> {
-  const bytes = concat(key.map(encodePart))
-  if (bytes.length > MAX_KEY_BYTES) throw invalid(`key of ${bytes.length} bytes, the limit is ${MAX_KEY_BYTES}`)
-  return bytes
-}
+/** The bytes of a key. Throws as {@link checkedKey} does. */
+export const encodeKey = (key: Key): Uint8Array<ArrayBuffer> => concat(checkedKey(key).map(encodePart))
 
 /**
  * The key that bytes stand for.
@@ -91,25 +81,21 @@ export function encodeRange(range: KeyRange = {}): ByteRange {
   return { from, to }
 }
 
+/** Keys and ranges as bytes. */
+export const keyBytes: KeyCodec<Uint8Array<ArrayBuffer>, ByteRange> = { key: encodeKey, range: encodeRange }
+
 /** The least bytes above those of `key`. */
 const successor = (key: Key): Uint8Array<ArrayBuffer> => concat([encodeKey(key), Uint8Array.of(0)])
 
 function encodePart(part: KeyPart): Uint8Array {
   if (typeof part === 'number') return encodeNumber(part)
-  if (typeof part === 'string') {
-    if (!part.isWellFormed()) throw invalid('key with a lone surrogate')
-    return terminated(STRING, utf8(part))
-  }
-  if (part instanceof Uint8Array) return terminated(BYTES, part)
-  throw invalid(`key part of type ${typeof part}`)
+  return typeof part === 'string' ? terminated(STRING, encodeText(part)) : terminated(BYTES, part)
 }
 
 function encodeNumber(value: number): Uint8Array {
-  if (Number.isNaN(value)) throw invalid('key with NaN')
   const bytes = new Uint8Array(9)
   bytes[0] = NUMBER
-  // Adding zero makes -0 the same key as 0.
-  new DataView(bytes.buffer).setFloat64(1, value + 0)
+  new DataView(bytes.buffer).setFloat64(1, value)
   flip(bytes.subarray(1), value < 0)
   return bytes
 }
@@ -140,15 +126,30 @@ function terminated(tag: number, content: Uint8Array): Uint8Array {
   return out
 }
 
-function decodeText(bytes: Uint8Array): string {
-  try {
-    return fromUtf8(bytes)
-  } catch (cause) {
-    throw damaged(cause)
+function encodeText(text: string): Uint8Array {
+  const bytes: number[] = []
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < 0x80) bytes.push(unit)
+    else if (unit < 0x800) bytes.push(0xc0 | (unit >> 6), 0x80 | (unit & 0x3f))
+    else bytes.push(0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 0x3f), 0x80 | (unit & 0x3f))
   }
+  return Uint8Array.from(bytes)
 }
 
-const invalid = (message: string): AfpDataStoreError => new AfpDataStoreError('INVALID_OPTION', message)
+function decodeText(bytes: Uint8Array): string {
+  let text = ''
+  let at = 0
+  while (at < bytes.length) {
+    const first = bytes[at++] as number
+    const more = first < 0x80 ? 0 : first < 0xe0 ? 1 : 2
+    let unit = first & (0xff >> (more === 0 ? 0 : more + 2))
+    for (let i = 0; i < more; i++) unit = (unit << 6) | ((bytes[at++] ?? 0) & 0x3f)
+    text += String.fromCharCode(unit)
+  }
+  // What is not as it would be encoded (a byte that is none, a longer form, half a pair) was not written by us.
+  if (!text.isWellFormed() || !equal(encodeText(text), bytes)) throw damaged()
+  return text
+}
 
-const damaged = (cause?: unknown): AfpDataStoreError =>
-  new AfpDataStoreError('STORE_FAILED', 'the store holds a key that is not one', { cause })
+const damaged = (): AfpDataStoreError => new AfpDataStoreError('STORE_FAILED', 'the store holds a key that is not one')

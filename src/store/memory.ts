@@ -14,7 +14,7 @@ import {
   knownLimit,
   knownTable,
 } from './batch.ts'
-import { type ByteRange, decodeKey, encodeKey, encodeRange } from './key.ts'
+import { type ByteRange, decodeKey, encodeKey, encodeRange, keyBytes } from './key.ts'
 import { TABLES } from './schema.ts'
 import type { Batch, Key, KeyRange, RangeOptions, Row, Store } from './store.ts'
 
@@ -74,7 +74,7 @@ class MemoryStore implements Store {
   async commit(batch: Batch, options: AbortOptions = {}): Promise<void> {
     if (this.#closed) throw closedError()
     options.signal?.throwIfAborted()
-    const { checks, writes } = encodeBatch(batch)
+    const { checks, writes } = encodeBatch(batch, keyBytes)
     for (const { table, key, value } of checks) {
       const held = find(this.#table(table), key)?.value
       if (!holds(held, value)) throw conflictError(table)
@@ -94,7 +94,7 @@ class MemoryStore implements Store {
   }
 
   /** Makes a change; the function that is returned takes it back. */
-  #apply(write: EncodedWrite): () => void {
+  #apply(write: EncodedWrite<Bytes, ByteRange>): () => void {
     const rows = this.#table(write.table)
     const range = write.op === 'deleteRange' ? write.range : { from: write.key, to: write.key }
     const start = lowerBound(rows, range.from)

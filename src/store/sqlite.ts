@@ -7,7 +7,7 @@ import type { AbortOptions } from '../common/abort.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import { type Bytes, closedError, conflictError, type EncodedBatch, holds, knownLimit, knownTable } from './batch.ts'
 import { GroupCommit, type Pending } from './group-commit.ts'
-import { decodeKey, encodeKey, encodeRange } from './key.ts'
+import { type ByteRange, decodeKey, encodeKey, encodeRange, keyBytes } from './key.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
 import type { Batch, Key, KeyRange, RangeOptions, Row, Store } from './store.ts'
 
@@ -64,7 +64,7 @@ function prepareFile(db: DatabaseSync, options: SqliteStoreOptions, path: string
   db.exec('BEGIN EXCLUSIVE')
   const version = Number(pragma(db, 'user_version'))
   if (version > SCHEMA_VERSION) {
-    throw new AfpDataStoreError('STORE_TOO_NEW', `${path} was written by a newer version of this package`, {
+    throw new AfpDataStoreError('STORE_TOO_NEW', `${path} is of a newer version of this package`, {
       reference: path,
       details: { version, supported: SCHEMA_VERSION },
     })
@@ -112,6 +112,7 @@ class SqliteStore implements Store {
   readonly #path: string
   readonly #statements: ReadonlyMap<string, Statements>
   readonly #commits = new GroupCommit(
+    keyBytes,
     group => this.#write(group),
     run => setImmediate(run),
   )
@@ -166,9 +167,9 @@ class SqliteStore implements Store {
   }
 
   /** Writes a group in one transaction, each batch behind a savepoint of its own. */
-  #write(group: readonly Pending[]): void {
-    const written: Pending[] = []
-    const refused: [Pending, unknown][] = []
+  #write(group: readonly Pending<Bytes, ByteRange>[]): void {
+    const written: Pending<Bytes, ByteRange>[] = []
+    const refused: [Pending<Bytes, ByteRange>, unknown][] = []
     try {
       this.#db.exec('BEGIN IMMEDIATE')
       for (const pending of group) {
@@ -196,7 +197,7 @@ class SqliteStore implements Store {
     for (const pending of written) pending.resolve()
   }
 
-  #apply({ checks, writes }: EncodedBatch): void {
+  #apply({ checks, writes }: EncodedBatch<Bytes, ByteRange>): void {
     for (const { table, key, value } of checks) {
       const held = this.#of(table).get.get(key)?.v as Bytes | undefined
       if (!holds(held, value)) throw conflictError(table)

@@ -7,13 +7,16 @@
 import type { AbortOptions } from '../common/abort.ts'
 
 /**
- * A part of a key. Parts order as: numbers (by value; -0 is 0, NaN is refused), then strings (by UTF-8 bytes, which is
- * by code point; lone surrogates are refused), then byte arrays.
+ * A part of a key. Parts order as: numbers (by value; -0 is 0, NaN is refused), then strings (by UTF-16 code
+ * units, as JavaScript compares them; lone surrogates are refused), then byte arrays.
  */
 export type KeyPart = number | string | Uint8Array
 
-/** A key; shorter keys come before those they are a prefix of. At most 4,096 bytes when encoded. */
+/** A key; shorter keys come before those they are a prefix of. See {@link MAX_KEY_BYTES}. */
 export type Key = readonly KeyPart[]
+
+/** The most bytes of a key, 9 for a number, two and its UTF-8 for a string, two for byte arrays: a guard against keys made of a stranger's input. */
+export const MAX_KEY_BYTES = 4096
 
 /** One change. */
 export type Write =

@@ -45,19 +45,11 @@ export class Histogram {
   }
 
   /** What was recorded so far. */
-  distribution(): Distribution {
-    const [p50, p90, p99] = this.#percentiles([0.5, 0.9, 0.99])
-    const some = this.#count > 0
-    return {
-      count: this.#count,
-      sum: this.#sum,
-      min: some ? this.#min : null,
-      max: some ? this.#max : null,
-      mean: some ? this.#sum / this.#count : null,
-      p50: p50 ?? null,
-      p90: p90 ?? null,
-      p99: p99 ?? null,
-    }
+  sample(): Distribution {
+    const [p50 = null, p90 = null, p99 = null] = this.#percentiles([0.5, 0.9, 0.99])
+    const [count, sum] = [this.#count, this.#sum]
+    const [min, max, mean] = count > 0 ? [this.#min, this.#max, sum / count] : [null, null, null]
+    return { count, sum, min, max, mean, p50, p90, p99 }
   }
 
   /** Forgets everything. */

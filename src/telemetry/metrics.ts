@@ -57,6 +57,11 @@ export class Counter {
     return this.#value
   }
 
+  /** As it is read. */
+  sample(): { value: number } {
+    return { value: this.#value }
+  }
+
   /** Adds `amount`, by default 1. What is negative or not finite is ignored. */
   add(amount = 1): void {
     if (amount > 0 && Number.isFinite(amount)) this.#value += amount
@@ -75,6 +80,11 @@ export class Gauge {
   /** The value as it was last set. */
   get value(): number {
     return this.#value
+  }
+
+  /** As it is read. */
+  sample(): { value: number } {
+    return { value: this.#value }
   }
 
   /** Replaces the value. NaN and infinities are ignored. */
@@ -169,14 +179,12 @@ export class Metrics {
 
   /** Everything as plain data; later measurements do not change it. */
   snapshot(): MetricsSnapshot {
-    const value = ({ value }: Counter | Gauge): { value: number } => ({ value })
-    const distribution = (histogram: Histogram): Distribution => histogram.distribution()
     return {
       elapsed: this.#clock.monotonic() - this.#since,
-      counters: this.#counters.samples(value),
-      gauges: this.#gauges.samples(value),
-      histograms: this.#histograms.samples(distribution),
-      timers: this.#timers.samples(distribution),
+      counters: this.#counters.samples(),
+      gauges: this.#gauges.samples(),
+      histograms: this.#histograms.samples(),
+      timers: this.#timers.samples(),
     }
   }
 
@@ -193,7 +201,7 @@ interface Series<I> {
 }
 
 /** The instruments of one kind, by name and then by tags. */
-class Family<I extends { reset(): void }> {
+class Family<I extends { reset(): void; sample(): object }> {
   readonly #make: () => I
   readonly #names = new Map<string, Map<string, Series<I>>>()
 
@@ -217,11 +225,13 @@ class Family<I extends { reset(): void }> {
     return made.instrument
   }
 
-  samples<V extends object>(
-    read: (instrument: I) => V,
-  ): ({ name: string; tags: Readonly<Record<string, string>> } & V)[] {
+  samples(): ({ name: string; tags: Series<I>['tags'] } & ReturnType<I['sample']>)[] {
     return sorted(this.#names).flatMap(([name, all]) =>
-      sorted(all).map(([, { tags, instrument }]) => ({ name, tags, ...read(instrument) })),
+      sorted(all).map(([, { tags, instrument }]) => ({
+        name,
+        tags,
+        ...(instrument.sample() as ReturnType<I['sample']>),
+      })),
     )
   }
 

@@ -1,12 +1,13 @@
 /** One subscription: takes the messages that match, hands them to its reader or callback, and ends. */
 
 import type { AbortOptions } from '../common/abort.ts'
+import { COUNT, checkOption } from '../common/check-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpError, AfpSubscriptionError } from '../common/errors.ts'
 import { BoundedQueue } from '../common/queue.ts'
-import { type CompiledFilter, compileFilter, type Filter } from '../message/filter.ts'
+import { type CompiledFilter, type CompileOptions, compileFilter, type Filter } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
-import { isId, type Limits, validateCount } from '../message/validate.ts'
+import { isId, type Limits } from '../message/validate.ts'
 
 /** Which messages, and for how long. */
 export interface SubscriptionOptions extends Filter, AbortOptions {
@@ -22,7 +23,7 @@ export interface SubscriptionOptions extends Filter, AbortOptions {
   maxMessages?: number | undefined
   /** What it is for, for people. */
   description?: string | undefined
-  /** How many messages may wait for a slow reader; beyond it the newest are dropped. Default: `limits.queue`, 1,024. */
+  /** How many messages may wait for a slow reader; beyond it the newest are dropped. Default: `limits.queue`, 1,024; `limits.queuedBytes` bounds them too. */
   queue?: number | undefined
 }
 
@@ -35,6 +36,9 @@ export interface SubscriptionContext {
   readonly subscriber: string
   readonly clock: Clock
   readonly limits: Limits
+  readonly senders: CompileOptions['senders']
+  /** When the agent is in the subscription's topic, as far as others can be told; at once without a topic. */
+  readonly joined: Promise<void>
   /** It has ended and takes nothing more. Called once. */
   readonly onEnd: (subscription: Subscription) => void
   /** A message was dropped, since its reader is slow. */
@@ -54,6 +58,7 @@ export type Settle = (taken: boolean) => void
 export class Subscription<C extends Content = Content> implements AsyncIterable<Message<C>>, Disposable {
   readonly id: string
   readonly subscriber: string
+  /** What it was asked for: senders by the names or ids that were given. */
   readonly filter: Filter
   readonly description: string | undefined
   /** ms since 1970. */
@@ -62,19 +67,20 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
   readonly expiresAt: number | undefined
   readonly maxMessages: number | undefined
   /**
-   * Resolves when the filter's regular expressions are compiled; undefined when it has none. Messages that come before
+   * Resolves when what is published on the topic from then on has a way here: relays are in the topic too, but for one
+   * that does not join within two seconds; and when the filter's regular expressions are compiled, until which messages
    * wait in order. Rejects with `INVALID_FILTER`, and so does the loop that reads it, when one cannot be compiled.
    */
-  readonly ready: Promise<void> | undefined
+  readonly ready: Promise<void>
 
   readonly #context: SubscriptionContext
   readonly #compiled: CompiledFilter
   readonly #callback: SubscriptionCallback<C> | undefined
   readonly #queue: BoundedQueue<Message<C>>
-  readonly #limit: number
   readonly #signal: AbortSignal | undefined
   readonly #onAbort = (): void => this.unsubscribe()
-  #waiting: { message: Message; settle: Settle | undefined }[] | undefined
+  /** What has to wait until the filter is ready. */
+  #waiting: BoundedQueue<{ message: Message; bytes: number; settle: Settle | undefined }> | undefined
   #receivedCount = 0
   #ended = false
   #timer: Timer | undefined
@@ -90,11 +96,11 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
       options
     signal?.throwIfAborted()
     const { clock, limits } = context
-    if (!isId(context.id)) throw new AfpError('INVALID_OPTION', 'the id of a subscription has 1 to 128 characters')
-    if (maxMessages !== undefined) validateCount(maxMessages, 'maxMessages')
+    if (!isId(context.id)) throw new AfpError('INVALID_OPTION', 'the id has to be 1 to 128 characters')
+    if (maxMessages !== undefined) checkOption('maxMessages', maxMessages, COUNT)
     this.createdAt = clock.now()
     if (expiresAt !== undefined && !(Number.isFinite(expiresAt) && expiresAt > this.createdAt)) {
-      throw new AfpError('INVALID_OPTION', 'expiresAt has to be in the future, in ms since 1970')
+      throw new AfpError('INVALID_OPTION', 'expiresAt has to be in the future, ms since 1970')
     }
     this.id = context.id
     this.subscriber = context.subscriber
@@ -104,16 +110,21 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     this.maxMessages = maxMessages
     this.#context = context
     this.#callback = callback
-    this.#limit = validateCount(options.queue ?? limits.queue, 'queue')
-    this.#queue = new BoundedQueue(this.#limit)
+    const { queue = limits.queue } = options
+    checkOption('queue', queue, COUNT)
+    this.#queue = new BoundedQueue(queue, limits.queuedBytes)
     this.#compiled = compileFilter(this.filter, {
       limits,
+      senders: context.senders,
       onError: (error, message) => context.onError(error, message, this.#untyped),
     })
-    this.ready = this.#compiled.ready
-    if (this.ready !== undefined) {
-      this.#waiting = []
-      this.ready.then(
+    const compiled = this.#compiled.ready
+    this.ready = Promise.all([compiled, context.joined]).then(() => {})
+    if (compiled !== undefined) {
+      this.#waiting = new BoundedQueue(queue, limits.queuedBytes)
+      // Whoever reads it hears of a failure in the loop.
+      this.ready.catch(() => {})
+      compiled.then(
         () => this.#settleWaiting(),
         error => this.#end(error),
       )
@@ -151,21 +162,19 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
   /**
    * Offers it a message; what the agent's inbox does. True when it took it. While the filter is not ready a message that
    * may match waits: the answer is then `waiting`, and `settle` is told later.
+   * @param bytes - what the message counts for in `limits.queuedBytes` while it waits
    */
-  offer(message: Message, settle?: Settle): boolean | 'waiting' {
+  offer(message: Message, settle?: Settle, bytes = 0): boolean | 'waiting' {
     if (this.#ended) return false
     if (this.hasExpired(this.#context.clock.now())) {
       this.finish()
       return false
     }
-    if (this.#waiting === undefined) return this.#compiled.matches(message) && this.#take(message)
+    if (this.#waiting === undefined) return this.#compiled.matches(message) && this.#take(message, bytes)
     if (!this.#compiled.mayMatch(message)) return false
-    if (this.#waiting.length >= this.#limit) {
-      this.#context.onOverflow(message, this.#untyped)
-      return false
-    }
-    this.#waiting.push({ message, settle })
-    return 'waiting'
+    if (this.#waiting.push({ message, bytes, settle }, bytes)) return 'waiting'
+    this.#context.onOverflow(message, this.#untyped)
+    return false
   }
 
   /** Ends it: nothing more is handed out, also of what it took before. Idempotent. */
@@ -191,11 +200,7 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
   /** @throws AfpSubscriptionError INVALID_OPTION when it has a callback, which gets the messages */
   [Symbol.asyncIterator](): AsyncIterator<Message<C>> {
     if (this.#callback !== undefined) {
-      throw new AfpSubscriptionError(
-        'INVALID_OPTION',
-        'a subscription with a callback cannot be read as well',
-        this.#who,
-      )
+      throw new AfpSubscriptionError('INVALID_OPTION', 'a subscription with a callback cannot be read', this.#who)
     }
     return {
       next: () => this.#queue.next(),
@@ -215,8 +220,8 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     return this as unknown as Subscription
   }
 
-  #take(message: Message): boolean {
-    if (!this.#queue.push(message as Message<C>)) {
+  #take(message: Message, bytes: number): boolean {
+    if (!this.#queue.push(message as Message<C>, bytes)) {
       if (!this.#queue.ended) this.#context.onOverflow(message, this.#untyped)
       return false
     }
@@ -240,10 +245,10 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
   }
 
   #settleWaiting(): void {
-    const waiting = this.#waiting ?? []
+    const waiting = this.#waiting?.takeAll() ?? []
     this.#waiting = undefined
-    for (const { message, settle } of waiting) {
-      settle?.(this.#compiled.matches(message) && this.#take(message))
+    for (const { message, bytes, settle } of waiting) {
+      settle?.(this.#compiled.matches(message) && this.#take(message, bytes))
     }
   }
 
@@ -253,7 +258,7 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     this.#timer?.cancel()
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.#queue.end(error)
-    for (const { settle } of this.#waiting?.splice(0) ?? []) settle?.(false)
+    for (const { settle } of this.#waiting?.takeAll() ?? []) settle?.(false)
     this.#context.onEnd(this.#untyped)
   }
 

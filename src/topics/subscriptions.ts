@@ -2,6 +2,7 @@
 
 import type { Clock } from '../common/clock.ts'
 import { AfpSubscriptionError } from '../common/errors.ts'
+import type { CompileOptions } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
 import { Subscription, type SubscriptionCallback, type SubscriptionOptions } from './subscription.ts'
@@ -16,8 +17,16 @@ export interface SubscriptionManagerOptions {
   readonly ids: () => string
   /** Who subscribes when the options of a subscription do not say. */
   readonly subscriber: string
-  /** The first subscription to a topic has come or the last has gone. `topics` are those in use now. */
-  readonly onChange?: (topics: ReadonlySet<string>, change: { topic: string; subscribed: boolean }) => void
+  /** Who the senders of a filter are; default: they are ids. */
+  readonly senders?: CompileOptions['senders']
+  /**
+   * The first subscription to a topic has come or the last has gone. `topics` are those in use now. A promise, which must
+   * not reject, is waited for before subscriptions to the topic are ready.
+   */
+  readonly onChange?: (
+    topics: ReadonlySet<string>,
+    change: { topic: string; subscribed: boolean },
+  ) => void | Promise<void>
   /** A message was dropped, since the reader of a subscription is slow. */
   readonly onOverflow?: (message: Message, subscription: Subscription) => void
   /** A subscription's callback or predicate threw. */
@@ -26,7 +35,7 @@ export interface SubscriptionManagerOptions {
    * A message that {@link SubscriptionManager.deliver} counted, since it waited for filters that were not ready, turned
    * out to match none and was taken by nobody.
    */
-  readonly onUnclaimed?: (message: Message) => void
+  readonly onUnclaimed?: (message: Message, bytes: number) => void
 }
 
 /** See the head of this file. */
@@ -35,6 +44,8 @@ export class SubscriptionManager {
   readonly #byId = new Map<string, Subscription>()
   /** By topic; without one under undefined. */
   readonly #byTopic = new Map<string | undefined, Set<Subscription>>()
+  /** When the agent is in a topic. */
+  readonly #joined = new Map<string, Promise<void>>()
 
   constructor(options: SubscriptionManagerOptions) {
     this.#options = options
@@ -59,7 +70,7 @@ export class SubscriptionManager {
     options: SubscriptionOptions = {},
     callback?: SubscriptionCallback<C>,
   ): Subscription<C> {
-    const { clock, limits, ids } = this.#options
+    const { clock, limits, ids, senders } = this.#options
     const { id = ids(), subscriber = this.#options.subscriber, topic } = options
     const refuse = (code: 'DUPLICATE_SUBSCRIPTION' | 'SUBSCRIPTION_OVERFLOW', why: string): AfpSubscriptionError =>
       new AfpSubscriptionError(code, why, { subscriber, subscriptionId: id })
@@ -70,11 +81,14 @@ export class SubscriptionManager {
     if (topic !== undefined && !this.#byTopic.has(topic) && this.topics.size >= limits.topics) {
       throw refuse('SUBSCRIPTION_OVERFLOW', `no more than ${limits.topics} topics`)
     }
+    const joined = Promise.withResolvers<void>()
     const subscription = new Subscription<C>(options, callback, {
       id,
       subscriber,
       clock,
       limits,
+      senders,
+      joined: joined.promise,
       onEnd: ended => this.#forget(ended),
       onOverflow: (message, slow) => this.#options.onOverflow?.(message, slow),
       onError: (error, message, failed) => this.#options.onError?.(error, message, failed),
@@ -85,8 +99,9 @@ export class SubscriptionManager {
     if (sharers !== undefined) sharers.add(added)
     else {
       this.#byTopic.set(topic, new Set([added]))
-      if (topic !== undefined) this.#options.onChange?.(this.topics, { topic, subscribed: true })
+      if (topic !== undefined) this.#joined.set(topic, this.#changed(topic, true))
     }
+    joined.resolve(topic === undefined ? undefined : this.#joined.get(topic))
     return subscription
   }
 
@@ -122,18 +137,19 @@ export class SubscriptionManager {
 
   /**
    * Offers a message to every subscription that it is for; none of them can keep it from another.
+   * @param bytes - what the message counts for in `limits.queuedBytes` while it waits
    * @returns how many took it, those included whose filter is not ready and that may want it
    */
-  deliver(message: Message): number {
+  deliver(message: Message, bytes = 0): number {
     let taken = 0
     let waiting = 0
     const settle = (took: boolean): void => {
       waiting--
       if (took) taken++
-      if (waiting === 0 && taken === 0) this.#options.onUnclaimed?.(message)
+      if (waiting === 0 && taken === 0) this.#options.onUnclaimed?.(message, bytes)
     }
     for (const subscription of this.#candidates(message)) {
-      const answer = subscription.offer(message, settle)
+      const answer = subscription.offer(message, settle, bytes)
       if (answer === 'waiting') waiting++
       else if (answer) taken++
     }
@@ -175,6 +191,12 @@ export class SubscriptionManager {
     sharers?.delete(subscription)
     if (sharers?.size !== 0) return
     this.#byTopic.delete(topic)
-    if (topic !== undefined) this.#options.onChange?.(this.topics, { topic, subscribed: false })
+    if (topic === undefined) return
+    this.#joined.delete(topic)
+    void this.#changed(topic, false)
+  }
+
+  #changed(topic: string, subscribed: boolean): Promise<void> {
+    return Promise.resolve(this.#options.onChange?.(this.topics, { topic, subscribed }))
   }
 }

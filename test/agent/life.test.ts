@@ -1,19 +1,10 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { collect, failure } from './waiting.ts'
-import { acquainted, type DrivenWorld, drivenWorld } from './worlds.ts'
+import { acquainted, ada, adaAndBob, bob, world } from './worlds.ts'
 
-let world: DrivenWorld
-let ada: Agent
-let bob: Agent
-beforeEach(async () => {
-  world = drivenWorld()
-  ada = await world.join('ada')
-  bob = await world.join('bob')
-  await world.during(acquainted([ada, bob]))
-})
-afterEach(() => world.close())
+adaAndBob()
 
 describe('Draining and closing', () => {
   test('draining waits for handlers and callbacks, and new messages are still taken', async () => {
@@ -90,6 +81,32 @@ describe('Draining and closing', () => {
     await world.during(first)
     await ada.close()
     expect(closed).toHaveLength(1)
+  })
+
+  test('closing again from what closing tells is closing once', async () => {
+    const closed = collect(ada, 'closed')
+    const again: PromiseLike<void>[] = []
+    let told = 0
+    const gate = Promise.withResolvers<void>()
+    ada.handle(async (_message, { signal }) => {
+      signal.addEventListener('abort', () => {
+        told++
+        again.push(ada.close())
+      })
+      await gate.promise
+    })
+    ada.addEventListener('closed', () => void again.push(ada.close(), ada[Symbol.asyncDispose]()))
+    ada.addEventListener('peer:offline', () => void again.push(ada.close()))
+    await bob.send('ada', 'x')
+    await world.pass()
+    const closing = ada.close()
+    gate.resolve()
+    await world.during(closing)
+    await world.during(Promise.all(again))
+    expect(told).toBe(1)
+    expect(closed).toHaveLength(1)
+    expect(again.length).toBeGreaterThanOrEqual(3)
+    for (const promise of again) expect(promise).toBe(closing)
   })
 
   test('an agent at the end of its block is closed', async () => {

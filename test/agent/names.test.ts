@@ -1,18 +1,8 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Agent } from '../../src/agent/agent.ts'
+import { describe, expect, test } from 'vitest'
 import { collect, failure } from './waiting.ts'
-import { acquainted, type DrivenWorld, drivenWorld } from './worlds.ts'
+import { acquainted, ada, adaAndBob, bob, world } from './worlds.ts'
 
-let world: DrivenWorld
-let ada: Agent
-let bob: Agent
-beforeEach(async () => {
-  world = drivenWorld()
-  ada = await world.join('ada')
-  bob = await world.join('bob')
-  await world.during(acquainted([ada, bob]))
-})
-afterEach(() => world.close())
+adaAndBob()
 
 describe('Names', () => {
   test('a name stands for who was meant by it first; a later claimant is an event and changes nothing', async () => {
@@ -53,6 +43,25 @@ describe('Names', () => {
     await world.during(bob.send('ada', 'I am'))
     await world.pass()
     expect(got).toEqual(['I am'])
+  })
+
+  test('a filter shows the senders that were asked for, and the predicate that was given', () => {
+    const where = (): boolean => true
+    expect(ada.subscribe({ sender: 'bob', where }).filter).toMatchObject({ sender: 'bob', where })
+    expect(ada.subscribe({ sender: ['dan', bob.id] }).filter).toMatchObject({
+      sender: ['dan', bob.id],
+      where: undefined,
+    })
+    expect(ada.subscriptions.list().map(({ filter }) => filter.sender)).toEqual(['bob', ['dan', bob.id]])
+  })
+
+  test('a filter by name and pattern keeps nothing from others waiting while the pattern is being compiled', async () => {
+    const got: unknown[] = []
+    ada.subscribe({ sender: 'dan', contentType: /text/ }, ({ content }) => void got.push(content))
+    // Taken from ada's own inbox at once: that it is not from dan is known before the pattern is.
+    await ada.send('ada', 'x')
+    expect(ada.receiveAll().map(({ content }) => content)).toEqual(['x'])
+    expect(got).toEqual([])
   })
 
   test('a filter by a name that nobody has yet means the first who comes with it', async () => {

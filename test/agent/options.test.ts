@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Agent } from '../../src/agent/agent.ts'
 import { createAgent } from '../../src/agent/create-agent.ts'
+import { reply } from '../../src/agent/handlers.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
+import type { Message } from '../../src/message/message.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { failure } from './waiting.ts'
 import { type DrivenWorld, drivenWorld } from './worlds.ts'
@@ -11,6 +14,17 @@ beforeEach(() => {
   world = drivenWorld()
 })
 afterEach(() => world.close())
+
+/** Makes an agent that must not come to be. */
+const attempt = (options: Record<string, unknown>): Promise<unknown> =>
+  createAgent({
+    name: 'ada',
+    mesh: 'demo',
+    carrier: () => {
+      throw new Error('started')
+    },
+    ...options,
+  } as AgentOptions)
 
 describe('createAgent', () => {
   test.each<[string, Record<string, unknown>, string]>([
@@ -34,15 +48,118 @@ describe('createAgent', () => {
     ['a guarantee that is not done', { guarantee: 'exactly-once' }, 'GUARANTEE_UNSUPPORTED'],
     ['another guarantee that is not done', { guarantee: 'at-least-once' }, 'GUARANTEE_UNSUPPORTED'],
   ])('refuses %s, and nothing is started', async (_what, options, code) => {
-    const attempt = createAgent({
-      name: 'ada',
-      mesh: 'demo',
-      carrier: () => {
-        throw new Error('started')
-      },
-      ...options,
-    } as AgentOptions)
-    expect(await failure(attempt)).toMatchObject({ code })
+    expect(await failure(attempt(options))).toMatchObject({ code })
+  })
+
+  const sparse = Object.assign([], { 1: '/ip4/127.0.0.1/tcp/0' })
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ['an unknown option', { relay: [] }, "createAgent() has no option 'relay'; it takes name, mesh, relays, peers"],
+    ['an option called like what every object has', { constructor: 5 }, "no option 'constructor'"],
+    ['a prototype', JSON.parse('{"__proto__": {"store": 1}}'), "no option '__proto__'"],
+    ['a name that is a number', { name: 5 }, 'name has to be a string, not 5'],
+    ['a mesh that is null', { mesh: null }, 'mesh has to be a string, not null'],
+    ['relays that are one string', { relays: '/dns4/x' }, 'relays has to be a list of strings, not "/dns4/x"'],
+    ['relays that are no strings', { relays: [5] }, 'relays has to be a list of strings, not [5]'],
+    ['relays with a hole', { relays: sparse }, 'not [undefined, "/ip4/127.0.0.1/tcp/0"]'],
+    ['relays like a list', { relays: { length: 0 } }, 'relays has to be a list of strings, not an object'],
+    ['peers that are a set', { peers: new Set() }, 'peers has to be a list of strings, not an object'],
+    ['peers that are null', { peers: null }, 'peers has to be a list of strings, not null'],
+    ['a listening address that is none', { listen: ['foo'] }, 'listen has to be a list of multiaddrs, not ["foo"]'],
+    ['listening addresses with a hole', { listen: sparse }, 'listen has to be a list of multiaddrs'],
+    ['capabilities that are one string', { capabilities: 'fly' }, 'capabilities has to be a list of strings'],
+    ['capabilities with a hole', { capabilities: sparse }, 'capabilities has to be a list of strings'],
+    ['a description that is a list', { description: [] }, 'description has to be a string, not []'],
+    [
+      'an identity that is half of one',
+      { identity: { id: 'x' } },
+      'identity has to be an identity from createIdentity()',
+    ],
+    ['an identity of no agent', { identity: { id: 'x', sign: () => {}, seed: new Uint8Array(32) } }, 'identity has to'],
+    ['an identity of another word', { identity: 'new' }, 'identity has to be'],
+    ['an identity that persists in Node', { identity: 'persistent' }, 'fileIdentity(path) of agent-flow-protocol/node'],
+    ['another way out', { onIdentityInUse: 'ask' }, "onIdentityInUse has to be 'new' or 'error', not \"ask\""],
+    [
+      'a store that is none',
+      { store: {} },
+      'store has to be a store with get, range, count, commit, close, not an object',
+    ],
+    ['a guarantee that is a number', { guarantee: 2 }, 'guarantee has to be a string, not 2'],
+    ['limits that are null', { limits: null }, 'limits has to be a plain object, not null'],
+    ['limits that are a list', { limits: [] }, 'limits has to be a plain object, not []'],
+    ['limits that are a map', { limits: new Map([['queue', 5]]) }, 'limits has to be a plain object'],
+    ['an unknown limit', { limits: { queues: 1 } }, "limits has no option 'queues'; it takes frameBytes, messageBytes"],
+    ['a limit that is text', { limits: { queue: '5' } }, 'limits: queue has to be a positive integer, not "5"'],
+    [
+      'a limit without end',
+      { limits: { queuedBytes: Infinity } },
+      'queuedBytes has to be a positive integer, not Infinity',
+    ],
+    ['hooks that are a function', { hooks: () => {} }, 'hooks has to be a plain object, not a function'],
+    ['an unknown hook', { hooks: { beforeReceive: () => {} } }, "hooks has no option 'beforeReceive'"],
+    ['a hook that is none', { hooks: { beforeSend: true } }, 'hooks: beforeSend has to be a function, not true'],
+    [
+      'an ICE server that is text',
+      { iceServers: ['stun:x'] },
+      'iceServers has to be a list of { urls }, not ["stun:x"]',
+    ],
+    ['an ICE server without URLs', { iceServers: [{ url: 'stun:x' }] }, 'iceServers has to be'],
+    ['a clock that is none', { clock: {} }, 'clock has to be a clock with now, monotonic, after'],
+    ['randomness that is none', { random: { float: Math.random } }, 'random has to be'],
+    ['a transport that is none', { transports: [5] }, 'transports has to be a list of transports such as webrtc()'],
+    ['a transport without addresses', { transports: [{ name: 'webrtc', factory: () => {} }] }, 'transports has to be'],
+    ['a carrier that is none', { carrier: 5 }, 'carrier has to be a function, not 5'],
+    ['a signal that is none', { signal: 5 }, 'signal has to be an AbortSignal, not 5'],
+    ['a controller for a signal', { signal: new AbortController() }, 'signal has to be an AbortSignal, not an object'],
+  ])('refuses %s, and says what it wants and what it got', async (_what, options, message) => {
+    const error = await failure(attempt(options))
+    expect(error).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining(message) })
+  })
+
+  test.each([
+    ['nothing at all', undefined],
+    ['null', null],
+    ['text', 'ada'],
+    ['a list', []],
+  ])('refuses %s for its options', async (_what, options) => {
+    expect(await failure(createAgent(options as never))).toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining('the options of createAgent() have to be an object'),
+    })
+  })
+
+  test('refuses what a carrier makes that is none, rather than going elsewhere, and leaves nothing ticking', async () => {
+    for (const carrier of [() => undefined, () => ({})]) {
+      const error = await failure(attempt({ carrier, clock: world.clock }))
+      expect(error).toMatchObject({
+        code: 'INVALID_OPTION',
+        message: expect.stringContaining('what carrier() makes has to be a carrier'),
+      })
+    }
+    expect(world.clock.pending).toBe(0)
+  })
+
+  test('says nothing of what is inside an option that it refuses', async () => {
+    const identity = { ...(await createIdentity(new Uint8Array(32).fill(7))), sign: undefined }
+    const error = await failure(attempt({ identity }))
+    expect(error.message).toMatch(/not an object$/)
+    expect(JSON.stringify(error)).not.toContain('7')
+  })
+
+  test('takes undefined for what is left out', async () => {
+    const names = [
+      'relays',
+      'listen',
+      'identity',
+      'store',
+      'limits',
+      'hooks',
+      'transports',
+      'signal',
+      'onIdentityInUse',
+    ]
+    const ada = await world.join('ada', Object.fromEntries(names.map(name => [name, undefined])))
+    expect(await ada.send('ada', 'x', { ttl: undefined, signal: undefined, timeout: undefined })).toBeDefined()
   })
 
   test('ends with the reason of a signal that has fired', async () => {
@@ -91,5 +208,109 @@ describe('createAgent', () => {
     await world.clock.advance(100)
     expect(bob.metrics.counter('refused', { reason: 'too-large' }).value).toBe(1)
     expect(bob.receiveAll()).toEqual([])
+  })
+})
+
+describe('An agent', () => {
+  type Call = (agent: Agent, options: never) => unknown
+  const calls: Record<string, Call> = {
+    'send()': (agent, options) => agent.send('ada', 'x', options),
+    'request()': (agent, options) => agent.request('ada', 'x', options),
+    'respond()': (agent, options) => agent.respond({ id: 'x', sender: 'y' } as Message, 'x', options),
+    'publish()': (agent, options) => agent.publish('t', 'x', options),
+    'broadcast()': (agent, options) => agent.broadcast('x', options),
+    'receive()': (agent, options) => agent.receive(options),
+    'waitFor()': (agent, options) => agent.waitFor('eve', options),
+    'connect()': (agent, options) => agent.connect('/ip4/127.0.0.1/tcp/1', options),
+    'drain()': (agent, options) => agent.drain(options),
+    'subscribe()': (agent, options) => agent.subscribe(options),
+    'handle()': (agent, options) => agent.handle(options, () => {}),
+    'reply()': (_agent, options) => reply('x', options),
+  }
+  const sends = ['send()', 'request()', 'respond()', 'publish()', 'broadcast()', 'reply()']
+  const waits = ['send()', 'request()', 'respond()', 'receive()', 'waitFor()']
+  const filters = ['subscribe()', 'handle()']
+  const signalled = Object.keys(calls).filter(call => call !== 'handle()')
+  const nothing = 'x' as never
+
+  /** What a call fails with, whether it throws or rejects. */
+  const outcome = (call: Call, agent: Agent, options: unknown): Promise<Error & { code?: string }> =>
+    failure((async () => call(agent, options as never))())
+
+  test.each<[message: string, options: unknown, calls: string[]]>([
+    ['have to be an object, not null', null, Object.keys(calls)],
+    ['have to be an object, not 5', 5, Object.keys(calls)],
+    ['have to be an object, not []', [], Object.keys(calls)],
+    ["has no option 'tiemout'", { tiemout: 5 }, Object.keys(calls)],
+    ["has no option 'toString'", { toString: undefined }, Object.keys(calls)],
+    ['signal has to be an AbortSignal, not an object', { signal: {} }, signalled],
+    ['signal has to be an AbortSignal, not null', { signal: null }, signalled],
+    ['timeout has to be a number of milliseconds from 0 up, not NaN', { timeout: Number.NaN }, waits],
+    ['timeout has to be a number of milliseconds from 0 up, not "5"', { timeout: '5' }, waits],
+    ['not -1', { timeout: -1 }, waits],
+    ['not Infinity', { timeout: Number.POSITIVE_INFINITY }, waits],
+    ['not null', { timeout: null }, waits],
+    ['ttl has to be a number, not null', { ttl: null }, sends],
+    ['ttl has to be a number, not "60"', { ttl: '60' }, sends],
+    ['priority has to be a number, not "5"', { priority: '5' }, sends],
+    ['contentType has to be a string, not 5', { contentType: 5 }, sends],
+    ['metadata has to be a plain object, not null', { metadata: null }, [...sends, ...filters]],
+    ['parentId has to be a string, not 5', { parentId: 5 }, [...sends, ...filters]],
+    ['schema has to be a string, not an object', { schema: {} }, sends],
+    ['id has to be a string, not 5', { id: 5n }, [...sends, 'subscribe()']],
+    ['timestamp has to be a number, not an object', { timestamp: new Date(0) }, sends],
+    ['guarantee has to be a string, not null', { guarantee: null }, ['send()', 'respond()']],
+    ["has no option 'guarantee'", { guarantee: 'at-most-once' }, ['request()', 'publish()']],
+    ['sender has to be a string or a list of strings, not 5', { sender: 5 }, filters],
+    ['sender has to be a string or a list of strings, not ["bob", null]', { sender: ['bob', null] }, filters],
+    ['topic has to be a string, not 5', { topic: 5 }, filters],
+    ['contentType has to be a string or a regular expression', { contentType: ['text/*'] }, filters],
+    ['metadata has to be a plain object, not an object', { metadata: new Map() }, filters],
+    ['metadata has to be a plain object, not "a"', { metadata: 'a' }, filters],
+    ['securityLevel has to be a string, not 3', { securityLevel: 3 }, filters],
+    ['where has to be a function, not true', { where: true }, filters],
+    ['queue has to be a positive integer, not 0', { queue: 0 }, ['subscribe()']],
+    ['maxMessages has to be a positive integer, not 1.5', { maxMessages: 1.5 }, ['subscribe()']],
+    ['expiresAt has to be a number, not "2027"', { expiresAt: '2027' }, ['subscribe()']],
+    ['subscriber has to be a string, not Symbol(s)', { subscriber: Symbol('s') }, ['subscribe()']],
+    ['description has to be a string, not false', { description: false }, ['subscribe()']],
+  ])('refuses options of which it says: %s', async (message, options, methods) => {
+    const ada = await world.join('ada')
+    for (const method of methods) {
+      const error = await outcome(calls[method] as Call, ada, options)
+      expect(error).toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining(message) })
+      expect(error.message).toContain(method)
+    }
+    expect(ada.receiveAll()).toEqual([])
+    expect(ada.subscriptions.size).toBe(0)
+  })
+
+  test.each<[what: string, call: (agent: Agent) => unknown, message: string]>([
+    ['a callback that is none', agent => agent.subscribe({}, nothing), "subscribe()'s callback has to be a function"],
+    ['a filter without a handler', agent => agent.handle({}, undefined as never), "handle()'s handler has to be"],
+    ['a handler that is none', agent => agent.handle(5 as never), 'the options of handle() have to be an object'],
+    [
+      'a message that is none',
+      agent => agent.respond(null as never, 'x'),
+      'what respond() answers has to be a message',
+    ],
+    ['half a message', agent => agent.respond({ id: 'x' } as never, 'x'), 'what respond() answers has to be a message'],
+    ['nobody to wait for', agent => agent.waitFor(undefined as never), 'whom waitFor() waits for has to be a name'],
+    ['a nameless one to wait for', agent => agent.waitFor(''), 'whom waitFor() waits for has to be a name or an id'],
+    ['a name for nobody', agent => agent.pin('bob', undefined as never), 'has to be the id of an agent, not undefined'],
+    ['a name for a name', agent => agent.pin('bob', 'eve'), 'what pin() pins a name to has to be the id of an agent'],
+  ])('refuses %s', async (_what, call, message) => {
+    const ada = await world.join('ada')
+    expect(await outcome(call, ada, undefined)).toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining(message),
+    })
+  })
+
+  test('refuses a list of recipients with a hole before anybody is looked for', async () => {
+    const ada = await world.join('ada')
+    const hole = Object.assign([], { 1: 'ada' }) as string[]
+    expect(await failure(ada.send(hole, 'x'))).toMatchObject({ code: 'NO_RECIPIENT' })
+    expect(ada.receiveAll()).toEqual([])
   })
 })

@@ -269,7 +269,7 @@ describe('known faults of the Python code', () => {
     pubsub.subscribe(presence)
     while (!pubsub.getSubscribers(presence).some(peer => peer.toString() === ada.id)) await turn()
     const refused = until(ada, 'refused', ({ peer }) => peer === raw.id)
-    const payload = encode([0, bob.card.bytes, true])
+    const payload = encode([0, bob.card.bytes, true, 0])
     await pubsub.publish(
       presence,
       await sealGossip(raw.identity, presence, [payload], { now: Date.now(), random: systemRandom }),

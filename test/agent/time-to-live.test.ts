@@ -1,19 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Agent } from '../../src/agent/agent.ts'
+import { describe, expect, test } from 'vitest'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { collect, failure } from './waiting.ts'
-import { acquainted, type DrivenWorld, drivenWorld } from './worlds.ts'
+import { acquainted, ada, adaAndBob, bob, world } from './worlds.ts'
 
-let world: DrivenWorld
-let ada: Agent
-let bob: Agent
-beforeEach(async () => {
-  world = drivenWorld()
-  ada = await world.join('ada')
-  bob = await world.join('bob')
-  await world.during(acquainted([ada, bob]))
-})
-afterEach(() => world.close())
+adaAndBob()
 
 describe('Time to live', () => {
   test('a message whose time is up before there is a way to its recipient is dropped with an error', async () => {

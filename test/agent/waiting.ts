@@ -1,4 +1,4 @@
-/** Waiting for what agents tell. */
+/** Waiting for what agents tell, and what makes them fail. */
 
 import type { Agent, AgentEvents } from '../../src/agent/agent.ts'
 import { abortable } from '../../src/common/abort.ts'
@@ -39,3 +39,12 @@ export async function failure(promise: Promise<unknown>, signal?: AbortSignal): 
   }
   throw new Error('it did not fail')
 }
+
+/** Something that throws as soon as it is looked at. */
+export const touchy = (error: Error): { inside: unknown } =>
+  Object.defineProperty({ inside: undefined as unknown }, 'inside', {
+    enumerable: true,
+    get: () => {
+      throw error
+    },
+  })

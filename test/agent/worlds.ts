@@ -1,5 +1,6 @@
 /** Places in which agents meet. */
 
+import { afterEach, beforeEach } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import { createAgent } from '../../src/agent/create-agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
@@ -82,7 +83,7 @@ export function drivenWorld(seed = 1): DrivenWorld {
   const random = seededRandom(seed)
   const net = new MemoryNet({ clock, random })
   const agents: Agent[] = []
-  const world: DrivenWorld = {
+  const driven: DrivenWorld = {
     clock,
     net,
     join: async (name, options = {}) => {
@@ -110,28 +111,43 @@ export function drivenWorld(seed = 1): DrivenWorld {
       return promise
     },
     close: async () => {
-      await world.during(Promise.all(agents.map(agent => agent.close())))
+      await driven.during(Promise.all(agents.map(agent => agent.close())))
     },
   }
-  return world
+  return driven
+}
+
+/** A driven world, and two agents in it who know each other; made anew for each test by {@link adaAndBob}. */
+export let world: DrivenWorld
+export let ada: Agent
+export let bob: Agent
+
+export function adaAndBob(): void {
+  beforeEach(async () => {
+    world = drivenWorld()
+    ada = await world.join('ada')
+    bob = await world.join('bob')
+    await world.during(acquainted([ada, bob]))
+  })
+  afterEach(() => world.close())
 }
 
 /** Agents in memory on a clock that goes on by itself. */
 export async function memoryWorld(): Promise<AgentWorld> {
-  const world = drivenWorld()
+  const driven = drivenWorld()
   let over = false
   const driving = (async () => {
-    while (!over) await world.clock.advance(5)
+    while (!over) await driven.clock.advance(5)
   })()
   return {
-    join: world.join,
+    join: driven.join,
     pass: async () => {
       for (let i = 0; i < 50; i++) await turn()
     },
     close: async () => {
       over = true
       await driving
-      await world.close()
+      await driven.close()
     },
   }
 }

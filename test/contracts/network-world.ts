@@ -55,7 +55,13 @@ export class Member {
   card: Card
   readonly #waiting = new Set<() => void>()
 
-  private constructor(world: NetworkWorld, identity: Identity, fields: CardFields, first: Card) {
+  private constructor(
+    world: NetworkWorld,
+    identity: Identity,
+    fields: CardFields,
+    first: Card,
+    maxQueuedBytes: number | undefined,
+  ) {
     this.identity = identity
     this.card = first
     this.carrier = world.carrier(identity)
@@ -82,6 +88,7 @@ export class Member {
         return true
       },
       maxFrameBytes: MAX_FRAME,
+      maxQueuedBytes,
       clock: world.clock,
       random: seededRandom(++seed),
     })
@@ -91,11 +98,11 @@ export class Member {
   static async start(
     world: NetworkWorld,
     name: string,
-    options: { mesh?: string; identity?: Identity } = {},
+    options: { mesh?: string; identity?: Identity; maxQueuedBytes?: number } = {},
   ): Promise<Member> {
     const identity = options.identity ?? (await createIdentity())
     const fields = cardFields(world.clock.now(), { name, mesh: options.mesh ?? MESH })
-    const member = new Member(world, identity, fields, await signCard(identity, fields))
+    const member = new Member(world, identity, fields, await signCard(identity, fields), options.maxQueuedBytes)
     await member.network.start({
       direct: (from, frame) => {
         member.frames.push({ from, text: fromUtf8(frame.subarray(1)) })

@@ -244,7 +244,7 @@ export function networkContract(name: string, make: () => Promise<NetworkWorld>)
           const victim = await Stranger.start(world)
           const card = await signCard(victim.identity, cardFields(world.clock.now(), { name: 'victim' }))
           const at = presenceTopic(MESH)
-          const payload = encode([0, card.bytes, false])
+          const payload = encode([0, card.bytes, false, 0])
           const options = { now: world.clock.now(), random: seededRandom(3) }
           await mallory.carrier.publish(at, await sealGossip(mallory.identity, at, [payload], options))
           await b.refuses('malformed', mallory.id)

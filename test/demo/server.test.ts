@@ -121,9 +121,19 @@ describe('the server of the demo', () => {
     await new Promise(resolve => other.close(resolve))
   })
 
+  it('has no port above the last one for its relay: that takes a free one', async () => {
+    await using last = await startDemo({ port: 65_535, page, residents: false })
+    expect(last.relays[0]).toMatch(/^\/ip4\/127\.0\.0\.1\/tcp\/\d{4,5}\/ws\/p2p\//)
+  })
+
   it('leaves nothing running when a part cannot start, and says what it needs', async () => {
     await expect(startDemo({ port: 0, page: folder })).rejects.toThrow('index.html')
     await expect(startDemo({ port: 0, page, host: 'not an address' })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    // An address of documentation (RFC 5737), which no machine has.
+    await expect(startDemo({ port: 0, page, host: '192.0.2.1' })).rejects.toMatchObject({
+      code: 'NETWORK_FAILED',
+      message: expect.stringContaining('192.0.2.1'),
+    })
     // Its port is free again, so the server that had it is gone.
     const { port } = new URL(demo.url)
     await demo.close()

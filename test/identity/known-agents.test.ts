@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { KnownAgents } from '../../src/identity/known-agents.ts'
+import { encode } from '../../src/message/codec.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { card, NOW } from './cards.ts'
@@ -8,14 +9,17 @@ import { card, NOW } from './cards.ts'
 function directory(options: { store?: Store; limit?: number } = {}) {
   const conflicts: { name: string; pinned: string; claimant: string }[] = []
   const time = { now: NOW }
+  /** Whom presence has given up. */
+  const dropped = new Set<string>()
   const store = options.store ?? memoryStore()
   const known = new KnownAgents({
     store,
     limit: options.limit ?? 100,
     now: () => time.now,
+    keeps: id => !dropped.has(id),
     onConflict: conflict => conflicts.push(conflict),
   })
-  return { known, conflicts, time, store }
+  return { known, conflicts, time, store, dropped }
 }
 
 describe('Known agents', () => {
@@ -98,16 +102,45 @@ describe('Known agents', () => {
     expect(known.get(identity.id)).toBe(newer)
   })
 
-  test('only so many are kept; those whose card has expired make room', async () => {
-    const { known, time } = directory({ limit: 3 })
-    const cards = [await card(), await card({ expiresAt: NOW + 10 }), await card()]
+  test('only so many are kept; those that presence has given up make room, the others do not', async () => {
+    const { known, dropped } = directory({ limit: 3 })
+    const cards = [await card(), await card(), await card()]
     for (const each of cards) expect(known.learn(each)).toBe(true)
     const late = await card()
     expect(known.learn(late)).toBe(false)
-    time.now = NOW + 11
+    dropped.add(cards[1]?.id ?? '')
     expect(known.learn(late)).toBe(true)
     expect(known.get(cards[1]?.id ?? '')).toBeUndefined()
     expect(known.learn(await card())).toBe(false)
+  })
+
+  test('a name keeps its pin when the card of its agent is given up and strangers claim the name', async () => {
+    const { known, dropped, conflicts } = directory({ limit: 1 })
+    const ada = await card()
+    known.learn(ada)
+    expect(known.resolve('ada')).toBe(ada.id)
+    dropped.add(ada.id)
+    const eve = await card()
+    expect(known.learn(eve)).toBe(true)
+    expect(known.get(ada.id)).toBeUndefined()
+    expect(known.resolve('ada')).toBe(ada.id)
+    expect(conflicts).toEqual([{ name: 'ada', pinned: ada.id, claimant: eve.id }])
+  })
+
+  test('an agent is a stranger until the application uses a name of it or pins one', async () => {
+    const { known } = directory()
+    const ada = await card()
+    known.learn(ada)
+    expect(known.trust(ada.id)).toBe('stranger')
+    known.resolve('ada')
+    expect(known.trust(ada.id)).toBe('used')
+    known.pin('countess', ada.id)
+    known.resolve('ada')
+    expect(known.trust(ada.id)).toBe('pinned')
+    known.unpin('countess')
+    expect(known.trust(ada.id)).toBe('used')
+    known.pin('ada', (await card()).id)
+    expect(known.trust(ada.id)).toBe('stranger')
   })
 
   test('pins outlast a restart, and so does freeing one', async () => {
@@ -125,14 +158,77 @@ describe('Known agents', () => {
     expect(again.conflicts).toHaveLength(1)
   })
 
-  test('only so many pins are kept, in memory and in the store; the oldest gives way', async () => {
+  test('names that are used give way to others that are used, the longest unused first, over restarts too', async () => {
+    const { known, store, time } = directory({ limit: 5_000 })
+    const some = await card({ expiresAt: NOW + 2 * 86_400_000 })
+    const use = (index: number): void => {
+      time.now++
+      known.learn({ ...some, id: `agent ${index}`, name: `name ${index}` })
+      expect(known.resolve(`name ${index}`)).toBe(`agent ${index}`)
+    }
+    for (let i = 0; i < 4_096; i++) use(i)
+    time.now += 86_400_000
+    use(0)
+    use(4_096)
+    await known.saved()
+    expect(known.pinned('name 0')).toBe('agent 0')
+    expect(known.pinned('name 1')).toBeUndefined()
+    expect(await store.count('agents')).toBe(4_096)
+    const again = directory({ store })
+    await again.known.load()
+    again.known.learn({ ...some, id: 'agent x', name: 'name x' })
+    again.known.resolve('name x')
+    expect(again.known.pinned('name 2')).toBeUndefined()
+    expect(again.known.pinned('name 0')).toBe('agent 0')
+    expect(again.known.pinned('name 3')).toBe('agent 3')
+  })
+
+  test('a name that was pinned by hand stays, however many others are used or pinned, over restarts too', async () => {
+    const { known, store } = directory({ limit: 5_000 })
+    const { id } = await createIdentity()
+    for (let i = 0; i < 4_096; i++) known.pin(`name ${i}`, id)
+    expect(() => known.pin('one more', id)).toThrow(expect.objectContaining({ code: 'STORE_FULL' }))
+    known.pin('name 7', 'another')
+    await known.saved()
+    const again = directory({ store, limit: 5_000 })
+    await again.known.load()
+    expect(() => again.known.pin('one more', id)).toThrow(expect.objectContaining({ code: 'STORE_FULL' }))
+    const some = await card()
+    for (let i = 0; i <= 4_096; i++) {
+      again.known.learn({ ...some, id: `agent ${i}`, name: `used ${i}` })
+      again.known.resolve(`used ${i}`)
+    }
+    expect(again.known.pinned('used 0')).toBeUndefined()
+    expect(again.known.pinned('used 1')).toBe('agent 1')
+    expect([again.known.pinned('name 0'), again.known.pinned('name 7')]).toEqual([id, 'another'])
+    again.known.unpin('name 7')
+    again.known.pin('one more', id)
+    await again.known.saved()
+    expect(await store.count('agents')).toBe(8_192)
+  })
+
+  test('using a name that was pinned by hand leaves it pinned by hand', async () => {
+    const { known } = directory()
+    const { id } = await createIdentity()
+    known.pin('ada', id)
+    expect(known.resolve('ada')).toBe(id)
+    expect(known.trust(id)).toBe('pinned')
+  })
+
+  test('what is stored as a pin and is none is passed over', async () => {
     const { known, store } = directory()
     const { id } = await createIdentity()
-    for (let i = 0; i <= 4_096; i++) known.pin(`name ${i}`, id)
-    await known.saved()
-    expect(known.pinned('name 0')).toBeUndefined()
-    expect(known.pinned('name 1')).toBe(id)
-    expect(await store.count('agents')).toBe(4_096)
+    for (const [name, value] of [
+      ['a', id],
+      ['b', [id, 'yes', 1]],
+      ['c', [1, true, 1]],
+      ['d', [id, true, 1]],
+    ] as const) {
+      const writes = [{ op: 'put', table: 'agents', key: ['pin', name], value: encode(value as never) }] as const
+      await store.commit({ writes })
+    }
+    await known.load()
+    expect(['a', 'b', 'c', 'd'].map(name => known.pinned(name))).toEqual([undefined, undefined, undefined, id])
   })
 
   test('a store that fails costs the pins of the next run, not those of this one', async () => {

@@ -29,7 +29,6 @@ describe('what survives', () => {
     ['an object', { a: { b: [{ c: null }] } }],
     ['an empty object', {}],
     ['a string value __proto__', { word: '__proto__' }],
-    ['an unpaired surrogate within JSON', { half: '\ud800' }],
     ['an object without a prototype', Object.assign(Object.create(null), { a: 1 })],
   ])('%s arrives as what it was.', (_what, content) => {
     expect(travel(content)).toEqual(content)
@@ -87,8 +86,9 @@ describe('what the sender is refused', () => {
     ['nesting of 65', deep(65), 'nested deeper than 64'],
     ['a key __proto__', JSON.parse('{"__proto__": 1}'), '__proto__'],
     ['half a surrogate pair', 'a\udc00', 'surrogate'],
-    ['a blob', new Blob(['a']), 'a Blob cannot be sent: pass its bytes'],
-    ['a stream', new ReadableStream(), 'a ReadableStream cannot be sent: pass its bytes'],
+    ['a blob', new Blob(['a']), 'a Blob cannot be sent: pass await new Response(it).bytes()'],
+    ['text within JSON with half a character', ['\ud800'], 'content[0] has an unpaired surrogate'],
+    ['a stream', new ReadableStream(), 'a ReadableStream cannot be sent: pass await new Response(it).bytes()'],
   ])('%s is refused with the reason.', (_what, content, message) => {
     expect(() => toContent(content, MAX)).toThrow(
       expect.objectContaining({ code: 'INVALID_CONTENT', message: expect.stringContaining(message) }),
@@ -120,6 +120,25 @@ describe('what the receiver refuses', () => {
     expect(() => contentFromWire(embedded(text), MAX)).toThrow(refusal('malformed'))
     expect(({} as { admin?: boolean }).admin).toBeUndefined()
   })
+
+  test.each(['{"a": 1, "a": 2}', '{"a": 1, "\\u0061": 1}', '[{"b": {"a": 1, "c": [":"], "a": 1}}]', '{"": 1, "": 2}'])(
+    'A key that an object has twice is refused, however it is spelt: %s',
+    text => {
+      expect(() => contentFromWire(embedded(text), MAX)).toThrow(refusal('malformed'))
+    },
+  )
+
+  test('Colons within strings are no keys, and objects side by side may share theirs.', () => {
+    const value = { 'a:b': ':"a":', list: [{ a: 1 }, { a: 1 }, { a: { a: ':' } }] }
+    expect(parseJson(JSON.stringify(value))).toEqual(value)
+  })
+
+  test.each(['1e999', '[-1e999]', '"\\ud800"', '{"\\udc00": 1}', '["\\ude00\\ud83d"]'])(
+    'A value that could not have been sent is refused: %s',
+    text => {
+      expect(() => contentFromWire(embedded(text), MAX)).toThrow(refusal('malformed'))
+    },
+  )
 
   test('The word __proto__ as a value is content like any other.', () => {
     expect(parseJson('{"a": "__proto__", "b": "\\u005f"}')).toEqual({ a: '__proto__', b: '_' })

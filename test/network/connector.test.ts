@@ -1,56 +1,16 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { DrivenClock } from '../../src/common/driven-clock.ts'
-import { TypedEventTarget } from '../../src/common/events.ts'
-import type { Card } from '../../src/identity/card.ts'
-import type { Carrier, CarrierEvents, Connection, LinkKind } from '../../src/network/carrier.ts'
-import { Connector } from '../../src/network/connector.ts'
+import { type ConnectorWorld, connectorWorld, DIRECT, ELSEWHERE, RELAYED, WEBRTC } from './connector-world.ts'
 
-const DIRECT = '/ip4/127.0.0.1/tcp/1'
-const RELAYED = '/dns4/r/tcp/443/wss/p2p-circuit'
-const WEBRTC = '/dns4/r/tcp/443/wss/p2p-circuit/webrtc'
-
-/** A carrier that only dials, and as the test wants. */
-class FakeCarrier extends TypedEventTarget<CarrierEvents> {
-  readonly id = 'm'
-  own: string[] = []
-  dials: { peer: string; addresses: readonly string[]; at: number }[] = []
-  answer: (peer: string, addresses: readonly string[], signal: AbortSignal) => Promise<unknown> = async () => {
-    throw new Error('down')
-  }
-
-  addresses = (): string[] => this.own
-
-  reach(address: string): LinkKind | undefined {
-    return address === RELAYED ? 'relayed' : address === DIRECT || address === WEBRTC ? 'direct' : undefined
-  }
-
-  async dial(peer: string, addresses: readonly string[], { signal }: { signal: AbortSignal }): Promise<Connection> {
-    this.dials.push({ peer, addresses, at: clock.monotonic() })
-    return (await this.answer(peer, addresses, signal)) as Connection
-  }
-}
-
-let clock: DrivenClock
-let carrier: FakeCarrier
-let cards: Map<string, Partial<Card>>
-let links: Map<string, LinkKind>
-let connector: Connector
+let clock: ConnectorWorld['clock']
+let carrier: ConnectorWorld['carrier']
+let cards: ConnectorWorld['cards']
+let links: ConnectorWorld['links']
+let connector: ConnectorWorld['connector']
 beforeEach(() => {
-  clock = new DrivenClock()
-  carrier = new FakeCarrier()
-  cards = new Map()
-  links = new Map()
-  connector = new Connector({
-    carrier: carrier as unknown as Carrier,
-    clock,
-    random: { bytes: length => new Uint8Array(length), float: () => 0.5 },
-    card: id => cards.get(id) as Card | undefined,
-    link: id => links.get(id),
-    links: () => links.size,
-  })
+  ;({ clock, carrier, cards, links, connector } = connectorWorld())
 })
 
-const times = (): number[] => carrier.dials.map(({ at }) => at)
+const times = (): number[] => carrier.times()
 /** Times between one dial and the next, ms. */
 const pauses = (): number[] =>
   times()
@@ -86,6 +46,20 @@ describe('Who dials whom', () => {
     expect(pauses()).toEqual([1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000, 10_000])
     carrier.dials = []
     const start = clock.monotonic()
+    cards.set('z', { addresses: [ELSEWHERE] })
+    connector.consider('z')
+    await clock.advance(1_000)
+    expect(times()).toEqual([start, start + 1_000])
+  })
+
+  test('an agent that is back is dialled at once, however often it could not be before', async () => {
+    cards.set('z', { addresses: [DIRECT] })
+    connector.consider('z')
+    await clock.advance(60_000)
+    connector.forget('z')
+    await clock.advance(60_000)
+    carrier.dials = []
+    const start = clock.monotonic()
     connector.consider('z')
     await clock.advance(1_000)
     expect(times()).toEqual([start, start + 1_000])
@@ -117,6 +91,29 @@ describe('Who dials whom', () => {
     expect(carrier.dials).toHaveLength(count)
   })
 
+  test('what is agreed on through a relay waits for the relayed connection, and whoever wants to send shares that', async () => {
+    cards.set('z', { addresses: [WEBRTC, RELAYED] })
+    const relayed = Promise.withResolvers<void>()
+    carrier.answer = async (peer, addresses) => {
+      if (addresses.includes(RELAYED)) await relayed.promise
+      links.set(peer, addresses.includes(RELAYED) ? 'relayed' : 'direct')
+    }
+    connector.consider('z')
+    await clock.advance(0)
+    const hurried = connector.hurry('z')
+    expect(carrier.dials).toMatchObject([{ addresses: [RELAYED] }])
+    relayed.resolve()
+    await hurried
+    expect(carrier.dials).toMatchObject([{ addresses: [RELAYED] }, { addresses: [WEBRTC] }])
+  })
+
+  test('an agent that listens itself is not dialled through a relay first', async () => {
+    cards.set('z', { addresses: [DIRECT, WEBRTC, RELAYED] })
+    connector.consider('z')
+    await clock.advance(0)
+    expect(carrier.dials[0]).toMatchObject({ addresses: [DIRECT, WEBRTC] })
+  })
+
   test('a relayed link without a better address is left as it is', async () => {
     cards.set('z', { addresses: [RELAYED, '/udp/nothing'] })
     carrier.answer = async peer => void links.set(peer, 'relayed')
@@ -134,6 +131,34 @@ describe('Who dials whom', () => {
     connector.lost('z')
     await clock.advance(0)
     expect(carrier.dials).toHaveLength(2)
+  })
+
+  test.each([
+    ['dialled', false],
+    ['opened by the other side', true],
+  ])('a direct link, %s, makes up for all failures before it', async (_how, byThem) => {
+    const fail = carrier.answer
+    cards.set('z', { addresses: [DIRECT] })
+    connector.consider('z')
+    await clock.advance(30_000)
+    if (byThem) links.set('z', 'direct')
+    else carrier.answer = async peer => void links.set(peer, 'direct')
+    await clock.advance(30_000)
+    carrier.answer = fail
+    carrier.dials = []
+    links.delete('z')
+    connector.lost('z')
+    await clock.advance(8_000)
+    expect(pauses()).toEqual([1_000, 2_000, 4_000])
+  })
+
+  test('the side that need not dial waits four seconds, not four from each thing it hears', async () => {
+    cards.set('a', { addresses: [WEBRTC] })
+    for (let i = 0; i < 5; i++) {
+      connector.consider('a')
+      await clock.advance(1_000)
+    }
+    expect(times()).toEqual([4_000, 5_000])
   })
 
   test('nobody is dialled that is offline, gone, linked already or the 49th', async () => {
@@ -200,7 +225,13 @@ describe('Who dials whom', () => {
     expect(links.size).toBe(40)
   })
 
-  test('when somebody wants to send, the relayed way is taken beside the direct one', async () => {
+  test('any number that want to send to one agent share its dials', async () => {
+    cards.set('z', { addresses: [WEBRTC, RELAYED] })
+    await Promise.all(Array.from({ length: 50 }, () => connector.hurry('z')))
+    expect(carrier.dials).toHaveLength(2)
+  })
+
+  test('when somebody wants to send, the relayed way and the direct one are both taken', async () => {
     cards.set('z', { addresses: [WEBRTC, RELAYED] })
     await connector.hurry('z')
     expect(carrier.dials.map(({ addresses }) => addresses[0])).toContain(RELAYED)

@@ -1,6 +1,7 @@
 /** A channel whose other end is the test. */
 
-import type { Channel, ChannelHandler, Connection } from '../../src/network/carrier.ts'
+import { type AbortOptions, abortable } from '../../src/common/abort.ts'
+import type { Channel, ChannelHandler, Connection, LinkTransport } from '../../src/network/carrier.ts'
 import { FrameReader } from '../../src/network/frames.ts'
 
 export class FakeChannel implements Channel {
@@ -14,6 +15,10 @@ export class FakeChannel implements Channel {
   aborted: Error | undefined
   /** What `drained` waits for. */
   full: Promise<void> = Promise.resolve()
+  /** What `send` answers. */
+  accepting = true
+  /** What closing the channel waits for. */
+  flushed: Promise<void> = Promise.resolve()
   handler: ChannelHandler | undefined
   readonly #reader = new FrameReader(
     2 ** 24,
@@ -23,12 +28,12 @@ export class FakeChannel implements Channel {
     },
   )
 
-  constructor(peer: string) {
+  constructor(peer: string, transport: LinkTransport = 'memory') {
     this.connection = {
       id: 'c1',
       peer,
       kind: 'direct',
-      transport: 'memory',
+      transport,
       outbound: false,
       open: () => Promise.reject(new Error('not here')),
       close: async () => {},
@@ -56,11 +61,11 @@ export class FakeChannel implements Channel {
     if (this.closed) throw new Error('closed')
     this.writes++
     this.#reader.push(data)
-    return true
+    return this.accepting
   }
 
-  drained(): Promise<void> {
-    return this.full
+  async drained({ signal }: AbortOptions = {}): Promise<void> {
+    await abortable(this.full, signal)
   }
 
   pause(): void {
@@ -73,6 +78,7 @@ export class FakeChannel implements Channel {
 
   async close(): Promise<void> {
     this.closed = true
+    await this.flushed
   }
 
   abort(reason: Error): void {

@@ -78,6 +78,25 @@ describe('Keeping relays', () => {
     expect(dials).toHaveLength(1)
   })
 
+  test('a reservation is awaited while a relay is connected or asked, and no longer once one is held', async () => {
+    expect(keep().awaiting).toBe(false)
+    up.clear()
+    keep(R1, R2)
+    expect(keeper.awaiting).toBe(true)
+    await clock.advance(0)
+    expect(keeper.awaiting).toBe(false)
+    up.add(R2)
+    await clock.advance(500)
+    expect([states.at(-1), keeper.awaiting]).toEqual(['two connected', true])
+    reserve(R2)
+    expect(keeper.awaiting).toBe(false)
+    up.add(R1)
+    await clock.advance(10_000)
+    expect([states.at(-1), keeper.awaiting]).toEqual(['one connected', false])
+    drop(open.find(({ peer }) => peer === R2) as Connection)
+    expect(keeper.awaiting).toBe(true)
+  })
+
   test('a relay that is down at start is dialled again with growing pauses, at most ten seconds apart, for ever', async () => {
     up.clear()
     keep(R1)

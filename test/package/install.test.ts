@@ -19,6 +19,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { extname, join, normalize } from 'node:path'
 import { chromium } from 'playwright'
+import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { run, sizeOf, start } from './processes.ts'
 
@@ -115,6 +116,30 @@ describe('the published package', () => {
     expect(modern).toEqual([])
   })
 
+  test('every file that its exports, imports and commands name is there, under every condition', () => {
+    const folder = join(nodeApp, 'node_modules/agent-flow-protocol')
+    const { exports, imports, bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    const named = (value: unknown): string[] =>
+      typeof value === 'string' ? [value] : Object.values(value as object).flatMap(named)
+    const files = named([exports, imports, bin])
+    expect(files.length).toBeGreaterThan(20)
+    expect(files.filter(file => !existsSync(join(folder, file)))).toEqual([])
+  })
+
+  test('a bundler keeps the modules that are imported for what they do', async () => {
+    const entry = join(viteApp, 'daemon.js')
+    writeFileSync(entry, "import 'agent-flow-protocol/relay/daemon'\n")
+    const built = await build({
+      root: viteApp,
+      configFile: false,
+      logLevel: 'error',
+      build: { write: false, ssr: entry },
+      ssr: { noExternal: ['agent-flow-protocol'] },
+    })
+    const chunks = [built].flat().flatMap(part => ('output' in part ? part.output : []))
+    expect(chunks.map(chunk => ('code' in chunk ? chunk.code : '')).join('')).toContain('SIGTERM')
+  })
+
   test(`an install brings at most ${MAX_PACKAGES} packages and ${MAX_MEGABYTES} MB, and no React Native`, () => {
     const packages = packagesIn(nodeApp)
     const megabytes = sizeOf(join(nodeApp, 'node_modules')) / 1_000_000
@@ -161,5 +186,13 @@ describe('the published package', () => {
     const answer = await fetch(new URL(script ?? 'no-script', url))
     expect(answer.status).toBe(200)
     expect(answer.headers.get('content-type')).toMatch(/javascript/)
+  })
+
+  test('the example of the demo runs as it stands in its documentation', async () => {
+    const source = readFileSync(join(nodeApp, 'node_modules/agent-flow-protocol/demo/server.ts'), 'utf8')
+    const block = /^ \* ```ts\n([\s\S]*?)^ \* ```$/m.exec(source)?.[1] ?? ''
+    writeFileSync(join(nodeApp, 'example.ts'), block.replace(/^ \* ?/gm, ''))
+    const output = await run(process.execPath, ['example.ts'], nodeApp)
+    expect(output).toMatch(/^http:\/\/localhost:\d+\/\n$/)
   })
 })

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -81,6 +81,7 @@ describe('the configuration of afp-relay', () => {
     [['--max-topics=-1'], /--max-topics/],
     [['--health-port', '70000'], /70000/],
     [['--mesh', ''], /--mesh/],
+    [['--drain-seconds', '86401'], /86401/],
   ])('the flags %j are refused by name', (argv, message) => {
     expect(() => readCommand(argv, {})).toThrow(refusal(message))
   })
@@ -106,6 +107,12 @@ describe('the configuration of afp-relay', () => {
 
   test('a file that is not there is refused', () => {
     expect(() => readCommand(['--config', '/does/not/exist.json'], {})).toThrow(refusal(/exist\.json/))
+  })
+
+  test('of a file that is too long, or never ends, no more is read than the bound', () => {
+    expect(() => readCommand(['--config', file(' '.repeat(1_048_577))], {})).toThrow(refusal(/more than 1048576 bytes/))
+    expect(config(['--config', file(`{}${' '.repeat(1_048_574)}`)]).drainSeconds).toBe(0)
+    if (existsSync('/dev/zero')) expect(() => readCommand(['--config', '/dev/zero'], {})).toThrow(refusal(/more than/))
   })
 
   test('help and version are asked for even where the rest makes no sense', () => {

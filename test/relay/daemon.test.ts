@@ -133,14 +133,26 @@ describe('afp-relay', { timeout: 60_000 }, () => {
     await relay.wrote('stderr', /SIGHUP: there is no --config file/)
   })
 
-  test('help goes to stdout, a wrong flag to stderr with code 1', async () => {
+  test.each([
+    [['--max-topics', '0'], /maxTopics is a whole number from 1/],
+    [['--listen', '/ip4/127.0.0.1/tcp/65536'], /not a multiaddr/],
+    [[...LISTEN, '--announce', 'nonsense'], /not a multiaddr/],
+    [[...LISTEN, '--mesh', 'x'.repeat(65)], /mesh/],
+  ])('the settings %j end it with code 2 and one line that says what is wrong', async (argv, reason) => {
+    const { code, stdout, stderr } = await daemon(...argv).ended
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(/^\S+ error: [^\n]*; see afp-relay --help\n$/)
+    expect(stderr).toMatch(reason)
+  })
+
+  test('help goes to stdout, a wrong flag to stderr with code 2', async () => {
     const [help, version, wrong] = await Promise.all([
       daemon('--help').ended,
-      daemon('--version').ended,
+      daemon('-V').ended,
       daemon('--lisen', 'x').ended,
     ])
     expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('--listen'), stderr: '' })
     expect(version).toMatchObject({ code: 0, stdout: `${VERSION}\n` })
-    expect(wrong).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('--lisen') })
+    expect(wrong).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('--lisen') })
   })
 })

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toHex } from '../../src/common/bytes.ts'
-import { decodeKey, encodeKey, encodeRange, MAX_KEY_BYTES } from '../../src/store/key.ts'
-import type { Key } from '../../src/store/store.ts'
+import { decodeKey, encodeKey, encodeRange } from '../../src/store/key.ts'
+import { type Key, MAX_KEY_BYTES } from '../../src/store/store.ts'
 
 describe('the bytes of a key', () => {
   it('stay as they are from release to release: stores on disks hold them', () => {
@@ -13,6 +13,7 @@ describe('the bytes of a key', () => {
       [[-1], '01400fffffffffffff'],
       [['a'], '026100'],
       [['a\0é'], '026100ffc3a900'],
+      [['\u{1f600}'], '02eda0bdedb88000'],
       [['', 2], '020001c000000000000000'],
       [[Uint8Array.of(0, 255, 1)], '0300ffff0100'],
     ]
@@ -28,9 +29,8 @@ describe('the bytes of a key', () => {
 
   it('fill the limit and not a byte more', () => {
     expect(encodeKey(['x'.repeat(MAX_KEY_BYTES - 2)])).toHaveLength(MAX_KEY_BYTES)
-    expect(() => encodeKey(['x'.repeat(MAX_KEY_BYTES - 1)])).toThrow(
-      expect.objectContaining({ code: 'INVALID_OPTION' }),
-    )
+    for (const key of [['x'.repeat(MAX_KEY_BYTES - 1)], ['x'.repeat(MAX_KEY_BYTES - 10), 1], Array(2049).fill('')])
+      expect(() => encodeKey(key)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
   })
 
   it('that were damaged are told with STORE_FAILED, never decoded to something else', () => {
@@ -42,6 +42,10 @@ describe('the bytes of a key', () => {
       [2, 0x61],
       [2, 0x61, 0, 0xff],
       [2, 0xff, 0],
+      // half a surrogate pair, a longer form than need be, UTF-8 of a character that takes a pair
+      [2, 0xed, 0xa0, 0xbd, 0],
+      [2, 0xc1, 0xa1, 0],
+      [2, 0xf0, 0x9f, 0x98, 0x80, 0],
       [3],
       // NaN, which no key can hold
       [1, 0xff, 0xf8, 0, 0, 0, 0, 0, 0],

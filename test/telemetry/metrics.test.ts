@@ -31,20 +31,20 @@ describe('a gauge', () => {
 
 describe('a histogram', () => {
   it('is empty at first, with nulls for what cannot be told', () => {
-    expect(new Histogram().distribution()).toEqual(EMPTY)
+    expect(new Histogram().sample()).toEqual(EMPTY)
   })
 
   it('tells count, sum, min, max and mean exactly', () => {
     const histogram = new Histogram()
     for (const value of [3, -1, 0, 10.5]) histogram.record(value)
-    expect(histogram.distribution()).toMatchObject({ count: 4, sum: 12.5, min: -1, max: 10.5, mean: 3.125 })
+    expect(histogram.sample()).toMatchObject({ count: 4, sum: 12.5, min: -1, max: 10.5, mean: 3.125 })
   })
 
   it('gives the one value it has for every percentile', () => {
     for (const value of [0, -5, 1, 7.3, 1e-9, 1e15]) {
       const histogram = new Histogram()
       histogram.record(value)
-      expect(histogram.distribution()).toMatchObject({ p50: value, p90: value, p99: value })
+      expect(histogram.sample()).toMatchObject({ p50: value, p90: value, p99: value })
     }
   })
 
@@ -54,7 +54,7 @@ describe('a histogram', () => {
       fc.property(fc.array(fc.oneof(value, fc.double({ min: 1, max: 100, noNaN: true })), { minLength: 1 }), values => {
         const histogram = new Histogram()
         for (const each of values) histogram.record(each)
-        const { p50, p90, p99 } = histogram.distribution()
+        const { p50, p90, p99 } = histogram.sample()
         const rank = values.toSorted((a, b) => a - b)
         for (const [share, told] of [
           [0.5, p50],
@@ -72,7 +72,7 @@ describe('a histogram', () => {
     const random = seededRandom(1)
     const histogram = new Histogram()
     for (let i = 0; i < 100_000; i++) histogram.record(random.float() * 1_000)
-    const { p50, p90, p99 } = histogram.distribution()
+    const { p50, p90, p99 } = histogram.sample()
     expect(p50).toBeGreaterThan(480)
     expect(p50).toBeLessThan(520)
     expect(p90).toBeGreaterThan(880)
@@ -84,7 +84,7 @@ describe('a histogram', () => {
   it('ignores NaN and infinities', () => {
     const histogram = new Histogram()
     for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) histogram.record(value)
-    expect(histogram.distribution()).toEqual(EMPTY)
+    expect(histogram.sample()).toEqual(EMPTY)
   })
 })
 
@@ -100,7 +100,7 @@ describe('a timer', () => {
     expect(second()).toBe(50)
     await clock.advance(1_000)
     expect(first()).toBe(150)
-    expect(timer.distribution()).toMatchObject({ count: 2, sum: 200, min: 50, max: 150, mean: 100 })
+    expect(timer.sample()).toMatchObject({ count: 2, sum: 200, min: 50, max: 150, mean: 100 })
   })
 
   it('does not notice that wall time was moved', async () => {

@@ -24,7 +24,7 @@ export function makeManager(options: Partial<SubscriptionManagerOptions> = {}): 
     limits: resolveLimits(),
     ids: createIds({ clock, random: seededRandom(1) }),
     subscriber: 'ada',
-    onChange: (topics, { topic, subscribed }) => log.push([subscribed ? 'join' : 'leave', topic, [...topics]]),
+    onChange: (topics, { topic, subscribed }) => void log.push([subscribed ? 'join' : 'leave', topic, [...topics]]),
     onOverflow: ({ content }, { id }) => log.push(['overflow', content, id]),
     onError: (error, { content }, { id }) => log.push(['error', error, content, id]),
     onUnclaimed: ({ content }) => log.push(['unclaimed', content]),

@@ -14,13 +14,30 @@ describe('adding and removing', () => {
       maxMessages: 3,
       createdAt: NOW,
       receivedCount: 0,
-      ready: undefined,
       ended: false,
       filter: { topic: 'news' },
     })
     expect(subscription.hasExpired(NOW + 999)).toBe(false)
     expect(subscription.hasExpired(NOW + 1000)).toBe(true)
     expect(manager.add().hasExpired(Number.MAX_SAFE_INTEGER)).toBe(false)
+  })
+
+  test('A subscription is ready when the agent is in its topic, and so is one that shares the topic.', async () => {
+    const joining = Promise.withResolvers<void>()
+    const waiting = makeManager({ onChange: (_topics, { subscribed }) => (subscribed ? joining.promise : undefined) })
+    const ready: string[] = []
+    for (const [id, topic] of [
+      ['first', 'news'],
+      ['second', 'news'],
+      ['without a topic', undefined],
+    ] as const) {
+      void waiting.add({ id, topic }).ready.then(() => ready.push(id))
+    }
+    await clock.advance(0)
+    expect(ready).toEqual(['without a topic'])
+    joining.resolve()
+    await clock.advance(0)
+    expect(ready.toSorted()).toEqual(['first', 'second', 'without a topic'])
   })
 
   test('Subscriptions are found by id, in a list, and by subscriber.', () => {
@@ -256,5 +273,52 @@ describe('how it ends', () => {
     expect(manager.size).toBe(0)
     expect(manager.topics.size).toBe(0)
     expect(clock.pending).toBe(0)
+  })
+
+  test('What waits is bounded in bytes too, also while the filter is not ready.', async () => {
+    const manager = makeManager({ limits: resolveLimits({ queuedBytes: 100 }) })
+    const plain = manager.add({ id: 'plain' })
+    const pattern = manager.add({ id: 'pattern', contentType: /text/ })
+    for (const content of ['a', 'b', 'c']) manager.deliver(said(content), 50)
+    expect(log).toEqual([
+      ['overflow', 'c', 'plain'],
+      ['overflow', 'c', 'pattern'],
+    ])
+    await pattern.ready
+    manager.deliver(said('d'), 50)
+    expect(log.slice(2)).toEqual([
+      ['overflow', 'd', 'plain'],
+      ['overflow', 'd', 'pattern'],
+    ])
+    await plain[Symbol.asyncIterator]().next()
+    expect(manager.deliver(said('e'), 50)).toBe(1)
+    await manager.closeAll()
+    expect(await rest(plain)).toMatchObject(['b', 'e'])
+    expect(await rest(pattern)).toMatchObject(['a', 'b'])
+  })
+
+  test('What nobody took after it had waited for a filter keeps its size.', async () => {
+    const unclaimed: unknown[] = []
+    const manager = makeManager({ onUnclaimed: ({ content }, bytes) => unclaimed.push([content, bytes]) })
+    const pattern = manager.add({ contentType: /image/ })
+    manager.deliver(said('a'), 50)
+    await pattern.ready
+    expect(unclaimed).toEqual([['a', 50]])
+  })
+
+  test('Senders are who the manager says, and the filter shows who was asked for.', () => {
+    const asked: (readonly string[])[] = []
+    const manager = makeManager({
+      senders: names => {
+        asked.push(names)
+        return id => id === `id of ${names[0]}`
+      },
+    })
+    const subscription = manager.add({ sender: 'bob' })
+    expect(manager.deliver(said('a', { sender: 'bob' }))).toBe(0)
+    expect(manager.deliver(said('a', { sender: 'id of bob' }))).toBe(1)
+    expect(manager.add({ sender: ['eve', 'bob'] }).filter.sender).toEqual(['eve', 'bob'])
+    expect(subscription.filter.sender).toBe('bob')
+    expect(asked).toEqual([['bob'], ['eve', 'bob']])
   })
 })

@@ -1,0 +1,20 @@
+/** `npm run bench -- <name> [runs]`: a benchmark, from the sources. Benchmarks are no part of `npm test`. */
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+
+/** Each benchmark and its file. */
+const benches = new Map([['first-message', 'e2e/bench/first-message.ts']])
+
+const [name, ...args] = process.argv.slice(2)
+const file = benches.get(name)
+if (file === undefined || args.length > 1 || !/^[1-9]\d{0,3}$/.test(args[0] ?? '1')) {
+  console.error(`usage: npm run bench -- ${[...benches.keys()].join('|')} [runs]`)
+  process.exit(2)
+}
+const { status } = spawnSync(process.execPath, ['--conditions=afp-source', join(root, file), ...args], {
+  cwd: root,
+  stdio: 'inherit',
+})
+process.exit(status ?? 1)

@@ -1,0 +1,149 @@
+/** What each option of the public face has to be. Values of the right type are judged where they are used. */
+
+import {
+  COUNT,
+  checkedLater,
+  checkOptions,
+  FUNCTION,
+  hasMethods,
+  isObject,
+  listOf,
+  MILLISECONDS,
+  NUMBER,
+  type OptionCheck,
+  type OptionChecks,
+  oneOf,
+  SIGNAL,
+  STRING,
+  STRING_OR_STRINGS,
+  STRINGS,
+  withMethods,
+} from '../common/check-options.ts'
+import { isAgentId } from '../identity/keys.ts'
+import type { Filter } from '../message/filter.ts'
+import { isPlain } from '../message/json-value.ts'
+import type { Hooks } from '../message/validate.ts'
+import { componentNames } from '../network/addresses.ts'
+import type {
+  AgentOptions,
+  MessageOptions,
+  ReceiveOptions,
+  RequestOptions,
+  SendOptions,
+  SubscribeOptions,
+} from './options.ts'
+
+const [, isString] = STRING
+const [, isStrings] = STRINGS
+const [, isStringOrStrings] = STRING_OR_STRINGS
+const OBJECT: OptionCheck = ['a plain object', value => isObject(value) && isPlain(value)]
+
+const isIdentity = (value: unknown): boolean =>
+  hasMethods('sign')(value) &&
+  isAgentId(String((value as { id: unknown }).id)) &&
+  ArrayBuffer.isView((value as { seed: unknown }).seed)
+
+const AGENT: OptionChecks<AgentOptions> = {
+  name: STRING,
+  mesh: STRING,
+  relays: STRINGS,
+  peers: STRINGS,
+  listen: [
+    'a list of multiaddrs',
+    listOf(address => isString(address) && componentNames(address as string) !== undefined),
+  ],
+  capabilities: STRINGS,
+  description: STRING,
+  identity: [
+    "an identity from createIdentity(), 'persistent' or 'ephemeral'",
+    value => value === 'persistent' || value === 'ephemeral' || isIdentity(value),
+  ],
+  onIdentityInUse: oneOf('new', 'error'),
+  store: withMethods('a store', 'get', 'range', 'count', 'commit', 'close'),
+  guarantee: STRING,
+  limits: OBJECT,
+  hooks: OBJECT,
+  iceServers: ['a list of { urls }', listOf(server => isObject(server) && isStringOrStrings(server.urls))],
+  clock: withMethods('a clock', 'now', 'monotonic', 'after'),
+  random: withMethods('a source of randomness', 'bytes', 'float'),
+  transports: [
+    'a list of transports such as webrtc()',
+    listOf(value => hasMethods('factory')(value) && isStrings((value as { listen: unknown }).listen)),
+  ],
+  carrier: FUNCTION,
+  signal: SIGNAL,
+}
+
+const HOOKS: OptionChecks<Hooks> = { beforeSend: FUNCTION, afterReceive: FUNCTION }
+
+const MESSAGE: OptionChecks<MessageOptions> = {
+  contentType: STRING,
+  metadata: checkedLater('a plain object'),
+  parentId: STRING,
+  ttl: NUMBER,
+  priority: NUMBER,
+  schema: STRING,
+  id: STRING,
+  timestamp: NUMBER,
+  signal: SIGNAL,
+}
+
+const REQUEST: OptionChecks<RequestOptions> = { ...MESSAGE, timeout: MILLISECONDS }
+const SEND: OptionChecks<SendOptions> = { ...REQUEST, guarantee: STRING }
+const WAIT: OptionChecks<Pick<ReceiveOptions, 'signal'>> = { signal: SIGNAL }
+const RECEIVE: OptionChecks<ReceiveOptions> = { ...WAIT, timeout: MILLISECONDS }
+
+const FILTER: OptionChecks<Filter> = {
+  topic: STRING,
+  sender: STRING_OR_STRINGS,
+  contentType: ['a string or a regular expression', value => isString(value) || value instanceof RegExp],
+  metadata: OBJECT,
+  parentId: STRING,
+  securityLevel: STRING,
+  where: FUNCTION,
+}
+
+const SUBSCRIBE: OptionChecks<SubscribeOptions> = {
+  ...FILTER,
+  ...WAIT,
+  id: STRING,
+  subscriber: STRING,
+  expiresAt: NUMBER,
+  maxMessages: COUNT,
+  description: STRING,
+  queue: COUNT,
+}
+
+const TABLES = {
+  send: SEND,
+  respond: SEND,
+  request: REQUEST,
+  publish: MESSAGE,
+  broadcast: MESSAGE,
+  reply: MESSAGE,
+  handle: FILTER,
+  subscribe: SUBSCRIBE,
+  receive: RECEIVE,
+  waitFor: RECEIVE,
+  connect: WAIT,
+  drain: WAIT,
+} satisfies Record<string, OptionChecks>
+
+/** @throws AfpError INVALID_OPTION unless `options` are what this method of an agent takes */
+export const checkCall = (method: keyof typeof TABLES, options: unknown): void =>
+  checkOptions(`${method}()`, options, TABLES[method])
+
+/** What methods take beside options, and what the option `carrier` makes. */
+export const NAME_OR_ID: OptionCheck = ['a name or an id', name => isString(name) && name !== '']
+export const AGENT_ID: OptionCheck = ['the id of an agent', id => isString(id) && isAgentId(id as string)]
+export const RECEIVED: OptionCheck = [
+  'a message that came',
+  message => isObject(message) && isString(message.id) && isString(message.sender),
+]
+export const CARRIER = withMethods('a carrier', 'start', 'stop', 'dial', 'publish')
+
+/** @throws AfpError INVALID_OPTION unless `options` and the hooks in them are what `createAgent` takes */
+export function checkAgentOptions(options: AgentOptions): void {
+  checkOptions('createAgent()', options, AGENT)
+  checkOptions('hooks', options.hooks ?? {}, HOOKS)
+}

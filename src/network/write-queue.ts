@@ -1,0 +1,212 @@
+/** What waits for a channel to take it: bounded, to be taken back until it leaves, written many frames at once. */
+
+import { AfpRoutingError } from '../common/errors.ts'
+import type { Channel } from './carrier.ts'
+import { encodeFrames } from './frames.ts'
+
+/** Bytes that may wait for a slow peer, unless the application says. */
+export const DEFAULT_QUEUED_BYTES = 16 * 1_048_576
+/** What a frame that is held costs beside its bytes. */
+export const FRAME_OVERHEAD = 128
+/** Bytes of one write: the channel is asked in between whether it can take more. */
+const WRITE_BYTES = 262_144
+
+/** What a queue needs. */
+export interface WriteQueueOptions {
+  channel: Channel
+  /** Bytes that may wait, {@link FRAME_OVERHEAD} for each frame included. */
+  maxBytes: number
+  /** Bytes that may be under way beyond what the other side said it has read; `Infinity` where the channel sees to it. */
+  window: number
+  /** The channel takes nothing any more. */
+  onFailed: (error: unknown) => void
+}
+
+interface Entry {
+  readonly frame: Uint8Array
+}
+
+interface Batch {
+  readonly entries: Set<Entry>
+  bytes: number
+  readonly written: PromiseWithResolvers<void>
+}
+
+/** See the head of this file. */
+export class WriteQueue {
+  readonly #options: WriteQueueOptions
+  readonly #batches: Batch[] = []
+  /** Bytes in {@link #batches}. */
+  #bytes = 0
+  /** Frames of control that found the channel full: the newest of each type. */
+  readonly #controls = new Map<number, Uint8Array>()
+  /** The channel said that it is full. */
+  #full = false
+  #running = false
+  readonly #closed = new AbortController()
+  #written = 0
+  #frames = 0
+  #read = 0
+
+  constructor(options: WriteQueueOptions) {
+    this.#options = options
+  }
+
+  /** Bytes that were handed to the channel. */
+  get written(): number {
+    return this.#written
+  }
+
+  /** Frames from {@link add} among them. */
+  get frames(): number {
+    return this.#frames
+  }
+
+  /**
+   * Queues a frame; resolves when it is handed to the channel. When `signal` fires first the frame is taken back: it
+   * never leaves.
+   * @throws AfpRoutingError QUEUE_FULL when too much waits already, NO_ROUTE when the channel closes first; the signal's
+   *   reason
+   */
+  add(frame: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const { channel, maxBytes } = this.#options
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    if (this.#closed.signal.aborted) return Promise.reject(this.#closedEarly())
+    // One frame is always taken, however small the bound: it would never leave otherwise.
+    if (this.#bytes > 0 && this.#bytes + costOf(frame) > maxBytes) {
+      const { peer } = channel.connection
+      const message = `${this.#bytes} bytes wait for ${peer} already`
+      return Promise.reject(new AfpRoutingError('QUEUE_FULL', message, { recipients: [peer] }))
+    }
+    const batch = this.#batch()
+    const entry: Entry = { frame }
+    batch.entries.add(entry)
+    batch.bytes += costOf(frame)
+    this.#bytes += costOf(frame)
+    this.#start()
+    return signal === undefined ? batch.written.promise : this.#untilCalledOff(batch, entry, signal)
+  }
+
+  /** Writes a frame past what waits, even to a channel that is full: for what is said once. */
+  write(frame: Uint8Array): void {
+    if (!this.#closed.signal.aborted) this.#write([frame])
+  }
+
+  /** Writes a frame of control past what waits. While the channel is full the newest of each type waits, no more. */
+  control(frame: Uint8Array): void {
+    if (this.#closed.signal.aborted) return
+    if (!this.#full) return this.#write([frame])
+    this.#controls.set(frame[0] as number, frame)
+  }
+
+  /** The other side has read this many bytes. */
+  wasRead(bytes: number): void {
+    this.#read = bytes
+    this.#start()
+  }
+
+  /** Nothing is written any more; whoever waits learns it. */
+  close(cause?: unknown): void {
+    if (this.#closed.signal.aborted) return
+    this.#closed.abort(cause)
+    for (const batch of this.#batches.splice(0)) {
+      batch.entries.clear()
+      batch.written.reject(this.#closedEarly(cause))
+    }
+    this.#bytes = 0
+    this.#controls.clear()
+  }
+
+  #batch(): Batch {
+    const last = this.#batches.at(-1)
+    if (last !== undefined && last.bytes < WRITE_BYTES) return last
+    const batch: Batch = { entries: new Set(), bytes: 0, written: Promise.withResolvers() }
+    this.#batches.push(batch)
+    return batch
+  }
+
+  #untilCalledOff(batch: Batch, entry: Entry, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        // What has been written already is the channel's, and its promise is about to resolve.
+        if (!batch.entries.delete(entry)) return
+        batch.bytes -= costOf(entry.frame)
+        this.#bytes -= costOf(entry.frame)
+        reject(signal.reason)
+      }
+      const leave = (): void => signal.removeEventListener('abort', onAbort)
+      signal.addEventListener('abort', onAbort, { once: true })
+      batch.written.promise.then(resolve, reject).finally(leave)
+    })
+  }
+
+  #start(): void {
+    if (this.#running || !this.#pending) return
+    this.#running = true
+    // A microtask later: what is sent in this turn leaves in one write.
+    queueMicrotask(() => void this.#run())
+  }
+
+  get #pending(): boolean {
+    return this.#full || (this.#batches.length > 0 && this.#written - this.#read < this.#options.window)
+  }
+
+  async #run(): Promise<void> {
+    const { channel, onFailed } = this.#options
+    try {
+      while (this.#pending) {
+        await channel.drained({ signal: this.#closed.signal })
+        this.#full = false
+        const controls = [...this.#controls.values()]
+        this.#controls.clear()
+        if (controls.length > 0) this.#write(controls)
+        if (!this.#full && this.#pending) this.#writeBatch()
+      }
+    } catch (error) {
+      if (this.#closed.signal.aborted) return
+      this.close(error)
+      onFailed(error)
+    } finally {
+      this.#running = false
+    }
+  }
+
+  #writeBatch(): void {
+    const batch = this.#batches.shift()
+    if (batch === undefined) return
+    const frames = Array.from(batch.entries, ({ frame }) => frame)
+    batch.entries.clear()
+    this.#bytes -= batch.bytes
+    this.#frames += frames.length
+    // Everybody may have taken theirs back.
+    if (frames.length > 0) this.#write(frames)
+    if (this.#closed.signal.aborted) batch.written.reject(this.#closedEarly(this.#closed.signal.reason))
+    else batch.written.resolve()
+  }
+
+  #write(frames: readonly Uint8Array[]): void {
+    const bytes = encodeFrames(frames)
+    try {
+      this.#written += bytes.length
+      if (this.#options.channel.send(bytes)) return
+      this.#full = true
+      this.#start()
+    } catch (error) {
+      this.close(error)
+      this.#options.onFailed(error)
+    }
+  }
+
+  #closedEarly(cause?: unknown): AfpRoutingError {
+    return closedEarly(this.#options.channel.connection.peer, cause)
+  }
+}
+
+/** What whoever waits for a frame to leave gets when the connection closes first. */
+export const closedEarly = (peer: string, cause?: unknown): AfpRoutingError =>
+  new AfpRoutingError('NO_ROUTE', `the connection to ${peer} closed before the frame left`, {
+    recipients: [peer],
+    cause,
+  })
+
+const costOf = (frame: Uint8Array): number => frame.length + FRAME_OVERHEAD

@@ -1,0 +1,69 @@
+/** A connector with a carrier that only dials, and as the test wants. */
+
+import { DrivenClock } from '../../src/common/driven-clock.ts'
+import { TypedEventTarget } from '../../src/common/events.ts'
+import type { Card } from '../../src/identity/card.ts'
+import type { Carrier, CarrierEvents, Connection, LinkKind } from '../../src/network/carrier.ts'
+import { Connector } from '../../src/network/connector.ts'
+
+export const DIRECT = '/ip4/127.0.0.1/tcp/1'
+export const ELSEWHERE = '/ip4/127.0.0.1/tcp/2'
+export const RELAYED = '/dns4/r/tcp/443/wss/p2p-circuit'
+export const WEBRTC = '/dns4/r/tcp/443/wss/p2p-circuit/webrtc'
+
+/** See the head of this file. */
+export class FakeCarrier extends TypedEventTarget<CarrierEvents> {
+  readonly id = 'm'
+  readonly #clock: DrivenClock
+  own: string[] = []
+  dials: { peer: string; addresses: readonly string[]; at: number }[] = []
+  answer: (peer: string, addresses: readonly string[], signal: AbortSignal) => Promise<unknown> = async () => {
+    throw new Error('down')
+  }
+
+  constructor(clock: DrivenClock) {
+    super()
+    this.#clock = clock
+  }
+
+  addresses = (): string[] => this.own
+
+  reach(address: string): LinkKind | undefined {
+    return address === RELAYED ? 'relayed' : [DIRECT, ELSEWHERE, WEBRTC].includes(address) ? 'direct' : undefined
+  }
+
+  async dial(peer: string, addresses: readonly string[], { signal }: { signal: AbortSignal }): Promise<Connection> {
+    this.dials.push({ peer, addresses, at: this.#clock.monotonic() })
+    return (await this.answer(peer, addresses, signal)) as Connection
+  }
+
+  /** When each dial was, ms. */
+  times(): number[] {
+    return this.dials.map(({ at }) => at)
+  }
+}
+
+/** What a test of the connector has in hand. */
+export interface ConnectorWorld {
+  readonly clock: DrivenClock
+  readonly carrier: FakeCarrier
+  readonly cards: Map<string, Partial<Card>>
+  readonly links: Map<string, LinkKind>
+  readonly connector: Connector
+}
+
+export function connectorWorld(): ConnectorWorld {
+  const clock = new DrivenClock()
+  const carrier = new FakeCarrier(clock)
+  const cards = new Map<string, Partial<Card>>()
+  const links = new Map<string, LinkKind>()
+  const connector = new Connector({
+    carrier: carrier as unknown as Carrier,
+    clock,
+    random: { bytes: length => new Uint8Array(length), float: () => 0.5 },
+    card: id => cards.get(id) as Card | undefined,
+    link: id => links.get(id),
+    links: () => links.size,
+  })
+  return { clock, carrier, cards, links, connector }
+}
