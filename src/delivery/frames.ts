@@ -15,6 +15,7 @@
 
 import { concat, toHex } from '../common/bytes.ts'
 import { AfpMessageError } from '../common/errors.ts'
+import type { FeedAck, FeedState } from '../feed/index.ts'
 import { decode, encode } from '../message/codec.ts'
 
 /** The type byte of each frame. */
@@ -158,7 +159,14 @@ export const acksFrame = (credit: number, acks: AckFrame['acks']): Uint8Array<Ar
     FrameType.acks,
     encode([
       credit,
-      acks.map(({ opened, ack }) => [fromHex(ack.epoch), opened, ack.delivered, ack.processed, ack.refused, ack.skipped]),
+      acks.map(({ opened, ack }) => [
+        fromHex(ack.epoch),
+        opened,
+        ack.delivered,
+        ack.processed,
+        ack.refused,
+        ack.skipped,
+      ]),
     ]),
   )
 

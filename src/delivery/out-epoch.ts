@@ -2,9 +2,9 @@
 
 import type { AuthorFeed } from '../feed/author-feed.ts'
 import type { AeadKey } from '../security/aead.ts'
-import type { Sendable } from './send-queue.ts'
-import type { OutboxRow } from './rows.ts'
 import type { RetryState } from './retry.ts'
+import type { OutboxRow } from './rows.ts'
+import type { Sendable } from './send-queue.ts'
 
 /** See the head of this file. */
 export interface OutEpoch {

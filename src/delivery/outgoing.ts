@@ -354,7 +354,16 @@ export class Outgoing {
     epoch.stored = true
     epoch.messages.set(number, draft.messageId)
     const { priority, expiresAt } = draft
-    const entry: Entry = { epoch, number, row, retry: NEVER_TRIED, left: false, priority, expiresAt, order: ++this.#order }
+    const entry: Entry = {
+      epoch,
+      number,
+      row,
+      retry: NEVER_TRIED,
+      left: false,
+      priority,
+      expiresAt,
+      order: ++this.#order,
+    }
     epoch.entries.set(number, entry)
     ledger.done(fate)
     this.#sender.add(entry)

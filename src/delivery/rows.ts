@@ -6,7 +6,7 @@
  * | outbox | [recipient, epoch, number] | the sealed envelope, final from the first attempt on |
  * | outbox | [recipient, '', seq] | a message that waits for its recipient's card |
  * | epochs | ['out', recipient, epoch] | the opening, for a recipient that lost it |
- * | epochs | ['in', author, epoch] | the feed's key and what is settled |
+ * | epochs | ['in', author, epoch] | the feed's key and what is settled; of an epoch that is over, its end |
  * | inbox | [author, epoch, number] | a delivered message that is not processed yet |
  */
 
@@ -161,20 +161,33 @@ export const putEpoch = (author: string, epoch: string, row: EpochRow): Write =>
   value: encode([row.key, row.notAfter, [...row.earlier], row.snapshot]),
 })
 
-/** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
-export function readEpoch({ key, value }: Row): { author: string; epoch: string; row: EpochRow } {
-  const [feedKey, notAfter, earlier, snapshot] = read('epochs', value, 4)
-  return {
-    author: key[1] as string,
-    epoch: key[2] as string,
-    row: {
-      key: feedKey as Uint8Array,
-      notAfter: notAfter as number,
-      earlier: earlier as string[],
-      snapshot,
-    },
-  }
+/** An epoch that is open, or what is left of one. @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
+export function readEpoch({ key, value }: Row): { author: string; epoch: string; row: EpochRow | Settled } {
+  const fields = readAny('epochs', value)
+  const author = key[1] as string
+  const epoch = key[2] as string
+  if (fields.length === 2) return { author, epoch, row: { epoch, floor: fields[0] as number, at: fields[1] as number } }
+  const [feedKey, notAfter, earlier, snapshot] = held('epochs', fields, 4)
+  const row = { key: feedKey as Uint8Array, notAfter: notAfter as number, earlier: earlier as string[], snapshot }
+  return { author, epoch, row }
 }
+
+/** An epoch that is over: what is left of it keeps its envelopes from being taken again. */
+export interface Settled {
+  readonly epoch: string
+  /** Its last number. */
+  readonly floor: number
+  /** When it was settled, ms since 1970. */
+  readonly at: number
+}
+
+/** In the place of the epoch's own row: its key is gone with it. */
+export const putSettled = (author: string, { epoch, floor, at }: Settled): Write => ({
+  op: 'put',
+  table: 'epochs',
+  key: epochKey('in', author, epoch),
+  value: encode([floor, at]),
+})
 
 /** The opening of an epoch of one's own, with its key: what ends undelivered has to be read again. */
 export interface OpeningRow {
@@ -200,15 +213,19 @@ export function readOpeningRow({ key, value }: Row): { recipient: string; epoch:
   }
 }
 
-function read(table: string, value: Uint8Array, length: number): unknown[] {
+const read = (table: string, value: Uint8Array, length: number): unknown[] => held(table, readAny(table, value), length)
+
+function readAny(table: string, value: Uint8Array): unknown[] {
   let fields: unknown
   try {
     fields = decode(value, { bytes: 2 ** 22 })
   } catch (cause) {
     throw new AfpDataStoreError('STORE_FAILED', `a row of ${table} is damaged`, { cause })
   }
-  if (!Array.isArray(fields) || fields.length !== length) {
-    throw new AfpDataStoreError('STORE_FAILED', `a row of ${table} has not ${length} fields`)
-  }
-  return fields
+  return Array.isArray(fields) ? fields : []
+}
+
+function held(table: string, fields: unknown[], length: number): unknown[] {
+  if (fields.length === length) return fields
+  throw new AfpDataStoreError('STORE_FAILED', `a row of ${table} has not ${length} fields`)
 }

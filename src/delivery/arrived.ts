@@ -1,0 +1,76 @@
+/** What arrives from an author, and what is told of it. */
+
+import type { Clock } from '../common/clock.ts'
+import type { Range } from '../feed/index.ts'
+import type { Identity } from '../identity/keys.ts'
+import type { MessageKind } from '../message/envelope.ts'
+import type { Message } from '../message/message.ts'
+import type { Limits } from '../message/validate.ts'
+import type { OwnPrekey } from '../security/prekeys.ts'
+import type { Store } from '../store/store.ts'
+import type { InboxRow } from './rows.ts'
+
+/** A message at its position, on the disk. */
+export interface Arrived {
+  readonly author: string
+  readonly epoch: string
+  readonly number: number
+  readonly message: Message
+  readonly kind: MessageKind
+  row: InboxRow
+  /** It came after order had stopped waiting for it. */
+  late: boolean
+  /** It was handed on before, in this run or an earlier one. */
+  redelivered: boolean
+}
+
+/** What goes back to the author. */
+export interface Answers {
+  /** An epoch has news for its author. */
+  ack(epoch: string): void
+  /** The opening of an epoch is wanted. */
+  unknown(epoch: string): void
+  /** An epoch that can never be opened here. */
+  lostKey(epoch: string): void
+}
+
+/** Why something of an author's was not taken; counted. */
+export type EnvelopeRefusal =
+  | 'malformed'
+  | 'wrong-version'
+  | 'wrong-mesh'
+  | 'wrong-recipient'
+  | 'wrong-author'
+  | 'bad-signature'
+  | 'undecryptable'
+  | 'unknown-epoch'
+  | 'too-many-epochs'
+  | 'expired'
+  | 'full'
+  | 'lost-key'
+  | 'id-conflict'
+  | 'not-direct'
+  | 'rejected'
+
+/** What the recipient's side needs. */
+export interface IncomingParts {
+  readonly identity: Identity
+  readonly mesh: string
+  readonly store: Store
+  readonly clock: Clock
+  readonly limits: Limits
+  readonly prekeys: { find(id: Uint8Array): OwnPrekey | undefined }
+  readonly answers: Answers
+  /** The application's own judgement of a message; throws to refuse it. */
+  readonly judge: (message: Message, kind: MessageKind) => void | Promise<void>
+  /** Messages to be handled, in this order. */
+  readonly onReleased: (arrived: readonly Arrived[]) => void
+  /** One that is neither numbered nor kept. */
+  readonly onOnce: (message: Message, kind: MessageKind) => void
+  readonly onRefused: (author: string, reason: EnvelopeRefusal, detail: string) => void
+  /** Order goes on without these numbers. */
+  readonly onHole: (author: string, epoch: string, numbers: readonly Range[]) => void
+  /** What the author has settled was never seen here: this store was lost or set back. */
+  readonly onLost: (author: string, epoch: string, numbers: readonly Range[]) => void
+  readonly onError: (error: unknown) => void
+}

@@ -1,0 +1,229 @@
+/**
+ * Hands one author's messages to their handlers: in order within each class, again when a handler fails, and the end of
+ * each in one batch with what its handler wrote.
+ *
+ * A message waits until the one before it has been handled. Only what is part of a conversation holds nothing up:
+ * a request's handler may ask its author back, and wait for replies that come behind the request.
+ */
+
+import type { Clock, Timer } from '../common/clock.ts'
+import { AfpDataStoreError } from '../common/errors.ts'
+import type { Random } from '../common/random.ts'
+import type { Store, Write } from '../store/store.ts'
+import type { Arrived } from './arrived.ts'
+import type { Incoming } from './incoming.ts'
+import { nextRetry, type RetryStrategy } from './retry.ts'
+import { BufferedTransaction, type Transaction } from './transaction.ts'
+
+/** How often a handler runs anew because somebody else wrote what it had read, before that counts as its failure. */
+const MAX_CONFLICTS = 16
+/** How long a write that failed waits before it is tried again, ms. */
+const WRITE_PAUSE = 1_000
+/** Requests of one author that may be handled at once. */
+const MAX_REQUESTS = 256
+/** Ends of messages that may be on their way to the disk before the next handler has to wait. */
+const MAX_ENDING = 256
+
+/** What handling needs. */
+export interface ProcessingParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  /** When a handler that failed runs again. */
+  readonly strategy: RetryStrategy
+  /** Hands a message to whoever wants it; `waiting` when nobody does yet. */
+  readonly take: (arrived: Arrived, transaction: Transaction) => Promise<void> | 'waiting'
+  /** The rows of a dead letter, for the batch in which the message ends. */
+  readonly onDead: (arrived: Arrived, reason: 'handler-error' | 'expired', error: unknown) => Write[]
+  /** A handler threw. */
+  readonly onFailed: (arrived: Arrived, error: unknown) => void
+  /** Something could not be written; it is tried again. */
+  readonly onError: (error: unknown) => void
+}
+
+/** The messages of one class. */
+interface Lane {
+  readonly queue: Arrived[]
+  running: boolean
+  timer: Timer | undefined
+}
+
+/** See the head of this file. */
+export class Processing {
+  readonly #parts: ProcessingParts
+  readonly #incoming: Incoming
+  readonly #lanes = new Map<number, Lane>()
+  /** Those that nobody wanted, in their order. */
+  #parked: Arrived[] = []
+  readonly #ending = new Set<Promise<void>>()
+  /** Those at work that hold nothing up. */
+  #asides = 0
+  readonly #stop = new AbortController()
+
+  constructor(parts: ProcessingParts, incoming: Incoming) {
+    this.#parts = parts
+    this.#incoming = incoming
+  }
+
+  /** Messages to be handled, in this order. */
+  add(arrived: readonly Arrived[]): void {
+    for (const entry of arrived) {
+      if (entry.kind === 'reply' || entry.kind === 'failure') this.#aside(entry)
+      else this.#lane(entry.row.priority).queue.push(entry)
+    }
+    this.#runAll()
+  }
+
+  /** There is a new handler, subscription or reader: whom nobody wanted is offered again, before what came later. */
+  offerAgain(): void {
+    const again = this.#parked
+    this.#parked = []
+    for (const entry of again.reverse()) {
+      const { queue, running } = this.#lane(entry.row.priority)
+      // The one whose handler is at work stays where it is.
+      queue.splice(running ? 1 : 0, 0, entry)
+    }
+    this.#runAll()
+  }
+
+  /** Resolves when no end of a message is on its way to the disk. */
+  async settled(): Promise<void> {
+    while (this.#ending.size > 0) await Promise.allSettled(this.#ending)
+  }
+
+  /** Nothing more is handed out; what handlers at work end with is still written. */
+  close(): void {
+    this.#stop.abort()
+    for (const lane of this.#lanes.values()) lane.timer?.cancel()
+  }
+
+  #lane(priority: number): Lane {
+    const lane = this.#lanes.get(priority) ?? { queue: [], running: false, timer: undefined }
+    this.#lanes.set(priority, lane)
+    return lane
+  }
+
+  #runAll(): void {
+    for (const lane of this.#lanes.values()) void this.#run(lane)
+  }
+
+  async #run(lane: Lane): Promise<void> {
+    if (lane.running) return
+    lane.running = true
+    lane.timer?.cancel()
+    lane.timer = undefined
+    try {
+      while (lane.queue.length > 0 && !this.#stop.signal.aborted) {
+        const entry = lane.queue[0] as Arrived
+        const wait = entry.row.retry.nextAt - this.#parts.clock.now()
+        if (wait > 0) {
+          lane.timer = this.#parts.clock.after(wait, () => void this.#run(lane))
+          return
+        }
+        if (this.#ending.size >= MAX_ENDING) await Promise.race(this.#ending)
+        else if (entry.kind !== 'message') {
+          if (this.#asides >= MAX_REQUESTS) return
+          lane.queue.shift()
+          this.#aside(entry)
+        } else if (await this.#handle(entry)) lane.queue.splice(lane.queue.indexOf(entry), 1)
+      }
+    } finally {
+      lane.running = false
+    }
+  }
+
+  /** Hands one out that holds nothing up. */
+  #aside(entry: Arrived): void {
+    this.#asides++
+    const done = (ended: boolean): void => {
+      this.#asides--
+      const lane = this.#lane(entry.row.priority)
+      if (!ended) lane.queue.unshift(entry)
+      void this.#run(lane)
+    }
+    this.#handle(entry).then(done, error => {
+      this.#parts.onError(error)
+      done(true)
+    })
+  }
+
+  /** Hands one out. False: it is to be tried again later, and what comes after it waits. */
+  async #handle(entry: Arrived): Promise<boolean> {
+    const { clock, take, onFailed } = this.#parts
+    // A handler never starts after its message has expired.
+    if (entry.message.isExpired(clock.now())) return this.#dead(entry, 'expired', undefined)
+    for (let conflicts = 0; ; conflicts++) {
+      const transaction = new BufferedTransaction(this.#parts.store)
+      try {
+        const taken = take(entry, transaction)
+        if (taken === 'waiting') {
+          this.#parked.push(entry)
+          return true
+        }
+        await taken
+      } catch (error) {
+        transaction.end()
+        onFailed(entry, error)
+        return this.#failed(entry, error)
+      }
+      entry.redelivered = true
+      const { checks, writes } = transaction.end()
+      const ended = this.#end(entry, { checks, writes })
+      // Without a read nothing can be in its way, and the next one need not wait for the disk.
+      if (checks.length === 0) return true
+      try {
+        await ended
+        return true
+      } catch (error) {
+        if (conflicts < MAX_CONFLICTS) continue
+        onFailed(entry, error)
+        return this.#failed(entry, error)
+      }
+    }
+  }
+
+  async #failed(entry: Arrived, error: unknown): Promise<boolean> {
+    const { clock, random, strategy, store, onError } = this.#parts
+    const { expiresAt } = entry.message
+    const step = nextRetry(strategy, entry.row.retry, { now: clock.now(), random, expiresAt })
+    if ('exhausted' in step) return this.#dead(entry, 'handler-error', error)
+    entry.row = { ...entry.row, retry: step.state }
+    entry.redelivered = true
+    await store.commit({ writes: [this.#incoming.rowOf(entry)] }).catch(onError)
+    return false
+  }
+
+  #dead(entry: Arrived, reason: 'handler-error' | 'expired', error: unknown): true {
+    this.#incoming.refuse(entry, reason)
+    void this.#end(entry, { checks: [], writes: this.#parts.onDead(entry, reason, error) })
+    return true
+  }
+
+  /** Writes the end of a message until the disk has it. @throws AfpDataStoreError STORE_CONFLICT */
+  #end(entry: Arrived, batch: Pick<ReturnType<BufferedTransaction['end']>, 'checks' | 'writes'>): Promise<void> {
+    const ended = this.#write(entry, batch)
+    this.#ending.add(ended)
+    const done = (): void => void this.#ending.delete(ended)
+    ended.then(done, done)
+    return ended
+  }
+
+  async #write(entry: Arrived, { checks, writes }: ReturnType<BufferedTransaction['end']>): Promise<void> {
+    const { store, clock, onError } = this.#parts
+    for (;;) {
+      const end = this.#incoming.ending(entry)
+      try {
+        await store.commit({ checks, writes: [...writes, ...end.writes] })
+        end.committed()
+        this.#incoming.processed(entry)
+        return
+      } catch (error) {
+        if (error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT') throw error
+        // The handler has done its work: only its end is tried again. After a restart it runs once more.
+        onError(error)
+        if (this.#stop.signal.aborted) return
+        await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
+      }
+    }
+  }
+}
