@@ -197,3 +197,21 @@ export function readStates(body: Uint8Array): FeedState[] {
     return { epoch: epochOf(epoch), base, last, skips } as FeedState
   })
 }
+
+/** Label of the signature under a `lost-key`. */
+export const LOST_KEY_LABEL = 'afp/1/lost-key'
+
+/** What is signed of a `lost-key`: for one author in one mesh, so that nobody can play it to another. */
+export const lostKeyBody = (mesh: string, author: string, epochs: readonly string[]): Uint8Array<ArrayBuffer> =>
+  encode([mesh, author, epochs.map(fromHex)])
+
+/** Epochs that their recipient can never open, with its signature over {@link lostKeyBody}. */
+export const lostKeyFrame = (epochs: readonly string[], signature: Uint8Array): Uint8Array<ArrayBuffer> =>
+  frameOf(FrameType.lostKey, encode([epochs.map(fromHex), signature]))
+
+/** @throws AfpMessageError MALFORMED */
+export function readLostKey(body: Uint8Array): { epochs: string[]; signature: Uint8Array } {
+  const [epochs, signature] = arrayOf(decode(body), 2)
+  if (!(signature instanceof Uint8Array) || signature.length !== 64) throw malformed('the signature of a lost key')
+  return { epochs: readEpochs(epochs), signature }
+}

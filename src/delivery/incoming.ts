@@ -17,7 +17,7 @@ import { NEVER_TRIED } from './retry.ts'
 import { epochKey, type InboxRow, inboxKey, putEpoch, putInbox, putSettled, type Settled } from './rows.ts'
 
 /** What is sealed to this agent, and who sealed it is proved. */
-const SEALED: MessageSecurity = Object.freeze({
+export const SEALED: MessageSecurity = Object.freeze({
   level: 'high',
   authenticatedBy: 'signature',
   roles: [],

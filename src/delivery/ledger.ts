@@ -13,8 +13,17 @@ export interface Position {
 
 /** Something that happened to a message on its way to one recipient. */
 export interface Fate extends Position {
-  readonly status: 'queued' | 'sent' | 'delivered' | 'processed' | 'expired' | 'cancelled' | 'dead'
-  /** Why it is dead: a reason of dead letters. */
+  readonly status:
+    | 'queued'
+    | 'sent'
+    | 'delivered'
+    | 'processed'
+    | 'refused'
+    | 'skipped'
+    | 'expired'
+    | 'cancelled'
+    | 'dead'
+  /** Why it is dead, or was refused: a reason of dead letters. */
   readonly reason?: string | undefined
   /** Bytes left, and nobody knows whether they arrived. */
   readonly inDoubt?: boolean | undefined
@@ -24,12 +33,20 @@ export interface Fate extends Position {
   readonly ended?: { readonly row: OutboxRow; readonly payload: Uint8Array } | undefined
 }
 
+/** What is to be recorded of fates. One of its functions has to be called. */
+export interface Staged {
+  /** They go into the batch that makes it so. */
+  readonly writes: readonly Write[]
+  /** The batch is on the disk. */
+  committed(): void
+  /** It is not, and will not be. */
+  abandoned(): void
+}
+
 /** See the head of this file. */
 export interface Ledger {
-  /** The rows that record it: they go into the batch that makes it so. */
-  rows(fate: Fate): Write[]
-  /** It is on the disk. */
-  done(fate: Fate): void
+  /** @throws AfpDeliveryError QUEUE_FULL when there is no room for a dead letter; the message has to stay where it is */
+  stage(fates: readonly Fate[]): Staged
 }
 
 /** How much may wait for recipients, over all of them. */

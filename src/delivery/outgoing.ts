@@ -3,63 +3,23 @@
  * says what became of it. Bytes leave only after their commit, and are the same at every try.
  */
 
-import type { Clock } from '../common/clock.ts'
-import { AfpRoutingError } from '../common/errors.ts'
-import type { Random } from '../common/random.ts'
-import { AuthorFeed, type FeedAck } from '../feed/author-feed.ts'
-import { type Identity, publicKeyOf } from '../identity/keys.ts'
-import type { Guarantee } from '../message/message.ts'
-import type { Network } from '../network/network.ts'
+import { AuthorFeed, type FeedAck } from '../feed/index.ts'
+import { publicKeyOf } from '../identity/keys.ts'
 import { importKey } from '../security/aead.ts'
 import { makeOpening } from '../security/opening.ts'
-import type { Prekey } from '../security/prekeys.ts'
-import { openDirect, sealDirect } from '../security/seal.ts'
-import type { Key, Store, Write } from '../store/store.ts'
-import type { CircuitBreaker } from './breaker.ts'
-import { encodeHeader, envelopeFrame, readEnvelope, statesFrame } from './frames.ts'
-import type { Fate, Ledger, Quota } from './ledger.ts'
+import { sealDirect } from '../security/seal.ts'
+import type { Key, Write } from '../store/store.ts'
+import { encodeHeader, envelopeFrame, statesFrame } from './frames.ts'
+import type { Fate } from './ledger.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
-import { NEVER_TRIED, nextRetry, type RetryStrategy } from './retry.ts'
-import { epochKey, type FenceReason, type OutboxRow, outboxKey, putOpening, putOutbox } from './rows.ts'
+import { type Draft, noKey, type OutgoingParts, openPayload, rowOf } from './outgoing-parts.ts'
+import { NEVER_TRIED, nextRetry } from './retry.ts'
+import { epochKey, type FenceReason, outboxKey, putOpening, putOutbox } from './rows.ts'
 import { Sender } from './sender.ts'
 
 /** How long a write that failed waits before it is tried again, ms. */
 const WRITE_PAUSE = 1_000
-
-/** A message that is ready to be sealed. */
-export interface Draft {
-  readonly messageId: string
-  readonly guarantee: Guarantee
-  readonly priority: number
-  /** When it ends, ms since 1970. */
-  readonly expiresAt: number
-  readonly strategy: RetryStrategy | undefined
-  /** What is sealed. */
-  readonly payload: Uint8Array
-}
-
-/** What the author's side needs. */
-export interface OutgoingParts {
-  readonly identity: Identity
-  readonly mesh: string
-  readonly store: Store
-  readonly network: Network
-  readonly clock: Clock
-  readonly random: Random
-  readonly ledger: Ledger
-  readonly quota: Quota
-  /** For messages that bring none of their own. */
-  readonly strategy: RetryStrategy
-  /** How many may be under way. */
-  readonly window: number
-  /** The recipient's newest prekey; undefined as long as its card is not known. */
-  readonly prekey: (recipient: string) => Prekey | undefined
-  readonly breaker: (recipient: string) => CircuitBreaker
-  /** The recipient forgot what it had acknowledged: its store was lost or set back. */
-  readonly onRollback: (recipient: string, epoch: string) => void
-  /** Something could not be written; it is tried again. */
-  readonly onError: (error: unknown) => void
-}
+const NO_BYTES = new Uint8Array(0)
 
 /** A message that waits for a key. */
 interface Pending {
@@ -82,6 +42,7 @@ export class Outgoing {
   #opening: Promise<void> | undefined
   #pending: Pending[] = []
   #order = 0
+  #closed = false
 
   constructor(parts: OutgoingParts, recipient: string) {
     this.#parts = parts
@@ -156,28 +117,36 @@ export class Outgoing {
     const news = epoch.feed.acked(ack)
     epoch.opened ||= opened
     if (news.rollback) this.#parts.onRollback(this.recipient, epoch.id)
+    const refused = new Map(news.refused)
+    const over = new Set([...news.processed, ...refused.keys(), ...news.skipped])
     const fates: Fate[] = []
     const writes: Write[] = []
-    for (const number of [...news.delivered, ...news.skipped]) {
-      const entry = epoch.entries.get(number) ?? epoch.fences.get(number)
-      if (entry !== undefined) writes.push(this.#remove(entry))
-    }
     for (const number of news.delivered) {
       const messageId = epoch.messages.get(number)
-      if (messageId !== undefined) fates.push(this.#fate(epoch, number, messageId, 'delivered'))
+      const entry = epoch.entries.get(number) ?? epoch.fences.get(number)
+      if (messageId === undefined || entry === undefined) continue
+      fates.push(this.#fate(epoch, number, messageId, 'delivered'))
+      // Until its end is known the row says whose it is; its bytes are not needed any more.
+      if (!over.has(number))
+        writes.push(putOutbox(this.#key(entry), { ...entry.row, fence: 'delivered', frame: NO_BYTES }))
     }
-    const finished = (number: number, status: 'processed' | 'dead', reason?: string): void => {
+    for (const number of over) {
       const messageId = epoch.messages.get(number)
-      epoch.messages.delete(number)
-      if (messageId !== undefined) fates.push({ ...this.#fate(epoch, number, messageId, status), reason })
+      const entry = epoch.entries.get(number)
+      writes.push({ op: 'delete', table: 'outbox', key: outboxKey(this.recipient, epoch.id, number) })
+      if (messageId === undefined) continue
+      const reason = refused.get(number)
+      const status = reason !== undefined ? 'refused' : news.skipped.includes(number) ? 'skipped' : 'processed'
+      // What the recipient kept is in its own dead letters; what it would not have at all, in these.
+      const ended = reason === 'rejected' && entry !== undefined ? await this.#ended(entry) : undefined
+      fates.push({ ...this.#fate(epoch, number, messageId, status), reason, ended })
     }
-    for (const [number, reason] of news.refused) finished(number, 'dead', reason)
-    for (const number of news.processed) finished(number, 'processed')
-    for (const number of news.skipped) epoch.messages.delete(number)
-    if (epoch !== this.#current && epoch.feed.settled && epoch.messages.size === 0) writes.push(this.#drop(epoch))
     this.#sender.heard(news.delivered.length > 0)
-    await this.#record(fates, writes)
+    for (const number of [...news.delivered, ...over]) this.#remove(epoch, number)
+    for (const number of over) epoch.messages.delete(number)
+    if (epoch.feed.done && epoch.messages.size === 0) writes.push(this.#drop(epoch))
     this.#sender.pump()
+    if (fates.length > 0 || writes.length > 0) await this.#persist(fates, writes)
   }
 
   /** The recipient does not know these epochs: it gets their openings again. */
@@ -197,12 +166,12 @@ export class Outgoing {
       const again = await Promise.all(
         [...epoch.entries.values()].map(async entry => ({ entry, draft: await this.#draftOf(entry) })),
       )
-      const writes = [...epoch.fences.values()].map(entry => this.#remove(entry))
+      const writes = [...epoch.fences.values()].map(entry => this.#delete(entry))
       for (const { entry, draft } of again) {
-        this.#remove(entry)
-        this.#place(draft, outboxKey(this.recipient, epoch.id, entry.number)).catch(this.#parts.onError)
+        this.#remove(epoch, entry.number)
+        this.#place(draft, this.#key(entry)).catch(this.#parts.onError)
       }
-      await this.#record([], [...writes, this.#drop(epoch)])
+      await this.#persist([], [...writes, this.#drop(epoch)])
     }
   }
 
@@ -235,6 +204,7 @@ export class Outgoing {
 
   /** Stops; what is on the disk stays there. */
   close(): void {
+    this.#closed = true
     this.#sender.close()
     for (const { row, reject } of this.#pending.splice(0)) if (row === undefined) reject(noKey(this.recipient))
   }
@@ -339,18 +309,20 @@ export class Outgoing {
   ): Promise<void> {
     const { store, clock, ledger } = this.#parts
     const row = rowOf(draft, clock.now(), frame)
-    const fate = this.#fate(epoch, number, draft.messageId, 'queued')
-    const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...ledger.rows(fate)]
+    const staged = ledger.stage([this.#fate(epoch, number, draft.messageId, 'queued')])
+    const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...staged.writes]
     if (!epoch.stored) writes.push(putOpening(this.recipient, epoch.id, epoch))
     if (replaces !== undefined) writes.push({ op: 'delete', table: 'outbox', key: replaces })
     try {
       await store.commit({ writes })
     } catch (error) {
       // Never given out again: the recipient is told that nothing will come at this position.
+      staged.abandoned()
       epoch.feed.skip(number)
       this.#sender.stateChanged()
       throw error
     }
+    staged.committed()
     epoch.stored = true
     epoch.messages.set(number, draft.messageId)
     const { priority, expiresAt } = draft
@@ -365,7 +337,6 @@ export class Outgoing {
       order: ++this.#order,
     }
     epoch.entries.set(number, entry)
-    ledger.done(fate)
     this.#sender.add(entry)
     this.#sender.pump()
   }
@@ -415,17 +386,15 @@ export class Outgoing {
     if (epoch.fences.has(number)) return
     epoch.fences.set(number, entry)
     try {
-      const payload = await openPayload(entry)
       const status = reason === 'attempts-exhausted' ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
       const fate: Fate = {
         ...this.#fate(epoch, number, row.messageId, status),
         reason,
         inDoubt: entry.left,
         attempts: entry.retry.attempts,
-        ended: { row, payload },
+        ended: await this.#ended(entry),
       }
-      const fence: OutboxRow = { ...row, fence: reason, frame: new Uint8Array(0) }
-      await this.#record([fate], [putOutbox(outboxKey(this.recipient, epoch.id, number), fence)])
+      await this.#record([fate], [putOutbox(this.#key(entry), { ...row, fence: reason, frame: NO_BYTES })])
     } catch (error) {
       epoch.fences.delete(number)
       throw error
@@ -438,16 +407,28 @@ export class Outgoing {
     this.#sender.pump()
   }
 
-  /** Takes a message out of memory; returns the write that takes it off the disk. */
-  #remove({ epoch, number, row }: Entry): Write {
+  /** Takes a message out of memory. */
+  #remove(epoch: OutEpoch, number: number): void {
     const entry = epoch.entries.get(number)
     if (entry !== undefined) {
-      this.#parts.quota.give(row.frame.length)
+      this.#parts.quota.give(entry.row.frame.length)
       this.#sender.remove(entry)
       epoch.entries.delete(number)
     }
     epoch.fences.delete(number)
-    return { op: 'delete', table: 'outbox', key: outboxKey(this.recipient, epoch.id, number) }
+  }
+
+  #key({ epoch, number }: Entry): Key {
+    return outboxKey(this.recipient, epoch.id, number)
+  }
+
+  #delete(entry: Entry): Write {
+    return { op: 'delete', table: 'outbox', key: this.#key(entry) }
+  }
+
+  /** What a dead letter keeps. */
+  async #ended(entry: Entry): Promise<NonNullable<Fate['ended']>> {
+    return { row: entry.row, payload: await openPayload(entry) }
   }
 
   #drop(epoch: OutEpoch): Write {
@@ -458,9 +439,27 @@ export class Outgoing {
 
   async #record(fates: readonly Fate[], writes: readonly Write[]): Promise<void> {
     const { store, ledger } = this.#parts
-    const all = [...writes, ...fates.flatMap(fate => ledger.rows(fate))]
-    if (all.length > 0) await store.commit({ writes: all })
-    for (const fate of fates) ledger.done(fate)
+    const staged = ledger.stage(fates)
+    try {
+      await store.commit({ writes: [...writes, ...staged.writes] })
+    } catch (error) {
+      staged.abandoned()
+      throw error
+    }
+    staged.committed()
+  }
+
+  /** As {@link #record}, until the disk has it: what the recipient said, it does not say again. */
+  async #persist(fates: readonly Fate[], writes: readonly Write[]): Promise<void> {
+    const { clock, onError } = this.#parts
+    while (!this.#closed) {
+      try {
+        return await this.#record(fates, writes)
+      } catch (error) {
+        onError(error)
+        await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
+      }
+    }
   }
 
   #fate(epoch: OutEpoch, number: number, messageId: string, status: Fate['status']): Fate {
@@ -472,26 +471,3 @@ export class Outgoing {
     return { messageId, guarantee, priority, expiresAt, strategy, payload: await openPayload(entry) }
   }
 }
-
-const rowOf = (draft: Draft, now: number, frame: Uint8Array): OutboxRow => ({
-  messageId: draft.messageId,
-  guarantee: draft.guarantee,
-  priority: draft.priority,
-  expiresAt: draft.expiresAt,
-  createdAt: now,
-  retry: NEVER_TRIED,
-  strategy: draft.strategy,
-  fence: undefined,
-  frame,
-})
-
-/** What was sealed: feed keys are symmetric, so the author can read its own envelopes. */
-async function openPayload({ row, epoch, number }: Entry): Promise<Uint8Array> {
-  const { headerBytes, sealed } = readEnvelope(row.frame.subarray(1))
-  return openDirect(epoch.key, { number, numbered: true }, headerBytes, sealed)
-}
-
-const noKey = (recipient: string): AfpRoutingError =>
-  new AfpRoutingError('NO_ROUTE', `the card of ${recipient} is not known, or has no key; the message was dropped`, {
-    recipients: [recipient],
-  })

@@ -9,9 +9,10 @@
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
-import type { Store, Write } from '../store/store.ts'
+import type { Check, Store } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
 import type { Incoming } from './incoming.ts'
+import type { Staged } from './ledger.ts'
 import { nextRetry, type RetryStrategy } from './retry.ts'
 import { BufferedTransaction, type Transaction } from './transaction.ts'
 
@@ -33,12 +34,17 @@ export interface ProcessingParts {
   readonly strategy: RetryStrategy
   /** Hands a message to whoever wants it; `waiting` when nobody does yet. */
   readonly take: (arrived: Arrived, transaction: Transaction) => Promise<void> | 'waiting'
-  /** The rows of a dead letter, for the batch in which the message ends. */
-  readonly onDead: (arrived: Arrived, reason: 'handler-error' | 'expired', error: unknown) => Write[]
+  /** A dead letter, for the batch in which the message ends. @throws AfpDeliveryError QUEUE_FULL */
+  readonly onDead: (arrived: Arrived, reason: 'handler-error' | 'expired', error: unknown) => Staged
   /** A handler threw. */
   readonly onFailed: (arrived: Arrived, error: unknown) => void
   /** Something could not be written; it is tried again. */
   readonly onError: (error: unknown) => void
+}
+
+/** What goes into the batch in which a message ends. */
+interface Ending extends Partial<Pick<Staged, 'committed' | 'abandoned'>>, Pick<Staged, 'writes'> {
+  readonly checks?: readonly Check[]
 }
 
 /** The messages of one class. */
@@ -168,7 +174,7 @@ export class Processing {
       }
       entry.redelivered = true
       const { checks, writes } = transaction.end()
-      const ended = this.#end(entry, { checks, writes })
+      const ended = this.#end(entry, () => ({ checks, writes }))
       // Without a read nothing can be in its way, and the next one need not wait for the disk.
       if (checks.length === 0) return true
       try {
@@ -195,29 +201,33 @@ export class Processing {
 
   #dead(entry: Arrived, reason: 'handler-error' | 'expired', error: unknown): true {
     this.#incoming.refuse(entry, reason)
-    void this.#end(entry, { checks: [], writes: this.#parts.onDead(entry, reason, error) })
+    void this.#end(entry, () => this.#parts.onDead(entry, reason, error))
     return true
   }
 
   /** Writes the end of a message until the disk has it. @throws AfpDataStoreError STORE_CONFLICT */
-  #end(entry: Arrived, batch: Pick<ReturnType<BufferedTransaction['end']>, 'checks' | 'writes'>): Promise<void> {
-    const ended = this.#write(entry, batch)
+  #end(entry: Arrived, stage: () => Ending): Promise<void> {
+    const ended = this.#write(entry, stage)
     this.#ending.add(ended)
     const done = (): void => void this.#ending.delete(ended)
     ended.then(done, done)
     return ended
   }
 
-  async #write(entry: Arrived, { checks, writes }: ReturnType<BufferedTransaction['end']>): Promise<void> {
+  async #write(entry: Arrived, stage: () => Ending): Promise<void> {
     const { store, clock, onError } = this.#parts
     for (;;) {
-      const end = this.#incoming.ending(entry)
+      let ending: Ending | undefined
       try {
-        await store.commit({ checks, writes: [...writes, ...end.writes] })
-        end.committed()
+        ending = stage()
+        const position = this.#incoming.ending(entry)
+        await store.commit({ checks: ending.checks ?? [], writes: [...ending.writes, ...position.writes] })
+        ending.committed?.()
+        position.committed()
         this.#incoming.processed(entry)
         return
       } catch (error) {
+        ending?.abandoned?.()
         if (error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT') throw error
         // The handler has done its work: only its end is tried again. After a restart it runs once more.
         onError(error)

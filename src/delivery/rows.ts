@@ -41,19 +41,22 @@ export interface OutboxRow {
   /** Undefined: the agent's default. */
   readonly strategy: RetryStrategy | undefined
   /** The position is given up and waits for the recipient's word on it. */
-  readonly fence: FenceReason | undefined
+  readonly fence: Emptied | undefined
   /** The whole envelope frame, or of a row without an epoch the encoded message; empty behind a fence. */
   readonly frame: Uint8Array
 }
 
 /** Why a position was given up by its author. */
 export type FenceReason = 'expired' | 'attempts-exhausted' | 'cancelled' | 'lost-key'
-const FENCES: readonly (FenceReason | undefined)[] = [
+/** Why a row has no bytes: its position was given up, or the recipient has it and its end is not known yet. */
+export type Emptied = FenceReason | 'delivered'
+const FENCES: readonly (Emptied | undefined)[] = [
   undefined,
   'expired',
   'attempts-exhausted',
   'cancelled',
   'lost-key',
+  'delivered',
 ]
 
 /** A delivered message whose handler is not done. */

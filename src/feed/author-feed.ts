@@ -20,9 +20,9 @@ export interface AckNews {
   /** The recipient will never take them: what was in them may go again under another number. */
   readonly skipped: readonly number[]
   /**
-   * The recipient no longer knows what it said before: its store was lost or set back. Told once, until an
-   * acknowledgement is whole again. Nothing that was known is taken back; {@link AuthorFeed.lost} has the numbers. An
-   * acknowledgement that came by a slower way looks the same: judge only those that come in order.
+   * The recipient no longer knows something that it said before: its store was lost or set back. Nothing that was known
+   * is taken back. What it lost is skipped, since its bytes need not be here any more. An acknowledgement that came by a
+   * slower way looks the same, and does no other harm.
    */
   readonly rollback: boolean
 }
@@ -35,8 +35,6 @@ export interface AuthorRemains {
   readonly fenced?: Iterable<number>
   /** Numbers that the recipient has, with someone waiting for what becomes of them. */
   readonly delivered?: Iterable<number>
-  /** The last number, if something remembers it; the highest of the others counts at least. */
-  readonly last?: number
 }
 
 /** See the head of this file. */
@@ -47,17 +45,18 @@ export class AuthorFeed {
   readonly #tails: number[] = new Array(CLASSES).fill(0)
   #last = 0
   #closed = false
-  /** What the recipient said it has. */
-  readonly #delivered = unlimited()
-  /** What will never come; that the recipient turned out to have some of it changes nothing here. */
-  readonly #skips = unlimited()
-  /** Skips that the recipient confirmed. */
-  readonly #confirmed = unlimited()
+  /** What the recipient ever said it has. */
+  readonly #delivered = new RangeSet()
+  /** What it has by its last word. */
+  #present = new RangeSet()
+  /** What will never come, unless it is there already. */
+  readonly #skips = new RangeSet()
+  /** What was delivered, and skips that were confirmed. */
+  readonly #arrived = new RangeSet()
+  /** What had arrived and of which the recipient's last word knows nothing. */
+  #lost = new RangeSet()
   /** What has its end. */
-  readonly #ended = unlimited()
-  /** What the recipient had, and has no longer. */
-  #lost = unlimited()
-  #rolledBack = false
+  readonly #ended = new RangeSet()
   /** After a restart, the numbers that somebody waits for. */
   #awaited: RangeSet | undefined
 
@@ -73,14 +72,16 @@ export class AuthorFeed {
    */
   static restore(epoch: string, remains: AuthorRemains): AuthorFeed {
     const feed = new AuthorFeed(epoch)
-    const kept = unlimited()
+    const kept = new RangeSet()
     for (const number of remains.kept) kept.add(checked(number))
     for (const number of remains.delivered ?? []) feed.#delivered.add(checked(number))
     kept.union(feed.#delivered)
     const awaited = kept.clone()
     for (const number of remains.fenced ?? []) awaited.add(checked(number))
+    feed.#present = feed.#delivered.clone()
+    feed.#arrived.union(feed.#delivered)
     feed.#closed = true
-    feed.#last = Math.max(awaited.max, remains.last ?? 0)
+    feed.#last = awaited.max
     feed.#skips.union(RangeSet.of(kept.missing(feed.#last)))
     feed.#awaited = awaited
     return feed
@@ -106,10 +107,7 @@ export class AuthorFeed {
    * earlier epochs of which this is not true: order waits for them.
    */
   get arrived(): boolean {
-    if (this.#delivered.floor >= this.#last) return true
-    const arrived = this.#delivered.clone()
-    arrived.union(this.#confirmed)
-    return arrived.floor >= this.#last
+    return this.#arrived.floor >= this.#last
   }
 
   /** Whether nothing will ever happen here again: it is closed and everything has its end. */
@@ -151,7 +149,7 @@ export class AuthorFeed {
    */
   skip(number: number): 'skipped' | 'delivered' {
     if (checked(number) > this.#last) throw malformed('a skip of a number that was never given out')
-    if (this.#delivered.has(number) && !this.#lost.has(number)) return 'delivered'
+    if (this.#present.has(number)) return 'delivered'
     this.#skips.add(number)
     return 'skipped'
   }
@@ -162,17 +160,22 @@ export class AuthorFeed {
    */
   acked(ack: FeedAck): AckNews {
     const { delivered, processed, refused, skipped } = this.#read(ack)
-    const rollback = this.#compare(delivered, skipped)
+    const lost = this.#arrived.minus(delivered).minus(skipped)
+    const rollback = lost.minus(this.#lost).max > 0
+    this.#lost = lost
+    this.#present = delivered
+    this.#skips.union(lost)
 
     const arrived = this.#news(delivered, this.#delivered)
     this.#delivered.union(delivered)
+    this.#arrived.union(delivered)
     const refusals = refused.filter(([number]) => !this.#ended.has(number) && this.#awaited?.has(number) !== false)
-    for (const [number] of refused) this.#ended.add(number)
+    this.#ended.union(RangeSet.of(refused.map(([number]) => [number, number])))
     const finished = this.#news(processed, this.#ended)
     this.#ended.union(processed)
     const confirmed = skipped.common(this.#openSkips())
     const dropped = this.#news(confirmed, this.#ended)
-    this.#confirmed.union(confirmed)
+    this.#arrived.union(confirmed)
     this.#ended.union(confirmed)
     // Of numbers that nobody waits for any more, arriving is the end.
     if (this.#awaited !== undefined) this.#ended.union(delivered.minus(this.#awaited))
@@ -192,16 +195,11 @@ export class AuthorFeed {
     return this.#ended.missing(this.#last)
   }
 
-  /** What the recipient had and no longer has, and has no end: it can come no more, and should be skipped. */
-  lost(): Range[] {
-    return [...this.#lost.minus(this.#ended).minus(this.#skips)]
-  }
-
   /** An acknowledgement, held to what was given out. What is processed or refused is delivered. */
   #read(ack: FeedAck): ReadAck {
     const { delivered, processed, refused, skipped } = readAck(ack)
     delivered.union(processed)
-    for (const [number] of refused) delivered.add(number)
+    delivered.union(RangeSet.of(refused.map(([number]) => [number, number])))
     if (Math.max(delivered.max, skipped.max) <= this.#last) return { delivered, processed, refused, skipped }
     if (this.#awaited === undefined) throw malformed('an acknowledgement of numbers that were never given out')
     // After a restart there may be no row of the last numbers, because they had arrived: they concern nobody here.
@@ -214,22 +212,9 @@ export class AuthorFeed {
     }
   }
 
-  /** Notes what the recipient no longer has; whether it began to forget. */
-  #compare(delivered: RangeSet, skipped: RangeSet): boolean {
-    this.#lost = this.#delivered.minus(delivered)
-    let forgotten = this.#lost.max > 0
-    if (!forgotten && this.#confirmed.max > 0) {
-      const unsaid = this.#confirmed.minus(delivered).minus(skipped)
-      forgotten = unsaid.max > 0
-    }
-    const began = forgotten && !this.#rolledBack
-    this.#rolledBack = forgotten
-    return began
-  }
-
-  /** Skips that the recipient does not have. */
+  /** Skips of what the recipient does not have. */
   #openSkips(): RangeSet {
-    return this.#skips.minus(this.#lost.max === 0 ? this.#delivered : this.#delivered.minus(this.#lost))
+    return this.#skips.minus(this.#present)
   }
 
   /** The numbers of a set that were not known, as far as somebody waits for them. */
@@ -238,8 +223,6 @@ export class AuthorFeed {
     return [...numbersIn(this.#awaited === undefined ? fresh : fresh.common(this.#awaited))]
   }
 }
-
-const unlimited = (): RangeSet => new RangeSet(Number.POSITIVE_INFINITY)
 
 function checked(number: number): number {
   if (!isNumber(number) || number === 0) throw malformed(`${number} is not a number of a feed`)

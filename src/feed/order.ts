@@ -26,7 +26,7 @@ export class Order {
   constructor(arrived: RangeSet, turnless: RangeSet) {
     this.#arrived = arrived
     this.#turnless = turnless
-    this.#known = arrived.clone(Number.POSITIVE_INFINITY)
+    this.#known = arrived.clone()
   }
 
   /** Numbers that wait for their turn. */

@@ -5,7 +5,7 @@
 
 import { AfpMessageError } from '../common/errors.ts'
 
-/** Most ranges above the floor that a set takes from strangers, and by default at all. */
+/** Most ranges above the floor that a set of a stranger's may have. */
 export const MAX_RANGES = 1_024
 
 /** The highest position: it fits a double and, beside 32 other bits, a nonce. */
@@ -33,21 +33,18 @@ export function* numbersIn(ranges: Iterable<Range>): Generator<number> {
   for (const [first, last] of ranges) for (let number = first; number <= last; number++) yield number
 }
 
-/** See the head of this file. Positions handed in are integers from 1 to {@link MAX_NUMBER}. */
+/**
+ * See the head of this file. Positions handed in are integers from 1 to {@link MAX_NUMBER}. How many ranges there are is
+ * for the caller to bound.
+ */
 export class RangeSet implements Iterable<Range> {
-  readonly #limit: number
   #floor = 0
   /** First and last of each range above the floor in turn, ascending, never touching each other or the floor. */
   #bounds: number[] = []
 
-  /** @param limit how many ranges above the floor it may hold; `Infinity` where something else bounds them */
-  constructor(limit: number = MAX_RANGES) {
-    this.#limit = limit
-  }
-
-  /** An unlimited set of ranges, in any order. */
+  /** A set of ranges; ascending is fastest. */
   static of(ranges: Iterable<Range>): RangeSet {
-    const set = new RangeSet(Number.POSITIVE_INFINITY)
+    const set = new RangeSet()
     for (const [first, last] of ranges) set.addRange(first, last)
     return set
   }
@@ -67,32 +64,19 @@ export class RangeSet implements Iterable<Range> {
     return this.#bounds.length / 2
   }
 
-  /** Positions in it. */
-  get size(): number {
-    let size = 0
-    for (const [first, last] of this) size += last - first + 1
-    return size
-  }
-
   has(number: number): boolean {
     if (number <= this.#floor) return number > 0
     const at = this.#find(number)
     return at < this.#bounds.length && (this.#bounds[at] as number) <= number
   }
 
-  /** Puts a position in; true when it is in now. False, and nothing changed: it would make one range too many. */
-  add(number: number): boolean {
+  /** Puts a position in. */
+  add(number: number): void {
     const bounds = this.#bounds
     // In order, which is the usual case: one comparison and one assignment.
-    if (number === this.#floor + 1 && (bounds.length === 0 || (bounds[0] as number) > number + 1)) {
-      this.#floor = number
-      return true
-    }
-    if (number - 1 === bounds.at(-1)) {
-      bounds[bounds.length - 1] = number
-      return true
-    }
-    return this.addRange(number, number)
+    if (number === this.#floor + 1 && (bounds.length === 0 || (bounds[0] as number) > number + 1)) this.#floor = number
+    else if (number - 1 === bounds.at(-1)) bounds[bounds.length - 1] = number
+    else this.addRange(number, number)
   }
 
   /** Whether a position is in, or would make a range longer: it costs no room. */
@@ -102,27 +86,21 @@ export class RangeSet implements Iterable<Range> {
     return at < this.#bounds.length && (this.#bounds[at] as number) <= number + 1
   }
 
-  /** Puts a range in, all or nothing; as {@link add}. */
-  addRange(first: number, last: number): boolean {
-    if (last <= this.#floor) return true
-    if (first <= this.#floor + 1) {
-      this.raiseFloor(last)
-      return true
-    }
+  /** Puts a range in. */
+  addRange(first: number, last: number): void {
+    if (first <= this.#floor + 1) return this.raiseFloor(last)
     const bounds = this.#bounds
     const from = this.#find(first - 1)
     let to = from
     while (to < bounds.length && (bounds[to] as number) <= last + 1) to += 2
     if (to === from) {
-      if (this.count >= this.#limit) return false
       if (from === bounds.length) bounds.push(first, last)
       else bounds.splice(from, 0, first, last)
-      return true
+      return
     }
     bounds[from] = Math.min(bounds[from] as number, first)
     bounds[from + 1] = Math.max(bounds[to - 1] as number, last)
     if (to > from + 2) bounds.splice(from + 2, to - from - 2)
-    return true
   }
 
   /** Puts everything from 1 up to a position in. */
@@ -146,14 +124,26 @@ export class RangeSet implements Iterable<Range> {
     this.#load(kept)
   }
 
-  /** Puts everything of another set in. False, and nothing changed: it would be too many ranges. */
-  union(other: RangeSet): boolean {
-    const merged = this.#limit === Number.POSITIVE_INFINITY ? this : this.clone(Number.POSITIVE_INFINITY)
-    for (const [first, last] of other) merged.addRange(first, last)
-    if (merged.count > this.#limit) return false
-    this.#floor = merged.#floor
-    this.#bounds = merged.#bounds
-    return true
+  /** Puts everything of another set in, in one pass over both. */
+  union(other: RangeSet): void {
+    this.raiseFloor(other.#floor)
+    const [mine, theirs] = [this.#bounds, other.#bounds]
+    if (theirs.length === 0) return
+    const merged: number[] = []
+    let floor = this.#floor
+    for (let i = 0, j = 0; i < mine.length || j < theirs.length; ) {
+      const isMine = j === theirs.length || (i < mine.length && (mine[i] as number) <= (theirs[j] as number))
+      const first = (isMine ? mine[i] : theirs[j]) as number
+      const last = (isMine ? mine[i + 1] : theirs[j + 1]) as number
+      if (isMine) i += 2
+      else j += 2
+      const end = merged.at(-1)
+      if (first <= floor + 1) floor = Math.max(floor, last)
+      else if (end !== undefined && first <= end + 1) merged[merged.length - 1] = Math.max(end, last)
+      else merged.push(first, last)
+    }
+    this.#floor = floor
+    this.#bounds = merged
   }
 
   /** What is in this set and not in the other. */
@@ -170,7 +160,7 @@ export class RangeSet implements Iterable<Range> {
       }
       if (next <= last) out.push(next, last)
     }
-    return new RangeSet(Number.POSITIVE_INFINITY).#load(out)
+    return new RangeSet().#load(out)
   }
 
   /** What is in both sets. */
@@ -209,8 +199,8 @@ export class RangeSet implements Iterable<Range> {
   }
 
   /** A set of its own with the same positions. */
-  clone(limit: number = this.#limit): RangeSet {
-    const copy = new RangeSet(limit)
+  clone(): RangeSet {
+    const copy = new RangeSet()
     copy.#floor = this.#floor
     copy.#bounds = this.#bounds.slice()
     return copy
@@ -239,18 +229,16 @@ export class RangeSet implements Iterable<Range> {
 
   /**
    * Reads what a stranger may have sent.
-   * @param options.limit of the set that is made; the default is `maxRanges`
    * @throws AfpMessageError MALFORMED for another shape, for more ranges than `maxRanges` (default
    * {@link MAX_RANGES}) and for positions beyond {@link MAX_NUMBER}
    */
-  static fromWire(value: unknown, options: { maxRanges?: number; limit?: number } = {}): RangeSet {
-    const maxRanges = options.maxRanges ?? MAX_RANGES
+  static fromWire(value: unknown, { maxRanges = MAX_RANGES }: { readonly maxRanges?: number } = {}): RangeSet {
     if (!Array.isArray(value) || value.length !== 2) throw malformed('a set that is not a floor and ranges')
     const [floor, deltas] = value as unknown[]
     if (!isNumber(floor)) throw malformed('the floor of a set')
     if (!Array.isArray(deltas) || deltas.length % 2 !== 0) throw malformed('the ranges of a set')
     if (deltas.length > 2 * maxRanges) throw malformed(`a set of more than ${maxRanges} ranges`)
-    const set = new RangeSet(options.limit ?? maxRanges)
+    const set = new RangeSet()
     set.#floor = floor
     let end = floor
     for (let at = 0; at < deltas.length; at += 2) {

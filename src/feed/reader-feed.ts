@@ -7,6 +7,7 @@
 import { Fingerprints } from './fingerprints.ts'
 import { Order } from './order.ts'
 import { isNumber, MAX_RANGES, malformed, type Range, RangeSet } from './ranges.ts'
+import { Refusals } from './refusals.ts'
 import { type Kept, readSnapshot, type Snapshot, writeSnapshot } from './snapshot.ts'
 import {
   CLASSES,
@@ -51,7 +52,6 @@ export interface StateNews {
 
 const NONE: readonly never[] = []
 const NOT_TAKEN: Accepted = { taken: false, released: NONE, late: false }
-const nothing = (): void => {}
 
 /** See the head of this file. */
 export class ReaderFeed {
@@ -73,11 +73,10 @@ export class ReaderFeed {
   readonly #underway = new Set<number>()
   /** Delivered, without an end. */
   readonly #pending: Set<number>
-  readonly #refused: Map<number, string>
-  /** Skips and refusals that the disk has. */
+  /** The lowest {@link MAX_REFUSED} are told: the author's base has to pass them before there is room for others. */
+  readonly #refused: Refusals
+  /** Skips that the disk has. */
   readonly #toldSkips: RangeSet
-  readonly #toldRefusals: Set<number>
-  #untold = false
   readonly #fingerprints = new Fingerprints()
   /** Released while an earlier epoch is waited for. */
   #held: number[] | undefined
@@ -87,17 +86,16 @@ export class ReaderFeed {
     this.#base = kept.base
     this.#last = kept.last
     this.#delivered = kept.delivered
-    this.#skipped = kept.skipped.clone(MAX_RANGES)
+    this.#skipped = kept.skipped
+    this.#toldSkips = kept.skipped.clone()
     this.#givenUp = kept.givenUp
-    this.#refused = kept.refused
     this.#held = held ? [] : undefined
     this.#pending = new Set(rows.map(({ number }) => number))
     const pending = setOf(this.#pending)
     this.#delivered.union(pending)
-    for (const number of this.#pending) this.#refused.delete(number)
-    this.#processed = this.#delivered.minus(pending).minus(setOf(this.#refused.keys()))
-    this.#toldSkips = kept.skipped
-    this.#toldRefusals = new Set(this.#refused.keys())
+    const refused = kept.refused.filter(([number]) => !this.#pending.has(number))
+    this.#refused = new Refusals(refused)
+    this.#processed = this.#delivered.minus(pending).minus(setOf(refused.map(([number]) => number)))
     this.#order = new Order(this.#delivered, kept.passed.minus(pending))
     for (const set of [this.#skipped, this.#givenUp]) for (const [first, last] of set) this.#order.know(first, last)
     this.#order.raiseFloor(this.#base)
@@ -147,6 +145,11 @@ export class ReaderFeed {
     return this.#order.size + (this.#held?.length ?? 0)
   }
 
+  /** Whether order waits for nothing here whatever comes: see {@link waitForNothing}. */
+  get free(): boolean {
+    return this.#order.free
+  }
+
   /** Whether order waits for nothing here, provided that {@link last} is the last number. */
   get complete(): boolean {
     return this.waiting === 0 && this.#underway.size === 0 && this.#order.isKnown(this.last)
@@ -164,8 +167,11 @@ export class ReaderFeed {
     const underway = this.#underway.size
     if (underway > 0 && this.#underway.has(number)) return 'duplicate'
     if (this.#skipped.max > 0 && this.#skipped.has(number)) return 'skipped'
-    if (this.#refused.size >= MAX_REFUSED) return 'full'
-    if (this.#delivered.count + underway >= MAX_RANGES && !this.#delivered.touches(number)) return 'full'
+    // The first of what has no end always fits: room comes only after it.
+    if (number > this.#base + 1) {
+      if (this.#refused.size >= MAX_REFUSED) return 'full'
+      if (this.#delivered.count + underway >= MAX_RANGES && !this.#delivered.touches(number)) return 'full'
+    }
     if (this.waiting + underway < MAX_BUFFERED) return 'new'
     // What can be handed on at once needs no room, and may make some.
     return this.#held === undefined && this.#order.blocker(position) === 0 ? 'new' : 'full'
@@ -222,12 +228,12 @@ export class ReaderFeed {
     const fresh = skips.minus(this.#delivered).minus(this.#skipped).minus(setOf(this.#underway))
     const skipped: Range[] = []
     for (const [first, end] of fresh) {
-      // What does not fit is not confirmed, and so is said again.
-      if (!this.#skipped.addRange(first, end)) continue
+      // What does not fit is not confirmed, and so is said again. The first of what has no end always fits, as above.
+      if (this.#skipped.count >= MAX_RANGES && first > this.#base + 1) break
+      this.#skipped.addRange(first, end)
       this.#order.know(first, end)
       skipped.push([first, end])
     }
-    this.#untold ||= skipped.length > 0
     const released = raised || skipped.length > 0 ? this.#hand(this.#order.sweep()) : NONE
     return { released, skipped, lost, holes: this.holes() }
   }
@@ -269,7 +275,7 @@ export class ReaderFeed {
 
   /**
    * Ends a number with a reason for the author, before or after it was accepted. The reason is a short code; beyond 64
-   * characters it is cut. Told once a {@link snapshot} taken afterwards is on the disk. Not taken: it has its end.
+   * characters it is cut. Told once a {@link snapshot} with it is on the disk. Not taken: it has its end.
    * @throws AfpMessageError MALFORMED
    */
   refuse(number: number, reason: string): { readonly taken: boolean; readonly released: readonly number[] } {
@@ -280,8 +286,8 @@ export class ReaderFeed {
       this.#arrive(number)
     }
     if (!pending || this.#order.isWaiting(number)) this.#order.pass(number)
-    this.#refused.set(number, reason.slice(0, MAX_REASON).toWellFormed() || 'refused')
-    this.#untold = true
+    const code = reason.slice(0, MAX_REASON).toWellFormed() || 'refused'
+    this.#refused.add(number, code, pending ? 'row' : 'nothing')
     if (this.#held !== undefined) this.#held = this.#held.filter(held => held !== number)
     return { taken: true, released: this.#hand(this.#order.sweep()) }
   }
@@ -296,22 +302,24 @@ export class ReaderFeed {
 
   /** The word for the author. */
   ack(): FeedAck {
-    const refused: [number, string][] = []
-    for (const [number, reason] of this.#refused) {
-      if (refused.length === MAX_REFUSED) break
-      if (this.#toldRefusals.has(number)) refused.push([number, reason])
-    }
+    const unkept = this.#refused.unkept()
+    const delivered = unkept.length > 0 ? this.#delivered.minus(setOf(unkept)) : this.#delivered
     return {
       epoch: this.epoch,
-      delivered: this.#tellable().toWire(MAX_ACK_RANGES),
+      delivered: delivered.toWire(MAX_ACK_RANGES),
       processed: this.#processed.toWire(MAX_ACK_RANGES),
-      refused,
+      refused: this.#refused.told().slice(0, MAX_REFUSED),
       skipped: this.#toldSkips.toWire(MAX_ACK_RANGES),
     }
   }
 
-  /** What is to be stored; small while the feed is mostly in order. */
-  snapshot(): Snapshot {
+  /**
+   * What is to be stored; small while the feed is mostly in order.
+   * @param ended numbers whose rows go in the same commit: no other snapshot has their refusals, or they would be told
+   * before the rows are gone
+   */
+  snapshot(ended: readonly number[] = NONE): Snapshot {
+    const refused = this.#refused.storable(ended)
     const value = writeSnapshot({
       base: this.#base,
       last: this.#last,
@@ -319,27 +327,16 @@ export class ReaderFeed {
       skipped: this.#skipped,
       givenUp: this.#givenUp,
       passed: this.#order.turnless,
-      refused: this.#refused,
+      refused,
       free: this.#order.free,
     })
-    if (!this.#untold) return { value, committed: nothing }
     const skipped = this.#skipped.clone()
-    const refused = [...this.#refused.keys()]
-    return { value, committed: () => this.#tell(skipped, refused) }
-  }
-
-  #tell(skipped: RangeSet, refused: readonly number[]): void {
-    this.#toldSkips.union(skipped)
-    this.#toldSkips.forget(this.#base)
-    for (const number of refused) if (this.#refused.has(number)) this.#toldRefusals.add(number)
-    this.#untold = this.#toldRefusals.size < this.#refused.size || !this.#toldSkips.equals(this.#skipped)
-  }
-
-  /** What was delivered, without refusals that the disk does not have. */
-  #tellable(): RangeSet {
-    if (!this.#untold || this.#order.turnless.max === 0) return this.#delivered
-    const untold = [...this.#refused.keys()].filter(number => !this.#toldRefusals.has(number))
-    return this.#delivered.minus(setOf(untold).common(this.#order.turnless))
+    const committed = (): void => {
+      this.#toldSkips.union(skipped)
+      this.#toldSkips.forget(this.#base)
+      this.#refused.stored(refused)
+    }
+    return { value, committed }
   }
 
   /** Whether a number may still arrive; it is no longer on its way then. */
@@ -366,16 +363,17 @@ export class ReaderFeed {
     const skipped = this.#skipped.common(RangeSet.of([[from, base]]))
     this.#delivered.union(skipped)
     this.#processed.union(skipped)
-    for (const number of this.#refused.keys()) {
-      if (number > base) continue
-      this.#processed.add(number)
-      this.#refused.delete(number)
-      this.#toldRefusals.delete(number)
-    }
+    this.#processed.union(setOf(this.#refused.forget(base)))
     for (const set of [this.#skipped, this.#toldSkips, this.#givenUp]) set.forget(base)
     this.#order.raiseFloor(base)
     this.#fingerprints.forget(base)
-    return [...RangeSet.of(this.#delivered.missing(base, MAX_RANGES, from)).minus(setOf(this.#underway))]
+    const lost = [...RangeSet.of(this.#delivered.missing(base, MAX_RANGES, from)).minus(setOf(this.#underway))]
+    // What is missing below the base shows the author what was lost here, but only as long as there is room for it.
+    if (this.#delivered.count > MAX_RANGES) {
+      this.#delivered.raiseFloor(base)
+      this.#processed.raiseFloor(base)
+    }
+    return lost
   }
 }
 

@@ -9,6 +9,7 @@
 
 import { AfpDataStoreError } from '../common/errors.ts'
 import { isNumber, RangeSet } from './ranges.ts'
+import type { Refused } from './refusals.ts'
 import { readRefused } from './wire.ts'
 
 const VERSION = 1
@@ -21,7 +22,8 @@ export interface Kept {
   readonly skipped: RangeSet
   readonly givenUp: RangeSet
   readonly passed: RangeSet
-  readonly refused: Map<number, string>
+  /** Ascending. */
+  readonly refused: readonly Refused[]
   readonly free: boolean
 }
 
@@ -42,7 +44,7 @@ export const writeSnapshot = (kept: Kept): unknown[] => [
   kept.skipped.toWire(),
   kept.givenUp.toWire(),
   kept.passed.toWire(),
-  [...kept.refused],
+  kept.refused,
   kept.free,
 ]
 
@@ -71,13 +73,12 @@ function keptOf([, base, last, delivered, skipped, givenUp, passed, refused, fre
     skipped: setOf(skipped),
     givenUp: setOf(givenUp),
     passed: setOf(passed),
-    refused: new Map(readRefused(refused, Number.POSITIVE_INFINITY)),
+    refused: readRefused(refused, Number.POSITIVE_INFINITY),
     free,
   }
 }
 
-const setOf = (value: unknown): RangeSet =>
-  RangeSet.fromWire(value, { maxRanges: Number.POSITIVE_INFINITY, limit: Number.POSITIVE_INFINITY })
+const setOf = (value: unknown): RangeSet => RangeSet.fromWire(value, { maxRanges: Number.POSITIVE_INFINITY })
 
 const damaged = (what: string, cause?: unknown): AfpDataStoreError =>
   new AfpDataStoreError('STORE_FAILED', `the snapshot of an epoch is damaged: ${what}`, { cause })

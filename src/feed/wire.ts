@@ -50,7 +50,7 @@ export interface FeedAck {
   readonly delivered: RangeWire
   /** What its handlers are done with; refused ones join them once the base has passed them. */
   readonly processed: RangeWire
-  /** What ended in a refusal, until the base has passed it. */
+  /** What ended in a refusal, until the base has passed it; ascending, the lowest {@link MAX_REFUSED}. */
   readonly refused: readonly (readonly [number: number, reason: string])[]
   /** What the reader will never take, because the author said that it skips it; until the base has passed it. */
   readonly skipped: RangeWire
@@ -83,7 +83,7 @@ export function readState(state: FeedState): ReadState {
 
 /** Reads an acknowledgement that a stranger may have sent. @throws AfpMessageError MALFORMED */
 export function readAck(ack: FeedAck): ReadAck {
-  const options = { maxRanges: MAX_ACK_RANGES, limit: Number.POSITIVE_INFINITY }
+  const options = { maxRanges: MAX_ACK_RANGES }
   return {
     delivered: RangeSet.fromWire(ack.delivered, options),
     processed: RangeSet.fromWire(ack.processed, options),
@@ -95,10 +95,12 @@ export function readAck(ack: FeedAck): ReadAck {
 /** @throws AfpMessageError MALFORMED */
 export function readRefused(value: unknown, max: number = MAX_REFUSED): (readonly [number, string])[] {
   if (!Array.isArray(value) || value.length > max) throw malformed(`not a list of at most ${max} refusals`)
+  let before = 0
   return value.map((entry: unknown) => {
     if (!Array.isArray(entry) || entry.length !== 2) throw malformed('a refusal')
     const [number, reason] = entry as unknown[]
-    if (!isNumber(number) || number === 0) throw malformed('the number of a refusal')
+    if (!isNumber(number) || number <= before) throw malformed('the number of a refusal')
+    before = number
     if (typeof reason !== 'string' || reason.length === 0 || reason.length > MAX_REASON) {
       throw malformed('the reason for a refusal')
     }

@@ -1,0 +1,76 @@
+/** The ledger: a receipt for each message, a dead letter for each that ends undelivered, in the batch that makes it so. */
+
+import { DEAD_REASONS, type DeadReason } from './dead-letter.ts'
+import type { DeadLetters } from './dead-letters.ts'
+import type { Fate, Ledger, Staged } from './ledger.ts'
+import { putReceipt } from './receipt-rows.ts'
+import type { ReceiptEvent } from './receipts.ts'
+import type { Tracker } from './tracker.ts'
+
+/** Whose books they are. */
+export interface BooksParts {
+  /** This agent's id: the sender of what ends. */
+  readonly self: string
+  readonly tracker: Tracker
+  readonly deadLetters: DeadLetters
+}
+
+/** See the head of this file. */
+export class Books implements Ledger {
+  readonly #parts: BooksParts
+
+  constructor(parts: BooksParts) {
+    this.#parts = parts
+  }
+
+  stage(fates: readonly Fate[]): Staged {
+    const staged: Pick<Staged, 'committed' | 'abandoned'>[] = []
+    const writes: Staged['writes'][number][] = []
+    const { self, tracker, deadLetters } = this.#parts
+    try {
+      for (const fate of fates) {
+        const change = tracker.apply(fate.messageId, fate.recipient, eventOf(fate))
+        if (change !== undefined) staged.push(change)
+        if (fate.ended === undefined || fate.status === 'cancelled') continue
+        const letter = deadLetters.stage({
+          side: 'sender',
+          peer: fate.recipient,
+          reason: fate.status === 'expired' ? 'expired' : reasonOf(fate.reason),
+          message: fate.ended.payload,
+          messageId: fate.messageId,
+          sender: self,
+          attempts: fate.attempts ?? 0,
+          inDoubt: fate.inDoubt,
+        })
+        staged.push(letter)
+        writes.push(...letter.writes)
+      }
+    } catch (error) {
+      for (const change of staged) change.abandoned()
+      throw error
+    }
+    // The newest word on each, also where this batch changes nothing of it: a receipt begins with its first row.
+    for (const id of new Set(fates.map(({ messageId }) => messageId))) {
+      const receipt = tracker.latest(id)
+      if (receipt !== undefined) writes.push(putReceipt(receipt))
+    }
+    return {
+      writes,
+      committed: () => {
+        for (const change of staged) change.committed()
+      },
+      abandoned: () => {
+        for (const change of staged) change.abandoned()
+      },
+    }
+  }
+}
+
+function eventOf({ status, reason, inDoubt }: Fate): ReceiptEvent {
+  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt }
+  if (status === 'refused') return { type: 'refused', reason: reasonOf(reason) }
+  return status === 'expired' || status === 'cancelled' ? { type: status, inDoubt } : { type: status }
+}
+
+/** A recipient may say anything. */
+const reasonOf = (reason: string | undefined): DeadReason => DEAD_REASONS.find(known => known === reason) ?? 'rejected'

@@ -1,0 +1,77 @@
+/** What the author's side towards a recipient is given. */
+
+import type { Clock } from '../common/clock.ts'
+import { AfpRoutingError } from '../common/errors.ts'
+import type { Random } from '../common/random.ts'
+import type { Identity } from '../identity/keys.ts'
+import type { Guarantee } from '../message/message.ts'
+import type { Network } from '../network/network.ts'
+import type { Prekey } from '../security/prekeys.ts'
+import { openDirect } from '../security/seal.ts'
+import type { Store } from '../store/store.ts'
+import type { CircuitBreaker } from './breaker.ts'
+import { readEnvelope } from './frames.ts'
+import type { Ledger, Quota } from './ledger.ts'
+import type { Entry } from './out-epoch.ts'
+import { NEVER_TRIED, type RetryStrategy } from './retry.ts'
+import type { OutboxRow } from './rows.ts'
+
+/** A message that is ready to be sealed. */
+export interface Draft {
+  readonly messageId: string
+  readonly guarantee: Guarantee
+  readonly priority: number
+  /** When it ends, ms since 1970. */
+  readonly expiresAt: number
+  readonly strategy: RetryStrategy | undefined
+  /** What is sealed. */
+  readonly payload: Uint8Array
+}
+
+/** What the author's side needs. */
+export interface OutgoingParts {
+  readonly identity: Identity
+  readonly mesh: string
+  readonly store: Store
+  readonly network: Network
+  readonly clock: Clock
+  readonly random: Random
+  readonly ledger: Ledger
+  readonly quota: Quota
+  /** For messages that bring none of their own. */
+  readonly strategy: RetryStrategy
+  /** How many may be under way. */
+  readonly window: number
+  /** The recipient's newest prekey; undefined as long as its card is not known. */
+  readonly prekey: (recipient: string) => Prekey | undefined
+  readonly breaker: (recipient: string) => CircuitBreaker
+  /** The recipient forgot what it had acknowledged: its store was lost or set back. */
+  readonly onRollback: (recipient: string, epoch: string) => void
+  /** Something could not be written; it is tried again. */
+  readonly onError: (error: unknown) => void
+}
+
+/** The row of a message that was never tried. */
+export const rowOf = (draft: Draft, now: number, frame: Uint8Array): OutboxRow => ({
+  messageId: draft.messageId,
+  guarantee: draft.guarantee,
+  priority: draft.priority,
+  expiresAt: draft.expiresAt,
+  createdAt: now,
+  retry: NEVER_TRIED,
+  strategy: draft.strategy,
+  fence: undefined,
+  frame,
+})
+
+/** What was sealed: feed keys are symmetric, so the author can read its own envelopes. */
+export async function openPayload({ row, epoch, number }: Entry): Promise<Uint8Array> {
+  const { headerBytes, sealed } = readEnvelope(row.frame.subarray(1))
+  return openDirect(epoch.key, { number, numbered: true }, headerBytes, sealed)
+}
+
+/** There is no way to seal anything to the recipient. */
+export const noKey = (recipient: string): AfpRoutingError =>
+  new AfpRoutingError('NO_ROUTE', `the card of ${recipient} is not known, or has no key; the message was dropped`, {
+    recipients: [recipient],
+  })
