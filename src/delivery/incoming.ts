@@ -207,7 +207,7 @@ export class Incoming {
    */
   ending(arrived: Arrived): { writes: Write[]; committed: () => void } {
     const { epoch, number } = arrived
-    const { writes, committed } = this.#snapshot(epoch)
+    const { writes, committed } = this.#snapshot(epoch, [number])
     return {
       writes: [{ op: 'delete', table: 'inbox', key: inboxKey(this.author, epoch, number) }, ...writes],
       committed,
@@ -347,9 +347,9 @@ export class Incoming {
     for (const { committed } of snapshots) committed()
   }
 
-  #snapshot(epoch: string): { writes: Write[]; committed: () => void } {
+  #snapshot(epoch: string, ended: readonly number[] = []): { writes: Write[]; committed: () => void } {
     const kept = this.#keys.get(epoch)
-    const snapshot = this.#epochs.snapshot(epoch)
+    const snapshot = this.#epochs.snapshot(epoch, ended)
     if (kept === undefined || snapshot === undefined) return { writes: [], committed: () => {} }
     const { keyBytes, notAfter, earlier } = kept
     const write = putEpoch(this.author, epoch, { key: keyBytes, notAfter, earlier, snapshot: snapshot.value })

@@ -112,7 +112,10 @@ export class Sender {
 
   /** The opening of an epoch has to go again, and what was under way with it. */
   forgotten(epochs: readonly OutEpoch[]): void {
-    for (const epoch of epochs) this.#announced.delete(epoch)
+    for (const epoch of epochs) {
+      this.#announced.delete(epoch)
+      if (this.#linked) this.announce(epoch)
+    }
     this.#queue.recall(this.#parts.clock.now())
     this.pump()
   }
@@ -121,6 +124,8 @@ export class Sender {
   announce(epoch: OutEpoch): void {
     if (epoch.opened || this.#announced.has(epoch)) return
     this.#announced.add(epoch)
+    // Whoever did not know it could do nothing with its state.
+    this.#stateDue = true
     this.#frame(frameOf(FrameType.opening, epoch.packet))
   }
 

@@ -45,15 +45,13 @@ export class AuthorFeed {
   readonly #tails: number[] = new Array(CLASSES).fill(0)
   #last = 0
   #closed = false
-  /** What the recipient ever said it has. */
-  readonly #delivered = new RangeSet()
-  /** What it has by its last word. */
+  /** What the recipient has by its last word. */
   #present = new RangeSet()
   /** What will never come, unless it is there already. */
   readonly #skips = new RangeSet()
-  /** What was delivered, and skips that were confirmed. */
-  readonly #arrived = new RangeSet()
-  /** What had arrived and of which the recipient's last word knows nothing. */
+  /** What the recipient ever had, and skips that it confirmed. */
+  readonly #known = new RangeSet()
+  /** What it knew, and does not by its last word. */
   #lost = new RangeSet()
   /** What has its end. */
   readonly #ended = new RangeSet()
@@ -74,12 +72,11 @@ export class AuthorFeed {
     const feed = new AuthorFeed(epoch)
     const kept = new RangeSet()
     for (const number of remains.kept) kept.add(checked(number))
-    for (const number of remains.delivered ?? []) feed.#delivered.add(checked(number))
-    kept.union(feed.#delivered)
+    for (const number of remains.delivered ?? []) feed.#known.add(checked(number))
+    kept.union(feed.#known)
     const awaited = kept.clone()
     for (const number of remains.fenced ?? []) awaited.add(checked(number))
-    feed.#present = feed.#delivered.clone()
-    feed.#arrived.union(feed.#delivered)
+    feed.#present = feed.#known.clone()
     feed.#closed = true
     feed.#last = awaited.max
     feed.#skips.union(RangeSet.of(kept.missing(feed.#last)))
@@ -97,17 +94,9 @@ export class AuthorFeed {
     return this.#ended.floor
   }
 
-  /** Whether everything that was given out has its end. */
+  /** Whether everything that was given out has its end. An opening has to name the epochs of which this is not true. */
   get settled(): boolean {
     return this.base === this.#last
-  }
-
-  /**
-   * Whether everything that was given out is with the recipient, or confirmed as skipped. An opening has to name the
-   * earlier epochs of which this is not true: order waits for them.
-   */
-  get arrived(): boolean {
-    return this.#arrived.floor >= this.#last
   }
 
   /** Whether nothing will ever happen here again: it is closed and everything has its end. */
@@ -160,29 +149,28 @@ export class AuthorFeed {
    */
   acked(ack: FeedAck): AckNews {
     const { delivered, processed, refused, skipped } = this.#read(ack)
-    const lost = this.#arrived.minus(delivered).minus(skipped)
+    const lost = this.#known.minus(delivered).minus(skipped)
     const rollback = lost.minus(this.#lost).max > 0
     this.#lost = lost
     this.#present = delivered
     this.#skips.union(lost)
 
-    const arrived = this.#news(delivered, this.#delivered)
-    this.#delivered.union(delivered)
-    this.#arrived.union(delivered)
+    const arrived = this.#news(delivered, this.#known)
+    this.#known.union(delivered)
     const refusals = refused.filter(([number]) => !this.#ended.has(number) && this.#awaited?.has(number) !== false)
     this.#ended.union(RangeSet.of(refused.map(([number]) => [number, number])))
     const finished = this.#news(processed, this.#ended)
     this.#ended.union(processed)
     const confirmed = skipped.common(this.#openSkips())
     const dropped = this.#news(confirmed, this.#ended)
-    this.#arrived.union(confirmed)
+    this.#known.union(confirmed)
     this.#ended.union(confirmed)
     // Of numbers that nobody waits for any more, arriving is the end.
     if (this.#awaited !== undefined) this.#ended.union(delivered.minus(this.#awaited))
     return { delivered: arrived, processed: finished, refused: refusals, skipped: dropped, rollback }
   }
 
-  /** The author's word for the recipient, with at most {@link MAX_RANGES} ranges of skips: the lowest. */
+  /** The author's word for the recipient, to be told once the epoch itself is on the disk; with at most {@link MAX_RANGES} ranges of skips: the lowest. */
   state(): FeedState {
     const { epoch, base } = this
     const skips = this.#openSkips()

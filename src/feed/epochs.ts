@@ -3,8 +3,8 @@
  * left of the earlier ones: what comes in the later epoch is held until order waits for nothing in those any more.
  */
 
-import { AfpDataStoreError } from '../common/errors.ts'
-import { isNumber, malformed, type Range } from './ranges.ts'
+import { isBefore, isEpochId, isOver, type KeptEpoch, readKept, writeKept } from './kept-epoch.ts'
+import { malformed, type Range } from './ranges.ts'
 import { type Accepted, ReaderFeed, type StateNews, type Verdict } from './reader-feed.ts'
 import type { Snapshot } from './snapshot.ts'
 import { type FeedAck, type FeedState, type Position, readState } from './wire.ts'
@@ -13,10 +13,12 @@ import { type FeedAck, type FeedState, type Position, readState } from './wire.t
 export const MAX_OPEN = 64
 /** Epochs that are not settled here, those included that only have handlers at work. */
 export const MAX_KEPT = 256
-/** Earlier epochs that an opening may name. */
-export const MAX_EARLIER = 128
+/** Earlier epochs that an opening may name. It names all that are not settled: an author that has more opens none. */
+export const MAX_EARLIER = 64
+/** Epochs that an author's word may list. */
+export const MAX_LISTED = 128
 /** Settled epochs that are remembered. */
-export const MAX_SETTLED = 65_536
+export const MAX_SETTLED = 16_384
 /**
  * How long a settled epoch is remembered at least, ms: 30 days. To be more where the longest TTL, what a relay adds to it
  * and twice the clock skew are more.
@@ -42,37 +44,20 @@ export interface EpochsNews {
   readonly news: readonly (Omit<StateNews, 'released'> & { readonly epoch: string })[]
   /** Epochs that the author has and this reader does not: their openings are wanted. */
   readonly unknown: readonly string[]
-}
-
-/** An epoch that is not settled. */
-interface Kept {
-  readonly feed: ReaderFeed
-  /** The unsettled earlier epochs that its opening names. */
-  readonly earlier: ReadonlySet<string>
-  /** Those of them that are still waited for. */
-  readonly awaits: Set<string>
-  /** Which was opened first here. */
-  readonly order: number
-  /** The author's word on its last number is final: it has opened a later one. */
-  final: boolean
-  /** The author, having opened a later one, has nothing unsettled here. */
-  unlisted: boolean
-  /** It was given up as a whole. */
-  missed: boolean
-  /** What is released waits for earlier epochs. */
-  held: boolean
+  /**
+   * Epochs whose snapshots should be stored: skips are not told before, and after a restart what was said here would have
+   * to be said again before order goes on.
+   */
+  readonly changed: readonly string[]
 }
 
 const NONE: readonly never[] = []
-const ID = /^[0-9a-f]{32}$/
 
 /** See the head of this file. */
 export class Epochs {
-  readonly #kept = new Map<string, Kept>()
+  readonly #kept = new Map<string, KeptEpoch>()
   /** Last number, and when it was settled. The oldest first. */
   readonly #settled = new Map<string, { readonly floor: number; readonly at: number }>()
-  /** Epochs given up before they were ever opened. */
-  readonly #missed = new Set<string>()
   /** How many are held. */
   #holding = 0
   #opened = 0
@@ -93,12 +78,13 @@ export class Epochs {
   }
 
   /**
-   * An opening was authenticated. `too-many`: it is refused, its author has to settle others first.
+   * An opening was authenticated. `too-many`: it is refused, unless {@link makeRoom} helps; its author has to settle
+   * others first.
    * @throws AfpMessageError MALFORMED for ids that are none, and for too many of them
    */
   open(epoch: string, earlier: readonly string[]): 'opened' | 'known' | 'settled' | 'too-many' {
     if (earlier.length > MAX_EARLIER) throw malformed(`an opening that names more than ${MAX_EARLIER} epochs`)
-    for (const id of [epoch, ...earlier]) if (!ID.test(id)) throw malformed('the id of an epoch')
+    if (![epoch, ...earlier].every(isEpochId)) throw malformed('the id of an epoch')
     if (this.#settled.has(epoch)) return 'settled'
     if (this.#kept.has(epoch)) return 'known'
     if (!this.#hasRoom(epoch)) return 'too-many'
@@ -107,20 +93,28 @@ export class Epochs {
     const awaits = new Set([...before].filter(id => !this.#isOver(id)))
     const held = awaits.size > 0
     const feed = ReaderFeed.begin(epoch, { held })
-    const missed = this.#missed.delete(epoch)
-    if (missed) feed.waitForNothing()
-    this.#kept.set(epoch, {
-      feed,
-      earlier: before,
-      awaits,
-      order: ++this.#opened,
-      final: false,
-      unlisted: false,
-      missed,
-      held,
-    })
+    // It was given up before it came.
+    if ([...this.#kept.values()].some(later => later.earlier.has(epoch) && !later.unlisted && !later.awaits.has(epoch))) {
+      feed.waitForNothing()
+    }
+    const order = ++this.#opened
+    this.#kept.set(epoch, { feed, earlier: before, awaits, order, final: false, unlisted: false, held })
     if (held) this.#holding++
     return 'opened'
+  }
+
+  /**
+   * Lets go of an epoch of which nothing but its opening ever came; it can be opened again. Returns its id: what is stored
+   * of it is to be deleted.
+   */
+  makeRoom(): string | undefined {
+    for (const [id, { feed, held }] of this.#kept) {
+      if (!feed.untouched) continue
+      this.#kept.delete(id)
+      if (held) this.#holding--
+      return id
+    }
+    return undefined
   }
 
   /** As {@link ReaderFeed.check}; `unknown`: its opening is wanted first. @throws AfpMessageError MALFORMED */
@@ -176,28 +170,35 @@ export class Epochs {
     return { released: this.#also(kept, released), given }
   }
 
-  /** Order waits for a whole epoch no longer, also where its opening never came. What still comes of it is late. */
-  giveUpEpoch(epoch: string): readonly Handed[] {
-    const kept = this.#kept.get(epoch)
-    if (kept !== undefined) {
-      kept.missed = true
-      return this.#also(kept, kept.feed.waitForNothing())
+  /** Order waits for whole epochs no longer, also where an opening never came. What still comes of them is late. */
+  giveUpEpochs(epochs: Iterable<string>): readonly Handed[] {
+    const released: Handed[] = []
+    const given = new Set(epochs)
+    for (const epoch of given) {
+      const numbers = this.#kept.get(epoch)?.feed.waitForNothing() ?? NONE
+      if (numbers.length > 0) released.push({ epoch, numbers })
     }
-    if ([...this.#kept.values()].some(({ awaits }) => awaits.has(epoch))) this.#missed.add(epoch)
-    return this.#resume()
+    for (const { awaits } of this.#kept.values()) for (const id of awaits) if (given.has(id)) awaits.delete(id)
+    return [...released, ...this.#resume()]
   }
 
   /**
-   * All states of the author, as one word of it, authenticated: what it does not list is settled, as far as it is earlier
-   * than what it lists. Older and doubled words do no harm.
+   * The states of the author's epochs, as one word of it, authenticated: what it does not list is settled, as far as it
+   * is earlier than what it lists. Older and doubled words do no harm, as long as no epoch is in one before it is on its
+   * author's disk: one that its author forgot is not named by those after it, and might be taken for the latest.
    * @throws AfpMessageError MALFORMED; nothing of it counts then
    */
   applyStates(states: readonly FeedState[]): EpochsNews {
+    if (states.length > MAX_LISTED) throw malformed(`a word on more than ${MAX_LISTED} epochs`)
+    for (const state of states) {
+      if (!isEpochId(state.epoch)) throw malformed('the id of an epoch')
+      readState(state)
+    }
     const listed = new Map(states.map(state => [state.epoch, state]))
-    for (const state of states) readState(state)
     const released: Handed[] = []
     const news: EpochsNews['news'][number][] = []
     const unknown: string[] = []
+    const changed = new Set<string>()
     for (const [epoch, state] of listed) {
       const kept = this.#kept.get(epoch)
       if (kept === undefined) {
@@ -206,18 +207,19 @@ export class Epochs {
       }
       const { released: numbers, ...rest } = kept.feed.applyState(state)
       news.push({ epoch, ...rest })
+      if (rest.skipped.length > 0) changed.add(epoch)
       if (numbers.length > 0) released.push({ epoch, numbers })
     }
     for (const state of listed.values()) {
       const later = this.#kept.get(state.epoch)
       // An epoch without numbers says nothing: an author may keep it from any list.
-      if (later !== undefined && state.last > 0) this.#conclude(later, listed)
+      if (later !== undefined && state.last > 0) this.#conclude(later, listed, changed)
     }
     for (const [epoch, { feed, unlisted }] of this.#kept) {
       const numbers = unlisted ? feed.waitForNothing() : NONE
       if (numbers.length > 0) released.push({ epoch, numbers })
     }
-    return { released: [...released, ...this.#resume()], news, unknown }
+    return { released: [...released, ...this.#resume()], news, unknown, changed: [...changed] }
   }
 
   /** The word for the author; undefined for an epoch that is not known. */
@@ -230,13 +232,17 @@ export class Epochs {
     return { epoch, delivered: all, processed: all, refused: NONE, skipped: [0, []] }
   }
 
-  /** What is to be stored of an epoch that is not settled; undefined for others. */
-  snapshot(epoch: string): Snapshot | undefined {
+  /**
+   * What is to be stored of an epoch that is not settled; undefined for others.
+   * @param ended as for {@link ReaderFeed.snapshot}
+   */
+  snapshot(epoch: string, ended: readonly number[] = NONE): Snapshot | undefined {
     const kept = this.#kept.get(epoch)
     if (kept === undefined) return undefined
-    const { feed, earlier, awaits, order, final, unlisted, missed } = kept
-    const { value, committed } = feed.snapshot()
-    return { value: [order, [...earlier], [...awaits], final, unlisted, missed, value], committed }
+    const { value, committed } = kept.feed.snapshot(ended)
+    // That an earlier one is over is for its own snapshot to say, which may not be on the disk yet.
+    const awaits = [...kept.earlier].filter(id => kept.awaits.has(id) || this.#kept.get(id)?.feed.free === false)
+    return { value: writeKept(kept, awaits, value), committed }
   }
 
   /**
@@ -244,14 +250,9 @@ export class Epochs {
    * @throws AfpDataStoreError STORE_FAILED for a snapshot that is damaged
    */
   restore(epoch: string, snapshot: unknown, rows: Iterable<Position>): void {
-    if (!Array.isArray(snapshot) || snapshot.length !== 7) throw damaged()
-    const [order, earlier, awaits, final, unlisted, missed, value] = snapshot as unknown[]
-    if (!isNumber(order) || !areIds(earlier) || !areIds(awaits)) throw damaged()
-    if (typeof final !== 'boolean' || typeof unlisted !== 'boolean' || typeof missed !== 'boolean') throw damaged()
-    const feed = ReaderFeed.restore(epoch, value, rows)
-    const sets = { earlier: new Set(earlier), awaits: new Set(awaits) }
-    this.#kept.set(epoch, { feed, ...sets, order, final, unlisted, missed, held: true })
-    this.#opened = Math.max(this.#opened, order)
+    const kept = readKept(epoch, snapshot, rows)
+    this.#kept.set(epoch, kept)
+    this.#opened = Math.max(this.#opened, kept.order)
     this.#holding++
   }
 
@@ -260,11 +261,10 @@ export class Epochs {
     this.#settled.set(epoch, { floor, at })
   }
 
-  /** After the last {@link restore}: what may be handed on, of each epoch in order. */
+  /** After the last {@link restore} and {@link restoreSettled}: what may be handed on, of each epoch in order. */
   resume(): readonly Handed[] {
-    const kept = [...this.#kept].sort(([, a], [, b]) => a.order - b.order)
-    this.#kept.clear()
-    for (const [epoch, entry] of kept) this.#kept.set(epoch, entry)
+    sort(this.#kept, (a, b) => a.order - b.order)
+    sort(this.#settled, (a, b) => a.at - b.at)
     return this.#resume()
   }
 
@@ -290,18 +290,15 @@ export class Epochs {
     }
     const forgotten: string[] = []
     for (const [epoch, { at }] of this.#settled) {
-      if (at + keep > now) continue
+      if (at + keep > now) break
       this.#settled.delete(epoch)
       forgotten.push(epoch)
-    }
-    for (const id of this.#missed) {
-      if (![...this.#kept.values()].some(({ earlier }) => earlier.has(id))) this.#missed.delete(id)
     }
     return { settled, forgotten }
   }
 
   /** What a later epoch and the list that it is in say about the earlier ones. */
-  #conclude(later: Kept, listed: ReadonlyMap<string, FeedState>): void {
+  #conclude(later: KeptEpoch, listed: ReadonlyMap<string, FeedState>, changed: Set<string>): void {
     for (const id of later.awaits) {
       if (this.#kept.has(id)) continue
       const state = listed.get(id)
@@ -309,25 +306,28 @@ export class Epochs {
       if (state === undefined || state.base === state.last) later.awaits.delete(id)
     }
     for (const [id, kept] of this.#kept) {
-      if (!isBefore(kept, later)) continue
-      if (!listed.has(id)) kept.unlisted = true
+      const unlisted = kept.unlisted || !listed.has(id)
+      if ((kept.final && kept.unlisted === unlisted) || !isBefore(kept, later)) continue
+      changed.add(id)
       kept.final = true
+      kept.unlisted = unlisted
+      if (unlisted) kept.awaits.clear()
     }
   }
 
   /** Whether order waits for nothing in an epoch any more. */
   #isOver(epoch: string): boolean {
     const kept = this.#kept.get(epoch)
-    if (kept === undefined) return this.#settled.has(epoch) || this.#missed.has(epoch)
-    return kept.missed || (kept.final && kept.feed.complete)
+    return kept === undefined ? this.#settled.has(epoch) : isOver(kept)
   }
 
-  /** Hands on what waited for an epoch that is over now. */
-  #follow({ feed, final, missed }: Kept): readonly Handed[] {
-    return this.#holding > 0 && (missed || (final && feed.complete)) ? this.#resume() : NONE
+  /** Hands on what waited for an epoch that may be over now. */
+  #follow(kept: KeptEpoch): readonly Handed[] {
+    if (this.#holding === 0 || !isOver(kept)) return NONE
+    return [...this.#kept.values()].some(({ awaits }) => awaits.has(kept.feed.epoch)) ? this.#resume() : NONE
   }
 
-  #also(kept: Kept, numbers: readonly number[]): readonly Handed[] {
+  #also(kept: KeptEpoch, numbers: readonly number[]): readonly Handed[] {
     const others = this.#follow(kept)
     return numbers.length > 0 ? [{ epoch: kept.feed.epoch, numbers }, ...others] : others
   }
@@ -355,28 +355,17 @@ export class Epochs {
     if (this.#kept.size + this.#settled.size >= MAX_SETTLED) return false
     let open = 0
     let wanted = false
-    for (const [id, { awaits }] of this.#kept) {
-      if (!this.#isOver(id)) open++
-      wanted ||= awaits.has(epoch)
+    for (const kept of this.#kept.values()) {
+      if (!isOver(kept)) open++
+      wanted ||= kept.awaits.has(epoch)
     }
-    if (this.#kept.size < MAX_KEPT && (wanted || open < MAX_OPEN)) return true
-    // One that nothing was ever heard of can be opened again.
-    for (const [id, { feed, held }] of this.#kept) {
-      if (!feed.untouched) continue
-      this.#kept.delete(id)
-      if (held) this.#holding--
-      return true
-    }
-    return false
+    return this.#kept.size < MAX_KEPT && (wanted || open < MAX_OPEN)
   }
 }
 
-/** Whether an epoch was opened before another: the other names it, or did not need to and came here later. */
-const isBefore = (kept: Kept, other: Kept): boolean =>
-  other.earlier.has(kept.feed.epoch) || (kept.order < other.order && !kept.earlier.has(other.feed.epoch))
-
-const areIds = (value: unknown): value is string[] =>
-  Array.isArray(value) && value.every(id => typeof id === 'string' && ID.test(id))
-
-const damaged = (): AfpDataStoreError =>
-  new AfpDataStoreError('STORE_FAILED', 'the snapshot of an epoch is damaged: its shape')
+/** Puts the entries of a map in another order. */
+function sort<K, V>(map: Map<K, V>, compare: (a: V, b: V) => number): void {
+  const entries = [...map].sort(([, a], [, b]) => compare(a, b))
+  map.clear()
+  for (const [key, value] of entries) map.set(key, value)
+}

@@ -6,8 +6,8 @@
  * ranges       sets of numbers as a floor and ranges
  * wire         what the ends tell each other: states and acknowledgements
  * author-feed  one epoch at its author
- * reader-feed  one epoch at its reader; order, snapshot and fingerprints are parts of it
- * epochs       all epochs of an author at its reader
+ * reader-feed  one epoch at its reader; order, refusals, snapshot and fingerprints are parts of it
+ * epochs       all epochs of an author at its reader; kept-epoch is one among them
  * digest       what a peer holds, and what another lacks
  * ```
  */
@@ -22,6 +22,7 @@ export {
   KEEP_SETTLED,
   MAX_EARLIER,
   MAX_KEPT,
+  MAX_LISTED,
   MAX_OPEN,
   MAX_SETTLED,
 } from './epochs.ts'

@@ -84,6 +84,7 @@ describe('a message that is delivered at least once', () => {
     const bad = await ada.send(bob, 'bad')
     const good = await ada.send(bob, 'good')
     await world.clock.advanceUntil(() => good.receipt.recipients.get(bob.id)?.state === 'processed')
+    await world.clock.advanceUntil(() => bad.status === 'failed')
     expect(runs).toBe(6)
     expect(bad.receipt.recipients.get(bob.id)).toMatchObject({ state: 'dead', reason: 'handler-error', arrived: true })
     const [letter] = await bob.deadLetters.list()

@@ -5,36 +5,38 @@
 
 import { AuthorFeed, type FeedAck, type FeedState } from '../../src/feed/author-feed.ts'
 import { Epochs, type Handed } from '../../src/feed/epochs.ts'
-import { numbersIn, RangeSet } from '../../src/feed/ranges.ts'
+import { RangeSet } from '../../src/feed/ranges.ts'
+import type { Snapshot } from '../../src/feed/snapshot.ts'
 import type { Position } from '../../src/feed/wire.ts'
-
-/** What a step does; `a` and `b` choose among what there is. */
-export interface Step {
-  readonly op: keyof typeof OPS
-  readonly a: number
-  readonly b: number
-}
+import { AuthorModel } from './author-model.ts'
+import { check, same } from './checks.ts'
 
 type Packet =
   | { readonly kind: 'opening'; readonly epoch: string; readonly earlier: string[] }
   | { readonly kind: 'envelope'; readonly epoch: string; readonly position: Position }
   | { readonly kind: 'states'; readonly states: FeedState[] }
-  | { readonly kind: 'ack'; readonly ack: FeedAck }
+  /** `at` counts the acknowledgements of an epoch. */
+  | { readonly kind: 'ack'; readonly ack: FeedAck; readonly at: number }
 
 type Outcome = 'processed' | 'refused' | 'skipped'
 
 /** An epoch as its author has it. */
-interface Written {
+export interface Written {
   readonly id: string
   readonly index: number
   feed: AuthorFeed
   readonly earlier: string[]
+  /** The epoch is on the disk. */
+  stored: boolean
   /** On the disk. */
   readonly rows: Map<number, Position>
   readonly fences: Set<number>
   readonly delivered: Set<number>
-  /** Numbers with an end, as a plain model; given up once the author restarted. */
-  model: { readonly ended: Set<number>; readonly skips: Set<number>; readonly delivered: Set<number> } | undefined
+  /** Given up once the author restarted. */
+  model: AuthorModel | undefined
+  /** Acknowledgements that were made, and the newest that came. */
+  acks: number
+  newestAck: number
 }
 
 /** A message, whatever became of it. */
@@ -44,7 +46,11 @@ interface Truth {
   readonly priority: number
   /** Its row was on the author's disk. */
   durable: boolean
+  /** The reader will not have it, whenever it comes. */
+  bad: boolean
   outcome: Outcome | undefined
+  /** When its handler ended first, compared with others. */
+  turn: number
   /** Times that a handler's end got to the reader's disk. */
   ends: number
   givenUp: boolean
@@ -80,31 +86,18 @@ export class World {
   handed = new Set<string>()
   /** Epochs that order waits for no longer. */
   readonly loose = new Set<string>()
-  /** Order in which handlers ended, by class. */
-  readonly order: Truth[][] = Array.from({ length: 10 }, () => [])
+  #turns = 0
   now = 0
 
-  step({ op, a, b }: Step): void {
-    OPS[op](this, a, b)
-    for (const { feed, model } of this.written.values()) {
-      if (model === undefined) continue
-      let base = 0
-      while (model.ended.has(base + 1)) base++
-      same(feed.base, base, 'the base')
-      const unsettled = [...numbersIn(feed.unsettled())]
-      const expected = range(feed.last).filter(number => !model.ended.has(number))
-      same(unsettled.join(), expected.join(), 'what is unsettled')
-      const state = feed.state()
-      const skips = [...numbersIn(RangeSet.fromWire(state.skips))]
-      const open = range(feed.last).filter(n => n > base && model.skips.has(n) && !model.delivered.has(n))
-      same(skips.join(), open.join(), 'the skips of a state')
-    }
+  /** Every author against its model. */
+  check(): void {
+    for (const { feed, model } of this.written.values()) model?.check(feed)
   }
 
   // ---- the author
 
   open(): Written {
-    const earlier = [...this.written.values()].filter(({ feed }) => !feed.arrived).map(({ id }) => id)
+    const earlier = [...this.written.values()].filter(({ feed }) => !feed.settled).map(({ id }) => id)
     this.current?.feed.close()
     const index = this.all.length + 1
     const id = index.toString(16).padStart(32, '0')
@@ -113,15 +106,17 @@ export class World {
       index,
       feed: new AuthorFeed(id),
       earlier,
+      stored: false,
       rows: new Map(),
       fences: new Set(),
       delivered: new Set(),
-      model: { ended: new Set(), skips: new Set(), delivered: new Set() },
+      model: new AuthorModel(),
+      acks: 0,
+      newestAck: 0,
     }
     this.written.set(id, epoch)
     this.all.push(epoch)
     this.current = epoch
-    this.say({ kind: 'opening', epoch: id, earlier })
     return epoch
   }
 
@@ -130,12 +125,14 @@ export class World {
     const { number, prev } = epoch.feed.next(priority)
     const lower = [...this.truth.values()].filter(t => t.epoch === epoch.id && t.priority === priority)
     same(prev, Math.max(0, ...lower.map(t => t.number)), 'the number before')
-    const truth = { durable: false, outcome: undefined, ends: 0, givenUp: false, late: false }
+    const truth = { durable: false, bad: false, outcome: undefined, turn: 0, ends: 0, givenUp: false, late: false }
     this.truth.set(key(epoch.id, number), { epoch: epoch.id, number, priority, ...truth })
     return { epoch, position: { number, prev, priority } }
   }
 
   commitSend({ epoch, position }: { epoch: Written; position: Position }): void {
+    if (!epoch.stored) this.sendOpening(epoch.id)
+    epoch.stored = true
     epoch.rows.set(position.number, position)
     this.of(epoch.id, position.number).durable = true
     this.say({ kind: 'envelope', epoch: epoch.id, position })
@@ -143,15 +140,12 @@ export class World {
 
   skip(epoch: Written, number: number): void {
     const word = epoch.feed.skip(number)
-    if (epoch.model !== undefined) {
-      same(word, epoch.model.delivered.has(number) ? 'delivered' : 'skipped', 'the word on a skip')
-      epoch.model.skips.add(number)
-    }
+    if (epoch.model !== undefined) same(word, epoch.model.skip(number), 'the word on a skip')
     if (word === 'skipped' && epoch.rows.delete(number)) epoch.fences.add(number)
   }
 
   states(): void {
-    const states = [...this.written.values()].filter(({ feed }) => feed.last > 0).map(({ feed }) => feed.state())
+    const states = [...this.written.values()].filter(({ stored }) => stored).map(({ feed }) => feed.state())
     if (states.length > 0) this.say({ kind: 'states', states })
   }
 
@@ -169,11 +163,14 @@ export class World {
     }
   }
 
-  acked(ack: FeedAck): void {
+  acked(ack: FeedAck, at: number): void {
     const epoch = this.written.get(ack.epoch)
     if (epoch === undefined) return
     const { model } = epoch
     const news = epoch.feed.acked(ack)
+    if (at > epoch.newestAck) same(news.rollback, false, 'a rollback, though the reader forgot nothing')
+    epoch.newestAck = Math.max(epoch.newestAck, at)
+    if (model !== undefined) same(news.delivered.join(), model.acked(ack).join(), 'what is told as delivered')
     for (const number of news.delivered) {
       check(
         epoch.rows.delete(number) || epoch.fences.delete(number) || model !== undefined,
@@ -196,11 +193,6 @@ export class World {
       check(!this.handed.has(key(epoch.id, number)), 'a skip was confirmed of what was handed on')
       end(number, 'skipped')
     }
-    if (model !== undefined) {
-      for (const n of expand(ack.delivered)) model.delivered.add(n)
-      for (const n of [...expand(ack.processed), ...ack.refused.map(([n]) => n)]) model.ended.add(n)
-      for (const n of expand(ack.skipped)) if (model.skips.has(n) && !model.delivered.has(n)) model.ended.add(n)
-    }
     if (epoch.feed.done) this.written.delete(epoch.id)
   }
 
@@ -211,8 +203,9 @@ export class World {
     this.wire.push(packet)
   }
 
+  /** @param early the reader judges what comes, and refuses it */
   arrive(packet: Packet, early = false): void {
-    if (packet.kind === 'ack') return this.acked(packet.ack)
+    if (packet.kind === 'ack') return this.acked(packet.ack, packet.at)
     if (packet.kind === 'opening') return this.opened(packet.epoch, packet.earlier)
     if (packet.kind === 'states') return this.heard(packet.states)
     this.envelope(packet.epoch, packet.position, early)
@@ -227,7 +220,7 @@ export class World {
   heard(states: FeedState[]): void {
     const { released, news, unknown } = this.reader.applyStates(states)
     this.hand(released)
-    for (const { epoch } of news) this.save(epoch)
+    for (const { epoch, skipped } of news) if (skipped.length > 0) this.save(epoch)
     for (const id of unknown) this.sendOpening(id)
   }
 
@@ -243,14 +236,18 @@ export class World {
     check(this.reader.begin(epoch, position), 'a new envelope could not begin')
     const truth = this.of(epoch, position.number)
     same(truth.ends, 0, 'an envelope that came again after its end')
-    if (early) {
+    truth.bad ||= early
+    if (truth.bad) {
       const { taken, released } = this.reader.refuse(epoch, position.number, 'schema-invalid')
       check(taken, 'an envelope could not be refused')
       this.hand(released)
       return this.save(epoch)
     }
+    // An epoch is on the disk before its rows, or with the first of them.
+    const opening = this.disk.snapshots.has(epoch) ? undefined : this.reader.snapshot(epoch)
     this.commits.push({
       apply: () => {
+        if (opening !== undefined) this.put(epoch, opening)
         const rows = this.disk.rows.get(epoch) ?? new Map<number, Position>()
         this.disk.rows.set(epoch, rows.set(position.number, position))
         const { taken, released, late, others } = this.reader.accept(epoch, position)
@@ -263,30 +260,41 @@ export class World {
     })
   }
 
-  /** Puts the snapshot of an epoch on its way to the disk. */
-  save(epoch: string, also: () => void = () => {}): void {
-    const snapshot = this.reader.snapshot(epoch)
+  /** Says how far the reader is. */
+  ack(id: string): Packet | undefined {
+    const ack = this.reader.ack(id)
+    const epoch = this.all[Number.parseInt(id, 16) - 1]
+    return ack && epoch && { kind: 'ack', ack, at: ++epoch.acks }
+  }
+
+  /** Puts the snapshot of an epoch on its way to the disk; in the same commit numbers end. */
+  save(epoch: string, ended: readonly number[] = [], also: () => void = () => {}): void {
+    const snapshot = this.reader.snapshot(epoch, ended)
     if (snapshot === undefined) return
     const apply = (): void => {
-      // Through JSON and back: what is stored is plain data.
-      this.disk.snapshots.set(epoch, JSON.parse(JSON.stringify(snapshot.value)))
+      this.put(epoch, snapshot)
       also()
       snapshot.committed()
     }
-    this.commits.push({ apply, fail: () => this.save(epoch, also) })
+    this.commits.push({ apply, fail: () => this.save(epoch, ended, also) })
   }
 
-  /** A handler ends; the class's next one waits until the disk has it. */
+  put(epoch: string, { value }: Snapshot): void {
+    // Through JSON and back: what is stored is plain data.
+    this.disk.snapshots.set(epoch, JSON.parse(JSON.stringify(value)))
+  }
+
+  /** A handler ends. */
   end(priority: number, refusal: boolean): void {
     const truth = this.queues[priority]?.shift()
     if (truth === undefined) return
     const { epoch, number } = truth
+    truth.turn ||= ++this.#turns
     if (refusal) this.hand(this.reader.refuse(epoch, number, 'handler-error').released)
-    this.save(epoch, () => {
+    this.save(epoch, [number], () => {
       check(this.disk.rows.get(epoch)?.delete(number) === true, 'the end of what has no row')
       truth.ends++
       same(truth.ends, 1, 'ends of a message')
-      this.order[priority]?.push(truth)
       if (!refusal) check(this.reader.processed(epoch, number), 'a number could not be processed')
     })
   }
@@ -324,7 +332,7 @@ export class World {
     const author = this.all[Number.parseInt(epoch, 16) - 1] as Written
     // What its author does not have any more, or never had on its disk once it has a later epoch, can never come.
     if (truth.ends > 0 || truth.outcome !== undefined || truth.givenUp || this.loose.has(epoch)) return true
-    if (!truth.durable && (author !== this.current || author.model?.skips.has(number) === true)) return true
+    if (!truth.durable && (author !== this.current || author.model?.isSkipped(number) === true)) return true
     if (this.handed.has(key(epoch, number))) return true
     const feed = this.reader.feed(epoch)
     if (feed === undefined) return false
@@ -394,8 +402,8 @@ export class World {
         }
       }
       for (const epoch of [...this.written.keys()]) {
-        const ack = this.reader.ack(epoch)
-        if (ack !== undefined) this.acked(ack)
+        const packet = this.ack(epoch)
+        if (packet !== undefined) this.arrive(packet)
       }
       if ([...this.written.values()].every(({ feed }) => feed.settled)) return round
     }
@@ -403,95 +411,4 @@ export class World {
   }
 }
 
-const pick = <T>(items: readonly T[], at: number): T | undefined => items[at % Math.max(1, items.length)]
-
-const OPS = {
-  send: (world: World, a: number) => world.commitSend(world.number(a % 3)),
-  sendLater: (world: World, a: number) => void world.pendingSends.push(world.number(a % 3)),
-  commitSend: (world: World, a: number) => {
-    const send = pick(world.pendingSends, a)
-    if (send === undefined) return
-    world.pendingSends = world.pendingSends.filter(other => other !== send)
-    world.commitSend(send)
-  },
-  failSend: (world: World, a: number) => {
-    const send = pick(world.pendingSends, a)
-    if (send === undefined) return
-    world.pendingSends = world.pendingSends.filter(other => other !== send)
-    world.skip(send.epoch, send.position.number)
-  },
-  again: (world: World, a: number, b: number) => {
-    const epoch = pick([...world.written.values()], a)
-    const position = epoch && pick([...epoch.rows.values()], b)
-    if (position !== undefined) world.say({ kind: 'envelope', epoch: (epoch as Written).id, position })
-  },
-  skip: (world: World, a: number, b: number) => {
-    const epoch = pick([...world.written.values()], a)
-    const number = epoch && pick([...epoch.rows.keys()], b)
-    if (number !== undefined) world.skip(epoch as Written, number)
-  },
-  rotate: (world: World) => {
-    // What waits for its commit was numbered in the old epoch.
-    for (const send of world.pendingSends.splice(0)) world.commitSend(send)
-    world.open()
-  },
-  states: (world: World) => world.states(),
-  ack: (world: World, a: number) => {
-    const epoch = pick(world.reader.ids, a)
-    const ack = epoch === undefined ? undefined : world.reader.ack(epoch)
-    if (ack !== undefined) world.say({ kind: 'ack', ack })
-  },
-  deliver: (world: World, a: number, b: number) => {
-    const packet = pick(world.wire, a)
-    if (packet === undefined) return
-    world.wire = world.wire.filter(other => other !== packet)
-    world.arrive(packet, b === 7)
-  },
-  deliverNext: (world: World) => {
-    const packet = world.wire.shift()
-    if (packet !== undefined) world.arrive(packet)
-  },
-  lose: (world: World, a: number) => {
-    const packet = pick(world.wire, a)
-    world.wire = world.wire.filter(other => other !== packet)
-  },
-  replay: (world: World, a: number) => {
-    const packet = pick(world.sent, a)
-    if (packet !== undefined) world.arrive(packet)
-  },
-  commit: (world: World) => world.commits.shift()?.apply(),
-  commitAll: (world: World) => world.flush(),
-  failCommit: (world: World) => world.commits.shift()?.fail(),
-  process: (world: World, a: number) => world.end(a % 3, false),
-  refuse: (world: World, a: number) => world.end(a % 3, true),
-  giveUp: (world: World, a: number) => {
-    const epoch = pick(world.reader.ids, a)
-    if (epoch === undefined) return
-    const holes = world.reader.feed(epoch)?.holes() ?? []
-    for (const number of numbersIn(holes)) world.of(epoch, number).givenUp = true
-    world.hand(world.reader.giveUp(epoch, holes).released)
-    world.save(epoch)
-  },
-  giveUpEpoch: (world: World, a: number) => {
-    const epoch = pick([...new Set(world.reader.ids.flatMap(id => world.reader.awaits(id)))], a)
-    if (epoch === undefined) return
-    world.loose.add(epoch)
-    world.hand(world.reader.giveUpEpoch(epoch))
-    world.save(epoch)
-  },
-  shrink: (world: World) => world.shrink(),
-  crashReader: (world: World) => world.crashReader(),
-  crashAuthor: (world: World) => world.crashAuthor(),
-}
-
-const key = (epoch: string, number: number): string => `${Number.parseInt(epoch, 16)}:${number}`
-const range = (last: number): number[] => Array.from({ length: last }, (_, at) => at + 1)
-const expand = (wire: unknown): number[] => [...numbersIn(RangeSet.fromWire(wire))]
-
-function check(condition: boolean, what: string): void {
-  if (!condition) throw new Error(what)
-}
-
-function same(actual: unknown, expected: unknown, what: string): void {
-  if (actual !== expected) throw new Error(`${what}: ${String(actual)}, not ${String(expected)}`)
-}
+export const key = (epoch: string, number: number): string => `${Number.parseInt(epoch, 16)}:${number}`

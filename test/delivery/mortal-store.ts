@@ -1,0 +1,71 @@
+/** A disk of a machine that may lose power: what was not yet written when it did is lost, and nobody hears of it. */
+
+import type { Clock } from '../../src/common/clock.ts'
+import type { Random } from '../../src/common/random.ts'
+import type { Store } from '../../src/store/store.ts'
+
+export class MortalStore implements Store {
+  readonly durability = 'strict'
+  readonly #disk: Store
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #slowest: number
+  #free = 0
+  #dead = false
+
+  /** @param slowest how long a commit may take, ms */
+  constructor(disk: Store, clock: Clock, random: Random, slowest = 20) {
+    this.#disk = disk
+    this.#clock = clock
+    this.#random = random
+    this.#slowest = slowest
+  }
+
+  /** The power is gone. */
+  die(): void {
+    this.#dead = true
+  }
+
+  get(...args: Parameters<Store['get']>): ReturnType<Store['get']> {
+    return this.#alive(this.#disk.get(...args))
+  }
+
+  range(...args: Parameters<Store['range']>): ReturnType<Store['range']> {
+    return this.#alive(this.#disk.range(...args))
+  }
+
+  count(...args: Parameters<Store['count']>): ReturnType<Store['count']> {
+    return this.#alive(this.#disk.count(...args))
+  }
+
+  commit(batch: Parameters<Store['commit']>[0]): Promise<void> {
+    const now = this.#clock.monotonic()
+    // Commits take effect in their order.
+    this.#free = Math.max(this.#free, now + this.#random.float() * this.#slowest)
+    // Copied at the call, as stores do.
+    const copy = {
+      checks: (batch.checks ?? []).map(check => ({ ...check, value: check.value?.slice() })),
+      writes: batch.writes.map(write => (write.op === 'put' ? { ...write, value: write.value.slice() } : write)),
+    }
+    return new Promise((resolve, reject) => {
+      this.#clock.after(this.#free - now, () => {
+        if (this.#dead) return
+        this.#disk.commit(copy).then(
+          () => !this.#dead && resolve(),
+          error => !this.#dead && reject(error),
+        )
+      })
+    })
+  }
+
+  async close(): Promise<void> {}
+
+  #alive<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      work.then(
+        value => !this.#dead && resolve(value),
+        error => !this.#dead && reject(error),
+      )
+    })
+  }
+}
