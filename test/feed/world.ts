@@ -49,8 +49,6 @@ interface Truth {
   /** The reader will not have it, whenever it comes. */
   bad: boolean
   outcome: Outcome | undefined
-  /** When its handler ended first, compared with others. */
-  turn: number
   /** Times that a handler's end got to the reader's disk. */
   ends: number
   givenUp: boolean
@@ -86,7 +84,8 @@ export class World {
   handed = new Set<string>()
   /** Epochs that order waits for no longer. */
   readonly loose = new Set<string>()
-  #turns = 0
+  /** The last one of each class that was handed on in its turn, in this life. */
+  #latest: (Truth | undefined)[] = []
   now = 0
 
   /** Every author against its model. */
@@ -125,7 +124,7 @@ export class World {
     const { number, prev } = epoch.feed.next(priority)
     const lower = [...this.truth.values()].filter(t => t.epoch === epoch.id && t.priority === priority)
     same(prev, Math.max(0, ...lower.map(t => t.number)), 'the number before')
-    const truth = { durable: false, bad: false, outcome: undefined, turn: 0, ends: 0, givenUp: false, late: false }
+    const truth = { durable: false, bad: false, outcome: undefined, ends: 0, givenUp: false, late: false }
     this.truth.set(key(epoch.id, number), { epoch: epoch.id, number, priority, ...truth })
     return { epoch, position: { number, prev, priority } }
   }
@@ -289,7 +288,6 @@ export class World {
     const truth = this.queues[priority]?.shift()
     if (truth === undefined) return
     const { epoch, number } = truth
-    truth.turn ||= ++this.#turns
     if (refusal) this.hand(this.reader.refuse(epoch, number, 'handler-error').released)
     this.save(epoch, [number], () => {
       check(this.disk.rows.get(epoch)?.delete(number) === true, 'the end of what has no row')
@@ -314,8 +312,15 @@ export class World {
     }
   }
 
-  /** Everything before it in its class must have had its turn, or never have one. */
+  /** Everything before it in its class must have had its turn, or never have one; nothing after it may have had one. */
   checkTurn(truth: Truth): void {
+    const latest = this.#latest[truth.priority]
+    if (!truth.givenUp && !this.loose.has(truth.epoch)) {
+      const isSame = latest?.epoch === truth.epoch
+      const isNext = latest === undefined || (isSame ? latest.number < truth.number : latest.epoch < truth.epoch)
+      check(isNext, `${key(truth.epoch, truth.number)} was handed on after a later one`)
+      this.#latest[truth.priority] = truth
+    }
     const index = Number.parseInt(truth.epoch, 16)
     for (const other of this.truth.values()) {
       const before = Number.parseInt(other.epoch, 16)
@@ -351,6 +356,7 @@ export class World {
     this.commits = []
     this.queues = Array.from({ length: 10 }, () => [])
     this.handed.clear()
+    this.#latest = []
     this.reader = new Epochs()
     for (const [id, { floor, at }] of this.disk.settled) this.reader.restoreSettled(id, floor, at)
     for (const [id, snapshot] of this.disk.snapshots) {
@@ -405,7 +411,7 @@ export class World {
         const packet = this.ack(epoch)
         if (packet !== undefined) this.arrive(packet)
       }
-      if ([...this.written.values()].every(({ feed }) => feed.settled)) return round
+      if ([...this.written.values()].every(({ feed, stored }) => feed.settled || !stored)) return round
     }
     return rounds + 1
   }
