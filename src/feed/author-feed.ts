@@ -21,10 +21,15 @@ export interface AckNews {
   readonly skipped: readonly number[]
   /**
    * The recipient no longer knows something that it said before: its store was lost or set back. Nothing that was known
-   * is taken back. What it lost is skipped, since its bytes need not be here any more. An acknowledgement that came by a
-   * slower way looks the same, and does no other harm.
+   * is taken back. What it lost is skipped, since its bytes need not be here any more. An acknowledgement that came by
+   * a slower way looks the same, and does no other harm.
    */
   readonly rollback: boolean
+  /**
+   * To be called once the ends that are told here are on the disk. Only then {@link AuthorFeed.base} passes them: below it
+   * the recipient forgets how each ended, and after a crash could not say it again.
+   */
+  readonly committed: () => void
 }
 
 /** What is left of an epoch after a restart. */
@@ -55,6 +60,8 @@ export class AuthorFeed {
   #lost = new RangeSet()
   /** What has its end. */
   readonly #ended = new RangeSet()
+  /** Of ends that are not on the disk yet, the lowest of each acknowledgement. */
+  readonly #uncommitted = new Set<{ readonly lowest: number }>()
   /** After a restart, the numbers that somebody waits for. */
   #awaited: RangeSet | undefined
 
@@ -89,12 +96,17 @@ export class AuthorFeed {
     return this.#last
   }
 
-  /** Everything from 1 up to it has its end. */
+  /** Everything from 1 up to it has its end, on the disk. */
   get base(): number {
-    return this.#ended.floor
+    let base = this.#ended.floor
+    for (const { lowest } of this.#uncommitted) base = Math.min(base, lowest - 1)
+    return base
   }
 
-  /** Whether everything that was given out has its end. An opening has to name the epochs of which this is not true. */
+  /**
+   * Whether everything that was given out has its end, on the disk. An opening has to name the epochs of which this is not
+   * true, and states have to list them.
+   */
   get settled(): boolean {
     return this.base === this.#last
   }
@@ -158,6 +170,7 @@ export class AuthorFeed {
     const arrived = this.#news(delivered, this.#known)
     this.#known.union(delivered)
     const refusals = refused.filter(([number]) => !this.#ended.has(number) && this.#awaited?.has(number) !== false)
+    const before = this.#ended.clone()
     this.#ended.union(RangeSet.of(refused.map(([number]) => [number, number])))
     const finished = this.#news(processed, this.#ended)
     this.#ended.union(processed)
@@ -165,12 +178,14 @@ export class AuthorFeed {
     const dropped = this.#news(confirmed, this.#ended)
     this.#known.union(confirmed)
     this.#ended.union(confirmed)
-    // Of numbers that nobody waits for any more, arriving is the end.
-    if (this.#awaited !== undefined) this.#ended.union(delivered.minus(this.#awaited))
-    return { delivered: arrived, processed: finished, refused: refusals, skipped: dropped, rollback }
+    const committed = this.#hold(this.#ended.minus(before))
+    return { delivered: arrived, processed: finished, refused: refusals, skipped: dropped, rollback, committed }
   }
 
-  /** The author's word for the recipient, to be told once the epoch itself is on the disk; with at most {@link MAX_RANGES} ranges of skips: the lowest. */
+  /**
+   * The author's word for the recipient, with at most {@link MAX_RANGES} ranges of skips: the lowest. To be told once
+   * the epoch itself is on the disk, see `Epochs.applyStates`.
+   */
   state(): FeedState {
     const { epoch, base } = this
     const skips = this.#openSkips()
@@ -178,7 +193,7 @@ export class AuthorFeed {
     return { epoch, base, last: this.#last, skips: skips.toWire(MAX_RANGES) }
   }
 
-  /** What has no end yet. */
+  /** What has no end yet, on the disk or not. */
   unsettled(): Range[] {
     return this.#ended.missing(this.#last)
   }
@@ -198,6 +213,15 @@ export class AuthorFeed {
       refused: refused.filter(([number]) => number <= this.#last),
       skipped: skipped.common(known),
     }
+  }
+
+  /** Holds the base below some ends; returns what lets it go on. */
+  #hold(ends: RangeSet): () => void {
+    const [range] = ends
+    if (range === undefined) return () => {}
+    const held = { lowest: range[0] }
+    this.#uncommitted.add(held)
+    return () => void this.#uncommitted.delete(held)
   }
 
   /** Skips of what the recipient does not have. */

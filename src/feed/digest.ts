@@ -1,6 +1,6 @@
 /**
- * Digests: what a peer holds of some feeds, so that another can send what it lacks. A digest may say less than there is,
- * never more: what is sent twice does no harm.
+ * Digests: what a peer holds of some feeds, so that another can send what it lacks. A digest may say less than there
+ * is, never more: what is sent twice does no harm.
  */
 
 import { isNumber, MAX_RANGES, malformed, type Range, RangeSet, type RangeWire } from './ranges.ts'
@@ -33,8 +33,8 @@ export interface Lack {
 }
 
 /**
- * The digest of what is held: at most {@link MAX_DIGEST_FEEDS} feeds and {@link MAX_RANGES} ranges in all. What goes beyond
- * is left out, of each feed from the top.
+ * The digest of what is held: at most {@link MAX_DIGEST_FEEDS} feeds and {@link MAX_RANGES} ranges in all. What goes
+ * beyond is left out, of each feed from the top.
  */
 export function makeDigest(holdings: Iterable<Holding>): Digest {
   const digest: (readonly [string, string, RangeWire])[] = []

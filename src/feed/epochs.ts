@@ -1,6 +1,6 @@
 /**
- * All epochs of one author towards this reader. An author opens a new one at every start, and goes on delivering what is
- * left of the earlier ones: what comes in the later epoch is held until order waits for nothing in those any more.
+ * All epochs of one author towards this reader. An author opens a new one at every start, and goes on delivering what
+ * is left of the earlier ones: what comes in the later epoch is held until order waits for nothing in those any more.
  */
 
 import { isBefore, isEpochId, isOver, type KeptEpoch, readKept, writeKept } from './kept-epoch.ts'
@@ -20,8 +20,8 @@ export const MAX_LISTED = 128
 /** Settled epochs that are remembered. */
 export const MAX_SETTLED = 16_384
 /**
- * How long a settled epoch is remembered at least, ms: 30 days. To be more where the longest TTL, what a relay adds to it
- * and twice the clock skew are more.
+ * How long a settled epoch is remembered at least, ms: 30 days. To be more where the longest TTL, what a relay adds to
+ * it and twice the clock skew are more.
  */
 export const KEEP_SETTLED = 30 * 86_400_000
 
@@ -45,8 +45,8 @@ export interface EpochsNews {
   /** Epochs that the author has and this reader does not: their openings are wanted. */
   readonly unknown: readonly string[]
   /**
-   * Epochs whose snapshots should be stored: skips are not told before, and after a restart what was said here would have
-   * to be said again before order goes on.
+   * Epochs whose snapshots should be stored: skips are not told before, and after a restart what was said here would
+   * have to be said again before order goes on.
    */
   readonly changed: readonly string[]
 }
@@ -94,7 +94,9 @@ export class Epochs {
     const held = awaits.size > 0
     const feed = ReaderFeed.begin(epoch, { held })
     // It was given up before it came.
-    if ([...this.#kept.values()].some(later => later.earlier.has(epoch) && !later.unlisted && !later.awaits.has(epoch))) {
+    if (
+      [...this.#kept.values()].some(later => later.earlier.has(epoch) && !later.unlisted && !later.awaits.has(epoch))
+    ) {
       feed.waitForNothing()
     }
     const order = ++this.#opened
@@ -104,8 +106,8 @@ export class Epochs {
   }
 
   /**
-   * Lets go of an epoch of which nothing but its opening ever came; it can be opened again. Returns its id: what is stored
-   * of it is to be deleted.
+   * Lets go of an epoch of which nothing but its opening ever came; it can be opened again. Returns its id: what is
+   * stored of it is to be deleted.
    */
   makeRoom(): string | undefined {
     for (const [id, { feed, held }] of this.#kept) {
@@ -184,8 +186,8 @@ export class Epochs {
 
   /**
    * The states of the author's epochs, as one word of it, authenticated: what it does not list is settled, as far as it
-   * is earlier than what it lists. Older and doubled words do no harm, as long as no epoch is in one before it is on its
-   * author's disk: one that its author forgot is not named by those after it, and might be taken for the latest.
+   * is earlier than what it lists. Older and doubled words do no harm, as long as no epoch is in one before it is on
+   * its author's disk: one that its author forgot is not named by those after it, and might be taken for the latest.
    * @throws AfpMessageError MALFORMED; nothing of it counts then
    */
   applyStates(states: readonly FeedState[]): EpochsNews {
@@ -246,7 +248,8 @@ export class Epochs {
   }
 
   /**
-   * An epoch as it was left; {@link ReaderFeed.restore} tells what its rows mean. {@link resume} follows after the last.
+   * An epoch as it was left; {@link ReaderFeed.restore} tells what its rows mean. {@link resume} follows after the
+   * last.
    * @throws AfpDataStoreError STORE_FAILED for a snapshot that is damaged
    */
   restore(epoch: string, snapshot: unknown, rows: Iterable<Position>): void {

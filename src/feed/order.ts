@@ -1,11 +1,10 @@
 /**
- * Order within an epoch: each number waits for the one before it in its priority class, and classes overtake each other.
- * What never comes does not say what came before it, so behind it a number waits for every lower one that may be of its
- * class.
+ * Order within an epoch: each number waits for the one before it in its priority class, and classes overtake each
+ * other. What never comes does not say what came before it, so behind it a number waits for every lower one that may be
+ * of its class.
  */
 
 import type { RangeSet } from './ranges.ts'
-import { CLASSES, type Position } from './wire.ts'
 
 /** See the head of this file. */
 export class Order {
@@ -14,11 +13,10 @@ export class Order {
   readonly #turnless: RangeSet
   /** What need not arrive: it has, or never will, or is given up, or is below the floor. */
   readonly #known: RangeSet
-  readonly #buffered = new Map<number, Position>()
+  /** Numbers that wait, each with the one before it in its class. */
+  readonly #buffered = new Map<number, number>()
   /** The numbers that the buffered ones wait for. */
   readonly #blockers = new Set<number>()
-  /** The lowest buffered number of each class, 0: none. */
-  readonly #lowest: number[] = new Array(CLASSES).fill(0)
   #floor = 0
   #free = false
 
@@ -50,7 +48,7 @@ export class Order {
 
   /** What up to a number is waited for to arrive. */
   unknown(upTo: number, limit: number): (readonly [first: number, last: number])[] {
-    return this.#known.missing(upTo, limit)
+    return this.#free ? [] : this.#known.missing(upTo, limit)
   }
 
   /** Whether the arrival of a number may end the wait of another. */
@@ -76,28 +74,26 @@ export class Order {
     this.#free = true
   }
 
-  /** The number that a position waits for, always a lower one; 0: its turn has come. */
-  blocker({ prev, priority }: Position): number {
+  /** The number that what comes after another in its class waits for, that one or a lower one; 0: its turn has come. */
+  blocker(prev: number): number {
     if (prev <= this.#floor || this.#free) return 0
     if (this.#arrived.has(prev)) {
       if (this.#buffered.size > 0 && this.#buffered.has(prev)) return prev
       if (!this.#turnless.has(prev)) return 0
     } else if (!this.#known.has(prev)) return prev
-    const lowest = this.#lowest[priority] as number
-    if (lowest > 0 && lowest < prev) return lowest
+    // Where nothing lower is missing, nothing lower waits.
     return this.#known.gapBelow(prev)
   }
 
-  /** Puts a position that has arrived among those that wait; {@link sweep} tells when its turn has come. */
-  wait({ number, prev, priority }: Position): void {
-    const position = { number, prev, priority }
-    this.#note(position, this.blocker(position))
-    this.#buffered.set(number, position)
-    const lowest = this.#lowest[priority] as number
-    if (lowest === 0 || number < lowest) this.#lowest[priority] = number
+  /** Puts a number that has arrived among those that wait; {@link sweep} tells when its turn has come. */
+  wait(number: number, prev: number): void {
+    this.#note(prev, this.blocker(prev))
+    this.#buffered.set(number, prev)
   }
 
-  /** A number that has arrived, and maybe waits, will not have a turn; {@link sweep} tells for whom this was the wait. */
+  /**
+   * A number that has arrived, and maybe waits, will not have a turn; {@link sweep} tells for whom this was the wait.
+   */
   pass(number: number): void {
     this.#buffered.delete(number)
     this.#turnless.add(number)
@@ -111,23 +107,21 @@ export class Order {
   sweep(): number[] {
     if (this.#blockers.size === 0) return []
     this.#blockers.clear()
-    this.#lowest.fill(0)
     const released: number[] = []
     for (const number of [...this.#buffered.keys()].sort((a, b) => a - b)) {
-      const position = this.#buffered.get(number) as Position
-      const blocker = this.blocker(position)
+      const prev = this.#buffered.get(number) as number
+      const blocker = this.blocker(prev)
       if (blocker === 0) {
         this.#buffered.delete(number)
         released.push(number)
         continue
       }
-      this.#note(position, blocker)
-      if (this.#lowest[position.priority] === 0) this.#lowest[position.priority] = number
+      this.#note(prev, blocker)
     }
     return released
   }
 
-  #note({ prev }: Position, blocker: number): void {
+  #note(prev: number, blocker: number): void {
     this.#blockers.add(blocker)
     this.#blockers.add(prev)
   }

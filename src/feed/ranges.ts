@@ -1,6 +1,6 @@
 /**
- * Sets of positions, kept as a floor (everything from 1 up to it is in) and the ranges above it, as QUIC keeps the packets
- * it has seen (RFC 9000 §13.2.3). A feed that is mostly in order costs one number, whatever its length.
+ * Sets of positions, kept as a floor (everything from 1 up to it is in) and the ranges above it, as QUIC keeps the
+ * packets it has seen (RFC 9000 §13.2.3). A feed that is mostly in order costs one number, whatever its length.
  */
 
 import { AfpMessageError } from '../common/errors.ts'
@@ -34,8 +34,8 @@ export function* numbersIn(ranges: Iterable<Range>): Generator<number> {
 }
 
 /**
- * See the head of this file. Positions handed in are integers from 1 to {@link MAX_NUMBER}. How many ranges there are is
- * for the caller to bound.
+ * See the head of this file. Positions handed in are integers from 1 to {@link MAX_NUMBER}. How many ranges there are
+ * is for the caller to bound.
  */
 export class RangeSet implements Iterable<Range> {
   #floor = 0

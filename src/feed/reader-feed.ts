@@ -24,8 +24,8 @@ import {
 export const MAX_BUFFERED = 1_024
 
 /**
- * What is known of a number before its envelope is opened. `duplicate`: it has arrived, is on its way to the disk, or its
- * author has settled it. `skipped`: its author gave it up, it is never taken. `full`: there is no room for it now.
+ * What is known of a number before its envelope is opened. `duplicate`: it has arrived, is on its way to the disk, or
+ * its author has settled it. `skipped`: its author gave it up, it is never taken. `full`: there is no room for it now.
  */
 export type Verdict = 'new' | 'duplicate' | 'skipped' | 'full'
 
@@ -100,7 +100,7 @@ export class ReaderFeed {
     for (const set of [this.#skipped, this.#givenUp]) for (const [first, last] of set) this.#order.know(first, last)
     this.#order.raiseFloor(this.#base)
     if (kept.free) this.#order.release()
-    for (const row of rows) this.#order.wait(row)
+    for (const { number, prev } of rows) this.#order.wait(number, prev)
     this.#hand(this.#order.sweep())
   }
 
@@ -110,9 +110,9 @@ export class ReaderFeed {
   }
 
   /**
-   * An epoch as it was left, holding what it releases until {@link resume}. What has a row was delivered and has no end,
-   * whatever the snapshot says; what was delivered and has no row has its end. A row of what is skipped does not count:
-   * {@link check} tells, and it should be deleted.
+   * An epoch as it was left, holding what it releases until {@link resume}. What has a row was delivered and has no
+   * end, whatever the snapshot says; what was delivered and has no row has its end. A row of what is skipped does not
+   * count: {@link check} tells, and it should be deleted.
    * @throws AfpDataStoreError STORE_FAILED for a snapshot that is damaged
    */
   static restore(epoch: string, snapshot: unknown, rows: Iterable<Position>): ReaderFeed {
@@ -162,7 +162,7 @@ export class ReaderFeed {
 
   /** A look at an envelope before the work of opening it; changes nothing. @throws AfpMessageError MALFORMED */
   check(position: Position): Verdict {
-    const { number } = checked(position)
+    const { number, prev } = checked(position)
     if (number <= this.#base || this.#delivered.has(number)) return 'duplicate'
     const underway = this.#underway.size
     if (underway > 0 && this.#underway.has(number)) return 'duplicate'
@@ -174,12 +174,12 @@ export class ReaderFeed {
     }
     if (this.waiting + underway < MAX_BUFFERED) return 'new'
     // What can be handed on at once needs no room, and may make some.
-    return this.#held === undefined && this.#order.blocker(position) === 0 ? 'new' : 'full'
+    return this.#held === undefined && this.#order.blocker(prev) === 0 ? 'new' : 'full'
   }
 
   /**
-   * An authenticated envelope is about to go to the disk. Until {@link accept}, {@link refuse} or {@link abandon} another
-   * copy is a duplicate and a skip of it does not count: the author is never told both.
+   * An authenticated envelope is about to go to the disk. Until {@link accept}, {@link refuse} or {@link abandon}
+   * another copy is a duplicate and a skip of it does not count: the author is never told both.
    * @returns false when it must not go there
    * @throws AfpMessageError MALFORMED
    */
@@ -199,15 +199,15 @@ export class ReaderFeed {
    * @throws AfpMessageError MALFORMED
    */
   accept(position: Position): Accepted {
-    const { number } = checked(position)
+    const { number, prev } = checked(position)
     if (!this.#take(number)) return NOT_TAKEN
     const order = this.#order
     const late = order.free || (this.#givenUp.max > 0 && this.#givenUp.has(number))
     this.#arrive(number)
     this.#pending.add(number)
     const awaited = order.isAwaited(number)
-    if (order.blocker(position) > 0) {
-      order.wait(position)
+    if (order.blocker(prev) > 0) {
+      order.wait(number, prev)
       return { taken: true, released: awaited ? this.#hand(order.sweep()) : NONE, late }
     }
     const released = [number]
@@ -238,7 +238,10 @@ export class ReaderFeed {
     return { released, skipped, lost, holes: this.holes() }
   }
 
-  /** What exists by the author's word and has neither arrived nor been skipped or given up. */
+  /**
+   * What exists by the author's word and has neither arrived nor been skipped or given up; nothing once it is
+   * {@link free}.
+   */
   holes(limit: number = MAX_RANGES): Range[] {
     return this.#order.unknown(this.#last, limit)
   }
@@ -287,7 +290,8 @@ export class ReaderFeed {
     }
     if (!pending || this.#order.isWaiting(number)) this.#order.pass(number)
     const code = reason.slice(0, MAX_REASON).toWellFormed() || 'refused'
-    this.#refused.add(number, code, pending ? 'row' : 'nothing')
+    if (number <= this.#base) this.#processed.add(number)
+    else this.#refused.add(number, code, pending ? 'row' : 'nothing')
     if (this.#held !== undefined) this.#held = this.#held.filter(held => held !== number)
     return { taken: true, released: this.#hand(this.#order.sweep()) }
   }
@@ -314,12 +318,12 @@ export class ReaderFeed {
   }
 
   /**
-   * What is to be stored; small while the feed is mostly in order.
-   * @param ended numbers whose rows go in the same commit: no other snapshot has their refusals, or they would be told
-   * before the rows are gone
+   * What is to be stored; small while the feed is mostly in order. Snapshots go to the disk in the order in which they were
+   * taken; where one fails, a new one is taken.
+   * @param ended numbers whose rows go in the same commit: only with it are their refusals told
    */
   snapshot(ended: readonly number[] = NONE): Snapshot {
-    const refused = this.#refused.storable(ended)
+    const refused = this.#refused.all()
     const value = writeSnapshot({
       base: this.#base,
       last: this.#last,
@@ -334,7 +338,7 @@ export class ReaderFeed {
     const committed = (): void => {
       this.#toldSkips.union(skipped)
       this.#toldSkips.forget(this.#base)
-      this.#refused.stored(refused)
+      this.#refused.stored(refused, ended)
     }
     return { value, committed }
   }

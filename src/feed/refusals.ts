@@ -1,6 +1,7 @@
 /**
  * Numbers that a reader ended with a reason. Only what the disk has is told to the author: a refusal that a crash takes
- * back may be followed by a handler that succeeds.
+ * back may be followed by a handler that succeeds. While its row is there, a number comes back after a restart, whatever
+ * was stored of its refusal.
  */
 
 /** A number and why it was refused. */
@@ -8,7 +9,7 @@ export type Refused = readonly [number: number, reason: string]
 
 interface Refusal {
   readonly reason: string
-  /** What the disk has of it; its row would bring the number back after a restart. */
+  /** What the disk has of it. */
   disk: 'nothing' | 'row' | 'refusal'
 }
 
@@ -32,24 +33,24 @@ export class Refusals {
 
   /** Those that may be told, ascending. */
   told(): Refused[] {
-    return this.#select(({ disk }) => disk === 'refusal')
+    return this.#select(refusal => refusal.disk === 'refusal')
   }
 
   /** Numbers of which the disk has nothing. */
   unkept(): number[] {
-    return this.#select(({ disk }) => disk === 'nothing').map(([number]) => number)
+    return this.#select(refusal => refusal.disk === 'nothing').map(([number]) => number)
   }
 
-  /** Those to be stored now, ascending. @param ended numbers whose rows go in the same commit; others with rows stay */
-  storable(ended: readonly number[]): Refused[] {
-    return this.#select(({ disk }, number) => disk !== 'row' || ended.includes(number))
+  /** All of them, ascending. */
+  all(): Refused[] {
+    return this.#select(() => true)
   }
 
-  /** The disk has these now. */
-  stored(refused: readonly Refused[]): void {
+  /** The disk has these now. @param ended numbers whose rows went in the same commit; others may still have theirs */
+  stored(refused: readonly Refused[], ended: readonly number[]): void {
     for (const [number] of refused) {
       const refusal = this.#byNumber.get(number)
-      if (refusal !== undefined) refusal.disk = 'refusal'
+      if (refusal?.disk === 'nothing' || (refusal?.disk === 'row' && ended.includes(number))) refusal.disk = 'refusal'
     }
   }
 
@@ -60,9 +61,9 @@ export class Refusals {
     return gone
   }
 
-  #select(chosen: (refusal: Refusal, number: number) => boolean): Refused[] {
+  #select(chosen: (refusal: Refusal) => boolean): Refused[] {
     const found: Refused[] = []
-    for (const [number, refusal] of this.#byNumber) if (chosen(refusal, number)) found.push([number, refusal.reason])
+    for (const [number, refusal] of this.#byNumber) if (chosen(refusal)) found.push([number, refusal.reason])
     return found.sort(([a], [b]) => a - b)
   }
 }

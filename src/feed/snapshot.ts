@@ -1,6 +1,6 @@
 /**
- * What a reader keeps of an epoch: arrays and numbers, small as long as the feed is mostly in order. What was delivered and
- * has no end is not in it: the rows of the inbox tell that.
+ * What a reader keeps of an epoch: arrays and numbers, small as long as the feed is mostly in order. What was delivered
+ * and has no end is not in it: the rows of the inbox tell that.
  *
  * ```
  * [1, base, last, delivered, skipped, given up, passed: ranges, [* [number, reason]], free: bool]

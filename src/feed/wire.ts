@@ -1,6 +1,6 @@
 /**
- * What the two ends of an epoch tell each other: the author its state, the reader its acknowledgement. Both are whole and
- * repeated, never increments: one that is lost, doubled or late does no harm.
+ * What the two ends of an epoch tell each other: the author its state, the reader its acknowledgement. Both are whole
+ * and repeated, never increments: one that is lost, doubled or late does no harm.
  */
 
 import { isNumber, MAX_RANGES, malformed, RangeSet, type RangeWire } from './ranges.ts'
@@ -9,8 +9,8 @@ import { isNumber, MAX_RANGES, malformed, RangeSet, type RangeWire } from './ran
 export const CLASSES = 10
 
 /**
- * Ranges that an acknowledgement may have. A reader takes nothing new beyond {@link MAX_RANGES}; the rest is for what was
- * on its way to the disk when it said so.
+ * Ranges that an acknowledgement may have. A reader takes nothing new beyond {@link MAX_RANGES}; the rest is for what
+ * was on its way to the disk when it said so.
  */
 export const MAX_ACK_RANGES = 2 * MAX_RANGES
 

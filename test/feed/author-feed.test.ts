@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AuthorFeed, type FeedAck } from '../../src/feed/author-feed.ts'
+import { type AckNews, AuthorFeed, type FeedAck } from '../../src/feed/author-feed.ts'
 import { MAX_RANGES, RangeSet } from '../../src/feed/ranges.ts'
 import { AuthorModel, range } from './author-model.ts'
 import { runs } from './properties.ts'
@@ -8,7 +8,14 @@ import { runs } from './properties.ts'
 const epoch = 'a'.repeat(32)
 const wire = (numbers: readonly number[]) => RangeSet.of(numbers.map(number => [number, number] as const)).toWire()
 const malformed = expect.objectContaining({ code: 'MALFORMED' })
-const nothing = { delivered: [], processed: [], refused: [], skipped: [], rollback: false }
+const nothing = {
+  delivered: [],
+  processed: [],
+  refused: [],
+  skipped: [],
+  rollback: false,
+  committed: expect.any(Function),
+}
 
 interface Told {
   readonly delivered?: readonly number[]
@@ -24,6 +31,13 @@ const ackOf = ({ delivered = [], processed = [], refused = [], skipped = [] }: T
   refused,
   skipped: wire(skipped),
 })
+
+/** Takes an acknowledgement in, and puts what it says on the disk. */
+function hear(feed: AuthorFeed, told: Told): AckNews {
+  const news = feed.acked(ackOf(told))
+  news.committed()
+  return news
+}
 
 /** A feed that gave out as many numbers, all of class 0. */
 function feedOf(count: number): AuthorFeed {
@@ -69,48 +83,48 @@ describe('the numbers of a feed', () => {
 describe('an acknowledgement at its author', () => {
   it('tells only what is new', () => {
     const feed = feedOf(4)
-    expect(feed.acked(ackOf({ delivered: [1, 3] }))).toEqual({ ...nothing, delivered: [1, 3] })
-    expect(feed.acked(ackOf({ delivered: [1, 2, 3], processed: [1] }))).toEqual({
+    expect(hear(feed, { delivered: [1, 3] })).toEqual({ ...nothing, delivered: [1, 3] })
+    expect(hear(feed, { delivered: [1, 2, 3], processed: [1] })).toEqual({
       ...nothing,
       delivered: [2],
       processed: [1],
     })
-    expect(feed.acked(ackOf({ delivered: [1, 2, 3], processed: [1] }))).toEqual(nothing)
+    expect(hear(feed, { delivered: [1, 2, 3], processed: [1] })).toEqual(nothing)
   })
 
   it('takes what was processed or refused for delivered', () => {
     const feed = feedOf(2)
-    const news = feed.acked(ackOf({ processed: [1], refused: [[2, 'rejected']] }))
+    const news = hear(feed, { processed: [1], refused: [[2, 'rejected']] })
     expect(news).toEqual({ ...nothing, delivered: [1, 2], processed: [1], refused: [[2, 'rejected']] })
     expect(feed.settled).toBe(true)
   })
 
   it('tells a refusal once, and never as processed, though the recipient counts it so later', () => {
     const feed = feedOf(1)
-    feed.acked(ackOf({ refused: [[1, 'rejected']] }))
-    expect(feed.acked(ackOf({ refused: [[1, 'rejected']] }))).toEqual(nothing)
-    expect(feed.acked(ackOf({ delivered: [1], processed: [1] }))).toEqual(nothing)
+    hear(feed, { refused: [[1, 'rejected']] })
+    expect(hear(feed, { refused: [[1, 'rejected']] })).toEqual(nothing)
+    expect(hear(feed, { delivered: [1], processed: [1] })).toEqual(nothing)
   })
 
   it('confirms what was skipped, once', () => {
     const feed = feedOf(2)
     feed.skip(1)
-    expect(feed.acked(ackOf({ skipped: [1] })).skipped).toEqual([1])
-    expect(feed.acked(ackOf({ skipped: [1] })).skipped).toEqual([])
-    expect(feed.acked(ackOf({ delivered: [1] }))).toEqual(nothing)
+    expect(hear(feed, { skipped: [1] }).skipped).toEqual([1])
+    expect(hear(feed, { skipped: [1] }).skipped).toEqual([])
+    expect(hear(feed, { delivered: [1] })).toEqual(nothing)
     expect(feed.base).toBe(1)
   })
 
   it('settles nothing by skips that its author never told', () => {
     const feed = feedOf(2)
-    expect(feed.acked(ackOf({ skipped: [1, 2] }))).toEqual(nothing)
+    expect(hear(feed, { skipped: [1, 2] })).toEqual(nothing)
     expect(feed.base).toBe(0)
   })
 
   it('wins against a skip: the recipient has it', () => {
     const feed = feedOf(1)
     expect(feed.skip(1)).toBe('skipped')
-    expect(feed.acked(ackOf({ delivered: [1] })).delivered).toEqual([1])
+    expect(hear(feed, { delivered: [1] }).delivered).toEqual([1])
     expect(feed.skip(1)).toBe('delivered')
     expect(feed.state().skips).toEqual([0, []])
   })
@@ -125,7 +139,7 @@ describe('an acknowledgement at its author', () => {
     const good = { delivered: [1], processed: [1], ...more }
     expect(() => feed.acked(ackOf(good))).toThrow(malformed)
     expect(feed.base).toBe(0)
-    expect(feed.acked(ackOf({ delivered: [1] })).delivered).toEqual([1])
+    expect(hear(feed, { delivered: [1] }).delivered).toEqual([1])
   })
 
   it('is refused whole when its form is wrong', () => {
@@ -135,41 +149,59 @@ describe('an acknowledgement at its author', () => {
   })
 })
 
+describe('the base of a feed', () => {
+  it('passes an end only when the disk has it: below it the recipient does not say again how it was', () => {
+    const feed = feedOf(4)
+    feed.close()
+    const first = feed.acked(ackOf({ processed: [2] }))
+    const second = feed.acked(ackOf({ processed: [1, 2, 3] }))
+    const third = feed.acked(ackOf({ processed: [1, 2, 3, 4] }))
+    expect(feed.unsettled()).toEqual([])
+    expect([feed.base, feed.settled, feed.done]).toEqual([0, false, false])
+    second.committed()
+    expect([feed.base, feed.state().base]).toEqual([1, 1])
+    third.committed()
+    expect(feed.base).toBe(1)
+    first.committed()
+    expect([feed.base, feed.settled, feed.done]).toEqual([4, true, true])
+  })
+})
+
 describe('a recipient that forgot', () => {
   it('is told once for each loss, and nothing that was known is taken back', () => {
     const feed = feedOf(3)
-    feed.acked(ackOf({ delivered: [1, 2, 3], processed: [1] }))
-    expect(feed.acked(ackOf({}))).toEqual({ ...nothing, rollback: true })
-    expect(feed.acked(ackOf({}))).toEqual(nothing)
+    hear(feed, { delivered: [1, 2, 3], processed: [1] })
+    expect(hear(feed, {})).toEqual({ ...nothing, rollback: true })
+    expect(hear(feed, {})).toEqual(nothing)
     expect(feed.base).toBe(1)
-    expect(feed.acked(ackOf({ delivered: [1, 2, 3], processed: [1] }))).toEqual(nothing)
-    expect(feed.acked(ackOf({ delivered: [1, 2] })).rollback).toBe(true)
+    expect(hear(feed, { delivered: [1, 2, 3], processed: [1] })).toEqual(nothing)
+    expect(hear(feed, { delivered: [1, 2] }).rollback).toBe(true)
   })
 
   it('is told of a skip that it no longer knows', () => {
     const feed = feedOf(2)
     feed.skip(1)
-    feed.acked(ackOf({ skipped: [1] }))
-    expect(feed.acked(ackOf({})).rollback).toBe(true)
-    expect(feed.acked(ackOf({ delivered: [1] })).rollback).toBe(false)
+    hear(feed, { skipped: [1] })
+    expect(hear(feed, {}).rollback).toBe(true)
+    expect(hear(feed, { delivered: [1] }).rollback).toBe(false)
   })
 
   it('is told to skip what it lost, so that the epoch can be settled without the bytes', () => {
     const feed = feedOf(3)
-    feed.acked(ackOf({ delivered: [1, 2, 3], processed: [1] }))
-    feed.acked(ackOf({ delivered: [1] }))
+    hear(feed, { delivered: [1, 2, 3], processed: [1] })
+    hear(feed, { delivered: [1] })
     expect(feed.state()).toEqual({ epoch, base: 1, last: 3, skips: [0, [1, 2]] })
     expect(feed.skip(2)).toBe('skipped')
-    expect(feed.acked(ackOf({ delivered: [1], skipped: [2, 3] })).skipped).toEqual([2, 3])
+    expect(hear(feed, { delivered: [1], skipped: [2, 3] }).skipped).toEqual([2, 3])
     expect(feed.settled).toBe(true)
   })
 
   it('does no harm where an old acknowledgement only came late', () => {
     const feed = feedOf(2)
     const old = ackOf({ delivered: [1] })
-    feed.acked(ackOf({ delivered: [1, 2], processed: [1] }))
+    hear(feed, { delivered: [1, 2], processed: [1] })
     expect(feed.acked(old)).toEqual({ ...nothing, rollback: true })
-    expect(feed.acked(ackOf({ delivered: [1, 2], processed: [1, 2] }))).toEqual({ ...nothing, processed: [2] })
+    expect(hear(feed, { delivered: [1, 2], processed: [1, 2] })).toEqual({ ...nothing, processed: [2] })
     expect(feed.state()).toEqual({ epoch, base: 2, last: 2, skips: [0, []] })
   })
 })
@@ -178,7 +210,7 @@ describe('the state of a feed at its author', () => {
   it('has the skips above its base, and the lowest where there are too many', () => {
     const feed = feedOf(3 * MAX_RANGES)
     for (let number = 1; number <= feed.last; number += 2) feed.skip(number)
-    feed.acked(ackOf({ skipped: [1] }))
+    hear(feed, { skipped: [1] })
     const { base, last, skips } = feed.state()
     expect({ base, last }).toEqual({ base: 1, last: feed.last })
     const read = RangeSet.fromWire(skips)
@@ -193,7 +225,7 @@ describe('the state of a feed at its author', () => {
 
   it('is done when it is closed and everything has its end', () => {
     const feed = feedOf(1)
-    feed.acked(ackOf({ processed: [1] }))
+    hear(feed, { processed: [1] })
     expect([feed.settled, feed.done]).toEqual([true, false])
     feed.close()
     expect(feed.done).toBe(true)
@@ -204,17 +236,21 @@ describe('the state of a feed at its author', () => {
     const step = fc.oneof(
       fc.record({ op: fc.constant('next' as const), priority: fc.nat(9) }),
       fc.record({ op: fc.constant('skip' as const), number: fc.integer({ min: 1, max: 12 }) }),
+      fc.record({ op: fc.constant('commit' as const), at: fc.nat(2) }),
       fc.record({ op: fc.constant('ack' as const), delivered: some, processed: some, refused: some, skipped: some }),
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), steps => {
         const [feed, model] = [new AuthorFeed(epoch), new AuthorModel()]
         const tails = new Array(10).fill(0)
+        const writes: (() => void)[] = []
         for (const each of steps) {
           if (each.op === 'next') {
             const { number, prev } = feed.next(each.priority)
             expect(prev).toBe(tails[each.priority])
             tails[each.priority] = number
+          } else if (each.op === 'commit') {
+            for (const write of writes.splice(each.at, 1)) write()
           } else if (each.op === 'skip') {
             if (each.number <= feed.last) expect(feed.skip(each.number)).toBe(model.skip(each.number))
           } else {
@@ -226,14 +262,20 @@ describe('the state of a feed at its author', () => {
               refused: refused.map(number => [number, 'rejected']),
               skipped: known(each.skipped),
             })
-            expect(feed.acked(ack).delivered).toEqual(model.acked(ack))
+            const news = feed.acked(ack)
+            const expected = model.acked(ack)
+            expect(news.delivered).toEqual(expected.delivered)
+            writes.push(() => {
+              news.committed()
+              model.committed(expected.ends)
+            })
           }
           model.check(feed)
         }
       }),
       runs(1_000),
     )
-  })
+  }, 120_000)
 })
 
 describe('a feed after a restart', () => {
@@ -248,28 +290,30 @@ describe('a feed after a restart', () => {
 
   it('tells only what becomes of numbers that somebody waits for', () => {
     const feed = AuthorFeed.restore(epoch, remains)
-    const news = feed.acked(ackOf({ delivered: [1, 2, 3], processed: [1, 3], refused: [[4, 'x']], skipped: [6] }))
+    const news = hear(feed, { delivered: [1, 2, 3], processed: [1, 3], refused: [[4, 'x']], skipped: [6] })
     expect(news).toEqual({ ...nothing, delivered: [2], processed: [3], skipped: [6] })
     expect(feed.unsettled()).toEqual([
       [2, 2],
       [5, 5],
     ])
-    expect(feed.acked(ackOf({ delivered: [1, 2, 3, 4, 5], processed: [1, 2, 3, 5], skipped: [6] })).processed).toEqual([2, 5])
+    expect(hear(feed, { delivered: [1, 2, 3, 4, 5], processed: [1, 2, 3, 5], skipped: [6] }).processed).toEqual([2, 5])
     expect(feed.done).toBe(true)
   })
 
   it('takes it well that the recipient has later numbers, whose rows are gone', () => {
     const feed = AuthorFeed.restore(epoch, { kept: [2] })
     const ack = ackOf({ delivered: [1, 2, 3, 900], processed: [1, 2, 3], refused: [[900, 'x']], skipped: [901] })
-    expect(feed.acked(ack)).toEqual({ ...nothing, delivered: [2], processed: [2] })
+    const news = feed.acked(ack)
+    expect(news).toEqual({ ...nothing, delivered: [2], processed: [2] })
+    news.committed()
     expect(feed.state()).toEqual({ epoch, base: 2, last: 2, skips: [0, []] })
   })
 
   it('knows what the recipient had, and sees it forget', () => {
     const feed = AuthorFeed.restore(epoch, { kept: [], delivered: [1] })
     expect(feed.skip(1)).toBe('delivered')
-    expect(feed.acked(ackOf({})).rollback).toBe(true)
-    expect(feed.acked(ackOf({ skipped: [1] })).skipped).toEqual([1])
+    expect(hear(feed, {}).rollback).toBe(true)
+    expect(hear(feed, { skipped: [1] }).skipped).toEqual([1])
   })
 
   it('does not come to life with numbers that no feed has', () => {

@@ -9,6 +9,8 @@ import { same } from './checks.ts'
 export class AuthorModel {
   readonly #known = new Set<number>()
   readonly #ended = new Set<number>()
+  /** Ends that are not on the disk. */
+  readonly #uncommitted = new Set<number>()
   readonly #skips = new Set<number>()
   #present = new Set<number>()
 
@@ -23,8 +25,9 @@ export class AuthorModel {
     return this.#skips.has(number)
   }
 
-  /** Takes an acknowledgement in; returns what should be told as delivered. */
-  acked(ack: FeedAck): number[] {
+  /** Takes an acknowledgement in; returns what should be told as delivered, and what has its end now. */
+  acked(ack: FeedAck): { delivered: number[]; ends: number[] } {
+    const before = new Set(this.#ended)
     const refused = ack.refused.map(([number]) => number)
     const skipped = new Set(expand(ack.skipped))
     this.#present = new Set([...expand(ack.delivered), ...expand(ack.processed), ...refused])
@@ -39,14 +42,20 @@ export class AuthorModel {
       this.#known.add(number)
       this.#ended.add(number)
     }
-    return fresh.sort((a, b) => a - b)
+    const ends = [...this.#ended].filter(number => !before.has(number))
+    for (const number of ends) this.#uncommitted.add(number)
+    return { delivered: fresh.sort((a, b) => a - b), ends }
+  }
+
+  committed(ends: readonly number[]): void {
+    for (const number of ends) this.#uncommitted.delete(number)
   }
 
   /** Compares all that a feed tells with what it should. */
   check(feed: AuthorFeed): void {
     const all = range(feed.last)
     let base = 0
-    while (this.#ended.has(base + 1)) base++
+    while (this.#ended.has(base + 1) && !this.#uncommitted.has(base + 1)) base++
     same(feed.base, base, 'the base')
     same(feed.settled, base === feed.last, 'settled')
     const unsettled = all.filter(number => !this.#ended.has(number))

@@ -1,6 +1,6 @@
 /**
- * How many runs a property gets, and from which seed. A failure prints its seed and path; `AFP_SEED` and `AFP_PATH` bring
- * that very run back, `AFP_RUNS` multiplies the runs.
+ * How many runs a property gets, and from which seed. A failure prints its seed and path; `AFP_SEED` and `AFP_PATH`
+ * bring that very run back, `AFP_RUNS` multiplies the runs.
  */
 
 import type { Parameters } from 'fast-check'

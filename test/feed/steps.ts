@@ -1,7 +1,8 @@
 /** What can happen to an author, a reader and what is between them. */
 
 import { numbersIn } from '../../src/feed/ranges.ts'
-import type { World, Written } from './world.ts'
+import type { Written } from './history.ts'
+import type { World } from './world.ts'
 
 /** What a step does; `a` and `b` choose among what there is. */
 export interface Step {
@@ -16,6 +17,7 @@ export function take(world: World, { op, a, b }: Step): void {
   world.check()
 }
 
+const sendable = ({ rows, gone }: Written) => [...rows.values()].filter(({ number }) => !gone.has(number))
 const pick = <T>(items: readonly T[], at: number): T | undefined => items[at % Math.max(1, items.length)]
 
 export const OPS = {
@@ -35,13 +37,13 @@ export const OPS = {
   },
   again: (world: World, a: number, b: number) => {
     const epoch = pick([...world.written.values()], a)
-    const position = epoch && pick([...epoch.rows.values()], b)
+    const position = epoch && pick(sendable(epoch), b)
     if (position !== undefined) world.say({ kind: 'envelope', epoch: (epoch as Written).id, position })
   },
   skip: (world: World, a: number, b: number) => {
     const epoch = pick([...world.written.values()], a)
-    const number = epoch && pick([...epoch.rows.keys()], b)
-    if (number !== undefined) world.skip(epoch as Written, number)
+    const position = epoch && pick(sendable(epoch), b)
+    if (position !== undefined) world.skip(epoch as Written, position.number)
   },
   rotate: (world: World) => {
     // What waits for its commit was numbered in the old epoch.
@@ -77,6 +79,7 @@ export const OPS = {
   commit: (world: World) => world.commits.shift()?.apply(),
   commitAll: (world: World) => world.flush(),
   failCommit: (world: World) => world.commits.shift()?.fail(),
+  commitAuthor: (world: World) => world.authorCommits.shift()?.(),
   process: (world: World, a: number) => world.end(a % 3, false),
   refuse: (world: World, a: number) => world.end(a % 3, true),
   giveUp: (world: World, a: number) => {

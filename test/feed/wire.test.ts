@@ -72,8 +72,24 @@ describe('an acknowledgement', () => {
     ['a refusal without a reason', { refused: [[1]] }],
     ['a refusal of number 0', { refused: [[0, 'x']] }],
     ['a refusal of what is no number', { refused: [['1', 'x']] }],
-    ['one number refused twice', { refused: [[1, 'x'], [1, 'y']] }],
-    ['refusals that do not ascend', { refused: [[2, 'x'], [1, 'y']] }],
+    [
+      'one number refused twice',
+      {
+        refused: [
+          [1, 'x'],
+          [1, 'y'],
+        ],
+      },
+    ],
+    [
+      'refusals that do not ascend',
+      {
+        refused: [
+          [2, 'x'],
+          [1, 'y'],
+        ],
+      },
+    ],
     ['an empty reason', { refused: [[1, '']] }],
     ['a reason that is too long', { refused: [[1, 'x'.repeat(65)]] }],
     ['a reason that is no text', { refused: [[1, 7]] }],

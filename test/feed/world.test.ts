@@ -1,5 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { AuthorFeed } from '../../src/feed/author-feed.ts'
+import { ReaderFeed } from '../../src/feed/reader-feed.ts'
+import type { Position } from '../../src/feed/wire.ts'
+import { epoch, take as store } from './positions.ts'
 import { runs } from './properties.ts'
 import { type Step, take } from './steps.ts'
 import { World } from './world.ts'
@@ -22,6 +26,7 @@ const weights: Record<Step['op'], number> = {
   commit: 14,
   commitAll: 3,
   failCommit: 1,
+  commitAuthor: 5,
   process: 10,
   refuse: 1,
   giveUp: 1,
@@ -52,8 +57,36 @@ function play(played: readonly Step[]): World {
   return finish(world)
 }
 
+/** The network and the disks work again, until everything has its end. */
+function drain(world: World): void {
+  for (const send of world.pendingSends.splice(0)) world.commitSend(send)
+  world.wire = []
+  for (let round = 1; round <= 12; round++) {
+    for (const epoch of world.written.values()) {
+      world.arrive({ kind: 'opening', epoch: epoch.id, earlier: epoch.earlier })
+      for (const position of epoch.rows.values()) world.arrive({ kind: 'envelope', epoch: epoch.id, position })
+    }
+    world.flush()
+    world.states()
+    for (const packet of world.wire.splice(0)) world.arrive(packet)
+    world.flush()
+    for (const [priority, queue] of world.queues.entries()) {
+      while (queue.length > 0) {
+        world.end(priority, false)
+        world.flush()
+      }
+    }
+    for (const epoch of [...world.written.keys()]) {
+      const packet = world.ack(epoch)
+      if (packet !== undefined) world.arrive(packet)
+    }
+    world.flush()
+    if ([...world.written.values()].every(({ feed, stored }) => feed.settled || !stored)) return
+  }
+}
+
 function finish(world: World): World {
-  world.drain(12)
+  drain(world)
   for (const [id, { feed, stored }] of world.written) {
     if (stored && !feed.settled) throw new Error(`epoch ${id} is not settled: ${JSON.stringify(feed.unsettled())}`)
   }
@@ -100,4 +133,35 @@ describe('author and reader over a network that loses, doubles and reorders', ()
       runs(2_000),
     )
   }, 120_000)
+})
+
+describe('a reader whose disk was set back', () => {
+  it('is found out, skips what its author has no bytes of any more, and both settle and go on', () => {
+    const author = new AuthorFeed(epoch)
+    let reader = ReaderFeed.begin(epoch)
+    const send = (): Position => ({ ...author.next(0), priority: 0 })
+    store(reader, send())
+    reader.processed(1)
+    const old = reader.snapshot().value
+    store(reader, send(), send())
+    const heard = author.acked(reader.ack())
+    expect(heard).toMatchObject({ delivered: [1, 2, 3], processed: [1], rollback: false })
+    heard.committed()
+
+    // Of 2 and 3 neither a row nor the author's bytes are left; 4 is on its way.
+    reader = ReaderFeed.restore(epoch, old, [])
+    reader.resume()
+    expect(author.acked(reader.ack()).rollback).toBe(true)
+    expect(store(reader, send())).toEqual([])
+    const news = reader.applyState(author.state())
+    expect(news).toMatchObject({ released: [4], skipped: [[2, 3]], holes: [] })
+    reader.snapshot().committed()
+    reader.processed(4)
+    const last = author.acked(reader.ack())
+    expect(last).toMatchObject({ skipped: [2, 3], processed: [4], rollback: false })
+    last.committed()
+    expect(author.settled).toBe(true)
+    expect(reader.applyState(author.state()).lost).toEqual([])
+    expect(store(reader, send())).toEqual([5])
+  })
 })

@@ -1,6 +1,6 @@
 /**
- * An author, a reader and a network that loses, doubles and reorders whatever they say, with disks that keep only what was
- * committed. Every step is checked against what really happened, kept in plain sets.
+ * An author, a reader and a network that loses, doubles and reorders whatever they say, with disks that keep only what
+ * was committed. Every step is checked against what really happened, kept in plain sets.
  */
 
 import { AuthorFeed, type FeedAck, type FeedState } from '../../src/feed/author-feed.ts'
@@ -10,56 +10,7 @@ import type { Snapshot } from '../../src/feed/snapshot.ts'
 import type { Position } from '../../src/feed/wire.ts'
 import { AuthorModel } from './author-model.ts'
 import { check, same } from './checks.ts'
-
-type Packet =
-  | { readonly kind: 'opening'; readonly epoch: string; readonly earlier: string[] }
-  | { readonly kind: 'envelope'; readonly epoch: string; readonly position: Position }
-  | { readonly kind: 'states'; readonly states: FeedState[] }
-  /** `at` counts the acknowledgements of an epoch. */
-  | { readonly kind: 'ack'; readonly ack: FeedAck; readonly at: number }
-
-type Outcome = 'processed' | 'refused' | 'skipped'
-
-/** An epoch as its author has it. */
-export interface Written {
-  readonly id: string
-  readonly index: number
-  feed: AuthorFeed
-  readonly earlier: string[]
-  /** The epoch is on the disk. */
-  stored: boolean
-  /** On the disk. */
-  readonly rows: Map<number, Position>
-  readonly fences: Set<number>
-  readonly delivered: Set<number>
-  /** Given up once the author restarted. */
-  model: AuthorModel | undefined
-  /** Acknowledgements that were made, and the newest that came. */
-  acks: number
-  newestAck: number
-}
-
-/** A message, whatever became of it. */
-interface Truth {
-  readonly epoch: string
-  readonly number: number
-  readonly priority: number
-  /** Its row was on the author's disk. */
-  durable: boolean
-  /** The reader will not have it, whenever it comes. */
-  bad: boolean
-  outcome: Outcome | undefined
-  /** Times that a handler's end got to the reader's disk. */
-  ends: number
-  givenUp: boolean
-  /** It came after its turn. */
-  late: boolean
-}
-
-interface Commit {
-  readonly apply: () => void
-  readonly fail: () => void
-}
+import { type Commit, key, type Outcome, type Packet, type Truth, type Written } from './history.ts'
 
 export class World {
   readonly truth = new Map<string, Truth>()
@@ -71,6 +22,7 @@ export class World {
   readonly all: Written[] = []
   current: Written | undefined
   pendingSends: { epoch: Written; position: Position }[] = []
+  authorCommits: (() => void)[] = []
   // The reader.
   reader = new Epochs()
   readonly disk = {
@@ -109,6 +61,7 @@ export class World {
       rows: new Map(),
       fences: new Set(),
       delivered: new Set(),
+      gone: new Set(),
       model: new AuthorModel(),
       acks: 0,
       newestAck: 0,
@@ -124,7 +77,15 @@ export class World {
     const { number, prev } = epoch.feed.next(priority)
     const lower = [...this.truth.values()].filter(t => t.epoch === epoch.id && t.priority === priority)
     same(prev, Math.max(0, ...lower.map(t => t.number)), 'the number before')
-    const truth = { durable: false, bad: false, outcome: undefined, ends: 0, givenUp: false, late: false }
+    const truth = {
+      durable: false,
+      bad: false,
+      refused: false,
+      outcome: undefined,
+      ends: 0,
+      givenUp: false,
+      late: false,
+    }
     this.truth.set(key(epoch.id, number), { epoch: epoch.id, number, priority, ...truth })
     return { epoch, position: { number, prev, priority } }
   }
@@ -151,8 +112,10 @@ export class World {
   crashAuthor(): void {
     this.current = undefined
     this.pendingSends = []
+    this.authorCommits = []
     for (const [id, epoch] of this.written) {
       const { rows, fences, delivered } = epoch
+      epoch.gone.clear()
       if (rows.size + fences.size + delivered.size === 0) {
         this.written.delete(id)
         continue
@@ -169,30 +132,42 @@ export class World {
     const news = epoch.feed.acked(ack)
     if (at > epoch.newestAck) same(news.rollback, false, 'a rollback, though the reader forgot nothing')
     epoch.newestAck = Math.max(epoch.newestAck, at)
-    if (model !== undefined) same(news.delivered.join(), model.acked(ack).join(), 'what is told as delivered')
-    for (const number of news.delivered) {
-      check(
-        epoch.rows.delete(number) || epoch.fences.delete(number) || model !== undefined,
-        'delivered, not waited for',
-      )
-      epoch.delivered.add(number)
-    }
-    const end = (number: number, outcome: Outcome): void => {
-      const truth = this.of(epoch.id, number)
-      check(truth.outcome === undefined, `a second end for ${key(epoch.id, number)}`)
-      truth.outcome = outcome
-      epoch.delivered.delete(number)
-      epoch.fences.delete(number)
-    }
-    for (const number of news.processed) end(number, 'processed')
-    for (const [number] of news.refused) end(number, 'refused')
+    const expected = model?.acked(ack)
+    if (expected !== undefined) same(news.delivered.join(), expected.delivered.join(), 'what is told as delivered')
     for (const number of news.skipped) {
-      const truth = this.of(epoch.id, number)
-      same(truth.ends, 0, 'ends of what is confirmed as skipped')
+      same(this.of(epoch.id, number).ends, 0, 'ends of what is confirmed as skipped')
       check(!this.handed.has(key(epoch.id, number)), 'a skip was confirmed of what was handed on')
-      end(number, 'skipped')
     }
-    if (epoch.feed.done) this.written.delete(epoch.id)
+    const ends: [number, Outcome][] = [
+      ...news.processed.map(number => [number, 'processed'] as [number, Outcome]),
+      ...news.refused.map(([number]) => [number, 'refused'] as [number, Outcome]),
+      ...news.skipped.map(number => [number, 'skipped'] as [number, Outcome]),
+    ]
+    for (const number of news.delivered) epoch.gone.add(number)
+    this.authorCommits.push(() => {
+      for (const number of news.delivered) {
+        const isWaitedFor = epoch.rows.delete(number) || epoch.fences.delete(number)
+        check(isWaitedFor || model !== undefined, 'delivered, not waited for')
+        if (isWaitedFor) epoch.delivered.add(number)
+      }
+      for (const [number, outcome] of ends) this.conclude(epoch, number, outcome)
+      news.committed()
+      if (expected !== undefined) model?.committed(expected.ends)
+      if (epoch.feed.done) this.written.delete(epoch.id)
+    })
+  }
+
+  /** The author's disk has the end of a message. */
+  conclude(epoch: Written, number: number, outcome: Outcome): void {
+    const truth = this.of(epoch.id, number)
+    check(truth.outcome === undefined, `a second end for ${key(epoch.id, number)}`)
+    check(
+      outcome !== 'processed' || !(truth.bad || truth.refused),
+      `${key(epoch.id, number)} was refused, not processed`,
+    )
+    truth.outcome = outcome
+    epoch.delivered.delete(number)
+    epoch.fences.delete(number)
   }
 
   // ---- the network
@@ -293,6 +268,7 @@ export class World {
       check(this.disk.rows.get(epoch)?.delete(number) === true, 'the end of what has no row')
       truth.ends++
       same(truth.ends, 1, 'ends of a message')
+      truth.refused = refusal
       if (!refusal) check(this.reader.processed(epoch, number), 'a number could not be processed')
     })
   }
@@ -386,35 +362,6 @@ export class World {
 
   flush(): void {
     for (let next = this.commits.shift(); next !== undefined; next = this.commits.shift()) next.apply()
-  }
-
-  /** The network and the disks work again: how many rounds it takes until everything has its end. */
-  drain(rounds: number): number {
-    for (const send of this.pendingSends.splice(0)) this.commitSend(send)
-    this.wire = []
-    for (let round = 1; round <= rounds; round++) {
-      for (const epoch of this.written.values()) {
-        this.arrive({ kind: 'opening', epoch: epoch.id, earlier: epoch.earlier })
-        for (const position of epoch.rows.values()) this.arrive({ kind: 'envelope', epoch: epoch.id, position })
-      }
-      this.flush()
-      this.states()
-      for (const packet of this.wire.splice(0)) this.arrive(packet)
-      this.flush()
-      for (const [priority, queue] of this.queues.entries()) {
-        while (queue.length > 0) {
-          this.end(priority, false)
-          this.flush()
-        }
-      }
-      for (const epoch of [...this.written.keys()]) {
-        const packet = this.ack(epoch)
-        if (packet !== undefined) this.arrive(packet)
-      }
-      if ([...this.written.values()].every(({ feed, stored }) => feed.settled || !stored)) return round
-    }
-    return rounds + 1
+    for (const apply of this.authorCommits.splice(0)) apply()
   }
 }
-
-export const key = (epoch: string, number: number): string => `${Number.parseInt(epoch, 16)}:${number}`

@@ -1,0 +1,31 @@
+/** Short words for positions, states and sets. */
+
+import { expect } from 'vitest'
+import { RangeSet, type RangeWire } from '../../src/feed/ranges.ts'
+import type { ReaderFeed } from '../../src/feed/reader-feed.ts'
+import type { FeedState, Position } from '../../src/feed/wire.ts'
+
+export const epoch = 'b'.repeat(32)
+
+/** A position; what is not told follows the one just below it in class 0. */
+export const at = (number: number, prev = number - 1, priority = 0): Position => ({ number, prev, priority })
+
+export const wire = (numbers: readonly number[]): RangeWire =>
+  RangeSet.of(numbers.map(number => [number, number] as const)).toWire()
+
+export const stateOf = (base: number, last: number, skips: readonly number[] = []): FeedState => ({
+  epoch,
+  base,
+  last,
+  skips: wire(skips),
+})
+
+/** As it comes back from a store. */
+export const copied = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+
+/** Puts envelopes on the disk one by one; returns what was handed on. */
+export const take = (feed: ReaderFeed, ...positions: Position[]): number[] =>
+  positions.flatMap(position => {
+    expect(feed.begin(position)).toBe(true)
+    return feed.accept(position).released
+  })

@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest'
+import { MAX_BUFFERED, ReaderFeed } from '../../src/feed/reader-feed.ts'
+import { MAX_REFUSED } from '../../src/feed/wire.ts'
+import { at, epoch, stateOf, take } from './positions.ts'
+import { range } from './reader-model.ts'
+
+describe('what a stranger can make a reader keep', () => {
+  it('is 1,024 envelopes that wait for one before them, and those before them still fit', () => {
+    const feed = ReaderFeed.begin(epoch)
+    const last = MAX_BUFFERED + 1
+    for (const number of range(2, last)) take(feed, at(number))
+    expect(feed.check(at(last + 1))).toBe('full')
+    expect(feed.begin(at(last + 1))).toBe(false)
+    expect(take(feed, at(1, 0))).toEqual(range(1, last))
+    expect(feed.check(at(last + 1))).toBe('new')
+  })
+
+  it('counts what is on its way to the disk among them', () => {
+    const feed = ReaderFeed.begin(epoch)
+    for (const number of range(2, MAX_BUFFERED + 1)) feed.begin(at(number))
+    expect(feed.check(at(MAX_BUFFERED + 2))).toBe('full')
+    for (const number of range(2, MAX_BUFFERED)) expect(feed.accept(at(number)).taken).toBe(true)
+    expect(feed.check(at(MAX_BUFFERED + 2))).toBe('full')
+    feed.abandon(MAX_BUFFERED + 1)
+    expect(feed.check(at(MAX_BUFFERED + 2))).toBe('new')
+  })
+
+  it('is 1,024 envelopes where an earlier epoch is waited for', () => {
+    const feed = ReaderFeed.begin(epoch, { held: true })
+    for (const number of range(1, MAX_BUFFERED)) take(feed, at(number))
+    expect(feed.check(at(MAX_BUFFERED + 1))).toBe('full')
+    feed.resume()
+    expect(feed.check(at(MAX_BUFFERED + 1))).toBe('new')
+  })
+
+  it('is 1,024 ranges, and the first of what has no end still fits, so that all goes on', () => {
+    const feed = ReaderFeed.begin(epoch)
+    // Each is the first of its class, by its author's word: none waits.
+    for (const number of range(1, 1_024)) take(feed, at(4 * number, 0))
+    expect(feed.check(at(4_098, 0))).toBe('full')
+    expect(feed.check(at(4_097, 0))).toBe('new')
+    expect(feed.check(at(1, 0))).toBe('new')
+    expect(feed.check(at(2, 0))).toBe('full')
+    // 1 was skipped: 2 touches nothing that was delivered.
+    feed.applyState(stateOf(1, 4_096))
+    expect(feed.check(at(2, 0))).toBe('new')
+  })
+
+  it('is no more ranges because the author raises its base over what never came', () => {
+    const feed = ReaderFeed.begin(epoch)
+    for (let number = 2; number <= 8_192; number += 2) {
+      feed.applyState(stateOf(number - 1, number))
+      take(feed, at(number, 0))
+    }
+    expect((feed.ack().delivered[1] as number[]).length).toBeLessThanOrEqual(2 * 1_024)
+    expect(JSON.stringify(feed.snapshot().value).length).toBeLessThan(20_000)
+  })
+
+  it('is 1,024 ranges of skips, and the first of what has no end still fits', () => {
+    const feed = ReaderFeed.begin(epoch)
+    const odd = (from: number, count: number): number[] => range(0, count - 1).map(index => from + 2 * index)
+    feed.applyState(stateOf(0, 9_999, odd(1_001, 1_024)))
+    expect(feed.applyState(stateOf(0, 9_999, odd(4_001, 3))).skipped).toEqual([])
+    expect(feed.applyState(stateOf(0, 9_999, [2])).skipped).toEqual([])
+    expect(feed.applyState(stateOf(1, 9_999, [2])).skipped).toEqual([[2, 2]])
+  })
+
+  it('is 1,024 refusals, and the first of what has no end still fits', () => {
+    const feed = ReaderFeed.begin(epoch)
+    for (const number of range(2, MAX_REFUSED + 1)) feed.refuse(number, 'rejected')
+    expect(feed.check(at(MAX_REFUSED + 2))).toBe('full')
+    expect(feed.check(at(1, 0))).toBe('new')
+    feed.refuse(1, 'rejected')
+    feed.applyState(stateOf(MAX_REFUSED, MAX_REFUSED + 1))
+    expect(feed.check(at(MAX_REFUSED + 2))).toBe('new')
+  })
+
+  it('is one range for a hole of any size', () => {
+    const feed = ReaderFeed.begin(epoch)
+    const last = 2 ** 48 - 1
+    expect(feed.applyState(stateOf(0, last)).holes).toEqual([[1, last]])
+    expect(feed.giveUp([[1, last]]).given).toEqual([[1, last]])
+  })
+})
