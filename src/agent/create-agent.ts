@@ -225,6 +225,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       },
       { signal: options.signal },
     )
+    await profile.saved
     network.join(BROADCAST_TOPIC)
   } catch (error) {
     await agent.close()
