@@ -20,8 +20,16 @@ import type { Handler, MessageOptions } from './options.ts'
 /** The topic that every agent joins; applications cannot name it. */
 export const BROADCAST_TOPIC = '$broadcast'
 
-/** Handlers at work at a time; what comes beyond them is dropped with an event. */
-const MAX_RUNNING = 1_024
+/** Handlers of one sender's messages at work, above which its connection is held back, and below which it goes on. */
+const BUSY_HIGH = 256
+const BUSY_LOW = 128
+/**
+ * Handlers at work at a time; what comes beyond them is dropped with an event. What a connection brings in one piece is
+ * not held back, and it can be some thousand small messages.
+ */
+const MAX_RUNNING = 16_384
+/** Topic messages that hooks may be at work on, and requests that wait for `respond`. */
+const MAX_WAITING = 1_024
 
 /** Proved by the peer's own connection, readable by nobody else on the way but not sealed to the recipient. */
 const BY_CONNECTION: MessageSecurity = Object.freeze({ level: 'low', authenticatedBy: 'connection', roles: [] })
@@ -55,6 +63,8 @@ export interface InboundParts {
 export class Inbound {
   readonly #parts: InboundParts
   readonly #running = new Set<Promise<void>>()
+  /** Handlers at work by sender, and who waits for there to be fewer. */
+  readonly #busy = new Map<string, { count: number; free: PromiseWithResolvers<void> }>()
   /** What is still being checked, by sender: the next of the same sender waits for it, so that order holds. */
   readonly #checking = new Map<string, Promise<void>>()
   #checkingTopics = 0
@@ -68,13 +78,17 @@ export class Inbound {
 
   /** Bytes that `from` sent over its own connection. */
   direct(from: string, bytes: Uint8Array): void | Promise<void> {
-    return this.#receive(from, undefined, BY_CONNECTION, bytes)
+    const work = this.#receive(from, undefined, BY_CONNECTION, bytes)
+    const busy = this.#busy.get(from)
+    if (busy === undefined || busy.count < BUSY_HIGH) return work
+    const { promise } = busy.free
+    return work === undefined ? promise : work.then(() => promise)
   }
 
   /** Bytes that `from` signed and published on a topic. */
   topic(topic: string, from: string, bytes: Uint8Array): void {
     // A connection holds its sender back while hooks are at work; gossip cannot.
-    if (this.#checkingTopics >= MAX_RUNNING) {
+    if (this.#checkingTopics >= MAX_WAITING) {
       return this.#parts.onRefused(from, 'overflow', 'too many messages are being checked')
     }
     const work = this.#receive(from, topic, BY_SIGNATURE, bytes)
@@ -175,7 +189,7 @@ export class Inbound {
     if (kind === 'request') {
       if (taken === 0 && inbox.waiting === 0) return this.#answerNoHandler(message)
       this.#unanswered.add(keyOf(message))
-      if (this.#unanswered.size > MAX_RUNNING) this.#unanswered.delete(this.#unanswered.keys().next().value as string)
+      if (this.#unanswered.size > MAX_WAITING) this.#unanswered.delete(this.#unanswered.keys().next().value as string)
     }
     if (taken > 0 || message.topic !== undefined) return
     if (!inbox.push(message, bytes)) onDropped(message, 'inbox-full')
@@ -187,7 +201,17 @@ export class Inbound {
       if (kind === 'request') this.#answer(message, 'failure', toFailure(new AfpRoutingError('QUEUE_FULL', 'busy')), {})
       return
     }
-    const running = this.#run(message, kind, handler).finally(() => this.#running.delete(running))
+    const { sender } = message
+    const busy = this.#busy.get(sender) ?? { count: 0, free: Promise.withResolvers<void>() }
+    this.#busy.set(sender, busy)
+    busy.count++
+    const running = this.#run(message, kind, handler).finally(() => {
+      this.#running.delete(running)
+      if (--busy.count === 0) this.#busy.delete(sender)
+      if (busy.count > BUSY_LOW) return
+      busy.free.resolve()
+      busy.free = Promise.withResolvers()
+    })
     this.#running.add(running)
   }
 

@@ -225,7 +225,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
       network.addEventListener(type, ({ detail }) => this.emit(type, detail as never))
     }
     // Two live agents under one id would answer for each other; the one that notices stops.
-    network.addEventListener('identity:in-use', () => void this.close())
+    network.addEventListener('identity:in-use', () => void this.close().catch(() => {}))
   }
 
   async #close(): Promise<void> {
@@ -238,11 +238,15 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     handlers.clear()
     requests.close(closedError())
     inbox.end()
-    await network.stop()
-    outbound.close()
-    for (const subscription of subscriptions.list()) subscription.finish()
-    await release()
-    this.emit('closed', undefined)
+    // Whatever fails on the way out, others get the identity and the store.
+    try {
+      await network.stop()
+    } finally {
+      outbound.close()
+      for (const subscription of subscriptions.list()) subscription.finish()
+      await release()
+      this.emit('closed', undefined)
+    }
   }
 
   #open(): AgentParts {
