@@ -229,7 +229,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   async #close(): Promise<void> {
-    const { clock, closing, network, subscriptions, handlers, inbox, requests, outbound, release } = this.#parts
+    const { clock, closing, network, subscriptions, handlers, inbox, requests, release } = this.#parts
     // Listeners of the signal may close again: by then it is known that this is under way.
     await null
     closing.abort(closedError())
@@ -242,7 +242,6 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     try {
       await network.stop()
     } finally {
-      outbound.close()
       for (const subscription of subscriptions.list()) subscription.finish()
       await release()
       this.emit('closed', undefined)
