@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '../common/clock.ts'
-import { AfpMessageError, AfpRoutingError } from '../common/errors.ts'
+import { AfpMessageError } from '../common/errors.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { Requests } from '../delivery/requests.ts'
 import type { DuplicateWindow } from '../delivery/window.ts'
@@ -20,9 +20,8 @@ import type { Handler, MessageOptions } from './options.ts'
 /** The topic that every agent joins; applications cannot name it. */
 export const BROADCAST_TOPIC = '$broadcast'
 
-/** Handlers of one sender's messages at work, above which its connection is held back, and below which it goes on. */
-const BUSY_HIGH = 256
-const BUSY_LOW = 128
+/** Handlers of one sender's messages at work, above which further ones hold its connection back. */
+const MAX_AT_EASE = 256
 /**
  * Handlers at work at a time; what comes beyond them is dropped with an event. What a connection brings in one piece is
  * not held back, and it can be some thousand small messages.
@@ -63,8 +62,8 @@ export interface InboundParts {
 export class Inbound {
   readonly #parts: InboundParts
   readonly #running = new Set<Promise<void>>()
-  /** Handlers at work by sender, and who waits for there to be fewer. */
-  readonly #busy = new Map<string, { count: number; free: PromiseWithResolvers<void> }>()
+  /** Handlers at work by sender: how many, and the one that began last. */
+  readonly #busy = new Map<string, { count: number; last: Promise<void> }>()
   /** What is still being checked, by sender: the next of the same sender waits for it, so that order holds. */
   readonly #checking = new Map<string, Promise<void>>()
   #checkingTopics = 0
@@ -80,9 +79,9 @@ export class Inbound {
   direct(from: string, bytes: Uint8Array): void | Promise<void> {
     const work = this.#receive(from, undefined, BY_CONNECTION, bytes)
     const busy = this.#busy.get(from)
-    if (busy === undefined || busy.count < BUSY_HIGH) return work
-    const { promise } = busy.free
-    return work === undefined ? promise : work.then(() => promise)
+    if (busy === undefined || busy.count <= MAX_AT_EASE) return work
+    const { last } = busy
+    return work === undefined ? last : work.then(() => last)
   }
 
   /** Bytes that `from` signed and published on a topic. */
@@ -196,23 +195,15 @@ export class Inbound {
   }
 
   #start(message: Message, kind: MessageKind, handler: Handler): void {
-    if (this.#running.size >= MAX_RUNNING) {
-      this.#parts.onDropped(message, 'handlers-busy')
-      if (kind === 'request') this.#answer(message, 'failure', toFailure(new AfpRoutingError('QUEUE_FULL', 'busy')), {})
-      return
-    }
+    if (this.#running.size >= MAX_RUNNING) return this.#parts.onDropped(message, 'handlers-busy')
     const { sender } = message
-    const busy = this.#busy.get(sender) ?? { count: 0, free: Promise.withResolvers<void>() }
-    this.#busy.set(sender, busy)
-    busy.count++
     const running = this.#run(message, kind, handler).finally(() => {
       this.#running.delete(running)
       if (--busy.count === 0) this.#busy.delete(sender)
-      if (busy.count > BUSY_LOW) return
-      busy.free.resolve()
-      busy.free = Promise.withResolvers()
     })
     this.#running.add(running)
+    const busy = this.#busy.get(sender) ?? { count: 0, last: running }
+    this.#busy.set(sender, Object.assign(busy, { count: busy.count + 1, last: running }))
   }
 
   async #run(message: Message, kind: MessageKind, handler: Handler): Promise<void> {
@@ -254,11 +245,10 @@ class NotForUs extends Error {}
 /** Ids are the sender's choice: by themselves they would let one sender's message pass for another's. */
 const keyOf = ({ sender, id }: Message): string => `${sender} ${id}`
 
-/** What a handler threw. That there was no handler, or no room for it, is not for a handler to say: its own requests may end so. */
+/** What a handler threw. That there was no handler is not for a handler to say: its own requests may end so. */
 function failureOf(error: unknown): Failure {
   const failure = toFailure(error)
-  const misleading = failure.code === 'NO_HANDLER' || failure.code === 'QUEUE_FULL'
-  return misleading ? { ...failure, code: 'HANDLER_FAILED' } : failure
+  return failure.code === 'NO_HANDLER' ? { ...failure, code: 'HANDLER_FAILED' } : failure
 }
 
 function reasonOf(error: unknown): RefusalReason {

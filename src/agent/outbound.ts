@@ -306,7 +306,7 @@ const expired = (message: Message): AfpError =>
 function failureOf(answer: Message, request: Message): AfpError {
   const { code, message } = readFailure(answer.content)
   const details = { code, by: answer.sender }
-  if (code === 'NO_HANDLER' || code === 'QUEUE_FULL') {
+  if (code === 'NO_HANDLER') {
     return new AfpRoutingError(code, `${answer.sender}: ${message}`, {
       sender: request.sender,
       recipients: request.recipients,

@@ -283,7 +283,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
 
   async #openSession(connection: Connection): Promise<void> {
     try {
-      const late = (): Error => new Error('no channel in time')
+      const late = (): Error => new Error('not connected in time')
       const channel = await within(this.#options.clock, OPEN_TIMEOUT, late, undefined, signal =>
         connection.open(DIRECT_PROTOCOL, { signal }),
       )
