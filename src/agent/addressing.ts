@@ -2,8 +2,11 @@
 
 import { abortable } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
-import { AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
+import { AfpMessageError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
+import { isText, MAX_CAPABILITY_LENGTH } from '../identity/card.ts'
 import type { KnownAgents } from '../identity/known-agents.ts'
+import { validateName } from '../identity/names.ts'
+import type { Limits } from '../message/validate.ts'
 import type { Network, Peer } from '../network/network.ts'
 import type { Target } from './options.ts'
 
@@ -14,6 +17,7 @@ export interface AddressingParts {
   clock: Clock
   known: KnownAgents
   network: Network
+  limits: Limits
   /** Fires when the agent closes: then nobody is waited for any more. */
   signal: AbortSignal
 }
@@ -38,10 +42,11 @@ export class Addressing {
 
   /**
    * What a message for this target says before names are looked up.
-   * @throws AfpRoutingError NO_RECIPIENT for nobody, and for '*': that is `broadcast`
+   * @throws AfpRoutingError NO_RECIPIENT for nobody, and for '*': that is `broadcast`; AfpError INVALID_NAME for what is
+   *   neither an id nor a name that somebody could have; AfpMessageError INVALID_MESSAGE for too many
    */
   named(target: Target): readonly string[] {
-    const names = namesIn(target)
+    const names = namesIn(target, this.#parts.limits.recipients)
     if (names.length === 0 || names.some(name => typeof name !== 'string' || name === '')) {
       throw new AfpRoutingError('NO_RECIPIENT', 'a recipient is a name, an id or a capability', {
         sender: this.#parts.self,
@@ -50,7 +55,8 @@ export class Addressing {
     if (names.includes('*')) {
       throw new AfpRoutingError('NO_RECIPIENT', "'*' is no recipient: use broadcast()", { sender: this.#parts.self })
     }
-    return names
+    // Nobody can have another name, so it is not waited for. Ids are names of this form too.
+    return names.map(validateName)
   }
 
   /**
@@ -189,9 +195,13 @@ export class Addressing {
   }
 }
 
-function namesIn(target: Target): readonly string[] {
+function namesIn(target: Target, most: number): readonly string[] {
   if (typeof target === 'string') return [target]
   // Places that hold nothing become undefined, which is no name.
-  if (Array.isArray(target)) return Array.from(target)
-  return typeof (target as { capability?: unknown })?.capability === 'string' ? ['capability'] : []
+  if (Array.isArray(target)) {
+    if (target.length > most) throw new AfpMessageError('INVALID_MESSAGE', `recipients has to be at most ${most}`)
+    return Array.from(target)
+  }
+  const { capability } = (target ?? {}) as { capability?: unknown }
+  return isText(capability, MAX_CAPABILITY_LENGTH) && capability !== '' ? ['capability'] : []
 }

@@ -58,12 +58,15 @@ export class CardKeeper {
 
   /** Signs a card with these addresses; resolves when it is the current one. */
   renew(addresses: readonly string[]): Promise<void> {
-    this.#signing = this.#signing.then(async () => {
-      const fields = { ...this.#fields, addresses: addresses.slice(0, 32), instance: this.#instance }
-      const card = await sign(this.#identity, fields, this.#card.seq, this.#clock.now())
-      this.#card = card
-      await this.#keep(card)
-    })
+    // One that failed, as where a signer is away, is not in the way of the next.
+    this.#signing = this.#signing
+      .catch(() => {})
+      .then(async () => {
+        const fields = { ...this.#fields, addresses: addresses.slice(0, 32), instance: this.#instance }
+        const card = await sign(this.#identity, fields, this.#card.seq, this.#clock.now())
+        this.#card = card
+        await this.#keep(card)
+      })
     return this.#signing
   }
 

@@ -107,7 +107,13 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   })
 
   const requests = new Requests(clock)
-  const inbox = new BoundedQueue<Message>(limits.queue, limits.queuedBytes)
+  /** What waited until its time to live was over reaches nobody. */
+  const isStale = (message: Message): boolean => {
+    const stale = message.isExpired(clock.now())
+    if (stale) dropped(message, 'expired')
+    return stale
+  }
+  const inbox = new BoundedQueue(limits.queue, limits.queuedBytes, isStale)
   const ids = createIds({ clock, random })
   const build: BuildContext = { sender: identity.id, clock, ids, limits }
   const addressing = new Addressing({ ...shared, known, network })
@@ -122,6 +128,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     subscriber: name,
     onChange: (_topics, { topic, subscribed }) => (subscribed ? network.join(topic) : network.leave(topic)),
     onOverflow: message => dropped(message, 'subscription-full'),
+    isStale,
     onError: (error, message) => emit('handler:error', { id: message.id, error }),
     onUnclaimed: (message, bytes) => {
       if (message.topic === undefined && !inbox.push(message, bytes)) dropped(message, 'inbox-full')
@@ -200,15 +207,20 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const refresh = repeat(
     clock,
     () => CARD_CHECK,
-    () => void cards.refresh().then(() => network.announce()),
+    () =>
+      void cards.refresh().then(
+        () => network.announce(),
+        // It is tried again at the next check; the old card is good for half of its life yet.
+        error => emit('handler:error', { id: '', error }),
+      ),
   )
   page.watch(
     {
       changed: () => network.announce(),
       leaving: () => {
         // Goodbyes leave in this turn: a page that goes has no other, and draining could take longer.
-        void network.stop()
-        void agent.close()
+        network.stop().catch(() => {})
+        agent.close().catch(() => {})
       },
     },
     closing.signal,
@@ -225,6 +237,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       },
       { signal: options.signal },
     )
+    await profile.saved
     network.join(BROADCAST_TOPIC)
   } catch (error) {
     await agent.close()

@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '../common/clock.ts'
-import { AfpMessageError, AfpRoutingError } from '../common/errors.ts'
+import { AfpMessageError } from '../common/errors.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { Requests } from '../delivery/requests.ts'
 import type { DuplicateWindow } from '../delivery/window.ts'
@@ -20,8 +20,15 @@ import type { Handler, MessageOptions } from './options.ts'
 /** The topic that every agent joins; applications cannot name it. */
 export const BROADCAST_TOPIC = '$broadcast'
 
-/** Handlers at work at a time; what comes beyond them is dropped with an event. */
-const MAX_RUNNING = 1_024
+/** Handlers of one sender's messages at work, above which further ones hold its connection back. */
+const MAX_AT_EASE = 256
+/**
+ * Handlers at work at a time; what comes beyond them is dropped with an event. What a connection brings in one piece is
+ * not held back, and it can be some thousand small messages.
+ */
+const MAX_RUNNING = 16_384
+/** Topic messages that hooks may be at work on, and requests that wait for `respond`. */
+const MAX_WAITING = 1_024
 
 /** Proved by the peer's own connection, readable by nobody else on the way but not sealed to the recipient. */
 const BY_CONNECTION: MessageSecurity = Object.freeze({ level: 'low', authenticatedBy: 'connection', roles: [] })
@@ -55,6 +62,8 @@ export interface InboundParts {
 export class Inbound {
   readonly #parts: InboundParts
   readonly #running = new Set<Promise<void>>()
+  /** Handlers at work by sender: how many, and the one that began last. */
+  readonly #busy = new Map<string, { count: number; last: Promise<void> }>()
   /** What is still being checked, by sender: the next of the same sender waits for it, so that order holds. */
   readonly #checking = new Map<string, Promise<void>>()
   #checkingTopics = 0
@@ -68,13 +77,17 @@ export class Inbound {
 
   /** Bytes that `from` sent over its own connection. */
   direct(from: string, bytes: Uint8Array): void | Promise<void> {
-    return this.#receive(from, undefined, BY_CONNECTION, bytes)
+    const work = this.#receive(from, undefined, BY_CONNECTION, bytes)
+    const busy = this.#busy.get(from)
+    if (busy === undefined || busy.count <= MAX_AT_EASE) return work
+    const { last } = busy
+    return work === undefined ? last : work.then(() => last)
   }
 
   /** Bytes that `from` signed and published on a topic. */
   topic(topic: string, from: string, bytes: Uint8Array): void {
     // A connection holds its sender back while hooks are at work; gossip cannot.
-    if (this.#checkingTopics >= MAX_RUNNING) {
+    if (this.#checkingTopics >= MAX_WAITING) {
       return this.#parts.onRefused(from, 'overflow', 'too many messages are being checked')
     }
     const work = this.#receive(from, topic, BY_SIGNATURE, bytes)
@@ -175,20 +188,22 @@ export class Inbound {
     if (kind === 'request') {
       if (taken === 0 && inbox.waiting === 0) return this.#answerNoHandler(message)
       this.#unanswered.add(keyOf(message))
-      if (this.#unanswered.size > MAX_RUNNING) this.#unanswered.delete(this.#unanswered.keys().next().value as string)
+      if (this.#unanswered.size > MAX_WAITING) this.#unanswered.delete(this.#unanswered.keys().next().value as string)
     }
     if (taken > 0 || message.topic !== undefined) return
     if (!inbox.push(message, bytes)) onDropped(message, 'inbox-full')
   }
 
   #start(message: Message, kind: MessageKind, handler: Handler): void {
-    if (this.#running.size >= MAX_RUNNING) {
-      this.#parts.onDropped(message, 'handlers-busy')
-      if (kind === 'request') this.#answer(message, 'failure', toFailure(new AfpRoutingError('QUEUE_FULL', 'busy')), {})
-      return
-    }
-    const running = this.#run(message, kind, handler).finally(() => this.#running.delete(running))
+    if (this.#running.size >= MAX_RUNNING) return this.#parts.onDropped(message, 'handlers-busy')
+    const { sender } = message
+    const running = this.#run(message, kind, handler).finally(() => {
+      this.#running.delete(running)
+      if (--busy.count === 0) this.#busy.delete(sender)
+    })
     this.#running.add(running)
+    const busy = this.#busy.get(sender) ?? { count: 0, last: running }
+    this.#busy.set(sender, Object.assign(busy, { count: busy.count + 1, last: running }))
   }
 
   async #run(message: Message, kind: MessageKind, handler: Handler): Promise<void> {
@@ -230,11 +245,10 @@ class NotForUs extends Error {}
 /** Ids are the sender's choice: by themselves they would let one sender's message pass for another's. */
 const keyOf = ({ sender, id }: Message): string => `${sender} ${id}`
 
-/** What a handler threw. That there was no handler, or no room for it, is not for a handler to say: its own requests may end so. */
+/** What a handler threw. That there was no handler is not for a handler to say: its own requests may end so. */
 function failureOf(error: unknown): Failure {
   const failure = toFailure(error)
-  const misleading = failure.code === 'NO_HANDLER' || failure.code === 'QUEUE_FULL'
-  return misleading ? { ...failure, code: 'HANDLER_FAILED' } : failure
+  return failure.code === 'NO_HANDLER' ? { ...failure, code: 'HANDLER_FAILED' } : failure
 }
 
 function reasonOf(error: unknown): RefusalReason {

@@ -225,11 +225,11 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
       network.addEventListener(type, ({ detail }) => this.emit(type, detail as never))
     }
     // Two live agents under one id would answer for each other; the one that notices stops.
-    network.addEventListener('identity:in-use', () => void this.close())
+    network.addEventListener('identity:in-use', () => void this.close().catch(() => {}))
   }
 
   async #close(): Promise<void> {
-    const { clock, closing, network, subscriptions, handlers, inbox, requests, outbound, release } = this.#parts
+    const { clock, closing, network, subscriptions, handlers, inbox, requests, release } = this.#parts
     // Listeners of the signal may close again: by then it is known that this is under way.
     await null
     closing.abort(closedError())
@@ -238,11 +238,14 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     handlers.clear()
     requests.close(closedError())
     inbox.end()
-    await network.stop()
-    outbound.close()
-    for (const subscription of subscriptions.list()) subscription.finish()
-    await release()
-    this.emit('closed', undefined)
+    // Whatever fails on the way out, others get the identity and the store.
+    try {
+      await network.stop()
+    } finally {
+      for (const subscription of subscriptions.list()) subscription.finish()
+      await release()
+      this.emit('closed', undefined)
+    }
   }
 
   #open(): AgentParts {

@@ -3,11 +3,10 @@
  * encoding and routing there is room for authorising, numbering and sealing, and for the outbox.
  */
 
-import { abortable, withTimeout } from '../common/abort.ts'
+import { abortable, within, withTimeout } from '../common/abort.ts'
 import { concat } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
-import { Deadlines } from '../delivery/deadlines.ts'
 import type { Requests } from '../delivery/requests.ts'
 import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
 import { encodeMessage, type MessageKind } from '../message/envelope.ts'
@@ -61,14 +60,12 @@ export interface OutboundParts {
 /** See the head of this file. */
 export class Outbound {
   readonly #parts: OutboundParts
-  readonly #deadlines: Deadlines
   readonly #sending = new Set<Promise<unknown>>()
   /** What a hook holds up, by recipient or topic: what is sent there later waits for it, so that order holds. */
   readonly #ahead = new Map<string, Promise<unknown>>()
 
   constructor(parts: OutboundParts) {
     this.#parts = parts
-    this.#deadlines = new Deadlines(parts.clock)
   }
 
   async send(target: Target, content: Content, options: SendOptions): Promise<Receipt> {
@@ -125,11 +122,6 @@ export class Outbound {
   /** Resolves when everything that was sent is handed over or dropped. */
   async idle(): Promise<void> {
     while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
-  }
-
-  /** Nothing is waited for any more. */
-  close(): void {
-    this.#deadlines.close()
   }
 
   /** The message with names for recipients: everything that can be wrong with it is, before anybody is looked for. */
@@ -196,12 +188,10 @@ export class Outbound {
         // With a link there is nothing to wait for, and no timer to pay for.
         if (network.link(recipient) === undefined) await this.#connect(recipient, deadline, timeout, signal)
         if (message.isExpired(clock.now())) throw expired(message)
-        const limit = this.#deadlines.start(deadline, () => notTaken(message, recipient, timeout), signal)
-        try {
-          await network.send(recipient, frame, limit)
-        } finally {
-          limit.end()
-        }
+        const late = (): AfpTimeoutError => notTaken(message, recipient, timeout)
+        await within(clock, Math.max(0, deadline - clock.monotonic()), late, signal, given =>
+          network.send(recipient, frame, { signal: given }),
+        )
       }
       onSent(message, frame.length)
       return [recipient, { status: 'sent' }]
@@ -316,7 +306,7 @@ const expired = (message: Message): AfpError =>
 function failureOf(answer: Message, request: Message): AfpError {
   const { code, message } = readFailure(answer.content)
   const details = { code, by: answer.sender }
-  if (code === 'NO_HANDLER' || code === 'QUEUE_FULL') {
+  if (code === 'NO_HANDLER') {
     return new AfpRoutingError(code, `${answer.sender}: ${message}`, {
       sender: request.sender,
       recipients: request.recipients,

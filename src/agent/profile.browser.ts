@@ -48,10 +48,11 @@ async function claim(options: ProfileOptions): Promise<Profile> {
     }
     try {
       const kept = options.store ?? (await indexedDbStore(lock, { clock: options.clock }))
-      const identity = await storedIdentity(kept, options)
+      const { identity, saved } = await storedIdentity(kept, options)
       rememberSlot(base, slot)
       return {
         identity,
+        saved,
         store: kept,
         release: async () => {
           if (options.store === undefined) await kept.close()
@@ -66,16 +67,18 @@ async function claim(options: ProfileOptions): Promise<Profile> {
   throw inUse(options.name)
 }
 
-async function storedIdentity(store: Store, { random }: ProfileOptions): Promise<Identity> {
+async function storedIdentity(store: Store, { random }: ProfileOptions): Promise<Pick<Profile, 'identity' | 'saved'>> {
   const key = ['identity']
   const seed = await store.get('meta', key)
-  if (seed !== undefined) return createIdentity(seed)
-  const identity = await createIdentity(undefined, random)
-  await store.commit({
+  const identity = await createIdentity(seed, random)
+  if (seed !== undefined) return { identity }
+  const saved = store.commit({
     checks: [{ table: 'meta', key, value: undefined }],
     writes: [{ op: 'put', table: 'meta', key, value: identity.seed }],
   })
-  return identity
+  // Whoever starts meanwhile looks at it once that is done.
+  saved.catch(() => {})
+  return { identity, saved }
 }
 
 async function unlocked(

@@ -22,6 +22,8 @@ export interface ProfileOptions {
 export interface Profile {
   readonly identity: Identity
   readonly store: Store
+  /** Resolves when a new identity is on the disk, which the network need not wait for; undefined when it is. */
+  readonly saved?: Promise<void> | undefined
   /** Closes what was opened here and lets others have the identity. */
   release(): Promise<void>
 }

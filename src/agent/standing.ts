@@ -4,10 +4,10 @@ import { type Clock, repeat, type Timer } from '../common/clock.ts'
 import type { RefusalReason } from '../network/network.ts'
 
 /**
- * Reasons that no honest neighbour gives. Late replies, expiry, an overload or a failure of this side say nothing about
- * who they came from.
+ * Reasons that no honest neighbour gives. Late replies, expiry, other limits, an overload or a failure of this side say
+ * nothing about who they came from.
  */
-const FAULTS: ReadonlySet<RefusalReason> = new Set(['malformed', 'too-large', 'too-deep', 'bad-signature', 'bad-card'])
+const FAULTS: ReadonlySet<RefusalReason> = new Set(['malformed', 'too-deep', 'bad-signature', 'bad-card'])
 
 /** How long a fault is held against a neighbour, ms at most. */
 const MEMORY = 60_000

@@ -5,6 +5,7 @@
 export class BoundedQueue<T> implements AsyncIterable<T> {
   readonly #limit: number
   readonly #maxWeight: number
+  readonly #isStale: (item: T) => boolean
   #items: T[] = []
   /** What each of {@link #items} weighs. */
   #weights: number[] = []
@@ -16,10 +17,12 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
   /**
    * @param limit - the most items that wait
    * @param maxWeight - the most that they weigh together; one item may always wait, whatever it weighs
+   * @param isStale - asked of each item when it is taken: one that waited too long is left out
    */
-  constructor(limit: number, maxWeight = Number.POSITIVE_INFINITY) {
+  constructor(limit: number, maxWeight = Number.POSITIVE_INFINITY, isStale: (item: T) => boolean = () => false) {
     this.#limit = limit
     this.#maxWeight = maxWeight
+    this.#isStale = isStale
   }
 
   /** Items that wait for a consumer. */
@@ -55,8 +58,11 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
 
   /** Takes the next item if one is there. */
   shift(): T | undefined {
-    this.#weight -= this.#weights.shift() ?? 0
-    return this.#items.shift()
+    for (;;) {
+      this.#weight -= this.#weights.shift() ?? 0
+      const item = this.#items.shift()
+      if (item === undefined || !this.#isStale(item)) return item
+    }
   }
 
   /** Takes everything that is there. */
@@ -65,13 +71,14 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     this.#items = []
     this.#weights = []
     this.#weight = 0
-    return items
+    return items.filter(item => !this.#isStale(item))
   }
 
   /** The next item; `done` once the queue has ended and is empty. Rejects when the signal fires, losing nothing. */
   next(signal?: AbortSignal): Promise<IteratorResult<T>> {
     if (signal?.aborted) return Promise.reject(signal.reason)
-    if (this.#items.length > 0) return Promise.resolve({ done: false, value: this.shift() as T })
+    const value = this.shift()
+    if (value !== undefined) return Promise.resolve({ done: false, value })
     if (this.#ended) {
       return this.#error === undefined ? Promise.resolve({ done: true, value: undefined }) : Promise.reject(this.#error)
     }

@@ -15,7 +15,7 @@ export const MAX_CARD_BYTES = 16_384
 const MAX_ADDRESSES = 32
 const MAX_ADDRESS_LENGTH = 512
 const MAX_CAPABILITIES = 64
-const MAX_CAPABILITY_LENGTH = 128
+export const MAX_CAPABILITY_LENGTH = 128
 const MAX_DESCRIPTION_LENGTH = 256
 
 /** The longest that a card is believed without a newer one, ms: a day. What it says of a later end does not count. */
@@ -115,7 +115,8 @@ function parts(bytes: Uint8Array, length: number): unknown[] {
   return value
 }
 
-const isText = (value: unknown, max: number): value is string => typeof value === 'string' && value.length <= max
+/** Whether a value is text of at most `max` characters. */
+export const isText = (value: unknown, max: number): value is string => typeof value === 'string' && value.length <= max
 const isTexts = (value: unknown, count: number, max: number): value is string[] =>
   Array.isArray(value) && value.length <= count && value.every(item => isText(item, max))
 /** Whether a value is a whole number from 0 up. */

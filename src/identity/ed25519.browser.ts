@@ -1,6 +1,6 @@
 /**
  * Ed25519 (RFC 8032) in browsers: WebCrypto, eight times as fast as JavaScript. Pages served over plain http have no
- * WebCrypto; for them there is noble's implementation, which libp2p brings into every page anyway.
+ * WebCrypto; for them there is ed25519.noble.ts, on the implementation that libp2p brings into every page anyway.
  */
 
 import { ed25519 } from '@noble/curves/ed25519.js'
@@ -19,12 +19,14 @@ const subtle: Promise<SubtleCrypto | undefined> = Promise.resolve(globalThis.cry
   })
   .catch(() => undefined)
 
+const fallback = () => import('./ed25519.noble.ts')
+
 /** The public key (32 bytes) and a signer for a 32-byte seed. */
 export async function keyPair(seed: Uint8Array): Promise<{ publicKey: Uint8Array; sign: Signer }> {
   const native = await subtle
   // WebCrypto tells the public half only of keys that can be taken out of it: this way none can.
   const publicKey = ed25519.getPublicKey(seed)
-  if (native === undefined) return { publicKey, sign: async data => ed25519.sign(data, seed) }
+  if (native === undefined) return { publicKey, sign: async data => (await fallback()).sign(data, seed) }
   const pkcs8 = Uint8Array.from([...PKCS8_PREFIX, ...seed])
   const key = await native.importKey('pkcs8', pkcs8, 'Ed25519', false, ['sign'])
   pkcs8.fill(0)
@@ -36,7 +38,7 @@ export async function verify(publicKey: Uint8Array, signature: Uint8Array, data:
   if (publicKey.length !== 32 || signature.length !== 64) return false
   const native = await subtle
   try {
-    if (native === undefined) return ed25519.verify(signature, data, publicKey, { zip215: false })
+    if (native === undefined) return (await fallback()).verify(publicKey, signature, data)
     const key = await native.importKey('raw', publicKey as BufferSource, 'Ed25519', false, ['verify'])
     return await native.verify('Ed25519', key, signature as BufferSource, data as BufferSource)
   } catch {

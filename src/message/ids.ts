@@ -30,20 +30,26 @@ export function uuidToBytes(uuid: string): Uint8Array<ArrayBuffer> {
 
 /**
  * A generator of UUIDv7. Each id is greater than the one before, also within one millisecond and when the clock goes
- * back: the random part is then counted up by a random step (RFC 9562 §6.2, method 2).
+ * back: a counter follows the time (RFC 9562 §6.2, method 1), begins somewhere in its lower half and moves the time on
+ * when it runs over. 62 bits are random.
  */
 export function createIds(options: { clock: Clock; random: Random }): () => string {
   const { clock, random } = options
-  /** The last id without version and variant: 48 bits of time, 74 random ones. */
-  let last = 0n
+  let time = 0
+  let counter = 0
   return () => {
-    const fresh = BigInt(`0x${toHex(random.bytes(10))}`)
-    const now = BigInt(Math.floor(clock.now()))
-    // One that runs over moves the time on.
-    last = now > last >> 74n ? (now << 74n) | (fresh >> 6n) : last + 1n + (fresh & 0x7fffffffn)
-    const low = last & (2n ** 62n - 1n)
-    const high = (last >> 62n) & 0xfffn
-    const all = ((last >> 74n) << 80n) | (0x7n << 76n) | (high << 64n) | (0x2n << 62n) | low
-    return uuidOf(all.toString(16).padStart(32, '0'))
+    const now = Math.floor(clock.now())
+    const bytes = random.bytes(10)
+    const [first = 0, second = 0, third = 0] = bytes
+    if (now > time) {
+      time = now
+      counter = ((first << 8) | second) & 0x7ff
+    } else if (++counter > 0xfff) {
+      time++
+      counter = 0
+    }
+    // Version 7 and the variant of RFC 9562.
+    bytes[2] = 0x80 | (third & 0x3f)
+    return uuidOf(time.toString(16).padStart(12, '0') + (0x7000 | counter).toString(16) + toHex(bytes.subarray(2)))
   }
 }

@@ -265,7 +265,7 @@ export class Connector {
     const started = clock.monotonic()
     this.#dials++
     try {
-      const late = (): Error => new Error('the dial took too long')
+      const late = (): Error => new Error('not connected in time')
       const connection = await within(clock, DIAL_TIMEOUT, late, this.#stop.signal, signal =>
         this.#options.carrier.dial(id, addresses, { signal }),
       )

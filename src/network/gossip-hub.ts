@@ -8,7 +8,7 @@ import { GOSSIP_BATCH_BYTES, GOSSIP_BATCH_SIZE, openGossip, sealGossip } from '.
 import type { RefusalReason } from './network.ts'
 import { Refusal } from './refusal.ts'
 
-/** Takes a payload; false when it makes no sense, which is held against whoever forwarded it. */
+/** Takes a payload; false when it makes no sense, which is held against its author. */
 export type PayloadHandler = (author: string, payload: Uint8Array) => Promise<boolean>
 
 /** What the hub needs. */
@@ -28,8 +28,8 @@ interface Outgoing {
   sent: Promise<readonly string[]>
 }
 
-/** Reasons that an honest neighbour may have for forwarding something: its clock or its cache differs from ours. */
-const FORGIVEN: ReadonlySet<RefusalReason> = new Set(['clock-skew', 'wrong-version'])
+/** Reasons that an honest neighbour may have for forwarding something: its clock, its version or its limits differ. */
+const FORGIVEN: ReadonlySet<RefusalReason> = new Set(['clock-skew', 'wrong-version', 'too-large'])
 
 /** See the head of this file. */
 export class GossipHub {
@@ -82,8 +82,9 @@ export class GossipHub {
       const { author, payloads } = await openGossip(topic, data, { now: clock.now(), maxBytes })
       const taken = await Promise.all(payloads.map(payload => handler(author, payload)))
       if (taken.every(Boolean)) return 'accept'
-      onRefused(from, 'malformed', `a payload by ${author}`)
-      return 'reject'
+      // Whoever forwards looks at the signature, not inside: held against it, one stranger could turn a mesh from its relay.
+      onRefused(author, 'malformed', 'a payload')
+      return 'ignore'
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       onRefused(from, error.reason, error.message)

@@ -15,6 +15,7 @@ import { Connector } from './connector.ts'
 import { FIRST_UPPER_TYPE } from './frames.ts'
 import { GossipHub } from './gossip-hub.ts'
 import { Links, linkOf } from './links.ts'
+import { NamedPeers } from './named-peers.ts'
 import type { Link, Network, NetworkEvents, NetworkSink, Peer, RefusalReason } from './network.ts'
 import { type Presence, PresenceBook } from './presence.ts'
 import { RelayTopics } from './relay-topics.ts'
@@ -65,6 +66,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   readonly #links: Links
   readonly #gossip: GossipHub
   readonly #relayTopics: RelayTopics
+  readonly #named: NamedPeers
   readonly #sessions = new SessionTable()
   /** Why connections that were dialled carry no session, for those who asked for them. */
   readonly #failures = new WeakMap<Connection, PromiseWithResolvers<never>>()
@@ -91,6 +93,13 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
       onRefused: (peer, reason, detail) => this.#refused(peer, reason, detail),
     })
     this.#relayTopics = new RelayTopics(carrier, clock)
+    this.#named = new NamedPeers({
+      addresses: options.peers ?? [],
+      clock,
+      random,
+      linked: address => this.#links.get(peerOf(address) as string) !== undefined,
+      connect: address => this.connect(address),
+    })
     this.#presence = new PresenceBook({
       self: identity.id,
       clock,
@@ -130,7 +139,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
 
   async start(sink: NetworkSink, options: AbortOptions = {}): Promise<void> {
     this.#sink = sink
-    const { carrier, mesh, renewCard, peers = [] } = this.#options
+    const { carrier, mesh, renewCard } = this.#options
     carrier.addEventListener('connection:open', event => this.#connected(event.detail))
     carrier.addEventListener('connection:close', ({ detail }) => {
       for (const session of this.#sessions.on(detail)) session.disconnected()
@@ -151,7 +160,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     this.#gossip.join(presenceTopic(mesh), async (author, payload) => this.#presence.received(author, payload))
     await carrier.start(options)
     this.#presence.start()
-    for (const address of peers) this.connect(address).catch(() => {})
+    this.#named.start()
   }
 
   async stop(): Promise<void> {
@@ -163,6 +172,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     this.#presence.stop()
     this.#connector.stop()
     this.#relayTopics.stop()
+    this.#named.stop()
     if (this.#sink !== undefined) await this.#presence.bye()
     await Promise.all(this.#links.sessions().map(session => session.close()))
     await this.#options.carrier.stop()
@@ -273,7 +283,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
 
   async #openSession(connection: Connection): Promise<void> {
     try {
-      const late = (): Error => new Error('no channel in time')
+      const late = (): Error => new Error('not connected in time')
       const channel = await within(this.#options.clock, OPEN_TIMEOUT, late, undefined, signal =>
         connection.open(DIRECT_PROTOCOL, { signal }),
       )

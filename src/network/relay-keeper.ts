@@ -119,7 +119,7 @@ export class RelayKeeper {
   #lost(relay: Relay, error?: unknown): void {
     relay.state = 'idle'
     // Browsers hand out bare events for sockets that fail; what listeners get is an error in any case.
-    const cause = error === undefined || error instanceof Error ? error : new Error('the connection could not be made')
+    const cause = error === undefined || error instanceof Error ? error : new Error('could not connect')
     this.#options.onState({ address: relay.address, state: 'lost', ...(cause ? { error: cause } : {}) })
     const pause = Math.min(FIRST_PAUSE * 2 ** relay.failures, LONGEST_PAUSE)
     // Half of the pause is drawn, so that a restarted relay is not dialled by everyone at once.

@@ -43,6 +43,8 @@ export interface SubscriptionContext {
   readonly onEnd: (subscription: Subscription) => void
   /** A message was dropped, since its reader is slow. */
   readonly onOverflow: (message: Message, subscription: Subscription) => void
+  /** Asked of each message that waited, when it is taken: whether it is dropped, having expired. */
+  readonly isStale: (message: Message) => boolean
   /** A callback or predicate threw. */
   readonly onError: (error: unknown, message: Message, subscription: Subscription) => void
 }
@@ -112,7 +114,7 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     this.#callback = callback
     const { queue = limits.queue } = options
     checkOption('queue', queue, COUNT)
-    this.#queue = new BoundedQueue(queue, limits.queuedBytes)
+    this.#queue = new BoundedQueue(queue, limits.queuedBytes, message => context.isStale(message as Message))
     this.#compiled = compileFilter(this.filter, {
       limits,
       senders: context.senders,

@@ -29,6 +29,8 @@ export interface SubscriptionManagerOptions {
   ) => void | Promise<void>
   /** A message was dropped, since the reader of a subscription is slow. */
   readonly onOverflow?: (message: Message, subscription: Subscription) => void
+  /** See {@link SubscriptionContext.isStale}; default: none is. */
+  readonly isStale?: ((message: Message) => boolean) | undefined
   /** A subscription's callback or predicate threw. */
   readonly onError?: (error: unknown, message: Message, subscription: Subscription) => void
   /**
@@ -91,6 +93,7 @@ export class SubscriptionManager {
       joined: joined.promise,
       onEnd: ended => this.#forget(ended),
       onOverflow: (message, slow) => this.#options.onOverflow?.(message, slow),
+      isStale: this.#options.isStale ?? (() => false),
       onError: (error, message, failed) => this.#options.onError?.(error, message, failed),
     })
     const added = subscription as unknown as Subscription

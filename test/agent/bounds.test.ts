@@ -82,3 +82,46 @@ describe('Over TCP', () => {
     expect(got).toEqual(Array.from({ length: count }, (_, i) => i))
   })
 })
+
+describe('Handlers that are slower than what comes', () => {
+  test('hold the sender back: none of ten thousand messages that were sent without waiting is lost', async () => {
+    const loopback = await loopbackWorld()
+    try {
+      const bob = await loopback.join('bob')
+      const ada = await loopback.join('ada')
+      await acquainted([ada, bob])
+      const dropped = collect(bob, 'message:dropped')
+      let atWork = 0
+      let handled = 0
+      const all = Promise.withResolvers<void>()
+      bob.handle(async () => {
+        atWork++
+        await new Promise(resolve => setImmediate(resolve))
+        atWork--
+        if (++handled === 10_000) all.resolve()
+      })
+      await Promise.all(Array.from({ length: 10_000 }, (_, i) => ada.send('bob', i, { timeout: 60_000 })))
+      await all.promise
+      expect(dropped).toEqual([])
+      expect(atWork).toBe(0)
+    } finally {
+      await loopback.close()
+    }
+  })
+
+  describe('of one sender', () => {
+    adaAndBob()
+
+    test('do not keep another from being answered', async () => {
+      const carol = await world.join('carol')
+      await world.during(acquainted([ada, bob, carol]))
+      const gate = Promise.withResolvers<void>()
+      bob.handle({ metadata: { slow: true } }, () => gate.promise)
+      bob.handle(() => 'quick')
+      const slow = Array.from({ length: 1_100 }, () => carol.send('bob', 'x', { metadata: { slow: true } }))
+      await world.during(Promise.all(slow))
+      expect((await world.during(ada.request('bob', null))).content).toBe('quick')
+      gate.resolve()
+    })
+  })
+})

@@ -84,3 +84,29 @@ describe("An agent's own card", () => {
     expect(run.card.seq).toBe(seq + 1)
   })
 })
+
+test('a signer that is away for a while holds nothing up once it is back', async () => {
+  const clock = new DrivenClock()
+  let away = false
+  const signer = {
+    ...(await identity),
+    sign: async (label: string, data: Uint8Array) => {
+      if (away) throw new Error('no smart card')
+      return (await identity).sign(label, data)
+    },
+  }
+  const cards = await CardKeeper.open({
+    identity: signer,
+    fields,
+    clock,
+    random: seededRandom(1),
+    store: memoryStore(),
+  })
+  const { seq } = cards.card
+  away = true
+  await expect(cards.renew(['/ip4/127.0.0.1/tcp/1'])).rejects.toThrow('no smart card')
+  expect(cards.card.seq).toBe(seq)
+  away = false
+  await cards.renew(['/ip4/127.0.0.1/tcp/2'])
+  expect(cards.card).toMatchObject({ seq: seq + 1, addresses: ['/ip4/127.0.0.1/tcp/2'] })
+})

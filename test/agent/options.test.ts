@@ -7,7 +7,7 @@ import { createIdentity } from '../../src/identity/keys.ts'
 import type { Message } from '../../src/message/message.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { failure } from './waiting.ts'
-import { type DrivenWorld, drivenWorld } from './worlds.ts'
+import { ada, adaAndBob, type DrivenWorld, world as driven, drivenWorld } from './worlds.ts'
 
 let world: DrivenWorld
 beforeEach(() => {
@@ -312,5 +312,24 @@ describe('An agent', () => {
     const hole = Object.assign([], { 1: 'ada' }) as string[]
     expect(await failure(ada.send(hole, 'x'))).toMatchObject({ code: 'NO_RECIPIENT' })
     expect(ada.receiveAll()).toEqual([])
+  })
+})
+
+describe('Recipients that nobody can be', () => {
+  adaAndBob()
+
+  test.each([
+    ['a name with a character that turns the text around', 'a\u202eb', 'INVALID_NAME'],
+    ['a name with a line break', 'has\nnewline', 'INVALID_NAME'],
+    ['a name of white space', ' ', 'INVALID_NAME'],
+    ['a name that is too long, in a list', ['bob', 'x'.repeat(65)], 'INVALID_NAME'],
+    ['a capability without a word', { capability: '' }, 'NO_RECIPIENT'],
+    ['a capability of a million characters', { capability: 'x'.repeat(1_000_000) }, 'NO_RECIPIENT'],
+    ['a list with more places than there is memory for', Object.assign([], { length: 2 ** 32 - 1 }), 'INVALID_MESSAGE'],
+  ])('%s is refused at once.', async (_what, target, code) => {
+    const before = driven.clock.monotonic()
+    await expect(ada.send(target as string, 'x')).rejects.toMatchObject({ code })
+    await expect(ada.request(target as string, 'x')).rejects.toMatchObject({ code })
+    expect(driven.clock.monotonic()).toBe(before)
   })
 })

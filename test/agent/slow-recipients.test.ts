@@ -69,16 +69,13 @@ describe('A recipient that stops reading', () => {
     await world.during(sent)
   })
 
-  test('does not keep what is sent to others waiting, and has no timer for each message', async () => {
+  test('does not keep what is sent to others waiting, and each message has its own time', async () => {
     const { sent, goOn } = await stuck('carol')
-    const before = world.clock.pending
     const order: number[] = []
     for (const timeout of [300, 100, 200]) {
       failure(ada.send('carol', 'x', { timeout })).then(() => order.push(timeout))
     }
     for (let i = 0; i < 100; i++) await ada.send('bob', i)
-    // One for all that waits, one of the memory network for all that it carries.
-    expect(world.clock.pending).toBeLessThanOrEqual(before + 2)
     await world.clock.advance(400)
     expect(order).toEqual([100, 200, 300])
     goOn()

@@ -12,7 +12,7 @@ import { collect } from './waiting.ts'
 import { acquainted, loopbackWorld } from './worlds.ts'
 
 describe('What gossip thinks of a neighbour', () => {
-  test.each<RefusalReason>(['malformed', 'too-large', 'too-deep', 'bad-signature', 'bad-card'])(
+  test.each<RefusalReason>(['malformed', 'too-deep', 'bad-signature', 'bad-card'])(
     'sinks with what was refused as %s, which no honest one sends',
     reason => {
       const standing = new Standing(new DrivenClock())

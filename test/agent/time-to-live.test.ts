@@ -62,4 +62,28 @@ describe('Time to live', () => {
     expect(bob.receiveAll().map(({ content }) => content)).toEqual(['a little'])
     expect(refused).toMatchObject([{ peer: carol.id, reason: 'clock-skew' }])
   })
+
+  test('what waited for its reader until its time was up reaches nobody: it is dropped with an event', async () => {
+    const dropped = collect(bob, 'message:dropped')
+    const started: unknown[] = []
+    const gate = Promise.withResolvers<void>()
+    const read = bob.subscribe({ metadata: { to: 'loop' } })
+    bob.subscribe({ metadata: { to: 'callback' } }, ({ content }) => {
+      started.push(content)
+      return gate.promise
+    })
+    for (const to of ['loop', 'callback', 'inbox'])
+      for (const ttl of [1, 3600]) await world.during(ada.send('bob', ttl, { ttl, metadata: { to } }))
+    await world.clock.advance(2_000)
+    gate.resolve()
+    await world.pass()
+    for await (const { content } of read) {
+      expect(content).toBe(3600)
+      break
+    }
+    expect((await world.during(bob.receive())).content).toBe(3600)
+    // The callback was at work on the first when that expired; only what starts late is dropped.
+    expect(started).toEqual([1, 3600])
+    expect(dropped).toMatchObject([{ reason: 'expired' }, { reason: 'expired' }])
+  })
 })

@@ -144,3 +144,22 @@ describe('a bounded queue', () => {
     expect(queue.push('light', 100)).toBe(true)
   })
 })
+
+it('what has gone stale while it waited is left out, whoever takes it', async () => {
+  const stale = new Set<string>()
+  const queue = new BoundedQueue<string>(10, undefined, item => stale.has(item))
+  const fill = (): void => {
+    for (const item of ['a', 'b', 'c']) queue.push(item, 1)
+  }
+  fill()
+  stale.add('a').add('b')
+  expect(queue.shift()).toBe('c')
+  fill()
+  expect(queue.takeAll()).toEqual(['c'])
+  fill()
+  expect(await queue.next()).toEqual({ done: false, value: 'c' })
+  queue.push('b')
+  const next = queue.next()
+  queue.push('d')
+  expect(await next).toEqual({ done: false, value: 'd' })
+})

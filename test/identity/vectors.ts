@@ -82,6 +82,36 @@ export function ed25519Contract(name: string, load: () => Promise<Implementation
       }
     })
 
+    test('a key with a part of small order is judged without the cofactor, alike everywhere', async () => {
+      const { verify } = await load()
+      const key = fromHex('40a4cf5c611d737a2f1c6fcca84d9cabfed80987f186a5a6c57e629bff1af27f')
+      const judged = [
+        [
+          'hello 1',
+          false,
+          'c581fda28ec7694c252b376c755ba228899a7608318b3160a9bd14d4cda05ec0db69eee6fc60d144c1180d31ef67bc337e44746f680e184b40d7a21e59a32700',
+        ],
+        [
+          'hello 2',
+          false,
+          '95223f701f514c561a83e76e8663a2fbafe76e9f23b9073eae10c2300019c2eaeaf6fe95a2b1643b7183c352d03905f35360cf776737a3171c1a6a666c3de80b',
+        ],
+        [
+          'hello 4',
+          true,
+          'b649c30d986ea2b25d27ee254491ca4edaaa45bfa60ead4c62787944ca165ea153d928c7428ae68a8b796930c9a35118a1745214f5110e38984b5fb62057c10f',
+        ],
+        [
+          'hello 12',
+          true,
+          'a403aa1c2dab5fe95e847d50a048025936aefb12b6af10a13d462bd792c93a5141b6785c976a3c76bf9a3e9f68ce413bd45c7252711ac3bb804b62de2bcf5302',
+        ],
+      ] as const
+      for (const [text, holds, signature] of judged) {
+        expect(await verify(key, fromHex(signature), new TextEncoder().encode(text)), text).toBe(holds)
+      }
+    })
+
     test('keys and signatures of another length are false, not errors', async () => {
       const { verify } = await load()
       const { publicKey, data, signature } = vectors[1]
