@@ -194,6 +194,7 @@ describe('what a reader tells', () => {
     const restored = ReaderFeed.restore(epoch, copied(other.value), [at(1, 0)])
     expect(restored.resume()).toEqual([1])
     expect(restored.pending).toBe(1)
+    expect(restored.ack().refused).toEqual([])
 
     const own = feed.snapshot([1])
     // Taken before the other is on the disk, and stored after it.

@@ -161,10 +161,8 @@ export class World {
   conclude(epoch: Written, number: number, outcome: Outcome): void {
     const truth = this.of(epoch.id, number)
     check(truth.outcome === undefined, `a second end for ${key(epoch.id, number)}`)
-    check(
-      outcome !== 'processed' || !(truth.bad || truth.refused),
-      `${key(epoch.id, number)} was refused, not processed`,
-    )
+    const isRefused = truth.bad || truth.refused
+    check(outcome === 'skipped' || isRefused === (outcome === 'refused'), `${key(epoch.id, number)} was not ${outcome}`)
     truth.outcome = outcome
     epoch.delivered.delete(number)
     epoch.fences.delete(number)
