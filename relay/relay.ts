@@ -3,15 +3,14 @@
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import type { GossipsubOpts } from '@libp2p/gossipsub'
 import type { PeerId } from '@libp2p/interface'
-import { tcp } from '@libp2p/tcp'
-import { webSockets } from '@libp2p/websockets'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { type Clock, systemClock, type Timer } from '../src/common/clock.ts'
 import { AfpError, AfpSecurityError } from '../src/common/errors.ts'
 import { TypedEventTarget } from '../src/common/events.ts'
 import { createIdentity, type Identity } from '../src/identity/keys.ts'
 import { componentNames, peerOf } from '../src/network/addresses.ts'
-import { createNode, type Node, type TransportFactory } from '../src/network/node.ts'
+import { platformTransports } from '../src/network/defaults.ts'
+import { createNode, type Node } from '../src/network/node.ts'
 import { MAX_GOSSIP_TOPIC_LENGTH, presenceTopic } from '../src/network/topics.ts'
 import { RelayGossip } from './gossip.ts'
 import { readOrCreateSeed } from './identity-file.ts'
@@ -87,7 +86,7 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
     const limits = this.#limits
     const node: RelayNode = await createNode<{ circuits: CircuitRelayService; listening: Listening }>({
       seed: identity.seed,
-      transports: [tcp() as TransportFactory, webSockets() as TransportFactory],
+      transports: platformTransports([]),
       listen,
       announce,
       mustListen: true,

@@ -13,42 +13,34 @@ const SEQ_KEY = ['card-seq']
 /** What a card says beside what the keeper adds. */
 export type OwnFields = Pick<CardFields, 'mesh' | 'name' | 'description' | 'capabilities'>
 
+interface KeeperParts {
+  readonly identity: Identity
+  readonly fields: OwnFields
+  readonly clock: Clock
+  readonly random: Random
+  readonly store: Store
+}
+
 /** See the head of this file. */
 export class CardKeeper {
-  readonly #identity: Identity
-  readonly #fields: OwnFields
-  readonly #instance: string
-  readonly #clock: Clock
-  readonly #store: Store
+  readonly #parts: KeeperParts
   #card: Card
-  #signing: Promise<void> = Promise.resolve()
+  #signing: Promise<void>
 
-  private constructor(parts: { identity: Identity; fields: OwnFields; clock: Clock; store: Store }, first: Card) {
-    this.#identity = parts.identity
-    this.#fields = parts.fields
-    this.#clock = parts.clock
-    this.#store = parts.store
+  private constructor(parts: KeeperParts, first: Card) {
+    this.#parts = parts
     this.#card = first
-    this.#instance = first.instance
+    // Not waited for: the next card is, and a start need not wait for the disk.
+    this.#signing = this.#keep(first)
   }
 
   /** Signs the first card of this run. */
-  static async open(parts: {
-    identity: Identity
-    fields: OwnFields
-    clock: Clock
-    random: Random
-    store: Store
-  }): Promise<CardKeeper> {
-    const { identity, fields, clock, store } = parts
+  static async open(parts: KeeperParts): Promise<CardKeeper> {
+    const { identity, fields, clock, store, random } = parts
     const stored = await store.get('meta', SEQ_KEY)
     const last = stored === undefined ? 0 : Number(decode(stored))
-    const instance = toHex(parts.random.bytes(8))
-    const first = await sign(identity, { ...fields, addresses: [], instance }, last, clock.now())
-    const keeper = new CardKeeper({ identity, fields, clock, store }, first)
-    // Not waited for: the next card is, and a start need not wait for the disk.
-    keeper.#signing = keeper.#keep(first)
-    return keeper
+    const own = { ...fields, addresses: [], instance: toHex(random.bytes(8)) }
+    return new CardKeeper(parts, await sign(identity, own, last, clock.now()))
   }
 
   /** The card as it is now. */
@@ -62,10 +54,11 @@ export class CardKeeper {
     this.#signing = this.#signing
       .catch(() => {})
       .then(async () => {
-        const fields = { ...this.#fields, addresses: addresses.slice(0, 32), instance: this.#instance }
-        const card = await sign(this.#identity, fields, this.#card.seq, this.#clock.now())
-        this.#card = card
-        await this.#keep(card)
+        const { identity, fields, clock } = this.#parts
+        const { instance, seq } = this.#card
+        const own = { ...fields, addresses: addresses.slice(0, 32), instance }
+        this.#card = await sign(identity, own, seq, clock.now())
+        await this.#keep(this.#card)
       })
     return this.#signing
   }
@@ -73,13 +66,13 @@ export class CardKeeper {
   /** Signs the card anew when half of its life is over. */
   refresh(): Promise<void> {
     const half = this.#card.expiresAt - MAX_CARD_LIFE / 2
-    return this.#clock.now() < half ? Promise.resolve() : this.renew(this.#card.addresses)
+    return this.#parts.clock.now() < half ? Promise.resolve() : this.renew(this.#card.addresses)
   }
 
   async #keep(card: Card): Promise<void> {
     const writes = [{ op: 'put', table: 'meta', key: SEQ_KEY, value: encode(card.seq) }] as const
     // The time of signing is a second floor: a number that could not be stored is exceeded all the same.
-    await this.#store.commit({ writes }).catch(() => {})
+    await this.#parts.store.commit({ writes }).catch(() => {})
   }
 }
 

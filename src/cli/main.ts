@@ -18,8 +18,8 @@ const COMMANDS: Readonly<Record<string, { summary: string; run: () => Promise<un
 )
 
 // `help relay` is another way to say `relay --help`.
-if (process.argv[2] === 'help' && COMMANDS[process.argv[3] ?? ''] !== undefined) {
-  process.argv.splice(2, process.argv.length, process.argv[3] ?? '', '--help')
+if (process.argv[2] === 'help' && process.argv[3] !== undefined) {
+  process.argv.splice(2, process.argv.length, process.argv[3], '--help')
 }
 const [name] = process.argv.slice(2)
 const command = name === undefined ? undefined : COMMANDS[name]

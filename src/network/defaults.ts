@@ -3,10 +3,11 @@
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
 import type { TransportFactory } from './node.ts'
+import { withSocketEndings } from './socket-endings.ts'
 
 /** Transports of this platform. */
 export function platformTransports(_iceServers: readonly RTCIceServer[]): TransportFactory[] {
-  return [tcp() as TransportFactory, webSockets() as TransportFactory]
+  return [tcp() as TransportFactory, webSockets() as TransportFactory].map(withSocketEndings)
 }
 
 /** Where to listen when the application does not say: free ports on every interface. */

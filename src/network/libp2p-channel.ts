@@ -11,6 +11,9 @@ import type { Channel, ChannelHandler, Connection, LinkKind, LinkTransport } fro
  */
 const READ_BUFFER = 16 * 1_048_576
 
+/** How long a connection may take to close, ms: the other side reads what was sent before. */
+export const CLOSE_TIMEOUT = 3_000
+
 /** How often a stream is opened again that ends before it has begun: right after an inbound connection some do. */
 const OPEN_ATTEMPTS = 3
 
@@ -22,6 +25,7 @@ export class Libp2pLink implements Connection {
   readonly transport: LinkTransport
   readonly outbound: boolean
   readonly #connection: Libp2pConnection
+  #closing: Promise<void> | undefined
 
   constructor(connection: Libp2pConnection) {
     this.#connection = connection
@@ -47,8 +51,21 @@ export class Libp2pLink implements Connection {
     }
   }
 
+  /** Brings what was sent to the other side, as far as that reads it in time; resolves when the connection is over. */
   close(): Promise<void> {
-    return this.#connection.close()
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const signal = AbortSignal.timeout(CLOSE_TIMEOUT)
+    try {
+      // One by one: where a stream cannot be closed, libp2p leaves the whole connection open.
+      await Promise.all(this.#connection.streams.map(stream => stream.close({ signal }).catch(() => {})))
+      await this.#connection.close({ signal })
+    } catch (error) {
+      this.#connection.abort(error as Error)
+    }
   }
 
   abort(reason: Error): void {
@@ -171,4 +188,4 @@ export class Libp2pChannel implements Channel {
   }
 }
 
-const closedError = (cause: Error | undefined): Error => new Error('the channel has closed', { cause })
+const closedError = (cause: Error | undefined): Error => new Error('the connection has closed', { cause })

@@ -41,9 +41,6 @@ export interface ExtraTransport {
   readonly factory: unknown
 }
 
-/** How long a dial may take over all addresses, ms. */
-const DIAL_TIMEOUT = 10_000
-
 /** How often own addresses are looked at, ms: libp2p's own event comes a second after a reservation. */
 const ADDRESS_POLL = 50
 /** The same while no reservation is awaited, ms. */
@@ -125,6 +122,8 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
     const node = this.#node
     this.#node = undefined
     if (node === undefined) return
+    // libp2p does not wait until what was sent is read: sockets that came in it destroys.
+    await Promise.all(this.connections().map(link => link.close()))
     await node.stop()
     for (const id of [...this.#links.keys()]) this.#closed(id)
   }
@@ -137,16 +136,17 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
     return reachOf(address, this.#dials)
   }
 
-  async dial(peer: string, addresses: readonly string[], { signal }: AbortOptions = {}): Promise<Connection> {
-    const timeout = AbortSignal.timeout(DIAL_TIMEOUT)
+  async dial(peer: string, addresses: readonly string[], options?: AbortOptions): Promise<Connection> {
     const connection = await this.#running().dial(
       addresses.map(address => multiaddr(address)),
       // Without `force` libp2p hands back a connection that exists, and a relayed link would never be left for a better.
-      { signal: signal ? AbortSignal.any([signal, timeout]) : timeout, force: true },
+      { ...(options as { signal: AbortSignal }), force: true },
     )
-    if (connection.remotePeer.toString() !== peer) {
-      connection.abort(new Error('another peer answered'))
-      throw new AfpError('NETWORK_FAILED', `dialled ${peer}, but ${connection.remotePeer.toString()} answered`)
+    const answered = connection.remotePeer.toString()
+    if (answered !== peer) {
+      const error = new AfpError('NETWORK_FAILED', `dialled ${peer}, but ${answered} answered`)
+      connection.abort(error)
+      throw error
     }
     return this.#opened(connection)
   }
@@ -230,10 +230,12 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
     let timer: { cancel(): void } = { cancel: () => {} }
     const look = (): void => {
       timer.cancel()
+      // What closes as the node stops changes its addresses once more.
+      if (this.#node === undefined) return
       const awaiting = this.#keeper?.awaiting ?? true
       timer = this.#clock.after(awaiting ? ADDRESS_POLL : CALM_ADDRESS_POLL, look)
-      const addresses = this.#node?.getMultiaddrs().map(address => address.toString()) ?? []
-      if (addresses.length === this.#addresses.length && addresses.every((a, i) => a === this.#addresses[i])) return
+      const addresses = this.#node.getMultiaddrs().map(address => address.toString())
+      if (`${addresses}` === `${this.#addresses}`) return
       this.#addresses = addresses
       this.#keeper?.reserved(addresses)
       this.emit('addresses', addresses)

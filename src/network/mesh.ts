@@ -228,7 +228,8 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   }
 
   async send(peer: string, frame: Uint8Array, { signal }: AbortOptions = {}): Promise<void> {
-    if ((frame[0] as number) < FIRST_UPPER_TYPE) throw new RangeError(`frame type ${frame[0]} is the network's own`)
+    if ((frame[0] as number) < FIRST_UPPER_TYPE)
+      throw new RangeError(`a frame of type ${frame[0]} is the network's own`)
     const session = this.#links.best(peer) ?? (await this.#reach(peer, signal))
     await session.send(frame, { signal })
   }

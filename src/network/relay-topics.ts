@@ -3,7 +3,6 @@
  * until they hear of it: whoever subscribes behind a relay can be reached once the relay says that it is in the topic too.
  */
 
-import { abortable } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import { peerOf } from './addresses.ts'
 import type { Carrier } from './carrier.ts'
@@ -37,22 +36,19 @@ export class RelayTopics {
   /** Resolves when every relay is in a gossip topic that this peer is in, or when those that are not have had two seconds. */
   async joined(topic: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
+    const { signal } = this.#stop
+    const over = new AbortController()
     const look = (): void => {
       const there = new Set(this.#carrier.subscribers(topic))
-      if ([...this.#relays].every(relay => there.has(relay))) resolve()
+      if (signal.aborted || [...this.#relays].every(relay => there.has(relay))) resolve()
     }
     const timer = this.#clock.after(PATIENCE, resolve)
-    this.#carrier.addEventListener('subscription', look)
-    this.#carrier.addEventListener('relay', look)
+    this.#carrier.addEventListener('subscription', look, over)
+    this.#carrier.addEventListener('relay', look, over)
+    signal.addEventListener('abort', look, over)
     look()
-    try {
-      await abortable(promise, this.#stop.signal)
-    } catch {
-      // The network stops: nobody is waited for any more.
-    } finally {
-      timer.cancel()
-      this.#carrier.removeEventListener('subscription', look)
-      this.#carrier.removeEventListener('relay', look)
-    }
+    await promise
+    timer.cancel()
+    over.abort()
   }
 }

@@ -44,6 +44,6 @@ export class SessionTable {
     const count = this.#byPeer.get(connection.peer)?.size ?? 0
     if (count >= MAX_PER_PEER) return `${count} channels are open`
     const silent = this.on(connection).filter(({ met }) => !met).length
-    return silent >= MAX_WITHOUT_HELLO ? `${silent} channels without a hello are open` : undefined
+    return silent >= MAX_WITHOUT_HELLO ? `${silent} channels are open without a hello` : undefined
   }
 }

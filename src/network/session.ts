@@ -101,6 +101,7 @@ export class Session {
   /** What came behind the hello; undefined unless a hello is being checked. */
   #early: Uint8Array[] | undefined
   #earlyBytes = 0
+  #checking: Promise<void> | undefined
 
   constructor(options: SessionOptions) {
     const { channel, clock, maxQueuedBytes = DEFAULT_QUEUED_BYTES } = options
@@ -126,7 +127,12 @@ export class Session {
         this.#reader.push(chunk)
         if (this.#state === 'open' && this.#read - this.#reported >= REPORT_BYTES) this.#report()
       },
-      closed: error => this.#close(error),
+      closed: error => {
+        // A goodbye, say, that came in time counts, however long the hello before it takes to check.
+        if (!this.#early?.length) return this.#close(error)
+        this.#queue.close(error)
+        void this.#checking?.then(() => this.#close(error))
+      },
     })
     if (options.initiator) this.#sayHello()
   }
@@ -193,7 +199,7 @@ export class Session {
       // Checking the signature takes a while, and what follows a hello must wait for it.
       this.#early = []
       this.#flow()
-      void this.#readHello(type, body)
+      this.#checking = this.#readHello(type, body)
       return
     }
     if (type >= FIRST_UPPER_TYPE) {

@@ -33,10 +33,10 @@ describe('agent-flow-protocol', () => {
     expect(await command(flag)).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
   })
 
-  test.each(['bogus', '__proto__', 'constructor', '--bogus'])(
-    '%s is no command, which ends it with code 2',
-    async name => {
-      const { code, stdout, stderr } = await command(name)
+  test.each([['bogus'], ['__proto__'], ['constructor'], ['--bogus'], ['help', 'bogus']])(
+    '%j is no command, which ends it with code 2',
+    async (...names) => {
+      const { code, stdout, stderr } = await command(...names)
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
       expect(stderr).toMatch(
         /^agent-flow-protocol: there is no command '.*'; the commands are relay, demo; see --help\n$/,

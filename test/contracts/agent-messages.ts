@@ -213,8 +213,11 @@ export function agentMessages(trio: AgentTrio): void {
       const subscription = dan.subscribe({ topic: 'soon over' })
       await published(ada, 'soon over', 'x', 1)
       const left = until(ada, 'peer:offline', ({ id }) => id === dan.id)
+      const unlinked = until(ada, 'link:closed', ({ peer }) => peer === dan.id)
       await dan.close()
-      expect((await left).id).toBe(dan.id)
+      expect(await left).toEqual({ id: dan.id, reason: 'left' })
+      // Its goodbye comes before the end of the link.
+      await unlinked
       expect(dan.subscriptions.size).toBe(0)
       expect(subscription.id).not.toBe('')
       expect(ada.peers().find(({ card }) => card.id === dan.id)).toMatchObject({ online: false, link: undefined })

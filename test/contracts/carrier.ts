@@ -3,7 +3,7 @@ import { equal, utf8 } from '../../src/common/bytes.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import type { Carrier, Connection, Verdict } from '../../src/network/carrier.ts'
 import { Inbox, pour, Reader } from './carrier-ends.ts'
-import { eventually, repeatUntil, turn, until } from './waiting.ts'
+import { eventually, flows, repeatUntil, turn, until } from './waiting.ts'
 
 /** A place in which carriers reach each other. */
 export interface CarrierWorld {
@@ -93,7 +93,8 @@ export function carrierContract(name: string, make: () => Promise<CarrierWorld>)
         expect([...a.connections(), ...b.connections()]).toEqual([])
       })
 
-      test('an aborted connection closes at both ends and takes its channels with it', async () => {
+      // At once: long before pings find out that nobody answers any more.
+      test('an aborted connection closes at both ends and takes its channels with it', { timeout: 5_000 }, async () => {
         const [mine, theirs] = await channel(a, b)
         mine.channel.connection.abort(new Error('enough'))
         await Promise.all([mine.closed, theirs.closed])
@@ -272,8 +273,10 @@ export function carrierContract(name: string, make: () => Promise<CarrierWorld>)
         })
         return inboxes
       }
-      const meet = (one: Carrier, other: Carrier): Promise<void> =>
-        eventually(one, 'subscription', () => one.subscribers(TOPIC).includes(other.id))
+      const meet = async (one: Carrier, other: Carrier): Promise<void> => {
+        await eventually(one, 'subscription', () => one.subscribers(TOPIC).includes(other.id))
+        await flows(one, other)
+      }
 
       /** a - b - c, all in the topic and aware of their neighbours. */
       const line = async (verdict?: (data: string) => Verdict): Promise<[Inbox, Inbox, Inbox]> => {

@@ -17,7 +17,7 @@ import {
   Stranger,
   stillTalk,
 } from './network-world.ts'
-import { eventually, repeatUntil, until } from './waiting.ts'
+import { eventually, flows, repeatUntil, until } from './waiting.ts'
 
 /** What a network does over any carrier. */
 export function networkContract(name: string, make: () => Promise<NetworkWorld>): void {
@@ -127,6 +127,7 @@ export function networkContract(name: string, make: () => Promise<NetworkWorld>)
         const topic = topicOf(MESH, 'news')
         for (const { carrier } of members) {
           await eventually(carrier, 'subscription', () => carrier.subscribers(topic).length > 0)
+          for (const other of members) if (other.carrier !== carrier) await flows(carrier, other.carrier)
         }
       }
 
@@ -173,6 +174,7 @@ export function networkContract(name: string, make: () => Promise<NetworkWorld>)
           for (const each of [topic, presenceTopic(MESH)]) mallory.carrier.subscribe(each, () => 'accept')
           await mallory.dial(b)
           await eventually(mallory.carrier, 'subscription', () => mallory.carrier.subscribers(topic).includes(b.id))
+          await flows(mallory.carrier, b.carrier)
         })
         afterEach(() => mallory.carrier.stop())
 

@@ -53,6 +53,22 @@ export async function repeatUntil<T>(work: () => Promise<T>, reached: Promise<un
   }
 }
 
+const FLOW = '/test/flow'
+let flowing = 0
+
+/**
+ * Resolves when what a carrier publishes reaches a neighbour. That the neighbour is in a topic may be known before there
+ * is a stream to it, and what is published until then reaches nobody.
+ */
+export async function flows(from: Carrier, to: Carrier): Promise<void> {
+  for (const carrier of [from, to]) carrier.subscribe(FLOW, () => 'accept')
+  for (;;) {
+    const reached = await from.publish(FLOW, Uint8Array.of(++flowing, flowing >> 8, flowing >> 16))
+    if (reached.includes(to.id)) return
+    await turn()
+  }
+}
+
 /** One turn of the event loop, so that sockets are read. */
 export const turn = (): Promise<void> =>
   new Promise(resolve => {

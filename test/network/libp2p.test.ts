@@ -1,8 +1,11 @@
+import { expect, test } from 'vitest'
+import { utf8 } from '../../src/common/bytes.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import type { Carrier } from '../../src/network/carrier.ts'
 import { libp2pCarrier } from '../../src/network/libp2p.ts'
 import { type CarrierWorld, carrierContract } from '../contracts/carrier.ts'
-import { eventually } from '../contracts/waiting.ts'
+import { Reader } from '../contracts/carrier-ends.ts'
+import { eventually, until } from '../contracts/waiting.ts'
 
 /** Carriers on loopback. */
 const world = (listen: string) => async (): Promise<CarrierWorld> => {
@@ -23,3 +26,23 @@ const world = (listen: string) => async (): Promise<CarrierWorld> => {
 
 carrierContract('The carrier on libp2p over TCP', world('/ip4/127.0.0.1/tcp/0'))
 carrierContract('The carrier on libp2p over WebSocket', world('/ip4/127.0.0.1/tcp/0/ws'))
+
+test.each(['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'])(
+  'a carrier at %s has stopped once others have read what it sent before',
+  async listen => {
+    const { create, close } = await world(listen)()
+    const [a, b] = [await create(), await create()]
+    const taken = Promise.withResolvers<Reader>()
+    a.handle('/test/1', theirs => taken.resolve(new Reader(theirs)))
+    const opened = until(b, 'connection:open', ({ peer }) => peer === a.id)
+    await a.dial(b.id, b.addresses())
+    const mine = new Reader(await (await opened).open('/test/1'))
+    mine.channel.send(utf8('hello'))
+    const theirs = await taken.promise
+    await theirs.take(5)
+    mine.channel.send(utf8('goodbye'))
+    await b.stop()
+    expect(theirs.received).toBe(12)
+    await close()
+  },
+)

@@ -283,6 +283,23 @@ describe('A session', () => {
     await receive(frameOf(FrameType.bye))
   })
 
+  test('passes on what came behind a hello, also when the channel ends before that is checked', async () => {
+    session(true)
+    channel.receive(encodeFrames([hello(), frameOf(FrameType.ping, encode(1)), ...numbered(2), frameOf(FrameType.bye)]))
+    channel.closed = true
+    channel.handler?.closed(undefined)
+    await clock.advance(0)
+    expect(log).toEqual(['open bob', 'frame 0', 'frame 1', 'bye', 'closed '])
+  })
+
+  test('takes no hello whose channel ended before it was checked with nothing behind it', async () => {
+    session(true)
+    channel.receive(encodeFrames([hello()]))
+    channel.handler?.closed(undefined)
+    await clock.advance(0)
+    expect(log).toEqual(['closed '])
+  })
+
   test('passes a goodbye on, and ends once however often it is closed', async () => {
     const one = session()
     await receive(hello(), frameOf(FrameType.bye))

@@ -1,15 +1,14 @@
 /** Light peers and waiting for events, for the relay's tests. */
 
-import { tcp } from '@libp2p/tcp'
-import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
 import { onTestFinished } from 'vitest'
 import { createRelay, type Relay, type RelayOptions } from '../../relay/index.ts'
 import { systemRandom } from '../../src/common/random.ts'
 import { createIdentity, type Identity } from '../../src/identity/keys.ts'
 import { peerOf } from '../../src/network/addresses.ts'
+import { platformTransports } from '../../src/network/defaults.ts'
 import { sealGossip } from '../../src/network/gossip.ts'
-import { createNode, type Node, type TransportFactory } from '../../src/network/node.ts'
+import { createNode, type Node } from '../../src/network/node.ts'
 
 /** Free ports on loopback: nothing of a test is reachable from outside. */
 export const LOOPBACK: readonly string[] = ['/ip4/127.0.0.1/tcp/0/ws', '/ip4/127.0.0.1/tcp/0']
@@ -45,7 +44,7 @@ export async function testPeer(
   const addresses = relays.map(relay => (typeof relay === 'string' ? relay : addressOf(relay, options.dial ?? 'tcp')))
   const node = await createNode({
     seed: identity.seed,
-    transports: [tcp() as TransportFactory, webSockets() as TransportFactory],
+    transports: platformTransports([]),
     listen: [
       ...(options.listen ? ['/ip4/127.0.0.1/tcp/0'] : []),
       ...(options.reserve ? addresses.map(() => '/p2p-circuit') : []),
