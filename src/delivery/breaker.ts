@@ -119,7 +119,8 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
   get retryAfter(): number {
     if (this.#forced) return Number.POSITIVE_INFINITY
     if (this.#state !== 'open') return 0
-    return Math.max(0, this.#openedAt + this.#resetTimeout - this.#clock.monotonic())
+    // Whole, and up: a timer set to a part of a millisecond may fire before it is over.
+    return Math.ceil(Math.max(0, this.#openedAt + this.#resetTimeout - this.#clock.monotonic()))
   }
 
   /** Asks for a call to be let through; undefined when it is not. Whoever gets one tells how it ended. */

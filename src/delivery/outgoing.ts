@@ -56,6 +56,7 @@ export class Outgoing {
       window,
       breaker: parts.breaker(recipient),
       states: () => this.#states(),
+      waits: () => [...this.#epochs.values()].some(epoch => !epoch.feed.settled),
       onOverdue: entry => this.#overdue(entry),
       onExpired: entry => this.#end(entry, 'expired'),
     })
@@ -141,12 +142,14 @@ export class Outgoing {
       const ended = reason === 'rejected' && entry !== undefined ? await this.#ended(entry) : undefined
       fates.push({ ...this.#fate(epoch, number, messageId, status), reason, ended })
     }
-    this.#sender.heard(news.delivered.length > 0)
+    this.#sender.heard({ arrived: news.delivered.length > 0, news: over.size > 0 })
     for (const number of [...news.delivered, ...over]) this.#remove(epoch, number)
     for (const number of over) epoch.messages.delete(number)
-    if (epoch.feed.done && epoch.messages.size === 0) writes.push(this.#drop(epoch))
     this.#sender.pump()
     if (fates.length > 0 || writes.length > 0) await this.#persist(fates, writes)
+    news.committed()
+    if (epoch.feed.done && this.#epochs.has(epoch.id)) await this.#persist([], [this.#drop(epoch)])
+    this.#sender.pump()
   }
 
   /** The recipient does not know these epochs: it gets their openings again. */
@@ -372,11 +375,14 @@ export class Outgoing {
   }
 
   #end(entry: Entry, reason: FenceReason): void {
+    const { clock, onError } = this.#parts
+    // Nothing more of it goes, though its end may take a while to be written.
+    this.#sender.again(entry, Number.POSITIVE_INFINITY)
     this.#fence(entry, reason).catch(error => {
-      const at = this.#parts.clock.now() + WRITE_PAUSE
-      this.#parts.onError(error)
-      this.#sender.again(entry, at)
-      this.#sender.expireAgain(entry, at)
+      onError(error)
+      clock.after(WRITE_PAUSE, () => {
+        if (!this.#closed && entry.epoch.entries.has(entry.number)) this.#end(entry, reason)
+      })
     })
   }
 

@@ -120,12 +120,6 @@ export class SendQueue<E extends Sendable> {
     return over
   }
 
-  /** An entry that `expired` gave out is to be looked at again at `at`: its end could not be written. */
-  expireAgain(entry: E, at: number): void {
-    const slot = this.#slots.get(entry)
-    if (slot !== undefined) this.#expiry.push(at, slot)
-  }
-
   /** When the next message expires, ms since 1970. */
   get nextExpiry(): number | undefined {
     return this.#expiry.peek()

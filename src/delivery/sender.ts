@@ -13,6 +13,12 @@ import { SendQueue } from './send-queue.ts'
 /** How long the recipient may take to acknowledge before a message goes again, ms, and in round trips of the link. */
 const PATIENCE = 1_000
 const PATIENCE_ROUND_TRIPS = 4
+/**
+ * How long after its last word the recipient is asked what it has, ms, while something has no end: an answer may have
+ * been lost with a connection that another one stood in for. Doubled with each question up to the other.
+ */
+const ASK_PAUSE = 5_000
+const LONGEST_ASK_PAUSE = 320_000
 /** How long a message waits after the connection would not take it, ms. */
 const BUSY_PAUSE = 100
 
@@ -26,9 +32,11 @@ export interface SenderParts {
   readonly window: number
   /** The states of every epoch as a frame; undefined while there is nothing to say. */
   readonly states: () => Uint8Array | undefined
+  /** Whether anything has no end yet. */
+  readonly waits: () => boolean
   /** Not acknowledged in time. It has to call {@link Sender.again}, or take the message out. */
   readonly onOverdue: (entry: Entry) => void
-  /** Its time is over. It has to take the message out, or to call {@link Sender.expireAgain}. */
+  /** Its time is over. It has to take the message out. */
   readonly onExpired: (entry: Entry) => void
 }
 
@@ -42,6 +50,8 @@ export class Sender {
   /** After a link came up: until the recipient says what it has, or this time, nothing goes. */
   #holdUntil = 0
   #stateDue = false
+  #askPause = ASK_PAUSE
+  #askAt = 0
   #probe: BreakerCall | undefined
   #timer: Timer | undefined
   #closed = false
@@ -68,15 +78,12 @@ export class Sender {
     this.#queue.again(entry, at)
   }
 
-  expireAgain(entry: Entry, at: number): void {
-    this.#queue.expireAgain(entry, at)
-  }
-
   /** A connection is open. What has arrived before is asked for first, when there may be something. */
   linked(ask: boolean): void {
     const { clock } = this.#parts
     this.#linked = true
     this.#announced.clear()
+    this.#askLater(ASK_PAUSE)
     if (ask) {
       this.#holdUntil = clock.now() + this.#patience()
       this.#sendStates()
@@ -95,8 +102,9 @@ export class Sender {
   }
 
   /** The recipient spoke: it works, and what it has is known. */
-  heard(arrived: boolean): void {
+  heard({ arrived, news }: { arrived: boolean; news: boolean }): void {
     this.#holdUntil = 0
+    if (arrived || news) this.#askLater(ASK_PAUSE)
     if (!arrived) return
     const { breaker } = this.#parts
     if (this.#probe === undefined && breaker.failureCount === 0) return
@@ -160,6 +168,11 @@ export class Sender {
     })
   }
 
+  #askLater(pause: number): void {
+    this.#askPause = pause
+    this.#askAt = this.#parts.clock.now() + pause
+  }
+
   #sendStates(): void {
     this.#stateDue = false
     const frame = this.#parts.states()
@@ -196,6 +209,7 @@ export class Sender {
     let next = queue.nextExpiry ?? Number.POSITIVE_INFINITY
     if (this.#linked) {
       next = Math.min(next, queue.nextOverdue(this.#patience()) ?? next)
+      if (this.#parts.waits()) next = Math.min(next, this.#askAt)
       // With a probe under way its acknowledgement, or the lack of it, goes on from there.
       const due = this.#probe === undefined ? queue.nextDue : undefined
       if (due !== undefined) next = Math.min(next, Math.max(due, this.#holdUntil, now + finite(breaker.retryAfter)))
@@ -207,6 +221,10 @@ export class Sender {
     const { clock, onOverdue, onExpired, breaker } = this.#parts
     const now = clock.now()
     for (const entry of this.#queue.expired(now)) onExpired(entry)
+    if (this.#linked && now >= this.#askAt) {
+      this.#stateDue ||= this.#parts.waits()
+      this.#askLater(Math.min(2 * this.#askPause, LONGEST_ASK_PAUSE))
+    }
     const overdue = this.#queue.overdue(now, this.#patience())
     if (overdue.length > 0) {
       // One silence is one failure, however many messages it holds up.
