@@ -3,7 +3,7 @@
 import { toHex } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
 import type { Random } from '../common/random.ts'
-import { type Card, type CardFields, MAX_CARD_LIFE, signCard } from '../identity/card.ts'
+import { type Card, type CardFields, type CardPrekey, MAX_CARD_LIFE, signCard } from '../identity/card.ts'
 import type { Identity } from '../identity/keys.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { Store } from '../store/store.ts'
@@ -19,6 +19,8 @@ interface KeeperParts {
   readonly clock: Clock
   readonly random: Random
   readonly store: Store
+  /** What the card shows for others to seal to. */
+  readonly prekey: () => CardPrekey | undefined
 }
 
 /** See the head of this file. */
@@ -39,7 +41,7 @@ export class CardKeeper {
     const { identity, fields, clock, store, random } = parts
     const stored = await store.get('meta', SEQ_KEY)
     const last = stored === undefined ? 0 : Number(decode(stored))
-    const own = { ...fields, addresses: [], instance: toHex(random.bytes(8)) }
+    const own = { ...fields, addresses: [], instance: toHex(random.bytes(8)), prekey: parts.prekey() }
     return new CardKeeper(parts, await sign(identity, own, last, clock.now()))
   }
 
@@ -54,19 +56,20 @@ export class CardKeeper {
     this.#signing = this.#signing
       .catch(() => {})
       .then(async () => {
-        const { identity, fields, clock } = this.#parts
+        const { identity, fields, clock, prekey } = this.#parts
         const { instance, seq } = this.#card
-        const own = { ...fields, addresses: addresses.slice(0, 32), instance }
+        const own = { ...fields, addresses: addresses.slice(0, 32), instance, prekey: prekey() }
         this.#card = await sign(identity, own, seq, clock.now())
         await this.#keep(this.#card)
       })
     return this.#signing
   }
 
-  /** Signs the card anew when half of its life is over. */
+  /** Signs the card anew when half of its life is over, or what it shows is not the newest prekey. */
   refresh(): Promise<void> {
     const half = this.#card.expiresAt - MAX_CARD_LIFE / 2
-    return this.#parts.clock.now() < half ? Promise.resolve() : this.renew(this.#card.addresses)
+    const fresh = this.#card.prekey === this.#parts.prekey()
+    return fresh && this.#parts.clock.now() < half ? Promise.resolve() : this.renew(this.#card.addresses)
   }
 
   async #keep(card: Card): Promise<void> {
@@ -78,7 +81,7 @@ export class CardKeeper {
 
 const sign = (
   identity: Identity,
-  fields: OwnFields & Pick<CardFields, 'addresses' | 'instance'>,
+  fields: OwnFields & Pick<CardFields, 'addresses' | 'instance' | 'prekey'>,
   last: number,
   now: number,
 ): Promise<Card> => {

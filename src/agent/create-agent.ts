@@ -7,6 +7,7 @@ import { AfpError } from '../common/errors.ts'
 import { BoundedQueue } from '../common/queue.ts'
 import { systemRandom } from '../common/random.ts'
 import { Requests } from '../delivery/requests.ts'
+import type { BufferedTransaction } from '../delivery/transaction.ts'
 import { DuplicateWindow } from '../delivery/window.ts'
 import { validateCardFields } from '../identity/card.ts'
 import { KnownAgents } from '../identity/known-agents.ts'
@@ -14,7 +15,7 @@ import { validateName } from '../identity/names.ts'
 import type { BuildContext } from '../message/build.ts'
 import { createIds } from '../message/ids.ts'
 import type { Message } from '../message/message.ts'
-import { resolveLimits } from '../message/validate.ts'
+import { resolveLimits, validateGuarantee } from '../message/validate.ts'
 import { validateAddress } from '../network/addresses.ts'
 import type { Carrier } from '../network/carrier.ts'
 import { libp2pCarrier } from '../network/libp2p.ts'
@@ -29,7 +30,8 @@ import { BROADCAST_TOPIC, Inbound } from './inbound.ts'
 import { MeshAgent } from './mesh-agent.ts'
 import { CARRIER, checkAgentOptions } from './option-checks.ts'
 import type { AgentOptions } from './options.ts'
-import { MESSAGE_FRAME, Outbound, supportedGuarantee } from './outbound.ts'
+import { type Kept, openDelivery, openPrekeys } from './open-delivery.ts'
+import { Outbound } from './outbound.ts'
 import { Standing } from './standing.ts'
 
 /** The most agents whose cards are kept. */
@@ -81,24 +83,30 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     options.carrier === undefined
       ? libp2pCarrier({ ...options, ...shared, score: peer => standing.score(peer) })
       : checkedCarrier(options.carrier(identity))
-  const { cards, carrier } = await known
+  const { prekeys, cards, carrier } = await known
     .load()
-    .then(async () => ({
-      cards: await CardKeeper.open({ ...shared, fields }),
-      carrier: makeCarrier(),
-    }))
+    .then(async () => {
+      const prekeys = await openPrekeys(shared)
+      const cards = await CardKeeper.open({ ...shared, fields, prekey: () => prekeys.current() })
+      return { prekeys, cards, carrier: makeCarrier() }
+    })
     .catch(async error => {
       await profile.release()
       throw error
     })
 
   const standing = new Standing(clock)
+  let opened: Kept | undefined
   const network = new MeshNetwork({
     ...shared,
     carrier,
     card: () => cards.card,
     renewCard: () => cards.renew(network.addresses()),
-    learn: card => known.learn(card),
+    learn: card => {
+      const learned = known.learn(card)
+      if (learned) opened?.delivery.cardChanged(card.id)
+      return learned
+    },
     trust: id => known.trust(id),
     peers: options.peers,
     hidden: page.hidden,
@@ -130,9 +138,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     onOverflow: message => dropped(message, 'subscription-full'),
     isStale,
     onError: (error, message) => emit('handler:error', { id: message.id, error }),
-    onUnclaimed: (message, bytes) => {
-      if (message.topic === undefined && !inbox.push(message, bytes)) dropped(message, 'inbox-full')
-    },
+    onUnclaimed: (message, bytes) => inbound.unclaimed(message, bytes),
+    onHandedOut: message => inbound.handedOut(message),
   })
   const inbound: Inbound = new Inbound({
     ...shared,
@@ -155,13 +162,39 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       emit('handler:error', { id, error })
     },
   })
+  const kept = await openDelivery({
+    ...shared,
+    options,
+    ids,
+    known,
+    network,
+    prekeys,
+    judge: message => inbound.judge(message),
+    take: (arrived, transaction) => inbound.take(arrived, transaction as BufferedTransaction),
+    onOnce: (message, kind, bytes) => inbound.once(message, kind, bytes),
+    onRefused: (peer, reason, detail) => emit('refused', { peer, reason, detail }),
+    onRejected: (peer, error) => inbound.rejected(peer, error),
+    onHole: (author, _epoch, numbers) => emit('feed:hole', { peer: author, count: countOf(numbers) }),
+    onLost: (author, _epoch, numbers) => emit('feed:lost', { peer: author, count: countOf(numbers) }),
+    onRollback: recipient => emit('feed:rollback', { peer: recipient }),
+    onFailed: ({ message }, error) => {
+      metrics.counter('messages.failed').add()
+      emit('handler:error', { id: message.id, error })
+    },
+    onError: error => emit('store:error', { error }),
+  }).catch(async error => {
+    await profile.release()
+    throw error
+  })
+  const { delivery } = kept
+  opened = kept
   const outbound = new Outbound({
     ...shared,
     build,
+    delivery,
     network,
     addressing,
     requests,
-    loopback: frame => void inbound.direct(identity.id, frame.subarray(1)),
     onSent: (_message, bytes) => {
       metrics.counter('messages.sent').add()
       metrics.histogram('message.bytes.sent').record(bytes)
@@ -185,6 +218,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     addressing,
     inbound,
     outbound,
+    kept,
     closing,
     release: async () => {
       refresh.cancel()
@@ -208,7 +242,10 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     clock,
     () => CARD_CHECK,
     () =>
-      void cards.refresh().then(
+      void kept
+        .tidy()
+        .then(() => cards.refresh())
+        .then(
         () => network.announce(),
         // It is tried again at the next check; the old card is good for half of its life yet.
         error => emit('handler:error', { id: '', error }),
@@ -229,10 +266,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   try {
     await network.start(
       {
-        direct: (from, frame) => {
-          if (frame[0] === MESSAGE_FRAME) return inbound.direct(from, frame.subarray(1))
-          emit('refused', { peer: from, reason: 'malformed', detail: `a frame of type ${frame[0]}` })
-        },
+        direct: (from, frame) => delivery.received(from, frame),
         topic: (topic, from, payload) => inbound.topic(topic, from, payload),
       },
       { signal: options.signal },
@@ -265,7 +299,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       random: given.random ?? systemRandom,
       limits: resolveLimits(given.limits),
       hooks: given.hooks ?? {},
-      guarantee: supportedGuarantee(given.guarantee ?? 'at-most-once'),
+      guarantee: validateGuarantee(given.guarantee ?? 'at-least-once'),
     }
   }
 }

@@ -6,16 +6,19 @@
 import type { Clock } from '../common/clock.ts'
 import { AfpMessageError } from '../common/errors.ts'
 import type { BoundedQueue } from '../common/queue.ts'
+import type { Arrived } from '../delivery/arrived.ts'
 import type { Requests } from '../delivery/requests.ts'
+import { BufferedTransaction } from '../delivery/transaction.ts'
 import type { DuplicateWindow } from '../delivery/window.ts'
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import { type Failure, toFailure } from '../message/failure.ts'
 import type { Content, Message, MessageSecurity } from '../message/message.ts'
 import { type Hooks, type Limits, runHook, validateTime } from '../message/validate.ts'
 import type { RefusalReason } from '../network/network.ts'
+import type { Store } from '../store/store.ts'
 import type { SubscriptionManager } from '../topics/subscriptions.ts'
 import { type Handlers, Reply } from './handlers.ts'
-import type { Handler, MessageOptions } from './options.ts'
+import type { Handler, HandlerContext, MessageOptions } from './options.ts'
 
 /** The topic that every agent joins; applications cannot name it. */
 export const BROADCAST_TOPIC = '$broadcast'
@@ -30,8 +33,6 @@ const MAX_RUNNING = 16_384
 /** Topic messages that hooks may be at work on, and requests that wait for `respond`. */
 const MAX_WAITING = 1_024
 
-/** Proved by the peer's own connection, readable by nobody else on the way but not sealed to the recipient. */
-const BY_CONNECTION: MessageSecurity = Object.freeze({ level: 'low', authenticatedBy: 'connection', roles: [] })
 /** Proved by the author's signature, readable by the mesh. */
 const BY_SIGNATURE: MessageSecurity = Object.freeze({ level: 'low', authenticatedBy: 'signature', roles: [] })
 
@@ -39,6 +40,7 @@ const BY_SIGNATURE: MessageSecurity = Object.freeze({ level: 'low', authenticate
 export interface InboundParts {
   self: string
   clock: Clock
+  store: Store
   limits: Limits
   hooks: Hooks
   requests: Requests
@@ -67,6 +69,8 @@ export class Inbound {
   /** What is still being checked, by sender: the next of the same sender waits for it, so that order holds. */
   readonly #checking = new Map<string, Promise<void>>()
   #checkingTopics = 0
+  /** Kept messages that subscriptions took, until the last of them has handed it out. */
+  readonly #leases = new Map<Message, { left: number; done: (outcome?: 'waiting') => void }>()
 
   /** Requests that a subscription or `receive` took: `respond` answers them. The oldest give way. */
   readonly #unanswered = new Set<string>()
@@ -75,13 +79,70 @@ export class Inbound {
     this.#parts = parts
   }
 
-  /** Bytes that `from` sent over its own connection. */
-  direct(from: string, bytes: Uint8Array): void | Promise<void> {
-    const work = this.#receive(from, undefined, BY_CONNECTION, bytes)
-    const busy = this.#busy.get(from)
-    if (busy === undefined || busy.count <= MAX_AT_EASE) return work
-    const { last } = busy
-    return work === undefined ? last : work.then(() => last)
+  /**
+   * Judges a direct message before it counts as received. What it throws goes to {@link rejected}.
+   * @throws AfpMessageError MESSAGE_EXPIRED, MALFORMED, HOOK_REFUSED
+   */
+  judge(message: Message): void | Promise<void> {
+    const { self, limits, clock, hooks } = this.#parts
+    if (!message.recipients.includes(self)) throw new NotForUs(message.id)
+    validateTime(message, limits, clock.now())
+    return runHook(hooks.afterReceive, message)
+  }
+
+  /** Tells why a message was refused. */
+  rejected(from: string, error: unknown, id = ''): void {
+    const { onRefused, onHandlerError } = this.#parts
+    const reason = reasonOf(error)
+    onRefused(from, reason, error instanceof Error ? error.message : '')
+    if (reason === 'internal') onHandlerError(id, error)
+  }
+
+  /** Takes a direct message that is neither numbered nor kept. A promise holds its sender back. */
+  once(message: Message, kind: MessageKind, bytes: number): void | Promise<void> {
+    const { window, onReceived, onRefused } = this.#parts
+    const { sender, id } = message
+    if (!window.note(sender, id)) return onRefused(sender, 'duplicate', id)
+    onReceived(message, bytes)
+    const finish = (error: unknown): void => this.rejected(sender, error, id)
+    try {
+      const work = this.#dispatch(message, kind, bytes)?.catch(finish)
+      const busy = this.#busy.get(sender)
+      if (busy === undefined || busy.count <= MAX_AT_EASE) return work
+      const { last } = busy
+      return work === undefined ? last : work.then(() => last)
+    } catch (error) {
+      finish(error)
+    }
+  }
+
+  /** Takes a message that is on the disk until this is done with it; `waiting` while nobody wants it. */
+  take(arrived: Arrived, transaction: BufferedTransaction): Promise<void | 'waiting'> | 'waiting' {
+    const { message, kind, late, redelivered, row } = arrived
+    const bytes = row.message.length
+    if (!redelivered) this.#parts.onReceived(message, bytes)
+    if (kind === 'reply' || kind === 'failure') {
+      this.#settle(message, kind)
+      return Promise.resolve()
+    }
+    const { signal, handlers } = this.#parts
+    const context = { transaction, late, redelivered, expectsReply: kind === 'request', signal }
+    const handler = handlers.find(message)
+    if (handler instanceof Promise) return handler.then(found => this.#hold(message, context, bytes, found))
+    return this.#hold(message, context, bytes, handler)
+  }
+
+  /** A subscription has handed a message out, or let go of it. */
+  handedOut(message: Message): void {
+    const lease = this.#leases.get(message)
+    if (lease !== undefined && --lease.left === 0) lease.done()
+  }
+
+  /** A message that waited for filters which were not ready is for no subscription. */
+  unclaimed(message: Message, bytes: number): void {
+    const lease = this.#leases.get(message)
+    if (lease !== undefined) lease.done('waiting')
+    else if (message.topic === undefined) this.#leave(message, bytes)
   }
 
   /** Bytes that `from` signed and published on a topic. */
@@ -90,7 +151,7 @@ export class Inbound {
     if (this.#checkingTopics >= MAX_WAITING) {
       return this.#parts.onRefused(from, 'overflow', 'too many messages are being checked')
     }
-    const work = this.#receive(from, topic, BY_SIGNATURE, bytes)
+    const work = this.#receive(from, topic, bytes)
     if (work === undefined) return
     this.#checkingTopics++
     void work.finally(() => this.#checkingTopics--)
@@ -108,19 +169,75 @@ export class Inbound {
     }
   }
 
-  #receive(
-    from: string,
-    topic: string | undefined,
-    security: MessageSecurity,
-    bytes: Uint8Array,
-  ): void | Promise<void> {
+  #hold(
+    message: Message,
+    context: KeptContext,
+    bytes: number,
+    handler: Handler | undefined,
+  ): Promise<void | 'waiting'> | 'waiting' {
+    const { subscriptions, inbox } = this.#parts
+    if (handler !== undefined) {
+      // Subscriptions look on: whether it is done is for the handler to say.
+      if (!context.redelivered) subscriptions.deliver(message, bytes)
+      return this.#track(this.#handle(message, context, handler))
+    }
+    const read = this.#lease(message, () => subscriptions.deliver(message, bytes))
+    if (read === undefined && inbox.waiting === 0) {
+      if (!context.expectsReply) return 'waiting'
+      this.#answerNoHandler(message)
+      return Promise.resolve()
+    }
+    if (context.expectsReply) this.#noteUnanswered(message)
+    if (read !== undefined) return read
+    inbox.push(message, bytes)
+    return Promise.resolve()
+  }
+
+  /** Hands a message to subscriptions; resolves when each that took it has handed it out, undefined when none took it. */
+  #lease(message: Message, deliver: () => number): Promise<void | 'waiting'> | undefined {
+    const { promise, resolve } = Promise.withResolvers<void | 'waiting'>()
+    const done = (outcome?: 'waiting'): void => {
+      this.#leases.delete(message)
+      resolve(outcome)
+    }
+    const lease = { left: 0, done }
+    this.#leases.set(message, lease)
+    const taken = deliver()
+    lease.left += taken
+    if (lease.left === 0) done()
+    return taken === 0 ? undefined : promise
+  }
+
+  /** What a handler does with a kept message. Its failure is an answer to a request, and has other messages come again. */
+  async #handle(message: Message, context: KeptContext, handler: Handler): Promise<void> {
+    try {
+      await this.#answered(message, context, await handler(message, context))
+    } catch (error) {
+      if (!context.expectsReply) throw error
+      context.transaction.discard()
+      this.#parts.onHandlerError(message.id, error)
+      await this.#answer(message, 'failure', failureOf(error), {})
+    }
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    const running = work.then(
+      () => {},
+      () => {},
+    )
+    this.#running.add(running)
+    void running.then(() => this.#running.delete(running))
+    return work
+  }
+
+  #receive(from: string, topic: string, bytes: Uint8Array): void | Promise<void> {
     const earlier = this.#checking.get(from)
     if (earlier !== undefined)
       return this.#check(
         from,
-        earlier.then(() => this.#take(from, topic, security, bytes)),
+        earlier.then(() => this.#take(from, topic, bytes)),
       )
-    const work = this.#take(from, topic, security, bytes)
+    const work = this.#take(from, topic, bytes)
     if (work !== undefined) return this.#check(from, work)
   }
 
@@ -132,13 +249,13 @@ export class Inbound {
     return checked
   }
 
-  /** The journey. Asynchronous only where a hook or a pattern is. */
-  #take(from: string, topic: string | undefined, security: MessageSecurity, bytes: Uint8Array): void | Promise<void> {
+  /** The journey of a topic's message. Asynchronous only where a hook or a pattern is. */
+  #take(from: string, topic: string, bytes: Uint8Array): void | Promise<void> {
     const { clock, limits, hooks, window, onReceived } = this.#parts
     let id = ''
-    const finish = (error: unknown): void => this.#refuse(from, id, error)
+    const finish = (error: unknown): void => this.rejected(from, error, id)
     try {
-      const { message, kind } = this.#decode(from, topic, security, bytes)
+      const { message, kind } = this.#decode(from, topic, bytes)
       id = message.id
       validateTime(message, limits, clock.now())
       if (!window.note(from, id)) return this.#parts.onRefused(from, 'duplicate', id)
@@ -152,29 +269,23 @@ export class Inbound {
     }
   }
 
-  #decode(
-    from: string,
-    topic: string | undefined,
-    security: MessageSecurity,
-    bytes: Uint8Array,
-  ): { message: Message; kind: MessageKind } {
-    const { self, limits } = this.#parts
-    const named = topic === BROADCAST_TOPIC ? undefined : topic
-    const decoded = decodeMessage(bytes, { sender: from, topic: named, security, limits })
+  #decode(from: string, topic: string, bytes: Uint8Array): { message: Message; kind: MessageKind } {
+    const { limits } = this.#parts
+    const broadcast = topic === BROADCAST_TOPIC
+    const context = { sender: from, topic: broadcast ? undefined : topic, security: BY_SIGNATURE, limits }
+    const decoded = decodeMessage(bytes, context)
     const { message, kind } = decoded
-    const forUs =
-      topic === BROADCAST_TOPIC ? message.isBroadcast : topic !== undefined || message.recipients.includes(self)
-    if (!forUs || (topic !== undefined && kind !== 'message')) throw new NotForUs(message.id)
+    if (kind !== 'message' || (broadcast && !message.isBroadcast)) throw new NotForUs(message.id)
     return decoded
   }
 
+  #settle(message: Message, kind: MessageKind): void {
+    if (this.#parts.requests.settle({ message, failed: kind === 'failure' })) return
+    this.#parts.onRefused(message.sender, 'unsolicited', message.parentId ?? '')
+  }
+
   #dispatch(message: Message, kind: MessageKind, bytes: number): void | Promise<void> {
-    if (kind === 'reply' || kind === 'failure') {
-      if (!this.#parts.requests.settle({ message, failed: kind === 'failure' })) {
-        this.#parts.onRefused(message.sender, 'unsolicited', message.parentId ?? '')
-      }
-      return
-    }
+    if (kind === 'reply' || kind === 'failure') return this.#settle(message, kind)
     if (message.topic !== undefined || message.isBroadcast) return this.#offer(message, kind, bytes, undefined)
     const handler = this.#parts.handlers.find(message)
     if (handler instanceof Promise) return handler.then(found => this.#offer(message, kind, bytes, found))
@@ -182,16 +293,25 @@ export class Inbound {
   }
 
   #offer(message: Message, kind: MessageKind, bytes: number, handler: Handler | undefined): void {
-    const { subscriptions, inbox, onDropped } = this.#parts
+    const { subscriptions, inbox } = this.#parts
     const taken = subscriptions.deliver(message, bytes)
     if (handler !== undefined) return this.#start(message, kind, handler)
     if (kind === 'request') {
       if (taken === 0 && inbox.waiting === 0) return this.#answerNoHandler(message)
-      this.#unanswered.add(keyOf(message))
-      if (this.#unanswered.size > MAX_WAITING) this.#unanswered.delete(this.#unanswered.keys().next().value as string)
+      this.#noteUnanswered(message)
     }
-    if (taken > 0 || message.topic !== undefined) return
+    if (taken === 0 && message.topic === undefined) this.#leave(message, bytes)
+  }
+
+  /** Leaves a message to whoever reads next. */
+  #leave(message: Message, bytes: number): void {
+    const { inbox, onDropped } = this.#parts
     if (!inbox.push(message, bytes)) onDropped(message, 'inbox-full')
+  }
+
+  #noteUnanswered(message: Message): void {
+    this.#unanswered.add(keyOf(message))
+    if (this.#unanswered.size > MAX_WAITING) this.#unanswered.delete(this.#unanswered.keys().next().value as string)
   }
 
   #start(message: Message, kind: MessageKind, handler: Handler): void {
@@ -207,16 +327,26 @@ export class Inbound {
   }
 
   async #run(message: Message, kind: MessageKind, handler: Handler): Promise<void> {
+    const { signal, store } = this.#parts
     const expectsReply = kind === 'request'
+    const transaction = new BufferedTransaction(store)
+    const context = { signal, expectsReply, transaction, late: false, redelivered: false }
     try {
-      const result = await handler(message, { signal: this.#parts.signal, expectsReply })
-      if (!expectsReply) return
-      const { content, options } = result instanceof Reply ? result : new Reply((result ?? null) as Content, {})
-      await this.#parts.answer(message, 'reply', content, options)
+      const result = await handler(message, context)
+      const { checks, writes } = transaction.end()
+      if (writes.length > 0) await store.commit({ checks, writes })
+      await this.#answered(message, context, result)
     } catch (error) {
       this.#parts.onHandlerError(message.id, error)
       if (expectsReply) await this.#answer(message, 'failure', failureOf(error), {})
     }
+  }
+
+  /** Sends what a request's handler returned. */
+  async #answered(message: Message, { expectsReply }: HandlerContext, result: unknown): Promise<void> {
+    if (!expectsReply) return
+    const { content, options } = result instanceof Reply ? result : new Reply((result ?? null) as Content, {})
+    await this.#parts.answer(message, 'reply', content, options)
   }
 
   #answerNoHandler(message: Message): void {
@@ -231,13 +361,11 @@ export class Inbound {
       this.#parts.onDropped(message, 'answer-failed', error)
     }
   }
+}
 
-  #refuse(from: string, id: string, error: unknown): void {
-    const { onRefused, onHandlerError } = this.#parts
-    const reason = reasonOf(error)
-    onRefused(from, reason, error instanceof Error ? error.message : '')
-    if (reason === 'internal') onHandlerError(id, error)
-  }
+/** The context of a kept message. */
+interface KeptContext extends HandlerContext {
+  readonly transaction: BufferedTransaction
 }
 
 class NotForUs extends Error {}

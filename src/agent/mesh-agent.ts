@@ -21,6 +21,7 @@ import type { CardKeeper } from './card-keeper.ts'
 import type { Handlers } from './handlers.ts'
 import type { Inbound } from './inbound.ts'
 import { AGENT_ID, checkCall, NAME_OR_ID, RECEIVED } from './option-checks.ts'
+import type { Kept } from './open-delivery.ts'
 import type {
   Handler,
   MessageOptions,
@@ -65,6 +66,7 @@ export interface AgentParts {
   addressing: Addressing
   inbound: Inbound
   outbound: Outbound
+  kept: Kept
   /** Fires when the agent closes. */
   closing: AbortController
   /** Lets go of identity and store. */
@@ -78,6 +80,9 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   readonly mesh: string
   readonly metrics: Metrics
   readonly subscriptions: SubscriptionManager
+  readonly deliveries: Deliveries
+  readonly deadLetters: DeadLetters
+  readonly breakers: CircuitBreakers
   readonly #parts: AgentParts
   #closed: Promise<void> | undefined
 
@@ -89,6 +94,16 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.mesh = parts.mesh
     this.metrics = parts.metrics
     this.subscriptions = parts.subscriptions
+    const { tracker, delivery, deadLetters, breakers } = parts.kept
+    this.deadLetters = deadLetters
+    this.breakers = breakers
+    this.deliveries = {
+      get: async id => {
+        const receipt = await tracker.get(id.toLowerCase())
+        return receipt && statusOfMessage(receipt)
+      },
+      cancel: id => delivery.cancel(id.toLowerCase()),
+    }
   }
 
   get card(): Card {
@@ -130,7 +145,9 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     if (filter.topic !== undefined) {
       throw new AfpSubscriptionError('INVALID_FILTER', 'handlers take no topic: use subscribe()')
     }
-    return handlers.add(filter as Filter, handler as Handler)
+    const added = handlers.add(filter as Filter, handler as Handler)
+    this.#offerAgain()
+    return added
   }
 
   subscribe<C extends Content = Content>(
@@ -145,6 +162,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     if (callback !== undefined) {
       subscription.ready.catch(error => this.emit('handler:error', { id: subscription.id, error }))
     }
+    if (options.topic === undefined) this.#offerAgain()
     return subscription
   }
 
@@ -154,7 +172,10 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
 
   async receive<C extends Content = Content>(options: ReceiveOptions = {}): Promise<Message<C>> {
     checkCall('receive', options)
-    const { inbox, clock } = this.#open()
+    const { inbox, clock, kept } = this.#open()
+    options.signal?.throwIfAborted()
+    const waiting = inbox.size === 0 ? kept.delivery.shift() : undefined
+    if (waiting !== undefined) return waiting as Message<C>
     const { timeout = Number.POSITIVE_INFINITY, signal } = options
     const late = (): AfpError =>
       new AfpTimeoutError(`no message within ${timeout / 1000} s`, { timeoutSeconds: timeout / 1000 })
@@ -164,7 +185,10 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   receiveAll(): Message[] {
-    return this.#open().inbox.takeAll()
+    const { inbox, kept } = this.#open()
+    const all = inbox.takeAll()
+    for (let next = kept.delivery.shift(); next !== undefined; next = kept.delivery.shift()) all.push(next)
+    return all
   }
 
   async publish(topic: string, content: Content, options: MessageOptions = {}): Promise<Published> {
@@ -221,6 +245,17 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   /** @internal Passes on what the network tells. */
   forwardNetworkEvents(): void {
     const { network } = this.#parts
+    const { tracker, deadLetters, breakers, delivery } = this.#parts.kept
+    for (const type of DELIVERY_EVENTS) {
+      tracker.addEventListener(type, ({ detail }) => this.emit(type, detail as never))
+    }
+    for (const type of LETTER_EVENTS) {
+      deadLetters.addEventListener(type, ({ detail }) => this.emit(type, detail as never))
+    }
+    breakers.addEventListener('breaker:changed', ({ detail }) => this.emit('breaker:changed', detail))
+    network.addEventListener('link:open', ({ detail }) => delivery.linked(detail.peer))
+    network.addEventListener('link:closed', ({ detail }) => delivery.unlinked(detail.peer))
+    network.addEventListener('peer:online', ({ detail }) => delivery.cardChanged(detail.card.id))
     for (const type of NETWORK_EVENTS) {
       network.addEventListener(type, ({ detail }) => this.emit(type, detail as never))
     }
@@ -228,8 +263,15 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     network.addEventListener('identity:in-use', () => void this.close().catch(() => {}))
   }
 
+  /** What nobody wanted so far may be for who came now; not within the call that made it, which may add more. */
+  #offerAgain(): void {
+    queueMicrotask(() => {
+      if (this.#closed === undefined) this.#parts.kept.delivery.offerAgain()
+    })
+  }
+
   async #close(): Promise<void> {
-    const { clock, closing, network, subscriptions, handlers, inbox, requests, release } = this.#parts
+    const { clock, closing, network, subscriptions, handlers, inbox, requests, kept, release } = this.#parts
     // Listeners of the signal may close again: by then it is known that this is under way.
     await null
     closing.abort(closedError())
@@ -240,6 +282,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     inbox.end()
     // Whatever fails on the way out, others get the identity and the store.
     try {
+      await kept.close()
       await network.stop()
     } finally {
       for (const subscription of subscriptions.list()) subscription.finish()

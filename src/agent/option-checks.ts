@@ -28,7 +28,6 @@ import type {
   AgentOptions,
   MessageOptions,
   ReceiveOptions,
-  RequestOptions,
   SendOptions,
   SubscribeOptions,
 } from './options.ts'
@@ -42,6 +41,11 @@ const isIdentity = (value: unknown): boolean =>
   hasMethods('sign')(value) &&
   isAgentId(String((value as { id: unknown }).id)) &&
   ArrayBuffer.isView((value as { seed: unknown }).seed)
+
+const RETRY: OptionCheck = [
+  'a strategy such as fixedRetry()',
+  value => isObject(value) && (value.kind === 'fixed' || value.kind === 'exponential'),
+]
 
 const AGENT: OptionChecks<AgentOptions> = {
   name: STRING,
@@ -61,6 +65,10 @@ const AGENT: OptionChecks<AgentOptions> = {
   onIdentityInUse: oneOf('new', 'error'),
   store: withMethods('a store', 'get', 'range', 'count', 'commit', 'close'),
   guarantee: STRING,
+  retry: RETRY,
+  handlerRetry: RETRY,
+  deadLetterRetry: OBJECT,
+  breaker: OBJECT,
   limits: OBJECT,
   hooks: OBJECT,
   iceServers: ['a list of { urls }', listOf(server => isObject(server) && isStringOrStrings(server.urls))],
@@ -88,8 +96,7 @@ const MESSAGE: OptionChecks<MessageOptions> = {
   signal: SIGNAL,
 }
 
-const REQUEST: OptionChecks<RequestOptions> = { ...MESSAGE, timeout: MILLISECONDS }
-const SEND: OptionChecks<SendOptions> = { ...REQUEST, guarantee: STRING }
+const SEND: OptionChecks<SendOptions> = { ...MESSAGE, timeout: MILLISECONDS, guarantee: STRING, retry: RETRY }
 const WAIT: OptionChecks<Pick<ReceiveOptions, 'signal'>> = { signal: SIGNAL }
 const RECEIVE: OptionChecks<ReceiveOptions> = { ...WAIT, timeout: MILLISECONDS }
 
@@ -117,7 +124,7 @@ const SUBSCRIBE: OptionChecks<SubscribeOptions> = {
 const TABLES = {
   send: SEND,
   respond: SEND,
-  request: REQUEST,
+  request: SEND,
   publish: MESSAGE,
   broadcast: MESSAGE,
   reply: MESSAGE,

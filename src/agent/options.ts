@@ -3,6 +3,11 @@
 import type { AbortOptions } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import type { Random } from '../common/random.ts'
+import type { BreakerOptions } from '../delivery/breaker.ts'
+import type { DeadReason } from '../delivery/dead-letter.ts'
+import type { DeliveryStatus, ReceiptState } from '../delivery/receipts.ts'
+import type { RetryStrategy } from '../delivery/retry.ts'
+import type { Transaction } from '../delivery/transaction.ts'
 import type { Identity } from '../identity/keys.ts'
 import type { Filter } from '../message/filter.ts'
 import type { Content, Guarantee, Json, Message } from '../message/message.ts'
@@ -36,8 +41,16 @@ export interface AgentOptions extends AbortOptions {
   onIdentityInUse?: 'new' | 'error' | undefined
   /** Where the agent keeps what must survive. Default in tabs: IndexedDB; in Node: memory. */
   store?: Store | undefined
-  /** Default guarantee of `send`. Default and, in this version, only value: `at-most-once` (or `best-effort`). */
+  /** Default guarantee of what is sent to agents; default `at-least-once`. What is published is `at-most-once`. */
   guarantee?: Guarantee | 'best-effort' | undefined
+  /** When messages that are not acknowledged are sent again; default: with growing pauses until their time to live ends. */
+  retry?: RetryStrategy | undefined
+  /** When handlers that failed run again; default: `exponentialRetry()`, 5 times. */
+  handlerRetry?: RetryStrategy | undefined
+  /** When dead letters are retried by themselves, by their reason; default: by hand only. */
+  deadLetterRetry?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
+  /** The circuit breaker of each recipient; default: opens after 5 failures in a row for 30 s. */
+  breaker?: BreakerOptions | undefined
   /** Bounds on what is sent and accepted. */
   limits?: Partial<Limits> | undefined
   /** The application's own checks. */
@@ -84,8 +97,10 @@ export interface MessageOptions extends AbortOptions {
 /** Options of `send`. */
 export interface SendOptions extends MessageOptions {
   guarantee?: Guarantee | 'best-effort' | undefined
+  /** When it is tried again; default: the agent's. With `at-most-once` never. */
+  retry?: RetryStrategy | undefined
   /**
-   * How long it may take until the message is handed over, ms; default 5,000: to find each recipient, a way to it, and to
+   * With `at-most-once`, how long it may take until the message is handed over, ms; default 5,000: to find each recipient, a way to it, and to
    * be taken by it, since a recipient that reads slowly keeps a message waiting. The hook's time does not count.
    */
   timeout?: number | undefined
@@ -93,6 +108,10 @@ export interface SendOptions extends MessageOptions {
 
 /** Options of `request`. */
 export interface RequestOptions extends MessageOptions {
+  /** Default: the agent's. The reply comes with the same. */
+  guarantee?: Guarantee | 'best-effort' | undefined
+  /** When the request is tried again; default: the agent's. With `at-most-once` never. */
+  retry?: RetryStrategy | undefined
   /** How long to wait for the reply, ms, from the call on; default 5,000. */
   timeout?: number | undefined
 }
@@ -119,20 +138,41 @@ export interface SubscribeOptions extends Filter, AbortOptions {
   queue?: number | undefined
 }
 
-/** What happened to a message on its way to one recipient. When it was called off, `error` is the signal's reason. */
-export type RecipientStatus = { readonly status: 'sent' } | { readonly status: 'failed'; readonly error: Error }
+/** What became of a message on its way to one recipient. */
+export interface RecipientStatus {
+  readonly status: DeliveryStatus
+  /** The same, finer: see {@link ReceiptState}. */
+  readonly state: ReceiptState
+  /** Why it failed or expired; when it was called off, the signal's reason. */
+  readonly error?: Error | undefined
+  /** Why it is dead. */
+  readonly reason?: DeadReason | undefined
+  /** Tries after the first one. */
+  readonly retries?: number | undefined
+  /** It was given up, and the recipient may have it all the same. */
+  readonly inDoubt?: boolean | undefined
+  /** When this state was entered, ms since 1970. */
+  readonly at?: number | undefined
+}
 
 /** What `send` returns. */
 export interface Receipt {
   /** Id of the message. */
   readonly id: string
-  /** What happened for each recipient's id, as known when `send` resolved. */
+  /** The worst of the recipients', in the order failed, expired, pending, sent, delivered. */
+  readonly status: DeliveryStatus
+  /** What is known of each recipient, by id: with `at-most-once` as of when `send` resolved, otherwise as of now. */
   readonly recipients: ReadonlyMap<string, RecipientStatus>
   /**
-   * Resolves with the map once every recipient has got what its guarantee promises; with `at-most-once` that is: handed
-   * to a connection. Rejects with `AfpDeliveryError` when one of them failed. Never an unhandled rejection.
+   * Resolves with the map once every recipient has the message; with `at-most-once` once it was handed to a connection
+   * for each. Rejects with `AfpDeliveryError` when one of them will not get it. Never an unhandled rejection.
    */
   readonly delivered: Promise<ReadonlyMap<string, RecipientStatus>>
+  /**
+   * Resolves with the map once every recipient's handler or reader is done with it. Rejects as `delivered` does, when
+   * a recipient refused it or could not handle it, and for `at-most-once`. Never an unhandled rejection.
+   */
+  readonly processed: Promise<ReadonlyMap<string, RecipientStatus>>
 }
 
 /** What `publish` and `broadcast` return. */
@@ -148,6 +188,16 @@ export interface HandlerContext {
   readonly signal: AbortSignal
   /** Whether the sender waits for a reply. */
   readonly expectsReply: boolean
+  /**
+   * What the handler keeps in the agent's store: with `exactly-once` and `at-least-once` committed in one step with the
+   * end of the message, so that a message whose handler is done is never handled again; with `at-most-once` committed
+   * when the handler is done.
+   */
+  readonly transaction: Transaction
+  /** The message may have been handled before: the handler failed, or the agent ended before it was done. */
+  readonly redelivered: boolean
+  /** It came after order had stopped waiting for it. */
+  readonly late: boolean
 }
 
 /**

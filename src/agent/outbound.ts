@@ -4,18 +4,21 @@
  */
 
 import { abortable, within, withTimeout } from '../common/abort.ts'
-import { concat } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
+import type { Delivery } from '../delivery/delivery.ts'
+import type { Draft } from '../delivery/outgoing-parts.ts'
 import type { Requests } from '../delivery/requests.ts'
+import type { RetryStrategy } from '../delivery/retry.ts'
 import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
 import { encodeMessage, type MessageKind } from '../message/envelope.ts'
 import { readFailure } from '../message/failure.ts'
 import { type Content, type Guarantee, Message } from '../message/message.ts'
-import { type Hooks, runHook, validateGuarantee, validateTopic } from '../message/validate.ts'
+import { type Hooks, MAX_TTL, runHook, validateGuarantee, validateTopic } from '../message/validate.ts'
 import type { Network } from '../network/network.ts'
 import type { Addressing } from './addressing.ts'
 import { BROADCAST_TOPIC } from './inbound.ts'
+import { keptReceipt } from './kept-receipt.ts'
 import type {
   MessageOptions,
   Published,
@@ -25,9 +28,6 @@ import type {
   SendOptions,
   Target,
 } from './options.ts'
-
-/** The type of frames that carry a message. */
-export const MESSAGE_FRAME = 16
 
 /** How long a message may take until it is handed over, or a request until its reply is there, unless the caller says, ms. */
 const DEFAULT_TIMEOUT = 5_000
@@ -51,8 +51,7 @@ export interface OutboundParts {
   network: Network
   addressing: Addressing
   requests: Requests
-  /** Delivers to this agent itself. */
-  loopback: (frame: Uint8Array) => void
+  delivery: Delivery
   onSent: (message: Message, bytes: number) => void
   onDropped: (message: Message, peer: string, error: unknown) => void
 }
@@ -74,13 +73,15 @@ export class Outbound {
     const draft = this.#draft(target, content, options)
     const message = await this.#address(draft, target, timeout, signal)
     const left = timeout - (this.#parts.clock.monotonic() - start)
-    return this.#track(this.#dispatch(message, 'message', { timeout, left, signal }))
+    return this.#track(this.#dispatch(message, 'message', { timeout, left, signal }, options.retry))
   }
 
   async request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
     const { timeout = DEFAULT_TIMEOUT, signal } = options
     const start = this.#parts.clock.monotonic()
-    const draft = this.#draft(target, content, options)
+    // Whoever gets it later answers nobody.
+    const ttl = options.ttl ?? Math.min(MAX_TTL, Math.max(1, Math.ceil(timeout)) / 1_000)
+    const draft = this.#draft(target, content, { ...options, ttl })
     if (draft.recipients.length > 1) {
       throw new AfpError('INVALID_OPTION', 'a request has one recipient')
     }
@@ -88,10 +89,14 @@ export class Outbound {
     const elapsed = Math.min(timeout, this.#parts.clock.monotonic() - start)
     const recipient = message.recipients[0] as string
     const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, signal)
-    this.#dispatch(message, 'request', { timeout, left: timeout - elapsed, signal }).catch(error =>
-      this.#parts.requests.cancel(message.id, error),
+    const { requests, delivery } = this.#parts
+    this.#dispatch(message, 'request', { timeout, left: timeout - elapsed, signal }, undefined).catch(error =>
+      requests.cancel(message.id, error),
     )
-    const { message: answer, failed } = await reply
+    const { message: answer, failed } = await reply.catch(error => {
+      if (message.guarantee !== 'at-most-once') delivery.cancel(message.id).catch(() => {})
+      throw error
+    })
     if (failed) throw failureOf(answer, message)
     return answer as Message<C>
   }
@@ -106,7 +111,7 @@ export class Outbound {
     const { timeout = DEFAULT_TIMEOUT, signal } = options
     const guarantee = this.#guarantee(options.guarantee)
     const message = respondTo(to, content, { ...options, guarantee }, this.#parts.build)
-    return this.#track(this.#dispatch(message, kind, { timeout, left: timeout, signal }))
+    return this.#track(this.#dispatch(message, kind, { timeout, left: timeout, signal }, options.retry))
   }
 
   async publish(topic: string, content: Content, options: MessageOptions): Promise<Published> {
@@ -136,13 +141,26 @@ export class Outbound {
     return new Message({ ...draft, recipients })
   }
 
-  async #dispatch(message: Message, kind: MessageKind, patience: Patience): Promise<Receipt> {
-    const { clock, build } = this.#parts
+  async #dispatch(
+    message: Message,
+    kind: MessageKind,
+    patience: Patience,
+    retry: RetryStrategy | undefined,
+  ): Promise<Receipt> {
+    const { clock, delivery, onSent } = this.#parts
     const { left, signal } = patience
+    if (message.guarantee !== 'at-most-once') {
+      return this.#hooked(message, message.recipients, signal, async () => {
+        const draft = delivery.draft(message, kind, retry)
+        const tracking = await delivery.send(draft, message.recipients)
+        onSent(message, draft.payload.length)
+        return keptReceipt(tracking)
+      })
+    }
     const routes = await this.#hooked(message, message.recipients, signal, () => {
-      const frame = frameOf(encodeMessage(message, kind, build.limits))
+      const draft = delivery.draft(message, kind)
       const deadline = clock.monotonic() + left
-      return message.recipients.map(id => this.#route(message, id, frame, deadline, patience))
+      return message.recipients.map(id => this.#route(message, id, draft, deadline, patience))
     })
     return this.#receipt(message, new Map(await Promise.all(routes)), signal)
   }
@@ -177,28 +195,26 @@ export class Outbound {
   async #route(
     message: Message,
     recipient: string,
-    frame: Uint8Array,
+    draft: Draft,
     deadline: number,
     { timeout, signal }: Patience,
   ): Promise<[string, RecipientStatus]> {
-    const { self, network, loopback, onSent, onDropped, clock } = this.#parts
+    const { self, network, delivery, onSent, onDropped, clock } = this.#parts
     try {
-      if (recipient === self) loopback(frame)
-      else {
-        // With a link there is nothing to wait for, and no timer to pay for.
-        if (network.link(recipient) === undefined) await this.#connect(recipient, deadline, timeout, signal)
-        if (message.isExpired(clock.now())) throw expired(message)
-        const late = (): AfpTimeoutError => notTaken(message, recipient, timeout)
-        await within(clock, Math.max(0, deadline - clock.monotonic()), late, signal, given =>
-          network.send(recipient, frame, { signal: given }),
-        )
-      }
-      onSent(message, frame.length)
-      return [recipient, { status: 'sent' }]
+      // With a link there is nothing to wait for, and no timer to pay for.
+      const open = recipient === self || network.link(recipient) !== undefined
+      if (!open) await this.#connect(recipient, deadline, timeout, signal)
+      if (message.isExpired(clock.now())) throw expired(message)
+      const late = (): AfpTimeoutError => notTaken(message, recipient, timeout)
+      await within(clock, Math.max(0, deadline - clock.monotonic()), late, signal, given =>
+        delivery.sendOnce(draft, recipient, given),
+      )
+      onSent(message, draft.payload.length)
+      return [recipient, { status: 'sent', state: 'sent' }]
     } catch (error) {
-      if (signal?.aborted) return [recipient, { status: 'failed', error: signal.reason }]
-      onDropped(message, recipient, error)
-      return [recipient, { status: 'failed', error: error as Error }]
+      const reason = signal?.aborted ? signal.reason : error
+      if (!signal?.aborted) onDropped(message, recipient, error)
+      return [recipient, { status: 'failed', state: signal?.aborted ? 'cancelled' : 'dead', error: reason as Error }]
     }
   }
 
@@ -246,7 +262,7 @@ export class Outbound {
           )
     // Nobody has to look at it: what failed is in the map and was an event.
     delivered.catch(() => {})
-    return { id: message.id, recipients, delivered }
+    return { id: message.id, status: failed.length > 0 ? 'failed' : 'sent', recipients, delivered, processed: silent() }
   }
 
   async #publish(topic: string, message: Message, { signal }: MessageOptions): Promise<Published> {
@@ -260,7 +276,7 @@ export class Outbound {
   }
 
   #guarantee(wanted: Guarantee | 'best-effort' | undefined): Guarantee {
-    return wanted === undefined ? this.#parts.guarantee : supportedGuarantee(wanted)
+    return wanted === undefined ? this.#parts.guarantee : validateGuarantee(wanted)
   }
 
   #track<T>(work: Promise<T>): Promise<T> {
@@ -271,16 +287,16 @@ export class Outbound {
   }
 }
 
-/** @throws AfpError INVALID_OPTION for what is no guarantee; AfpDeliveryError GUARANTEE_UNSUPPORTED for one that is not done yet */
-export function supportedGuarantee(wanted: unknown): Guarantee {
-  const guarantee = validateGuarantee(wanted)
-  if (guarantee === 'at-most-once') return guarantee
-  throw new AfpDeliveryError('GUARANTEE_UNSUPPORTED', `this version does not do ${guarantee}: ask for at-most-once`, {
-    guarantee,
-  })
+/** Nobody tells of an at-most-once message what became of it. */
+function silent(): Promise<never> {
+  const never = Promise.reject(
+    new AfpDeliveryError('DELIVERY_FAILED', 'with at-most-once nobody tells whether it was processed', {
+      guarantee: 'at-most-once',
+    }),
+  )
+  never.catch(() => {})
+  return never
 }
-
-const frameOf = (bytes: Uint8Array): Uint8Array => concat([Uint8Array.of(MESSAGE_FRAME), bytes])
 
 const nobodyReached = (message: Message, causes: Error[]): AfpRoutingError =>
   new AfpRoutingError('NO_ROUTE', `none of ${message.recipients.length} recipients was reached`, {

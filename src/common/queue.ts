@@ -6,6 +6,7 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
   readonly #limit: number
   readonly #maxWeight: number
   readonly #isStale: (item: T) => boolean
+  readonly #onTaken: (item: T) => void
   #items: T[] = []
   /** What each of {@link #items} weighs. */
   #weights: number[] = []
@@ -18,11 +19,18 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
    * @param limit - the most items that wait
    * @param maxWeight - the most that they weigh together; one item may always wait, whatever it weighs
    * @param isStale - asked of each item when it is taken: one that waited too long is left out
+   * @param onTaken - told of each item that leaves the queue, stale ones included
    */
-  constructor(limit: number, maxWeight = Number.POSITIVE_INFINITY, isStale: (item: T) => boolean = () => false) {
+  constructor(
+    limit: number,
+    maxWeight = Number.POSITIVE_INFINITY,
+    isStale: (item: T) => boolean = () => false,
+    onTaken: (item: T) => void = () => {},
+  ) {
     this.#limit = limit
     this.#maxWeight = maxWeight
     this.#isStale = isStale
+    this.#onTaken = onTaken
   }
 
   /** Items that wait for a consumer. */
@@ -46,6 +54,7 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     const waiter = this.#waiting.shift()
     if (waiter !== undefined) {
       waiter.resolve({ done: false, value: item })
+      this.#onTaken(item)
       return true
     }
     const waiting = this.#items.length
@@ -61,7 +70,10 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     for (;;) {
       this.#weight -= this.#weights.shift() ?? 0
       const item = this.#items.shift()
-      if (item === undefined || !this.#isStale(item)) return item
+      if (item === undefined) return undefined
+      const stale = this.#isStale(item)
+      this.#onTaken(item)
+      if (!stale) return item
     }
   }
 
@@ -71,7 +83,11 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     this.#items = []
     this.#weights = []
     this.#weight = 0
-    return items.filter(item => !this.#isStale(item))
+    return items.filter(item => {
+      const stale = this.#isStale(item)
+      this.#onTaken(item)
+      return !stale
+    })
   }
 
   /** The next item; `done` once the queue has ended and is empty. Rejects when the signal fires, losing nothing. */

@@ -9,8 +9,8 @@ export interface AnswersParts {
   readonly author: string
   readonly mesh: string
   readonly sign: (label: string, data: Uint8Array) => Promise<Uint8Array>
-  /** The word on an epoch, and whether its key is here. */
-  readonly ack: (epoch: string) => { readonly ack: FeedAck; readonly opened: boolean } | undefined
+  /** The word on an epoch. */
+  readonly ack: (epoch: string) => FeedAck | undefined
   /** How many more messages are welcome. */
   readonly credit: () => number
   /** Hands a frame to the connection, if there is one. */

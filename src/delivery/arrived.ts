@@ -50,7 +50,6 @@ export type EnvelopeRefusal =
   | 'lost-key'
   | 'id-conflict'
   | 'not-direct'
-  | 'rejected'
 
 /** What the recipient's side needs. */
 export interface IncomingParts {
@@ -61,13 +60,17 @@ export interface IncomingParts {
   readonly limits: Limits
   readonly prekeys: { find(id: Uint8Array): OwnPrekey | undefined }
   readonly answers: Answers
+  /** Messages that may wait for their handlers; what comes beyond them is not taken, and comes again. */
+  readonly maxInbox: number
   /** The application's own judgement of a message; throws to refuse it. */
   readonly judge: (message: Message, kind: MessageKind) => void | Promise<void>
   /** Messages to be handled, in this order. */
   readonly onReleased: (arrived: readonly Arrived[]) => void
-  /** One that is neither numbered nor kept. */
-  readonly onOnce: (message: Message, kind: MessageKind) => void
+  /** One that is neither numbered nor kept; they come in the order in which they were sent. */
+  readonly onOnce: (message: Message, kind: MessageKind, bytes: number) => void | Promise<void>
   readonly onRefused: (author: string, reason: EnvelopeRefusal, detail: string) => void
+  /** A message that is none, or that the application's judgement refused. */
+  readonly onRejected: (author: string, error: Error) => void
   /** Order goes on without these numbers. */
   readonly onHole: (author: string, epoch: string, numbers: readonly Range[]) => void
   /** What the author has settled was never seen here: this store was lost or set back. */

@@ -6,30 +6,28 @@
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpMessageError, AfpRoutingError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
-import { AuthorFeed } from '../feed/index.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { decode } from '../message/codec.ts'
-import { decodeMessage, encodeMessage, type MessageKind } from '../message/envelope.ts'
+import { encodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
 import type { Network } from '../network/network.ts'
-import { importKey } from '../security/aead.ts'
 import type { Prekey, PrekeyRing } from '../security/prekeys.ts'
-import type { Key, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { DueAnswers } from './answers.ts'
 import type { Arrived, IncomingParts } from './arrived.ts'
 import { Books } from './books.ts'
 import type { CircuitBreakers } from './breakers.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { FrameType, LOST_KEY_LABEL, lostKeyBody, readAcks, readEpochs, readLostKey, readStates } from './frames.ts'
-import { Incoming, type KeptEpoch, SEALED } from './incoming.ts'
-import type { Entry, OutEpoch } from './out-epoch.ts'
+import { Incoming } from './incoming.ts'
+import { Lines } from './lines.ts'
+import { loadIncoming, loadOutgoing } from './loading.ts'
 import { Outgoing } from './outgoing.ts'
 import type { Draft } from './outgoing-parts.ts'
 import { Processing, type ProcessingParts } from './processing.ts'
 import { newReceipt } from './receipts.ts'
 import type { RetryStrategy } from './retry.ts'
-import { readEpoch, readInbox, readOpeningRow, readOutbox, type Settled } from './rows.ts'
 import type { Tracker, Tracking } from './tracker.ts'
 
 /** How long a hole blocks order once its author, linked, has said nothing of it, ms. */
@@ -41,7 +39,7 @@ const MAX_INBOX = 10_000
 
 /** What delivery needs. */
 export interface DeliveryParts
-  extends Pick<IncomingParts, 'judge' | 'onOnce' | 'onRefused' | 'onHole' | 'onLost'>,
+  extends Pick<IncomingParts, 'judge' | 'onOnce' | 'onRefused' | 'onRejected' | 'onHole' | 'onLost'>,
     Pick<ProcessingParts, 'take' | 'onFailed'> {
   readonly identity: Identity
   readonly mesh: string
@@ -79,6 +77,7 @@ interface Author {
 export class Delivery {
   readonly #parts: DeliveryParts
   readonly #books: Books
+  readonly #lines: Lines
   readonly #outgoing = new Map<string, Outgoing>()
   readonly #authors = new Map<string, Author>()
   #queued = { messages: 0, bytes: 0 }
@@ -88,36 +87,59 @@ export class Delivery {
     this.#parts = parts
     const { identity, tracker, deadLetters } = parts
     this.#books = new Books({ self: identity.id, tracker, deadLetters })
+    this.#lines = new Lines({ ...parts, self: identity.id, received: (from, frame) => this.received(from, frame) })
   }
 
   /** Takes up what earlier runs left. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
   static async open(parts: DeliveryParts): Promise<Delivery> {
     const delivery = new Delivery(parts)
-    await delivery.#loadOutgoing()
-    await delivery.#loadIncoming()
+    await delivery.#load()
     return delivery
+  }
+
+  async #load(): Promise<void> {
+    const { store, limits } = this.#parts
+    for (const [recipient, { epochs, waiting }] of await loadOutgoing(store)) {
+      for (const { entries } of epochs) for (const { row } of entries.values()) this.#count(1, row.frame.length)
+      for (const { draft } of waiting) this.#count(1, draft.payload.length)
+      this.#outgoingTo(recipient).load(epochs, waiting)
+    }
+    for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits)) {
+      await this.#author(author).incoming.load(kept, settled, arrived)
+    }
+  }
+
+  /** A message as it is sealed; the same for every recipient. @throws AfpMessageError MESSAGE_TOO_LARGE */
+  draft(message: Message, kind: MessageKind, strategy?: RetryStrategy): Draft {
+    const { id, guarantee, priority, expiresAt } = message
+    const payload = encodeMessage(message, kind, this.#parts.limits)
+    return { messageId: id, guarantee, priority, expiresAt, strategy, payload }
   }
 
   /**
    * Queues a message for each of its recipients; resolves when it is on the disk for all of them.
-   * @throws AfpRoutingError QUEUE_FULL; AfpDataStoreError STORE_FULL, STORE_FAILED
+   * @throws AfpRoutingError QUEUE_FULL; AfpDataStoreError STORE_FULL, STORE_FAILED; AfpError INVALID_OPTION for an id
+   *   that another message of these days has
    */
-  async send(message: Message, kind: MessageKind, strategy?: RetryStrategy): Promise<Tracking> {
-    const { clock, limits, tracker } = this.#parts
-    const payload = encodeMessage(message, kind, limits)
-    const { id, guarantee, priority, expiresAt, recipients } = message
-    const draft: Draft = { messageId: id, guarantee, priority, expiresAt, strategy, payload }
+  async send(draft: Draft, recipients: readonly string[]): Promise<Tracking> {
+    const { clock, tracker } = this.#parts
+    const { messageId: id, guarantee, expiresAt } = draft
     const tracking = tracker.track(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, recipients))
-    await Promise.all(recipients.map(recipient => this.#outgoingTo(recipient).send(draft)))
+    await Promise.all(
+      recipients.map(async recipient => {
+        await this.#outgoingTo(recipient).send(draft)
+        this.#reach(recipient)
+      }),
+    )
     return tracking
   }
 
-  /** Hands a message to the connection with its recipient, sealed and not kept. @throws AfpRoutingError NO_ROUTE */
-  async sendOnce(message: Message, kind: MessageKind, recipient: string, signal?: AbortSignal): Promise<void> {
-    const { id, guarantee, priority, expiresAt } = message
-    const payload = encodeMessage(message, kind, this.#parts.limits)
-    const draft: Draft = { messageId: id, guarantee, priority, expiresAt, strategy: undefined, payload }
-    await this.#outgoingTo(recipient).sendOnce(draft, signal)
+  /**
+   * Hands a message to the connection with a recipient, sealed and not kept. Those to one recipient leave in the order
+   * of the calls. @throws AfpRoutingError NO_ROUTE, QUEUE_FULL; the signal's reason
+   */
+  sendOnce(draft: Draft, recipient: string, signal?: AbortSignal): Promise<void> {
+    return this.#outgoingTo(recipient).sendOnce(draft, signal)
   }
 
   /** Calls a message off for every recipient that does not have it. False when there is none. */
@@ -167,9 +189,10 @@ export class Delivery {
     if (author !== undefined) author.holes = undefined
   }
 
-  /** An agent's card came or changed. */
+  /** An agent's card came or changed, or it is online again. */
   cardChanged(agent: string): void {
     this.#outgoing.get(agent)?.cardChanged()
+    this.#reach(agent)
   }
 
   /** There is a new handler, subscription or reader. */
@@ -177,9 +200,19 @@ export class Delivery {
     for (const { processing } of this.#authors.values()) processing.offerAgain()
   }
 
+  /** The next message that nobody wanted, for somebody who reads: it has its end with that. */
+  shift(): Message | undefined {
+    for (const { processing } of this.#authors.values()) {
+      const message = processing.shift()
+      if (message !== undefined) return message
+    }
+    return undefined
+  }
+
   /** Stops: what handlers at work end with is still written, everything else stays on the disk. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#lines.close()
     for (const outgoing of this.#outgoing.values()) outgoing.close()
     for (const { processing, holes } of this.#authors.values()) {
       holes?.cancel()
@@ -191,51 +224,41 @@ export class Delivery {
   #outgoingTo(recipient: string): Outgoing {
     const known = this.#outgoing.get(recipient)
     if (known !== undefined) return known
-    const { identity, mesh, store, network, clock, random, strategy, prekeyOf, breakers, onRollback, onError } =
-      this.#parts
+    const { strategy, prekeyOf, breakers } = this.#parts
     const outgoing = new Outgoing(
       {
-        identity,
-        mesh,
-        store,
-        network,
-        clock,
-        random,
+        ...this.#parts,
+        lines: this.#lines,
         ledger: this.#books,
-        quota: { take: bytes => this.#take(bytes), give: bytes => this.#give(bytes) },
+        quota: { take: bytes => this.#take(bytes), give: bytes => this.#count(-1, -bytes) },
         strategy,
         window: WINDOW,
         prekey: prekeyOf,
         breaker: agent => breakers.getOrCreate(agent),
-        onRollback,
-        onError,
       },
       recipient,
     )
     this.#outgoing.set(recipient, outgoing)
-    if (network.link(recipient) !== undefined) outgoing.linked()
+    if (this.#lines.isOpen(recipient)) outgoing.linked()
     return outgoing
   }
 
   #author(id: string): Author {
     const known = this.#authors.get(id)
     if (known !== undefined) return known
-    const { network, identity, mesh, onError } = this.#parts
+    const { identity, mesh } = this.#parts
     const answers = new DueAnswers({
       author: id,
       mesh,
       sign: identity.sign,
-      ack: epoch => {
-        const ack = author.incoming.ack(epoch)
-        return ack && { ack, opened: true }
-      },
+      ack: epoch => author.incoming.ack(epoch),
       credit: () => Math.max(0, MAX_INBOX - author.incoming.size),
       send: frame => {
-        if (network.link(id) !== undefined) network.send(id, frame).catch(() => {})
+        if (this.#lines.isOpen(id)) this.#lines.send(id, frame).catch(() => {})
       },
     })
     const incoming: Incoming = new Incoming(
-      { ...this.#parts, answers, onReleased: arrived => author.processing.add(arrived) },
+      { ...this.#parts, answers, maxInbox: MAX_INBOX, onReleased: arrived => author.processing.add(arrived) },
       id,
     )
     const processing = new Processing(
@@ -243,7 +266,6 @@ export class Delivery {
         ...this.#parts,
         strategy: this.#parts.handlerStrategy,
         onDead: (arrived, reason, error) => this.#buried(arrived, reason, error),
-        onError,
       },
       incoming,
     )
@@ -256,7 +278,7 @@ export class Delivery {
     try {
       const { acks } = readAcks(body)
       const outgoing = this.#outgoing.get(from)
-      for (const { ack, opened } of acks) await outgoing?.acked(ack, opened)
+      for (const ack of acks) await outgoing?.acked(ack)
     } catch (error) {
       this.#failed(from, error)
     }
@@ -319,104 +341,22 @@ export class Delivery {
     if (waiting >= messages || held + bytes > most) {
       throw new AfpRoutingError('QUEUE_FULL', `${waiting} messages of ${held} bytes wait; this one was not taken`)
     }
-    this.#queued = { messages: waiting + 1, bytes: held + bytes }
+    this.#count(1, bytes)
   }
 
-  #give(bytes: number): void {
-    const { messages, bytes: held } = this.#queued
-    this.#queued = { messages: messages - 1, bytes: held - bytes }
+  #count(messages: number, bytes: number): void {
+    this.#queued = { messages: this.#queued.messages + messages, bytes: this.#queued.bytes + bytes }
+  }
+
+  /** Connects to an agent for which something waits. */
+  #reach(agent: string): void {
+    const wanted = (): boolean => (this.#outgoing.get(agent)?.size ?? 0) > 0
+    if (wanted()) this.#lines.reach(agent, wanted)
   }
 
   #failed(from: string, error: unknown): void {
     if (error instanceof AfpMessageError) this.#parts.onRefused(from, 'malformed', error.message)
     else this.#parts.onError(error)
-  }
-
-  async #loadOutgoing(): Promise<void> {
-    const { store } = this.#parts
-    const openings = (await store.range('epochs', { prefix: ['out'] })).map(readOpeningRow)
-    const rows = (await store.range('outbox')).map(readOutbox)
-    const recipients = new Set([...openings, ...rows].map(({ recipient }) => recipient))
-    for (const recipient of recipients) {
-      const mine = rows.filter(row => row.recipient === recipient)
-      const epochs = await Promise.all(
-        openings
-          .filter(opening => opening.recipient === recipient)
-          .map(async ({ epoch, row: { packet, keyBytes, notAfter } }) => {
-            const of = mine.filter(row => row.epoch === epoch)
-            const kept = of.filter(({ row }) => row.fence === undefined)
-            const delivered = of.filter(({ row }) => row.fence === 'delivered')
-            const fenced = of.filter(row => !kept.includes(row) && !delivered.includes(row))
-            const numbers = (list: typeof of): number[] => list.map(({ number }) => number)
-            const opened: OutEpoch = {
-              id: epoch,
-              feed: AuthorFeed.restore(epoch, {
-                kept: numbers(kept),
-                fenced: numbers(fenced),
-                delivered: numbers(delivered),
-              }),
-              key: await importKey(keyBytes),
-              keyBytes,
-              packet,
-              notAfter,
-              entries: new Map(),
-              fences: new Map(),
-              messages: new Map(of.map(({ number, row }) => [number, row.messageId])),
-              stored: true,
-              opened: false,
-              unnumbered: 0,
-            }
-            const entryOf = ({ number, row }: (typeof of)[number]): [number, Entry] => [
-              number,
-              // Bytes may have left in the earlier run.
-              {
-                epoch: opened,
-                number,
-                row,
-                retry: row.retry,
-                left: true,
-                priority: row.priority,
-                expiresAt: row.expiresAt,
-                order: number,
-              },
-            ]
-            for (const row of kept) opened.entries.set(...entryOf(row))
-            for (const row of fenced) opened.fences.set(...entryOf(row))
-            for (const { row } of kept)
-              this.#queued = { messages: this.#queued.messages + 1, bytes: this.#queued.bytes + row.frame.length }
-            return opened
-          }),
-      )
-      const waiting = mine
-        .filter(({ epoch }) => epoch === '')
-        .map(({ number, row }) => ({
-          key: [recipient, '', number] as Key,
-          draft: { ...row, payload: row.frame } as Draft,
-        }))
-      this.#outgoingTo(recipient).load(epochs, waiting)
-    }
-  }
-
-  async #loadIncoming(): Promise<void> {
-    const { store, limits } = this.#parts
-    const epochs = (await store.range('epochs', { prefix: ['in'] })).map(readEpoch)
-    const rows = (await store.range('inbox')).map(readInbox)
-    for (const author of new Set(epochs.map(({ author }) => author))) {
-      const mine = epochs.filter(epoch => epoch.author === author)
-      const kept: KeptEpoch[] = []
-      const settled: Settled[] = []
-      for (const { epoch, row } of mine) {
-        if ('floor' in row) settled.push(row)
-        else kept.push({ id: epoch, ...row })
-      }
-      const arrived = rows
-        .filter(row => row.author === author)
-        .map(({ epoch, number, row }): Arrived => {
-          const { message, kind } = decodeMessage(row.message, { sender: author, security: SEALED, limits })
-          return { author, epoch, number, message, kind, row, late: false, redelivered: true }
-        })
-      await this.#author(author).incoming.load(kept, settled, arrived)
-    }
   }
 }
 

@@ -6,7 +6,7 @@
  * 16 envelope        [header: bstr, sealed: bstr]
  *    header          [1, mesh, destination: bstr 32, epoch: bstr 16, number, prev, priority, expires at, numbered]
  * 17 opening         the packet of security/opening.ts
- * 18 acks            [credit, [* [epoch, opened, delivered: ranges, processed: ranges, [* [number, reason]], skipped: ranges]]]
+ * 18 acks            [credit, [* [epoch, delivered: ranges, processed: ranges, [* [number, reason]], skipped: ranges]]]
  * 19 states          [* [epoch, base, last, skips: ranges]]
  * 20 unknown epochs  [* epoch]
  * 21 lost key        [[* epoch], signature]
@@ -150,7 +150,7 @@ export const malformed = (what: string, reason = 'malformed'): AfpMessageError =
 export interface AckFrame {
   /** How many more messages the recipient takes. */
   readonly credit: number
-  readonly acks: readonly { readonly opened: boolean; readonly ack: FeedAck }[]
+  readonly acks: readonly FeedAck[]
 }
 
 /** Acknowledgements, and how many more messages are welcome. */
@@ -159,13 +159,12 @@ export const acksFrame = (credit: number, acks: AckFrame['acks']): Uint8Array<Ar
     FrameType.acks,
     encode([
       credit,
-      acks.map(({ opened, ack }) => [
-        fromHex(ack.epoch),
-        opened,
-        ack.delivered,
-        ack.processed,
-        ack.refused,
-        ack.skipped,
+      acks.map(({ epoch, delivered, processed, refused, skipped }) => [
+        fromHex(epoch),
+        delivered,
+        processed,
+        refused,
+        skipped,
       ]),
     ]),
   )
@@ -175,9 +174,8 @@ export function readAcks(body: Uint8Array): AckFrame {
   const [credit, list] = arrayOf(decode(body), 2)
   if (!isNumber(credit)) throw malformed('the credit of an acknowledgement')
   const acks = listOf(list, MAX_EPOCHS).map(item => {
-    const [epoch, opened, delivered, processed, refused, skipped] = arrayOf(item, 6)
-    if (typeof opened !== 'boolean') throw malformed('an acknowledgement')
-    return { opened, ack: { epoch: epochOf(epoch), delivered, processed, refused, skipped } as FeedAck }
+    const [epoch, delivered, processed, refused, skipped] = arrayOf(item, 5)
+    return { epoch: epochOf(epoch), delivered, processed, refused, skipped } as FeedAck
   })
   return { credit, acks }
 }

@@ -33,6 +33,8 @@ interface InEpoch {
   readonly keyBytes: Uint8Array
   readonly notAfter: number
   readonly earlier: readonly string[]
+  /** It is on the disk, as it is from its first numbered message on. */
+  stored: boolean
   /** The unnumbered ones that came, by their count. */
   readonly once: Set<number>
   onceMost: number
@@ -57,6 +59,8 @@ export class Incoming {
   readonly #arrived = new Map<string, Map<number, Arrived>>()
   /** Openings that are being read: envelopes behind them wait. */
   #reading: Promise<void> | undefined
+  /** The last unnumbered message that is still being looked at: those behind it wait. */
+  #looking: Promise<unknown> | undefined
 
   constructor(parts: IncomingParts, author: string) {
     this.#parts = parts
@@ -94,7 +98,7 @@ export class Incoming {
       this.#epochs.restore(id, snapshot, positions)
       this.#arrived.set(id, new Map(mine.map(entry => [entry.number, entry])))
       const imported = await importKey(key)
-      this.#keys.set(id, { id, key: imported, keyBytes: key, notAfter, earlier, once: new Set(), onceMost: 0 })
+      this.#keys.set(id, { id, key: imported, keyBytes: key, notAfter, earlier, stored: true, once: new Set(), onceMost: 0 })
     }
     this.#release(this.#epochs.resume())
   }
@@ -119,7 +123,11 @@ export class Incoming {
       const { epoch, author, key, notAfter, earlier } = await readOpening(packet, options)
       if (author !== this.author) return this.#refused('wrong-author', 'an opening')
       const imported = await importKey(key)
-      const outcome = this.#epochs.open(epoch, earlier)
+      let outcome = this.#epochs.open(epoch, earlier)
+      for (let gone: string | undefined; outcome === 'too-many' && (gone = this.#epochs.makeRoom()) !== undefined; ) {
+        this.#keys.delete(gone)
+        outcome = this.#epochs.open(epoch, earlier)
+      }
       if (outcome === 'too-many') return this.#refused('too-many-epochs', epoch)
       if (outcome === 'opened') {
         this.#keys.set(epoch, {
@@ -128,10 +136,10 @@ export class Incoming {
           keyBytes: key,
           notAfter,
           earlier,
+          stored: false,
           once: new Set(),
           onceMost: 0,
         })
-        await this.#parts.store.commit({ writes: this.#snapshot(epoch).writes })
       }
       answers.ack(epoch)
     } catch (error) {
@@ -154,7 +162,7 @@ export class Incoming {
       const epoch = this.#keys.get(header.epoch)
       if (epoch === undefined) return this.#withoutKey(header)
       if (header.numbered) await this.#numbered(epoch, envelope)
-      else if (direct) await this.#once(epoch, envelope)
+      else if (direct) await (await this.#inTurn(() => this.#once(epoch, envelope)))?.work
       else this.#refused('not-direct', 'an unnumbered envelope')
     } catch (error) {
       this.#failed(error)
@@ -252,7 +260,7 @@ export class Incoming {
     const { number, prev, priority } = header
     const position = { number, prev, priority }
     const verdict = this.#epochs.check(epoch.id, position)
-    if (verdict === 'full') return this.#refused('full', `number ${number}`)
+    if (verdict === 'full' || this.size >= this.#parts.maxInbox) return this.#refused('full', `number ${number}`)
     if (verdict === 'skipped') return answers.ack(epoch.id)
     const opened = openDirect(epoch.key, { number, numbered: true }, headerBytes, sealed)
     const payload = opened instanceof Uint8Array ? opened : await opened
@@ -265,7 +273,9 @@ export class Incoming {
       const judged = await this.#judge(payload, header)
       if (judged instanceof Error) return await this.#reject(epoch, number, judged)
       const row: InboxRow = { ...judged, prev, priority, receivedAt: clock.now(), retry: NEVER_TRIED, message: payload }
-      await store.commit({ writes: [putInbox(inboxKey(this.author, epoch.id, number), row)] })
+      const opening = epoch.stored ? [] : this.#snapshot(epoch.id).writes
+      await store.commit({ writes: [putInbox(inboxKey(this.author, epoch.id, number), row), ...opening] })
+      epoch.stored = true
       const { message, kind } = judged
       const entry: Arrived = {
         author: this.author,
@@ -313,7 +323,7 @@ export class Incoming {
 
   async #reject(epoch: InEpoch, number: number, error: Error): Promise<void> {
     const { released } = this.#epochs.refuse(epoch.id, number, 'rejected')
-    this.#refused('rejected', error.message)
+    this.#parts.onRejected(this.author, error)
     const { writes, committed } = this.#snapshot(epoch.id)
     await this.#parts.store.commit({ writes })
     committed()
@@ -321,21 +331,42 @@ export class Incoming {
     this.#parts.answers.ack(epoch.id)
   }
 
-  /** One that is not numbered: taken once, from the author itself, and not kept. */
-  async #once(epoch: InEpoch, { header, headerBytes, sealed }: Envelope): Promise<void> {
+  /** Does something after what was begun so before: no number says in which order unnumbered messages were sent. */
+  async #inTurn<T>(look: () => Promise<T>): Promise<T> {
+    const before = this.#looking
+    const looking = before === undefined ? look() : before.then(look)
+    const done = looking
+      .catch(() => {})
+      .then(() => {
+        if (this.#looking === done) this.#looking = undefined
+      })
+    this.#looking = done
+    return looking
+  }
+
+  /**
+   * One that is not numbered: taken once, from the author itself, and not kept. What is under way when it is handed on
+   * is `work`: the next one need not wait for it.
+   */
+  async #once(
+    epoch: InEpoch,
+    { header, headerBytes, sealed }: Envelope,
+  ): Promise<{ work: void | Promise<void> } | undefined> {
     const { number } = header
     if (number <= epoch.onceMost - ONCE_WINDOW || epoch.once.has(number)) return
     const opened = openDirect(epoch.key, { number, numbered: false }, headerBytes, sealed)
     const payload = opened instanceof Uint8Array ? opened : await opened
-    if (epoch.once.has(number)) return
     epoch.once.add(number)
     if (number > epoch.onceMost) {
       epoch.onceMost = number
       for (const old of epoch.once) if (old <= number - ONCE_WINDOW) epoch.once.delete(old)
     }
     const judged = await this.#judge(payload, header)
-    if (judged instanceof Error) return this.#refused('rejected', judged.message)
-    this.#parts.onOnce(judged.message, judged.kind)
+    if (judged instanceof Error) {
+      this.#parts.onRejected(this.author, judged)
+      return
+    }
+    return { work: this.#parts.onOnce(judged.message, judged.kind, payload.length) }
   }
 
   /** Skips have to be on the disk before the author hears of them. */

@@ -23,8 +23,6 @@ export interface OutEpoch {
   readonly messages: Map<number, string>
   /** The row of the opening is on the disk. */
   stored: boolean
-  /** The recipient said that it has the key. */
-  opened: boolean
   /** At-most-once messages so far: their count gives the nonce. */
   unnumbered: number
 }

@@ -5,13 +5,13 @@ import { AfpRoutingError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import type { Identity } from '../identity/keys.ts'
 import type { Guarantee } from '../message/message.ts'
-import type { Network } from '../network/network.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import { openDirect } from '../security/seal.ts'
 import type { Store } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
 import { readEnvelope } from './frames.ts'
 import type { Ledger, Quota } from './ledger.ts'
+import type { Lines } from './lines.ts'
 import type { Entry } from './out-epoch.ts'
 import { NEVER_TRIED, type RetryStrategy } from './retry.ts'
 import type { OutboxRow } from './rows.ts'
@@ -33,7 +33,7 @@ export interface OutgoingParts {
   readonly identity: Identity
   readonly mesh: string
   readonly store: Store
-  readonly network: Network
+  readonly lines: Lines
   readonly clock: Clock
   readonly random: Random
   readonly ledger: Ledger

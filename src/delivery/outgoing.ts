@@ -42,16 +42,18 @@ export class Outgoing {
   #opening: Promise<void> | undefined
   #pending: Pending[] = []
   #order = 0
+  /** The last message that is being sealed and will not be kept. */
+  #sealing: Promise<void> | undefined
   #closed = false
 
   constructor(parts: OutgoingParts, recipient: string) {
     this.#parts = parts
     this.recipient = recipient
     this.#destination = publicKeyOf(recipient) as Uint8Array
-    const { network, clock, window } = parts
+    const { lines, clock, window } = parts
     this.#sender = new Sender({
       recipient,
-      network,
+      lines,
       clock,
       window,
       breaker: parts.breaker(recipient),
@@ -90,9 +92,17 @@ export class Outgoing {
     const number = ++epoch.unnumbered
     const header = this.#header(epoch, draft, number, 0, false)
     const sealed = sealDirect(epoch.key, { number, numbered: false }, header, draft.payload)
-    const frame = envelopeFrame(header, sealed instanceof Uint8Array ? sealed : await sealed)
+    const ahead = this.#sealing
+    if (!(sealed instanceof Uint8Array) || ahead !== undefined) {
+      // Longer ones take longer, and must not be overtaken: no number tells their order.
+      const own = Promise.allSettled([ahead, sealed]).then(() => {
+        if (this.#sealing === own) this.#sealing = undefined
+      })
+      this.#sealing = own
+      await own
+    }
     this.#sender.announce(epoch)
-    await this.#parts.network.send(this.recipient, frame, { signal })
+    await this.#parts.lines.send(this.recipient, envelopeFrame(header, await sealed), { signal })
   }
 
   /** The recipient's card came or changed. */
@@ -112,11 +122,10 @@ export class Outgoing {
    * What the recipient says it has.
    * @throws AfpMessageError MALFORMED for numbers that were never given out; nothing of the acknowledgement counts then
    */
-  async acked(ack: FeedAck, opened: boolean): Promise<void> {
+  async acked(ack: FeedAck): Promise<void> {
     const epoch = this.#epochs.get(ack.epoch)
     if (epoch === undefined) return
     const news = epoch.feed.acked(ack)
-    epoch.opened ||= opened
     if (news.rollback) this.#parts.onRollback(this.recipient, epoch.id)
     const refused = new Map(news.refused)
     const over = new Set([...news.processed, ...refused.keys(), ...news.skipped])
@@ -154,9 +163,7 @@ export class Outgoing {
 
   /** The recipient does not know these epochs: it gets their openings again. */
   unknownEpochs(ids: readonly string[]): void {
-    const forgotten = ids.map(id => this.#epochs.get(id)).filter(epoch => epoch !== undefined)
-    for (const epoch of forgotten) epoch.opened = false
-    this.#sender.forgotten(forgotten)
+    this.#sender.forgotten(ids.map(id => this.#epochs.get(id)).filter(epoch => epoch !== undefined))
   }
 
   /**
@@ -266,7 +273,6 @@ export class Outgoing {
       fences: new Map(),
       messages: new Map(),
       stored: false,
-      opened: false,
       unnumbered: 0,
     }
     this.#epochs.set(epoch.id, epoch)

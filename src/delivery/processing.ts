@@ -9,12 +9,13 @@
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
+import type { Message } from '../message/message.ts'
 import type { Check, Store } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
 import type { Incoming } from './incoming.ts'
 import type { Staged } from './ledger.ts'
 import { nextRetry, type RetryStrategy } from './retry.ts'
-import { BufferedTransaction, type Transaction } from './transaction.ts'
+import { BufferedTransaction } from './transaction.ts'
 
 /** How often a handler runs anew because somebody else wrote what it had read, before that counts as its failure. */
 const MAX_CONFLICTS = 16
@@ -33,7 +34,7 @@ export interface ProcessingParts {
   /** When a handler that failed runs again. */
   readonly strategy: RetryStrategy
   /** Hands a message to whoever wants it; `waiting` when nobody does yet. */
-  readonly take: (arrived: Arrived, transaction: Transaction) => Promise<void> | 'waiting'
+  readonly take: (arrived: Arrived, transaction: BufferedTransaction) => Promise<void | 'waiting'> | 'waiting'
   /** A dead letter, for the batch in which the message ends. @throws AfpDeliveryError QUEUE_FULL */
   readonly onDead: (arrived: Arrived, reason: 'handler-error' | 'expired', error: unknown) => Staged
   /** A handler threw. */
@@ -90,6 +91,18 @@ export class Processing {
       queue.splice(running ? 1 : 0, 0, entry)
     }
     this.#runAll()
+  }
+
+  /** The oldest that nobody wanted, for somebody who reads: it has its end with that. */
+  shift(): Message | undefined {
+    for (let entry = this.#parked.shift(); entry !== undefined; entry = this.#parked.shift()) {
+      if (entry.message.isExpired(this.#parts.clock.now())) this.#dead(entry, 'expired', undefined)
+      else {
+        void this.#end(entry, () => ({ writes: [] }))
+        return entry.message
+      }
+    }
+    return undefined
   }
 
   /** Resolves when no end of a message is on its way to the disk. */
@@ -162,11 +175,11 @@ export class Processing {
       const transaction = new BufferedTransaction(this.#parts.store)
       try {
         const taken = take(entry, transaction)
-        if (taken === 'waiting') {
+        if (taken === 'waiting' || (await taken) === 'waiting') {
+          transaction.end()
           this.#parked.push(entry)
           return true
         }
-        await taken
       } catch (error) {
         transaction.end()
         onFailed(entry, error)

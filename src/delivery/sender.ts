@@ -4,9 +4,9 @@
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
-import type { Link, Network } from '../network/network.ts'
 import type { BreakerCall, CircuitBreaker } from './breaker.ts'
 import { FrameType, frameOf } from './frames.ts'
+import type { Lines } from './lines.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
 import { SendQueue } from './send-queue.ts'
 
@@ -25,7 +25,7 @@ const BUSY_PAUSE = 100
 /** What handing over needs. */
 export interface SenderParts {
   readonly recipient: string
-  readonly network: Network
+  readonly lines: Lines
   readonly clock: Clock
   readonly breaker: CircuitBreaker
   /** How many may be under way. */
@@ -128,9 +128,9 @@ export class Sender {
     this.pump()
   }
 
-  /** Sends an epoch's opening unless the recipient has it. */
+  /** Sends an epoch's opening, once over each link. */
   announce(epoch: OutEpoch): void {
-    if (epoch.opened || this.#announced.has(epoch)) return
+    if (this.#announced.has(epoch)) return
     this.#announced.add(epoch)
     // Whoever did not know it could do nothing with its state.
     this.#stateDue = true
@@ -159,9 +159,9 @@ export class Sender {
   }
 
   #hand(entry: Entry): void {
-    const { network, recipient, clock } = this.#parts
+    const { lines, recipient, clock } = this.#parts
     entry.left = true
-    network.send(recipient, entry.row.frame).catch(() => {
+    lines.send(recipient, entry.row.frame).catch(() => {
       // Too slow a peer, or a link that has just closed: neither is a try that failed.
       this.#queue.again(entry, clock.now() + BUSY_PAUSE)
       this.#arm()
@@ -181,7 +181,7 @@ export class Sender {
 
   /** A frame that is made anew when it is lost. */
   #frame(frame: Uint8Array): void {
-    this.#parts.network.send(this.#parts.recipient, frame).catch(() => {})
+    this.#parts.lines.send(this.#parts.recipient, frame).catch(() => {})
   }
 
   /** Whether the circuit breaker lets one more message go. */
@@ -194,8 +194,8 @@ export class Sender {
   }
 
   #patience(): number {
-    const link: Link | undefined = this.#parts.network.link(this.#parts.recipient)
-    return Math.max(PATIENCE, PATIENCE_ROUND_TRIPS * (link?.rtt ?? 0))
+    const { lines, recipient } = this.#parts
+    return Math.max(PATIENCE, PATIENCE_ROUND_TRIPS * lines.rtt(recipient))
   }
 
   /** Sets the timer to when something is to be done next. */

@@ -78,6 +78,13 @@ export class BufferedTransaction implements Transaction {
     this.#write(key, undefined)
   }
 
+  /** Forgets what was read and written so far. */
+  discard(): void {
+    this.#reads.clear()
+    this.#writes.clear()
+    this.#bytes = 0
+  }
+
   /** Ends it: what has to hold, and what is to be written. */
   end(): { checks: Check[]; writes: Write[] } {
     this.#ended = true

@@ -21,6 +21,16 @@ const MAX_DESCRIPTION_LENGTH = 256
 /** The longest that a card is believed without a newer one, ms: a day. What it says of a later end does not count. */
 export const MAX_CARD_LIFE = 24 * 3_600_000
 
+/** An X25519 key to seal to, apart from the identity; see `security/prekeys.ts`. */
+export interface CardPrekey {
+  /** The first 8 bytes of SHA-256 of the public key. */
+  readonly id: Uint8Array
+  /** X25519, 32 bytes. */
+  readonly publicKey: Uint8Array
+  /** When it ends: nothing is sealed to it afterwards. Ms since 1970. */
+  readonly notAfter: number
+}
+
 /** What a card says. */
 export interface CardFields {
   /** The group of agents that the card is for. */
@@ -38,6 +48,8 @@ export interface CardFields {
    * itself: after a clock that was once ahead it goes on from there.
    */
   readonly seq: number
+  /** What others seal to; undefined where nobody can. */
+  readonly prekey?: CardPrekey | undefined
   /** When it ends, ms since 1970; for the card of another agent no later than this one believes it. */
   readonly expiresAt: number
 }
@@ -52,6 +64,7 @@ export interface Card extends CardFields {
 
 /** Signs a card. */
 export async function signCard(identity: Identity, fields: CardFields): Promise<Card> {
+  const { prekey } = fields
   const body = encode([
     VERSION,
     identity.id,
@@ -63,6 +76,7 @@ export async function signCard(identity: Identity, fields: CardFields): Promise<
     fields.instance,
     fields.seq,
     fields.expiresAt,
+    prekey === undefined ? null : [prekey.id, prekey.publicKey, prekey.notAfter],
   ])
   const signature = await identity.sign(LABEL, body)
   return { ...fields, id: identity.id, bytes: encode([body, signature]) }
@@ -76,7 +90,7 @@ export async function openCard(bytes: Uint8Array): Promise<Card> {
   if (bytes.length > MAX_CARD_BYTES) throw invalid(`it has ${bytes.length} bytes, more than ${MAX_CARD_BYTES}`)
   const [body, signature] = parts(bytes, 2)
   if (!(body instanceof Uint8Array) || !(signature instanceof Uint8Array)) throw badField('envelope')
-  const [version, id, mesh, name, description, capabilities, addresses, instance, seq, expiresAt] = parts(body, 10)
+  const [version, id, mesh, name, description, capabilities, addresses, instance, seq, expiresAt, key] = parts(body, 11)
   if (version !== VERSION) throw invalid(`its version is ${String(version)}`)
   if (!isText(id, 64) || !isAgentId(id)) throw badField('id')
   if (!isText(mesh, 64)) throw badField('mesh')
@@ -87,9 +101,16 @@ export async function openCard(bytes: Uint8Array): Promise<Card> {
   if (!isText(instance, 32)) throw badField('instance')
   if (!isCount(seq)) throw badField('seq')
   if (!isCount(expiresAt)) throw badField('expiry')
+  const prekey = key === null ? undefined : readPrekey(key)
   if (!(await verifySignature(id, LABEL, body, signature)))
     throw invalid('its signature is not by its id', 'bad-signature')
-  return { id, mesh, name, description, capabilities, addresses, instance, seq, expiresAt, bytes: bytes.slice() }
+  return { id, mesh, name, description, capabilities, addresses, instance, seq, expiresAt, prekey, bytes: bytes.slice() }
+}
+
+function readPrekey(value: unknown): CardPrekey {
+  const [id, publicKey, notAfter] = Array.isArray(value) && value.length === 3 ? value : []
+  if (!isBytes(id, 8) || !isBytes(publicKey, 32) || !isCount(notAfter)) throw badField('prekey')
+  return { id: id.slice(), publicKey: publicKey.slice(), notAfter }
 }
 
 /** @throws AfpSecurityError INVALID_CARD for an own card that others would refuse */
@@ -119,6 +140,8 @@ function parts(bytes: Uint8Array, length: number): unknown[] {
 export const isText = (value: unknown, max: number): value is string => typeof value === 'string' && value.length <= max
 const isTexts = (value: unknown, count: number, max: number): value is string[] =>
   Array.isArray(value) && value.length <= count && value.every(item => isText(item, max))
+const isBytes = (value: unknown, length: number): value is Uint8Array =>
+  value instanceof Uint8Array && value.length === length
 /** Whether a value is a whole number from 0 up. */
 export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 

@@ -132,7 +132,8 @@ export class PrekeyRing {
 
   async #make(now: number): Promise<OwnPrekey> {
     const { publicKey, privateKey } = await generateKey(this.#random)
-    return { id: await prekeyId(publicKey), publicKey, privateKey, notAfter: now + PREKEY_USABLE, madeAt: now }
+    const madeAt = Math.floor(now)
+    return { id: await prekeyId(publicKey), publicKey, privateKey, notAfter: madeAt + PREKEY_USABLE, madeAt }
   }
 
   #set(keys: readonly OwnPrekey[]): void {

@@ -45,6 +45,8 @@ export interface SubscriptionContext {
   readonly onOverflow: (message: Message, subscription: Subscription) => void
   /** Asked of each message that waited, when it is taken: whether it is dropped, having expired. */
   readonly isStale: (message: Message) => boolean
+  /** A message that it took was handed out, or will not be. */
+  readonly onHandedOut: (message: Message) => void
   /** A callback or predicate threw. */
   readonly onError: (error: unknown, message: Message, subscription: Subscription) => void
 }
@@ -114,7 +116,18 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     this.#callback = callback
     const { queue = limits.queue } = options
     checkOption('queue', queue, COUNT)
-    this.#queue = new BoundedQueue(queue, limits.queuedBytes, message => context.isStale(message as Message))
+    const over = (message: Message<C>): void => context.onHandedOut(message as Message)
+    this.#queue = new BoundedQueue(
+      queue,
+      limits.queuedBytes,
+      message => {
+        const stale = context.isStale(message as Message)
+        if (stale && callback !== undefined) over(message)
+        return stale
+      },
+      // A callback has to be done with it first.
+      callback === undefined ? over : undefined,
+    )
     this.#compiled = compileFilter(this.filter, {
       limits,
       senders: context.senders,
@@ -181,7 +194,8 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
 
   /** Ends it: nothing more is handed out, also of what it took before. Idempotent. */
   unsubscribe(): void {
-    this.#queue.takeAll()
+    const unread = this.#queue.takeAll()
+    if (this.#callback !== undefined) for (const message of unread) this.#context.onHandedOut(message as Message)
     this.#end()
   }
 
@@ -242,6 +256,7 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
       } catch (error) {
         this.#context.onError(error, message as Message, this.#untyped)
       }
+      this.#context.onHandedOut(message as Message)
     }
     this.#running = undefined
   }

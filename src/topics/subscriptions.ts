@@ -38,6 +38,11 @@ export interface SubscriptionManagerOptions {
    * out to match none and was taken by nobody.
    */
   readonly onUnclaimed?: (message: Message, bytes: number) => void
+  /**
+   * A subscription that {@link SubscriptionManager.deliver} counted has handed a message out, has let go of it unread, or
+   * turned out not to be for it. After `onUnclaimed`.
+   */
+  readonly onHandedOut?: (message: Message) => void
 }
 
 /** See the head of this file. */
@@ -94,6 +99,7 @@ export class SubscriptionManager {
       onEnd: ended => this.#forget(ended),
       onOverflow: (message, slow) => this.#options.onOverflow?.(message, slow),
       isStale: this.#options.isStale ?? (() => false),
+      onHandedOut: message => this.#options.onHandedOut?.(message),
       onError: (error, message, failed) => this.#options.onError?.(error, message, failed),
     })
     const added = subscription as unknown as Subscription
@@ -150,6 +156,7 @@ export class SubscriptionManager {
       waiting--
       if (took) taken++
       if (waiting === 0 && taken === 0) this.#options.onUnclaimed?.(message, bytes)
+      if (!took) this.#options.onHandedOut?.(message)
     }
     for (const subscription of this.#candidates(message)) {
       const answer = subscription.offer(message, settle, bytes)

@@ -179,7 +179,7 @@ describe('a message that is delivered at most once', () => {
   it('leaves no row, and is lost with its connection', async () => {
     const [ada, bob] = await pair()
     const message = ada.message(bob, 'quick', { guarantee: 'at-most-once' })
-    await ada.delivery.sendOnce(message, 'message', bob.id)
+    await ada.delivery.sendOnce(ada.delivery.draft(message, 'message'), bob.id)
     expect(await ada.machine.store.count('outbox')).toBe(0)
     await world.clock.advanceUntil(() => bob.once.length === 1)
     expect(bob.once[0]?.content).toBe('quick')

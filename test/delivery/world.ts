@@ -148,8 +148,9 @@ export class Node {
       handlerStrategy: exponentialRetry(),
       judge: () => {},
       take,
-      onOnce: message => node.once.push(message),
+      onOnce: message => void node.once.push(message),
       onRefused: (_, reason) => node.refused.push(reason),
+      onRejected: () => node.refused.push('rejected'),
       onHole: (_, __, numbers) => node.holes.push(numbers),
       onLost: () => {},
       onFailed: () => {},
@@ -165,7 +166,7 @@ export class Node {
 
   /** Sends text, by default at least once. */
   send(to: Node, content: Content, init: Parameters<typeof buildMessage>[2] = {}): Promise<Tracking> {
-    return this.delivery.send(this.message(to, content, init), 'message')
+    return this.delivery.send(this.delivery.draft(this.message(to, content, init), 'message'), [to.id])
   }
 
   message(to: Node, content: Content, init: Parameters<typeof buildMessage>[2] = {}): Message {

@@ -1,0 +1,51 @@
+/** The receipt of a message that is kept: what the tracker knows, in the words of the public face. */
+
+import { AfpDeliveryError } from '../common/errors.ts'
+import { overallStatus, type MessageReceipt, type RecipientReceipt, statusOf } from '../delivery/receipts.ts'
+import type { Tracking } from '../delivery/tracker.ts'
+import type { Receipt, RecipientStatus } from './options.ts'
+
+/** A live view: `status` and `recipients` are as they are when they are asked for. */
+export function keptReceipt(tracking: Tracking): Receipt {
+  const { id } = tracking
+  const told = (known: ReadonlyMap<string, RecipientReceipt>): Receipt['recipients'] => recipientsOf(tracking.receipt, known)
+  const delivered = tracking.delivered.then(told)
+  const processed = tracking.processed.then(told)
+  // Nobody has to listen: it is in the receipt, and was an event.
+  for (const promise of [delivered, processed]) promise.catch(() => {})
+  return {
+    id,
+    get status() {
+      return tracking.status
+    },
+    get recipients() {
+      return told(tracking.receipt.recipients)
+    },
+    delivered,
+    processed,
+  }
+}
+
+/** What is known of a message from an earlier run. */
+export const statusOfMessage = (receipt: MessageReceipt): Pick<Receipt, 'id' | 'status' | 'recipients'> => ({
+  id: receipt.id,
+  status: overallStatus(receipt),
+  recipients: recipientsOf(receipt, receipt.recipients),
+})
+
+function recipientsOf(
+  { id, guarantee }: MessageReceipt,
+  recipients: ReadonlyMap<string, RecipientReceipt>,
+): ReadonlyMap<string, RecipientStatus> {
+  return new Map(
+    [...recipients].map(([recipient, receipt]) => {
+      const { state, reason, error, retries, inDoubt, at } = receipt
+      const failed = ['failed', 'expired'].includes(statusOf(receipt))
+      const why = error?.message ?? reason ?? state
+      const cause = failed
+        ? new AfpDeliveryError('DELIVERY_FAILED', `${recipient}: ${why}`, { messageId: id, guarantee, retries })
+        : undefined
+      return [recipient, { status: statusOf(receipt), state, reason, retries, inDoubt, at, error: cause }]
+    }),
+  )
+}

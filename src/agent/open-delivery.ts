@@ -1,0 +1,90 @@
+/** Opens everything that keeps messages: prekeys, receipts, dead letters, circuit breakers, and delivery itself. */
+
+import type { Clock } from '../common/clock.ts'
+import type { Random } from '../common/random.ts'
+import { CircuitBreakers } from '../delivery/breakers.ts'
+import { DeadLetters } from '../delivery/dead-letters.ts'
+import { Delivery, type DeliveryParts } from '../delivery/delivery.ts'
+import { loadReceipt, openReceipts, purgeReceipts } from '../delivery/receipt-rows.ts'
+import { exponentialRetry, untilExpiry } from '../delivery/retry.ts'
+import { Tracker } from '../delivery/tracker.ts'
+import type { KnownAgents } from '../identity/known-agents.ts'
+import { PrekeyRing } from '../security/prekeys.ts'
+import type { Store } from '../store/store.ts'
+import type { AgentOptions } from './options.ts'
+
+/** How long after their time to live receipts can be asked for, ms: a day. */
+const KEEP_RECEIPTS = 24 * 3_600_000
+
+/** The prekeys of this agent, one of them current. */
+export async function openPrekeys(parts: { store: Store; random: Random; clock: Clock }): Promise<PrekeyRing> {
+  const prekeys = new PrekeyRing(parts)
+  await prekeys.load()
+  await prekeys.rotate(parts.clock.now())
+  return prekeys
+}
+
+/** What wiring delivery needs. */
+export interface OpenDeliveryParts
+  extends Omit<
+    DeliveryParts,
+    'tracker' | 'deadLetters' | 'breakers' | 'prekeyOf' | 'strategy' | 'handlerStrategy' | 'onRollback'
+  > {
+  readonly options: AgentOptions
+  readonly ids: () => string
+  readonly known: KnownAgents
+  readonly onRollback: (recipient: string, epoch: string) => void
+}
+
+/** What keeps messages. */
+export interface Kept {
+  readonly delivery: Delivery
+  readonly tracker: Tracker
+  readonly deadLetters: DeadLetters
+  readonly breakers: CircuitBreakers
+  /** Deletes what is over. */
+  readonly tidy: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+/** @throws AfpDataStoreError STORE_FAILED when a row is damaged; AfpError INVALID_OPTION */
+export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
+  const { options, store, clock, prekeys, known, identity } = parts
+  const tracker = new Tracker({ clock, load: id => loadReceipt(store, id) })
+  for await (const receipt of openReceipts(store)) tracker.track(receipt)
+  const breakers = new CircuitBreakers({ clock, ...options.breaker })
+  const deadLetters: DeadLetters = await DeadLetters.open({
+    ...parts,
+    policies: options.deadLetterRetry,
+    retry: (letter, settled) => delivery.retryLetter(letter, settled),
+  })
+  const delivery: Delivery = await Delivery.open({
+    ...parts,
+    tracker,
+    deadLetters,
+    breakers,
+    prekeyOf: agent => {
+      const prekey = agent === identity.id ? prekeys.current() : known.get(agent)?.prekey
+      return prekey !== undefined && prekey.notAfter > clock.now() ? prekey : undefined
+    },
+    strategy: options.retry ?? untilExpiry(),
+    handlerStrategy: options.handlerRetry ?? exponentialRetry(),
+  })
+  deadLetters.start()
+  return {
+    delivery,
+    tracker,
+    deadLetters,
+    breakers,
+    tidy: async () => {
+      delivery.offerAgain()
+      await prekeys.rotate(clock.now())
+      await purgeReceipts(store, clock.now() - KEEP_RECEIPTS)
+    },
+    close: async () => {
+      await delivery.close()
+      await deadLetters.close()
+      tracker.close()
+    },
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The ways to other agents: connections that are open, those that are to be opened because something waits, and for
+ * what this agent sends to itself its own way in.
+ */
+
+import type { AbortOptions } from '../common/abort.ts'
+import type { Clock, Timer } from '../common/clock.ts'
+import type { Network } from '../network/network.ts'
+
+/** How long after an attempt that failed the next one is, ms; the network has pauses of its own for what it dials. */
+const PAUSE = 5_000
+
+/** What they are made of. */
+export interface LinesParts {
+  readonly self: string
+  readonly network: Pick<Network, 'send' | 'link' | 'peer' | 'open'>
+  readonly clock: Clock
+  /** A frame that this agent sent to itself. */
+  readonly received: (from: string, frame: Uint8Array) => void | Promise<void>
+}
+
+/** See the head of this file. */
+export class Lines {
+  readonly #parts: LinesParts
+  /** Agents that are being connected to, or will be after a pause. */
+  readonly #reaching = new Map<string, Timer | undefined>()
+  #closed = false
+
+  constructor(parts: LinesParts) {
+    this.#parts = parts
+  }
+
+  /** Whether something can be sent to an agent now. */
+  isOpen(agent: string): boolean {
+    return agent === this.#parts.self || this.#parts.network.link(agent) !== undefined
+  }
+
+  /** Round trip to an agent, ms; 0 while it is not known. */
+  rtt(agent: string): number {
+    return this.#parts.network.link(agent)?.rtt ?? 0
+  }
+
+  /** As `Network.send`. */
+  async send(agent: string, frame: Uint8Array, options?: AbortOptions): Promise<void> {
+    if (agent !== this.#parts.self) return this.#parts.network.send(agent, frame, options)
+    // As over a connection: what is sent is not taken within the call.
+    await undefined
+    if (!this.#closed) void this.#parts.received(agent, frame)
+  }
+
+  /** Connects to an agent that is online, and goes on trying as long as something is wanted of it. */
+  reach(agent: string, wanted: () => boolean): void {
+    const { network, clock } = this.#parts
+    if (this.#closed || this.#reaching.has(agent) || this.isOpen(agent) || network.peer(agent)?.online !== true) return
+    this.#reaching.set(agent, undefined)
+    const again = (): void => {
+      this.#reaching.delete(agent)
+      if (wanted()) this.reach(agent, wanted)
+    }
+    network.open(agent).then(
+      () => this.#reaching.delete(agent),
+      () => {
+        if (!this.#closed) this.#reaching.set(agent, clock.after(PAUSE, again))
+      },
+    )
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const timer of this.#reaching.values()) timer?.cancel()
+  }
+}
