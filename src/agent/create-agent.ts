@@ -42,7 +42,8 @@ const CARD_CHECK = 3_600_000
  * Makes an agent and joins it to a mesh. It resolves when the agent is running; relays and other agents may come later.
  *
  * @throws AfpError INVALID_OPTION, INVALID_NAME; AfpSecurityError INVALID_ADDRESS, INVALID_CARD, IDENTITY_IN_USE,
- * INSECURE_CONTEXT; AfpDeliveryError GUARANTEE_UNSUPPORTED; all before anything is sent
+ * INSECURE_CONTEXT; AfpDeliveryError GUARANTEE_UNSUPPORTED; all before anything is sent; AfpError NETWORK_FAILED when an
+ * address of `listen` cannot be listened on
  *
  * @example
  * ```ts
