@@ -60,6 +60,7 @@ export interface Demo extends AsyncDisposable {
  * @throws AfpError INVALID_OPTION, INVALID_NAME; NETWORK_FAILED where an address cannot be listened on
  */
 export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
+  checkDemoOptions(options)
   const { port = 8080, mesh = 'demo' } = options
   const host = options.host === undefined || options.host === 'localhost' ? '127.0.0.1' : options.host
   const family = isIP(host)
@@ -118,6 +119,40 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** What each option has to be. */
+const OPTIONS: Readonly<Record<keyof DemoOptions, readonly [wanted: string, holds: (value: unknown) => boolean]>> = {
+  port: ['a port, 0 to 65535', isPort],
+  host: ['a string', value => typeof value === 'string'],
+  relayPort: ['a port, 0 to 65535', isPort],
+  mesh: ['a string', value => typeof value === 'string'],
+  residents: ['true or false', value => typeof value === 'boolean'],
+  page: ['a folder', value => typeof value === 'string' && existsSync(value)],
+  clock: ['a clock', value => typeof value === 'object' && value !== null],
+}
+
+function isPort(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 65_535
+}
+
+/** @throws AfpError INVALID_OPTION */
+function checkDemoOptions(given: DemoOptions): void {
+  if (typeof given !== 'object' || given === null) {
+    throw new AfpError('INVALID_OPTION', `the options of startDemo() have to be an object, not ${String(given)}`)
+  }
+  for (const [name, value] of Object.entries(given)) {
+    const [wanted, holds] = Object.hasOwn(OPTIONS, name) ? OPTIONS[name as keyof DemoOptions] : []
+    if (wanted === undefined) {
+      throw new AfpError(
+        'INVALID_OPTION',
+        `startDemo() has no option '${name}'; it takes ${Object.keys(OPTIONS).join(', ')}`,
+      )
+    }
+    if (value !== undefined && !holds?.(value)) {
+      throw new AfpError('INVALID_OPTION', `startDemo(): ${name} has to be ${wanted}, not ${JSON.stringify(value)}`)
+    }
   }
 }
 

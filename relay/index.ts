@@ -12,6 +12,8 @@
  * ```
  */
 
+import { checkOptions } from '../src/common/check-options.ts'
+import { RELAY } from './option-checks.ts'
 import { DEFAULT_RELAY_LISTEN, type Relay, type RelayOptions } from './options.ts'
 import { startRelay } from './relay.ts'
 
@@ -33,6 +35,7 @@ export type { AllowedMeshes, TopicRefusal } from './topic-table.ts'
  * @throws AfpSecurityError INVALID_ADDRESS for what is not a multiaddr, INVALID_IDENTITY for a seed or an identity file
  *   of a wrong form
  */
-export function createRelay(options: RelayOptions = {}): Promise<Relay> {
+export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
+  checkOptions('createRelay()', options, RELAY)
   return startRelay({ ...options, listen: options.listen ?? DEFAULT_RELAY_LISTEN })
 }

@@ -4,6 +4,7 @@ import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-re
 import type { GossipsubOpts } from '@libp2p/gossipsub'
 import type { PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { checkOptions } from '../src/common/check-options.ts'
 import { type Clock, systemClock, type Timer } from '../src/common/clock.ts'
 import { AfpError, AfpSecurityError } from '../src/common/errors.ts'
 import { TypedEventTarget } from '../src/common/events.ts'
@@ -15,6 +16,7 @@ import { MAX_GOSSIP_TOPIC_LENGTH, presenceTopic } from '../src/network/topics.ts
 import { RelayGossip } from './gossip.ts'
 import { readOrCreateSeed } from './identity-file.ts'
 import { LIVE_LIMITS, type RelayLimits, relayLimits } from './limits.ts'
+import { CHANGES } from './option-checks.ts'
 import type { Relay, RelayChanges, RelayEvents, RelayOptions, RelayStats } from './options.ts'
 import { freeAbandonedReservations } from './reservations.ts'
 import { SocketGuard } from './sockets.ts'
@@ -155,6 +157,7 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
   }
 
   change(changes: RelayChanges): readonly (keyof RelayLimits)[] {
+    checkOptions('change()', changes, CHANGES)
     const wanted = relayLimits(changes.limits)
     const meshes = checkedMeshes(changes.meshes)
     const live = Object.fromEntries(LIVE_LIMITS.map(name => [name, wanted[name]])) as Partial<RelayLimits>
@@ -209,7 +212,6 @@ async function identityOf({ seed, identityFile }: RelayOptions): Promise<Identit
 
 function checkedMeshes(meshes: AllowedMeshes = 'any'): AllowedMeshes {
   if (meshes === 'any') return meshes
-  if (!Array.isArray(meshes)) throw new AfpError('INVALID_OPTION', "meshes are 'any' or a list of names")
   for (const mesh of meshes) presenceTopic(mesh)
   return [...meshes]
 }

@@ -3,7 +3,7 @@
 import { type Clock, systemClock } from '../src/common/clock.ts'
 import type { DaemonConfig } from './config.ts'
 import { type HealthServer, serveHealth } from './health.ts'
-import { createRelay, type Relay } from './index.ts'
+import { createRelay, type Relay, type RelayChanges, type RelayOptions } from './index.ts'
 
 /** A running service. */
 export interface RelayService {
@@ -47,7 +47,7 @@ export async function startService(config: DaemonConfig, clock: Clock = systemCl
   return {
     relay,
     healthUrl: health?.url,
-    reload: next => [...fixedDifferences(config, next), ...relay.change(next.relay)],
+    reload: next => [...fixedDifferences(config, next), ...relay.change(changesOf(next.relay))],
     stop: () => {
       stopping ??= stop()
       return stopping
@@ -70,3 +70,5 @@ function fixedDifferences(running: DaemonConfig, next: DaemonConfig): string[] {
     .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(now.get(key)))
     .map(([key]) => key)
 }
+
+const changesOf = ({ meshes, limits }: RelayOptions): RelayChanges => ({ meshes, limits })

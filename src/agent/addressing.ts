@@ -77,7 +77,7 @@ export class Addressing {
    */
   async online(id: string, timeout: number, signal?: AbortSignal): Promise<void> {
     const there = (): true | undefined => (this.#isOnline(id) ? true : undefined)
-    if (there() ?? (await this.#until(there, timeout, signal))) return
+    if (await this.#until(there, timeout, signal)) return
     throw new AfpRoutingError('NO_ROUTE', `${id} is not online`, { recipients: [id] })
   }
 
@@ -91,7 +91,7 @@ export class Addressing {
       const peer = id === undefined ? undefined : this.#parts.network.peer(id)
       return peer?.online ? peer : undefined
     }
-    const found = find() ?? (await this.#until(find, timeout, signal))
+    const found = await this.#until(find, timeout, signal)
     if (found !== undefined) return found
     const seconds = (timeout ?? 0) / 1000
     throw new AfpTimeoutError(`${nameOrId} did not come within ${seconds} s`, { timeoutSeconds: seconds })
@@ -118,7 +118,7 @@ export class Addressing {
   }
 
   async #id(name: string, timeout: number, signal?: AbortSignal): Promise<string> {
-    const id = this.#lookUp(name) ?? (await this.#until(() => this.#lookUp(name), timeout, signal))
+    const id = await this.#until(() => this.#lookUp(name), timeout, signal)
     if (id !== undefined) return id
     throw new AfpRoutingError('UNKNOWN_RECIPIENT', `nobody is called ${JSON.stringify(name)}`, {
       sender: this.#parts.self,
@@ -127,8 +127,7 @@ export class Addressing {
   }
 
   async #capable(capability: string, timeout: number, signal?: AbortSignal): Promise<string> {
-    const find = (): string | undefined => this.#nextCapable(capability)
-    const id = find() ?? (await this.#until(find, timeout, signal))
+    const id = await this.#until(() => this.#nextCapable(capability), timeout, signal)
     if (id !== undefined) return id
     throw new AfpRoutingError('NO_CAPABLE_AGENT', `no agent offers ${JSON.stringify(capability)}`, {
       sender: this.#parts.self,
@@ -167,12 +166,14 @@ export class Addressing {
     return id === self || network.link(id) !== undefined || network.peer(id)?.online === true
   }
 
-  /** What `find` finds, looked for again whenever an agent comes or changes; undefined when the time is up. */
+  /** What `find` finds, now or when it looks again, which is whenever an agent comes or changes; undefined when the time is up. */
   async #until<T>(
     find: () => T | undefined,
     timeout: number | undefined,
     signal?: AbortSignal,
   ): Promise<T | undefined> {
+    const now = find()
+    if (now !== undefined) return now
     signal?.throwIfAborted()
     const { clock, signal: closing } = this.#parts
     const { promise, resolve, reject } = Promise.withResolvers<T | undefined>()

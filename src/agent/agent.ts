@@ -2,10 +2,15 @@
 
 import type { AbortOptions } from '../common/abort.ts'
 import type { TypedEventTarget } from '../common/events.ts'
+import type { EnvelopeRefusal } from '../delivery/arrived.ts'
+import type { BreakerEvents } from '../delivery/breaker.ts'
+import type { CircuitBreakers } from '../delivery/breakers.ts'
+import type { DeadLetterEvents, DeadLetters } from '../delivery/dead-letters.ts'
+import type { TrackerEvents } from '../delivery/tracker.ts'
 import type { Card } from '../identity/card.ts'
 import type { Filter } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
-import type { Link, NetworkEvents, Peer } from '../network/network.ts'
+import type { Link, NetworkEvents, Peer, RefusalReason } from '../network/network.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Subscription, SubscriptionManager } from '../topics/subscriptions.ts'
 import type {
@@ -21,7 +26,12 @@ import type {
 } from './options.ts'
 
 /** What an agent tells. Every loss and every refusal is one of these, with its reason. */
-export interface AgentEvents extends NetworkEvents {
+export interface AgentEvents
+  extends Omit<NetworkEvents, 'refused'>,
+    TrackerEvents,
+    DeadLetterEvents {
+  /** Something from outside was dropped. `peer` is the neighbour it came from. */
+  refused: { peer: string; reason: RefusalReason | EnvelopeRefusal; detail?: string }
   /** Somebody claims a name that is pinned to another id; nothing changes. */
   'name:conflict': { name: string; pinned: string; claimant: string }
   /** A message could not be sent or was not taken. */
@@ -32,8 +42,29 @@ export interface AgentEvents extends NetworkEvents {
    * pattern cannot be compiled; empty for a handler's pattern and for a message that could not be read.
    */
   'handler:error': { id: string; error: unknown }
+  /** Order goes on without messages of an agent that never came: it lost them, or gave them up without a word. */
+  'feed:hole': { peer: string; count: number }
+  /** An agent has messages of its as settled that this agent never saw: this agent's store was lost or set back. */
+  'feed:lost': { peer: string; count: number }
+  /** An agent no longer knows what it had acknowledged: its store was lost or set back. */
+  'feed:rollback': { peer: string }
+  /** Something could not be written, and is tried again. */
+  'store:error': { error: unknown }
+  /** The circuit breaker of a recipient, `name`, changed. */
+  'breaker:changed': BreakerEvents['change']
   /** The agent has closed. */
   closed: undefined
+}
+
+/** See {@link Agent.deliveries}. */
+export interface Deliveries {
+  /** How a message stands; undefined when nothing is known of it: it was `at-most-once`, or ended more than a day ago. */
+  get(id: string): Promise<Pick<Receipt, 'id' | 'status' | 'recipients'> | undefined>
+  /**
+   * Calls a message off for every recipient that has not acknowledged it. False when there is none. Its receipt says
+   * `cancelled`, and `inDoubt` until the recipient has said whether it came after all.
+   */
+  cancel(id: string): Promise<boolean>
 }
 
 /** An agent in a mesh; see `createAgent`. Events: {@link AgentEvents}. */
@@ -49,6 +80,12 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   readonly metrics: Metrics
   /** This agent's subscriptions: list, get, bySubscriber, clean. */
   readonly subscriptions: SubscriptionManager
+  /** What became of messages that are kept, those of earlier runs included. */
+  readonly deliveries: Deliveries
+  /** Messages that could not be delivered or handled: list, get, retry, markProcessed, discard, purge. */
+  readonly deadLetters: DeadLetters
+  /** One circuit breaker for each recipient, by its id: states, forceOpen, reset. */
+  readonly breakers: CircuitBreakers
 
   /**
    * Sends a message to each of `to`. Messages to one recipient leave in the order of the calls, also where a hook takes

@@ -13,6 +13,7 @@ import { validateCardFields } from '../identity/card.ts'
 import { KnownAgents } from '../identity/known-agents.ts'
 import { validateName } from '../identity/names.ts'
 import type { BuildContext } from '../message/build.ts'
+import type { Range } from '../feed/index.ts'
 import { createIds } from '../message/ids.ts'
 import type { Message } from '../message/message.ts'
 import { resolveLimits, validateGuarantee } from '../message/validate.ts'
@@ -44,7 +45,8 @@ const CARD_CHECK = 3_600_000
  * Makes an agent and joins it to a mesh. It resolves when the agent is running; relays and other agents may come later.
  *
  * @throws AfpError INVALID_OPTION, INVALID_NAME; AfpSecurityError INVALID_ADDRESS, INVALID_CARD, IDENTITY_IN_USE,
- * INSECURE_CONTEXT; AfpDeliveryError GUARANTEE_UNSUPPORTED; all before anything is sent
+ * INSECURE_CONTEXT; AfpDeliveryError GUARANTEE_UNSUPPORTED; all before anything is sent; AfpError NETWORK_FAILED when an
+ * address of `listen` cannot be listened on
  *
  * @example
  * ```ts
@@ -303,3 +305,5 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     }
   }
 }
+
+const countOf = (numbers: readonly Range[]): number => numbers.reduce((sum, [first, last]) => sum + last - first + 1, 0)

@@ -6,7 +6,10 @@ import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { BoundedQueue } from '../common/queue.ts'
+import type { CircuitBreakers } from '../delivery/breakers.ts'
+import type { DeadLetterEvents, DeadLetters } from '../delivery/dead-letters.ts'
 import type { Requests } from '../delivery/requests.ts'
+import type { TrackerEvents } from '../delivery/tracker.ts'
 import type { Card } from '../identity/card.ts'
 import type { KnownAgents } from '../identity/known-agents.ts'
 import { validateName } from '../identity/names.ts'
@@ -16,10 +19,11 @@ import type { Link, Network, NetworkEvents, Peer } from '../network/network.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Subscription, SubscriptionManager } from '../topics/subscriptions.ts'
 import type { Addressing } from './addressing.ts'
-import type { Agent, AgentEvents } from './agent.ts'
+import type { Agent, AgentEvents, Deliveries } from './agent.ts'
 import type { CardKeeper } from './card-keeper.ts'
 import type { Handlers } from './handlers.ts'
 import type { Inbound } from './inbound.ts'
+import { statusOfMessage } from './kept-receipt.ts'
 import { AGENT_ID, checkCall, NAME_OR_ID, RECEIVED } from './option-checks.ts'
 import type { Kept } from './open-delivery.ts'
 import type {
@@ -49,6 +53,23 @@ const NETWORK_EVENTS = [
   'relay',
   'identity:in-use',
 ] as const satisfies readonly (keyof NetworkEvents)[]
+
+const DELIVERY_EVENTS = [
+  'delivery:changed',
+  'delivery:delivered',
+  'delivery:retry',
+  'delivery:expired',
+  'delivery:failed',
+] as const satisfies readonly (keyof TrackerEvents)[]
+
+const LETTER_EVENTS = [
+  'dead-letter:added',
+  'dead-letter:refused',
+  'dead-letter:processed',
+  'dead-letter:removed',
+  'dead-letter:retried',
+  'dead-letter:retry-failed',
+] as const satisfies readonly (keyof DeadLetterEvents)[]
 
 /** What an agent is made of. */
 export interface AgentParts {
@@ -252,7 +273,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     for (const type of LETTER_EVENTS) {
       deadLetters.addEventListener(type, ({ detail }) => this.emit(type, detail as never))
     }
-    breakers.addEventListener('breaker:changed', ({ detail }) => this.emit('breaker:changed', detail))
+    breakers.addEventListener('change', ({ detail }) => this.emit('breaker:changed', detail))
     network.addEventListener('link:open', ({ detail }) => delivery.linked(detail.peer))
     network.addEventListener('link:closed', ({ detail }) => delivery.unlinked(detail.peer))
     network.addEventListener('peer:online', ({ detail }) => delivery.cardChanged(detail.card.id))

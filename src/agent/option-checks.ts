@@ -1,11 +1,13 @@
 /** What each option of the public face has to be. Values of the right type are judged where they are used. */
 
 import {
+  CLOCK,
   COUNT,
   checkedLater,
   checkOptions,
   FUNCTION,
   hasMethods,
+  ICE_SERVERS,
   isObject,
   listOf,
   MILLISECONDS,
@@ -34,7 +36,6 @@ import type {
 
 const [, isString] = STRING
 const [, isStrings] = STRINGS
-const [, isStringOrStrings] = STRING_OR_STRINGS
 const OBJECT: OptionCheck = ['a plain object', value => isObject(value) && isPlain(value)]
 
 const isIdentity = (value: unknown): boolean =>
@@ -71,8 +72,8 @@ const AGENT: OptionChecks<AgentOptions> = {
   breaker: OBJECT,
   limits: OBJECT,
   hooks: OBJECT,
-  iceServers: ['a list of { urls }', listOf(server => isObject(server) && isStringOrStrings(server.urls))],
-  clock: withMethods('a clock', 'now', 'monotonic', 'after'),
+  iceServers: ICE_SERVERS,
+  clock: CLOCK,
   random: withMethods('a source of randomness', 'bytes', 'float'),
   transports: [
     'a list of transports such as webrtc()',

@@ -26,7 +26,10 @@ export interface AgentOptions extends AbortOptions {
   relays?: readonly string[] | undefined
   /** Multiaddrs of agents to connect at start, for meshes without a relay. */
   peers?: readonly string[] | undefined
-  /** Multiaddrs to listen on. Node's default: a free TCP and a free WebSocket port on every interface. Tabs cannot listen. */
+  /**
+   * Multiaddrs to listen on; if one of them cannot be, `createAgent` rejects. Node's default: a free TCP and a free
+   * WebSocket port on every interface. Tabs cannot listen.
+   */
   listen?: readonly string[] | undefined
   /** What this agent can do for others, e.g. `['convert/units']`; see {@link Target}. */
   capabilities?: readonly string[] | undefined

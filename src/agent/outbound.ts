@@ -3,7 +3,7 @@
  * encoding and routing there is room for authorising, numbering and sealing, and for the outbox.
  */
 
-import { abortable, within, withTimeout } from '../common/abort.ts'
+import { abortable, within } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
 import type { Delivery } from '../delivery/delivery.ts'
@@ -67,13 +67,17 @@ export class Outbound {
     this.#parts = parts
   }
 
-  async send(target: Target, content: Content, options: SendOptions): Promise<Receipt> {
+  send(target: Target, content: Content, options: SendOptions): Promise<Receipt> {
+    return this.#track(this.#send(target, content, options))
+  }
+
+  async #send(target: Target, content: Content, options: SendOptions): Promise<Receipt> {
     const { timeout = DEFAULT_TIMEOUT, signal } = options
     const start = this.#parts.clock.monotonic()
     const draft = this.#draft(target, content, options)
     const message = await this.#address(draft, target, timeout, signal)
     const left = timeout - (this.#parts.clock.monotonic() - start)
-    return this.#track(this.#dispatch(message, 'message', { timeout, left, signal }, options.retry))
+    return this.#dispatch(message, 'message', { timeout, left, signal }, options.retry)
   }
 
   async request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
@@ -90,7 +94,7 @@ export class Outbound {
     const recipient = message.recipients[0] as string
     const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, signal)
     const { requests, delivery } = this.#parts
-    this.#dispatch(message, 'request', { timeout, left: timeout - elapsed, signal }, undefined).catch(error =>
+    this.#track(this.#dispatch(message, 'request', { timeout, left: timeout - elapsed, signal }, options.retry)).catch(error =>
       requests.cancel(message.id, error),
     )
     const { message: answer, failed } = await reply.catch(error => {
@@ -223,15 +227,9 @@ export class Outbound {
     const { clock, addressing, network } = this.#parts
     const left = (): number => Math.max(0, deadline - clock.monotonic())
     await addressing.online(recipient, left(), signal)
-    await withTimeout(clock, left(), `connecting to ${recipient}`, signal, signal =>
-      network.open(recipient, { signal }),
-    ).catch(error => {
-      if (!(error instanceof AfpTimeoutError)) throw error
-      throw new AfpRoutingError('NO_ROUTE', `no way to ${recipient} within ${timeout / 1000} s`, {
-        recipients: [recipient],
-        cause: error,
-      })
-    })
+    const late = (): AfpRoutingError =>
+      new AfpRoutingError('NO_ROUTE', `no way to ${recipient} within ${timeout / 1000} s`, { recipients: [recipient] })
+    await within(clock, left(), late, signal, given => network.open(recipient, { signal: given }))
   }
 
   #receipt(

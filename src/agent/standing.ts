@@ -1,13 +1,21 @@
 /** What neighbours did that no honest one does: gossip thinks less of them for it, for a while. */
 
 import { type Clock, repeat, type Timer } from '../common/clock.ts'
+import type { EnvelopeRefusal } from '../delivery/arrived.ts'
 import type { RefusalReason } from '../network/network.ts'
 
 /**
  * Reasons that no honest neighbour gives. Late replies, expiry, other limits, an overload or a failure of this side say
  * nothing about who they came from.
  */
-const FAULTS: ReadonlySet<RefusalReason> = new Set(['malformed', 'too-deep', 'bad-signature', 'bad-card'])
+const FAULTS: ReadonlySet<RefusalReason | EnvelopeRefusal> = new Set([
+  'malformed',
+  'too-deep',
+  'bad-signature',
+  'bad-card',
+  'undecryptable',
+  'wrong-author',
+])
 
 /** How long a fault is held against a neighbour, ms at most. */
 const MEMORY = 60_000
@@ -29,7 +37,7 @@ export class Standing {
   }
 
   /** Notes that something from a neighbour was refused. */
-  refused(peer: string, reason: RefusalReason): void {
+  refused(peer: string, reason: RefusalReason | EnvelopeRefusal): void {
     if (!FAULTS.has(reason)) return
     // Ids cost nothing: whoever makes so many would be forgotten no later than by a new one.
     if (this.#faults.size >= MAX_PEERS) this.#faults.clear()

@@ -1,7 +1,6 @@
 /** Waiting that can be called off or times out. */
 
 import type { Clock } from './clock.ts'
-import { AfpTimeoutError } from './errors.ts'
 
 /** What everything that waits takes. */
 export interface AbortOptions {
@@ -59,20 +58,4 @@ export async function within<T>(
     timer?.cancel()
     outer?.removeEventListener('abort', onAbort)
   }
-}
-
-/**
- * As {@link within}, but does not wait for work that does not listen to its signal.
- * @throws AfpTimeoutError when the time is up; `what` completes the sentence "... did not finish in 5 s"
- */
-export function withTimeout<T>(
-  clock: Clock,
-  ms: number,
-  what: string,
-  signal: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const late = (): unknown =>
-    new AfpTimeoutError(`${what} did not finish in ${ms / 1000} s`, { timeoutSeconds: ms / 1000 })
-  return within(clock, ms, late, signal, given => abortable(work(given), given))
 }

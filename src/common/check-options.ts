@@ -55,6 +55,13 @@ export const FUNCTION: OptionCheck = ['a function', value => typeof value === 'f
 // By its methods: a signal may come from another realm.
 export const SIGNAL: OptionCheck = ['an AbortSignal', hasMethods('throwIfAborted', 'addEventListener')]
 
+export const ICE_SERVERS: OptionCheck = [
+  'a list of { urls }',
+  listOf(server => isObject(server) && (isString(server.urls) || isStrings(server.urls))),
+]
+export const RECORD: OptionCheck = ['an object', isObject]
+export const CLOCK = withMethods('a clock', 'now', 'monotonic', 'after')
+
 /** @throws AfpError INVALID_OPTION, saying what the value has to be and what it is */
 export function checkOption(name: string, value: unknown, [wanted, holds]: OptionCheck): void {
   if (value === null || !holds(value)) {

@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { link, open, readFile, rm } from 'node:fs/promises'
+import { checkOption, STRING } from '../common/check-options.ts'
 import { AfpSecurityError } from '../common/errors.ts'
 import { createIdentity, type Identity } from './keys.ts'
 
@@ -9,7 +10,7 @@ import { createIdentity, type Identity } from './keys.ts'
  * The identity in a file, made if there is none. The file holds the 32-byte seed in hex and is readable by its owner
  * only. Of several that start at once one makes it, and all get the same.
  *
- * @throws AfpSecurityError INVALID_IDENTITY for a file of another form
+ * @throws AfpSecurityError INVALID_IDENTITY for a file of another form; AfpError INVALID_OPTION
  *
  * @example
  * ```ts
@@ -21,6 +22,7 @@ import { createIdentity, type Identity } from './keys.ts'
  * ```
  */
 export async function fileIdentity(path: string): Promise<Identity> {
+  checkOption('the path of fileIdentity()', path, STRING)
   const existing = await read(path)
   if (existing !== undefined) return createIdentity(existing)
   const identity = await createIdentity()

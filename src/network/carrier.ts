@@ -70,7 +70,7 @@ export interface CarrierEvents {
   /** The addresses under which this peer can be reached have changed. */
   addresses: readonly string[]
   /** A relay was connected, reserved or lost. */
-  relay: { address: string; state: 'connecting' | 'connected' | 'reserved' | 'lost'; error?: Error }
+  relay: { address: string; state: 'connecting' | 'connected' | 'reserved' | 'lost'; error?: Error | undefined }
   /** A peer joined or left a gossip topic that this peer is in. */
   subscription: { topic: string; peer: string; subscribed: boolean }
 }

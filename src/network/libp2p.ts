@@ -4,7 +4,7 @@ import type { Connection as Libp2pConnection, PeerId } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { DEFAULT_LISTEN, DIALS, platformTransports } from '#defaults'
 import type { AbortOptions } from '../common/abort.ts'
-import { type Clock, systemClock } from '../common/clock.ts'
+import { type Clock, systemClock, type Timer } from '../common/clock.ts'
 import { AfpError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import { type Random, systemRandom } from '../common/random.ts'
@@ -65,7 +65,7 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
   #node: Node | undefined
   #keeper: RelayKeeper | undefined
   #addresses: readonly string[] = []
-  #poll: { cancel(): void } | undefined
+  #poll: Timer | undefined
 
   constructor(options: Libp2pCarrierOptions) {
     super()
@@ -86,6 +86,8 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
       listen: [...relays.map(() => '/p2p-circuit'), ...listen, ...transports.flatMap(transport => transport.listen)],
       relays: new Set(relays.map(relay => peerOf(relay) as string)),
       score: this.#options.score,
+      // An address that the application named is one that it counts on.
+      mustListen: this.#options.listen !== undefined,
     })
     this.#node = node
     node.addEventListener('connection:open', event => this.#opened(event.detail))
@@ -100,12 +102,15 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
       }
     })
     for (const protocol of this.#handlers.keys()) await this.#register(protocol)
-    await node.start()
+    try {
+      await node.start()
+    } catch (cause) {
+      throw new AfpError('NETWORK_FAILED', `cannot listen on ${listen}`, { cause })
+    }
     for (const topic of this.#gossip.keys()) this.#joinGossip(topic)
-    const addresses = this.#watchAddresses()
+    this.#look()
     // A reservation counts as a new listener.
-    node.addEventListener('transport:listening', addresses.look)
-    this.#poll = addresses
+    node.addEventListener('transport:listening', () => this.#look())
     this.#keeper = new RelayKeeper({
       relays,
       clock: this.#clock,
@@ -226,21 +231,17 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
     pubsub.subscribe(topic)
   }
 
-  #watchAddresses(): { look(): void; cancel(): void } {
-    let timer: { cancel(): void } = { cancel: () => {} }
-    const look = (): void => {
-      timer.cancel()
-      // What closes as the node stops changes its addresses once more.
-      if (this.#node === undefined) return
-      const awaiting = this.#keeper?.awaiting ?? true
-      timer = this.#clock.after(awaiting ? ADDRESS_POLL : CALM_ADDRESS_POLL, look)
-      const addresses = this.#node.getMultiaddrs().map(address => address.toString())
-      if (`${addresses}` === `${this.#addresses}`) return
-      this.#addresses = addresses
-      this.#keeper?.reserved(addresses)
-      this.emit('addresses', addresses)
-    }
-    look()
-    return { look, cancel: () => timer.cancel() }
+  /** Tells when the own addresses have changed, now and from now on. */
+  #look(): void {
+    this.#poll?.cancel()
+    // What closes as the node stops changes its addresses once more.
+    if (this.#node === undefined) return
+    const awaiting = this.#keeper?.awaiting ?? true
+    this.#poll = this.#clock.after(awaiting ? ADDRESS_POLL : CALM_ADDRESS_POLL, () => this.#look())
+    const addresses = this.#node.getMultiaddrs().map(address => address.toString())
+    if (`${addresses}` === `${this.#addresses}`) return
+    this.#addresses = addresses
+    this.#keeper?.reserved(addresses)
+    this.emit('addresses', addresses)
   }
 }

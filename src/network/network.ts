@@ -56,7 +56,7 @@ export interface NetworkEvents {
   'link:closed': { peer: string }
   /** Something from outside was dropped. `peer` is the neighbour it came from. */
   refused: { peer: string; reason: RefusalReason; detail?: string }
-  relay: { address: string; state: 'connecting' | 'connected' | 'reserved' | 'lost'; error?: Error }
+  relay: { address: string; state: 'connecting' | 'connected' | 'reserved' | 'lost'; error?: Error | undefined }
   /** Another live instance uses this identity: this one has to stop. */
   'identity:in-use': { id: string }
 }

@@ -120,7 +120,7 @@ export class RelayKeeper {
     relay.state = 'idle'
     // Browsers hand out bare events for sockets that fail; what listeners get is an error in any case.
     const cause = error === undefined || error instanceof Error ? error : new Error('could not connect')
-    this.#options.onState({ address: relay.address, state: 'lost', ...(cause ? { error: cause } : {}) })
+    this.#options.onState({ address: relay.address, state: 'lost', error: cause })
     const pause = Math.min(FIRST_PAUSE * 2 ** relay.failures, LONGEST_PAUSE)
     // Half of the pause is drawn, so that a restarted relay is not dialled by everyone at once.
     this.#after(relay, pause * (0.5 + this.#options.random.float() / 2), () => void this.#dial(relay))

@@ -16,7 +16,7 @@ export class RelayTopics {
   readonly #clock: Clock
   /** Relays that are connected, or about to be. */
   readonly #relays = new Set<string>()
-  readonly #stop = new AbortController()
+  readonly #waiting = new Set<{ readonly topic: string; readonly resolve: () => void }>()
 
   /** To be made before the carrier starts, so that no relay is missed. */
   constructor(carrier: Carrier, clock: Clock) {
@@ -26,29 +26,33 @@ export class RelayTopics {
       const relay = peerOf(detail.address) as string
       if (detail.state === 'lost') this.#relays.delete(relay)
       else this.#relays.add(relay)
+      this.#look()
     })
+    carrier.addEventListener('subscription', () => this.#look())
   }
 
+  /** Nobody is waited for any more. */
   stop(): void {
-    this.#stop.abort()
+    this.#relays.clear()
+    this.#look()
   }
 
   /** Resolves when every relay is in a gossip topic that this peer is in, or when those that are not have had two seconds. */
   async joined(topic: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const { signal } = this.#stop
-    const over = new AbortController()
-    const look = (): void => {
-      const there = new Set(this.#carrier.subscribers(topic))
-      if (signal.aborted || [...this.#relays].every(relay => there.has(relay))) resolve()
-    }
     const timer = this.#clock.after(PATIENCE, resolve)
-    this.#carrier.addEventListener('subscription', look, over)
-    this.#carrier.addEventListener('relay', look, over)
-    signal.addEventListener('abort', look, over)
-    look()
+    const wait = { topic, resolve }
+    this.#waiting.add(wait)
+    this.#look()
     await promise
     timer.cancel()
-    over.abort()
+    this.#waiting.delete(wait)
+  }
+
+  #look(): void {
+    for (const { topic, resolve } of this.#waiting) {
+      const there = new Set(this.#carrier.subscribers(topic))
+      if ([...this.#relays].every(relay => there.has(relay))) resolve()
+    }
   }
 }

@@ -1,6 +1,7 @@
 /** WebRTC in Node, from the optional package. */
 
 import { webRTC } from '@libp2p/webrtc'
+import { checkOptions, ICE_SERVERS } from '../common/check-options.ts'
 import type { ExtraTransport } from './libp2p.ts'
 import { mendInitChannel } from './webrtc-init-channel.ts'
 
@@ -13,6 +14,8 @@ export interface WebRtcOptions {
 /**
  * WebRTC as a transport for an agent in Node; signalling goes over its relays.
  *
+ * @throws AfpError INVALID_OPTION
+ *
  * @example
  * ```ts
  * import { createAgent } from 'agent-flow-protocol'
@@ -23,6 +26,7 @@ export interface WebRtcOptions {
  * ```
  */
 export function webrtc(options: WebRtcOptions = {}): ExtraTransport {
+  checkOptions('webrtc()', options, { iceServers: ICE_SERVERS })
   const iceServers = [...(options.iceServers ?? [])]
   // What the transport runs on in Node; loaded by then, so that this is done long before the first dial. An installer that
   // hides dependencies of dependencies keeps it out of reach: then some first dials fail and are made again.

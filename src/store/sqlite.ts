@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { AbortOptions } from '../common/abort.ts'
+import { COUNT, checkOption, checkOptions, STRING } from '../common/check-options.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import { type Bytes, closedError, conflictError, type EncodedBatch, holds, knownLimit, knownTable } from './batch.ts'
 import { GroupCommit, type Pending } from './group-commit.ts'
@@ -23,9 +24,12 @@ export interface SqliteStoreOptions {
  * commit (`synchronous=FULL`, on macOS with F_FULLFSYNC).
  *
  * @throws AfpDataStoreError STORE_IN_USE when another process or another store holds the file; STORE_TOO_NEW when a
- * newer version of this package wrote it; STORE_FAILED when it cannot be opened or is not a store
+ * newer version of this package wrote it; STORE_FAILED when it cannot be opened or is not a store; AfpError
+ * INVALID_OPTION
  */
 export async function sqliteStore(path: string, options: SqliteStoreOptions = {}): Promise<Store> {
+  checkOption('the path of sqliteStore()', path, STRING)
+  checkOptions('sqliteStore()', options, { maxBytes: COUNT })
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     createPrivate(path)

@@ -12,6 +12,7 @@
  * ```
  */
 
+import { CLOCK, COUNT, checkOptions, MILLISECONDS, NUMBER, type OptionChecks, RECORD } from '../common/check-options.ts'
 import { type Clock, systemClock } from '../common/clock.ts'
 import { seededRandom } from '../common/random.ts'
 import type { Identity } from '../identity/keys.ts'
@@ -38,8 +39,19 @@ export interface MemoryNetKitOptions extends Omit<MemoryNetOptions, 'clock' | 'r
   readonly clock?: Clock | undefined
 }
 
+const KIT: OptionChecks<MemoryNetKitOptions> = {
+  seed: NUMBER,
+  clock: CLOCK,
+  faults: RECORD,
+  silenceTimeout: MILLISECONDS,
+  dialTimeout: MILLISECONDS,
+  historySize: COUNT,
+}
+
 /** A network in memory. @throws AfpError INVALID_OPTION for faults that cannot be */
-export function memoryNet({ seed = 1, clock = systemClock, ...rest }: MemoryNetKitOptions = {}): MemoryNet {
+export function memoryNet(options: MemoryNetKitOptions = {}): MemoryNet {
+  checkOptions('memoryNet()', options, KIT)
+  const { seed = 1, clock = systemClock, ...rest } = options
   return new MemoryNet({ ...rest, clock, random: seededRandom(seed) })
 }
 

@@ -28,6 +28,26 @@ describe('Draining and closing', () => {
     expect((await world.during(ada.receive())).content).toBe('still open')
   })
 
+  test('draining waits for what was sent, also where its recipient is still to come', async () => {
+    const sent = ada.send('carl', 'x', { timeout: 60_000 })
+    let drained = false
+    const draining = ada.drain().then(() => {
+      drained = true
+    })
+    await world.pass()
+    expect(drained).toBe(false)
+    const carl = await world.join('carl')
+    await world.during(draining)
+    expect((await sent).recipients.get(carl.id)).toMatchObject({ status: 'sent' })
+  })
+
+  test('closing does not wait for recipients that are not there', async () => {
+    const sent = failure(ada.send('carl', 'x', { timeout: 60_000 }))
+    await world.pass()
+    await ada.close()
+    expect(await sent).toMatchObject({ code: 'CLOSED' })
+  })
+
   test('closing lets handlers finish and their replies leave', async () => {
     const gate = Promise.withResolvers<void>()
     let told: AbortSignal | undefined

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { abortable, sleep, withTimeout } from '../../src/common/abort.ts'
+import { abortable, sleep, within } from '../../src/common/abort.ts'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { AfpTimeoutError } from '../../src/common/errors.ts'
 
@@ -84,34 +84,35 @@ describe('sleep', () => {
   })
 })
 
-describe('withTimeout', () => {
+const late = (): AfpTimeoutError => new AfpTimeoutError('too late', { timeoutSeconds: 1.5 })
+
+describe('within', () => {
   it('gives what the work gives, or its error, and leaves neither timer nor listener', async () => {
     const clock = new DrivenClock()
     const { signal, listeners } = counted()
-    expect(await withTimeout(clock, 100, 'it', signal, async () => 7)).toBe(7)
+    expect(await within(clock, 100, late, signal, async () => 7)).toBe(7)
     const failed = new Error('failed')
-    await expect(withTimeout(clock, 100, 'it', signal, () => Promise.reject(failed))).rejects.toBe(failed)
+    await expect(within(clock, 100, late, signal, () => Promise.reject(failed))).rejects.toBe(failed)
     const thrown = (): never => {
       throw failed
     }
-    await expect(withTimeout(clock, 100, 'it', signal, thrown)).rejects.toBe(failed)
+    await expect(within(clock, 100, late, signal, thrown)).rejects.toBe(failed)
     expect([clock.pending, listeners()]).toEqual([0, 0])
   })
 
-  it('rejects with AfpTimeoutError when the time is up, and tells the work through its signal', async () => {
+  it('tells the work through its signal when the time is up, with the reason that is made then', async () => {
     const clock = new DrivenClock()
     let inner: AbortSignal | undefined
-    const waiting = withTimeout(clock, 1_500, 'the dial', undefined, signal => {
+    const waiting = within(clock, 1_500, late, undefined, signal => {
       inner = signal
-      return never
+      return abortable(never, signal)
     })
     const outcome = waiting.catch((error: unknown) => error)
     await clock.advance(1_499)
     expect(inner?.aborted).toBe(false)
     await clock.advance(1)
     const error = await outcome
-    expect(error).toBeInstanceOf(AfpTimeoutError)
-    expect(error).toMatchObject({ code: 'TIMEOUT', message: 'the dial did not finish in 1.5 s', timeoutSeconds: 1.5 })
+    expect(error).toMatchObject({ code: 'TIMEOUT', timeoutSeconds: 1.5 })
     expect(inner?.reason).toBe(error)
   })
 
@@ -119,9 +120,9 @@ describe('withTimeout', () => {
     const clock = new DrivenClock()
     const { controller, signal, listeners } = counted()
     let inner: AbortSignal | undefined
-    const waiting = withTimeout(clock, 100, 'it', signal, signal => {
+    const waiting = within(clock, 100, late, signal, signal => {
       inner = signal
-      return never
+      return abortable(never, signal)
     })
     controller.abort(reason)
     await expect(waiting).rejects.toBe(reason)
@@ -134,7 +135,7 @@ describe('withTimeout', () => {
     const work = async (): Promise<void> => {
       begun = true
     }
-    await expect(withTimeout(new DrivenClock(), 100, 'it', AbortSignal.abort(reason), work)).rejects.toBe(reason)
+    await expect(within(new DrivenClock(), 100, late, AbortSignal.abort(reason), work)).rejects.toBe(reason)
     expect(begun).toBe(false)
   })
 })

@@ -128,6 +128,9 @@ describe('the server of the demo', () => {
 
   it('leaves nothing running when a part cannot start, and says what it needs', async () => {
     await expect(startDemo({ port: 0, page: folder })).rejects.toThrow('index.html')
+    for (const options of [null, { prot: 1 }, { port: 'x' }, { port: -1 }, { residents: 'no' }, { page: '/nowhere' }]) {
+      await expect(startDemo(options as never)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    }
     await expect(startDemo({ port: 0, page, host: 'not an address' })).rejects.toMatchObject({ code: 'INVALID_OPTION' })
     // An address of documentation (RFC 5737), which no machine has.
     await expect(startDemo({ port: 0, page, host: '192.0.2.1' })).rejects.toMatchObject({

@@ -21,6 +21,13 @@ describe('An identity in a file', () => {
     expect(await readFile(path, 'utf8')).toBe(written)
   })
 
+  test('needs a path', async () => {
+    await expect(fileIdentity(undefined as never)).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      message: 'the path of fileIdentity() has to be a string, not undefined',
+    })
+  })
+
   test('is readable by its owner only, and nothing else is left beside it', async () => {
     await fileIdentity(path)
     expect((await stat(path)).mode & 0o777).toBe(0o600)

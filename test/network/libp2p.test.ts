@@ -27,6 +27,19 @@ const world = (listen: string) => async (): Promise<CarrierWorld> => {
 carrierContract('The carrier on libp2p over TCP', world('/ip4/127.0.0.1/tcp/0'))
 carrierContract('The carrier on libp2p over WebSocket', world('/ip4/127.0.0.1/tcp/0/ws'))
 
+test('a carrier whose address is taken says so and leaves nothing behind', async () => {
+  const { create, close } = await world('/ip4/127.0.0.1/tcp/0')()
+  const holder = await create()
+  const listen = [(holder.addresses()[0] as string).replace(/\/p2p\/.*/, '')]
+  const carrier = libp2pCarrier({ identity: await createIdentity(), listen })
+  await expect(carrier.start()).rejects.toMatchObject({
+    code: 'NETWORK_FAILED',
+    message: `cannot listen on ${listen}`,
+  })
+  await carrier.stop()
+  await close()
+})
+
 test.each(['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'])(
   'a carrier at %s has stopped once others have read what it sent before',
   async listen => {

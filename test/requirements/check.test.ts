@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { checkClaims, type TestRun } from './check.ts'
+import { checkClaims, checkPromises, type TestRun } from './check.ts'
+import { readPromises } from './promises.ts'
 import { requirements } from './requirements.ts'
 
 const rows = [
@@ -31,6 +32,31 @@ describe('the check of the requirements table', () => {
 
   test('a claim for a row that does not exist is a problem', () => {
     expect(checkClaims(rows, { 'test/a.test.ts': { 'does one': ['99'] } }, [run('passed')]).problems).toHaveLength(1)
+  })
+
+  test('a promise is broken when a title that it quotes, or anything in a file that it names whole, did not run or pass', () => {
+    const promises = readPromises(
+      ['| promise | proved by |', '|---|---|', '| it does | `test/a.test.ts` "does one"; `test/b.test.ts` |'].join(
+        '\n',
+      ),
+    )
+    expect(promises).toEqual([
+      {
+        promise: 'it does',
+        proofs: [
+          { path: 'test/a.test.ts', title: 'does one' },
+          { path: 'test/b.test.ts', title: undefined },
+        ],
+      },
+    ])
+    const one = run('passed')
+    const whole: TestRun = { file: 'test/b.test.ts', title: 'any', outcome: 'passed' }
+    expect(checkPromises(promises, [one, whole])).toEqual([])
+    expect(checkPromises(promises, [one])).toEqual(['"it does": did not run: test/b.test.ts'])
+    expect(checkPromises(promises, [run('skipped'), whole])).toEqual([
+      '"it does": did not pass: test/a.test.ts: does one',
+    ])
+    expect(checkPromises(promises, [one, whole, { ...whole, outcome: 'failed' }])).toHaveLength(1)
   })
 
   test('every row has an id of its own and a text', () => {

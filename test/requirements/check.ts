@@ -1,7 +1,9 @@
-/** Holds claims.ts against what ran: a claim whose test did not run and pass is a failure. */
+/** Holds claims.ts and docs/claims.md against what ran: a claim whose test did not run and pass is a failure. */
 
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { claims } from './claims.ts'
+import { type Promised, readPromises } from './promises.ts'
 import { type Requirement, requirements } from './requirements.ts'
 
 /** One test as its runner reported it. */
@@ -49,11 +51,32 @@ export function checkClaims(
   }
 }
 
+/**
+ * Compares promises with test runs: what is quoted has to have run and passed, and of a file that is named whole
+ * everything. Contracts run in the files of those who keep them.
+ */
+export function checkPromises(promises: readonly Promised[], runs: readonly TestRun[]): string[] {
+  return promises.flatMap(({ promise, proofs }) =>
+    proofs.flatMap(({ path, title }) => {
+      const anywhere = path.startsWith('test/contracts/')
+      if (anywhere && title === undefined) return []
+      const ran = runs.filter(
+        run => (anywhere || run.file.startsWith(path)) && (title === undefined || run.title.includes(title)),
+      )
+      const named = title === undefined ? path : `${path}: ${title}`
+      if (ran.length === 0) return [`"${promise}": did not run: ${named}`]
+      return ran.every(({ outcome }) => outcome === 'passed') ? [] : [`"${promise}": did not pass: ${named}`]
+    }),
+  )
+}
+
 if (import.meta.main) {
   const runs = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as TestRun[]
   const { problems, proved, open } = checkClaims(requirements, claims, runs)
-  const lines = problems.map(problem => `✗ ${problem}`)
+  const promises = readPromises(readFileSync(join(import.meta.dirname, '../../docs/claims.md'), 'utf8'))
+  const broken = [...problems, ...checkPromises(promises, runs)]
+  const lines = broken.map(problem => `✗ ${problem}`)
   lines.push(`${proved.length} of ${requirements.length} rows proved, not yet: ${open.map(row => row.id).join(' ')}`)
   process.stdout.write(`${lines.join('\n')}\n`)
-  process.exitCode = problems.length > 0 ? 1 : 0
+  process.exitCode = broken.length > 0 ? 1 : 0
 }

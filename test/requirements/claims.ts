@@ -5,7 +5,7 @@
  */
 export const claims: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   'test/common/abort.test.ts': {
-    'withTimeout > rejects with AfpTimeoutError when the time is up, and tells the work through its signal': ['48'],
+    'within > tells the work through its signal when the time is up, with the reason that is made then': ['48'],
   },
   'test/common/errors.test.ts': {
     'AfpError > is an Error and an AfpError with its name, code, message, facts and cause': ['44'],
@@ -131,10 +131,11 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     ],
     'Agents on libp2p over loopback > topics > a regular expression filters too, once its engine is there': ['26'],
     'Agents on libp2p over loopback > knowing each other > peers tell who is there, with their cards and links': ['31'],
-    'Agents on libp2p over loopback > what is wrong is refused before anything is sent > nobody': ['39'],
+    'Agents on libp2p over loopback > what is wrong is refused before anything is sent > nobody': ['39', 'F2'],
     'Agents on libp2p over loopback > what is wrong is refused before anything is sent > an expired message': [
       '38',
       '100',
+      'F2',
     ],
     'Agents on libp2p over loopback > what is wrong is refused before anything is sent > an undone guarantee': ['F8'],
     'Agents on libp2p over loopback > what is wrong is refused before anything is sent > another undone one': ['F8'],

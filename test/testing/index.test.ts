@@ -36,6 +36,10 @@ test('two agents talk in memory, on a clock that only the test moves', async () 
   await closing
 })
 
+test.each([null, { bogus: 1 }, { seed: 'one' }, { dialTimeout: -1 }])('a network of %j is refused', options => {
+  expect(() => memoryNet(options as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+})
+
 test('the network of the kit runs on the platform clock unless it is given another', async () => {
   const net = memoryNet()
   const [a, b] = [net.carrier('a'), net.carrier('b')]
