@@ -26,10 +26,7 @@ import type {
 } from './options.ts'
 
 /** What an agent tells. Every loss and every refusal is one of these, with its reason. */
-export interface AgentEvents
-  extends Omit<NetworkEvents, 'refused'>,
-    TrackerEvents,
-    DeadLetterEvents {
+export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEvents, DeadLetterEvents {
   /** Something from outside was dropped. `peer` is the neighbour it came from. */
   refused: { peer: string; reason: RefusalReason | EnvelopeRefusal; detail?: string }
   /** Somebody claims a name that is pinned to another id; nothing changes. */

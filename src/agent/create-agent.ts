@@ -9,11 +9,11 @@ import { systemRandom } from '../common/random.ts'
 import { Requests } from '../delivery/requests.ts'
 import type { BufferedTransaction } from '../delivery/transaction.ts'
 import { DuplicateWindow } from '../delivery/window.ts'
+import type { Range } from '../feed/index.ts'
 import { validateCardFields } from '../identity/card.ts'
 import { KnownAgents } from '../identity/known-agents.ts'
 import { validateName } from '../identity/names.ts'
 import type { BuildContext } from '../message/build.ts'
-import type { Range } from '../feed/index.ts'
 import { createIds } from '../message/ids.ts'
 import type { Message } from '../message/message.ts'
 import { resolveLimits, validateGuarantee } from '../message/validate.ts'
@@ -29,9 +29,9 @@ import { CardKeeper } from './card-keeper.ts'
 import { Handlers } from './handlers.ts'
 import { BROADCAST_TOPIC, Inbound } from './inbound.ts'
 import { MeshAgent } from './mesh-agent.ts'
+import { type Kept, openDelivery, openPrekeys } from './open-delivery.ts'
 import { CARRIER, checkAgentOptions } from './option-checks.ts'
 import type { AgentOptions } from './options.ts'
-import { type Kept, openDelivery, openPrekeys } from './open-delivery.ts'
 import { Outbound } from './outbound.ts'
 import { Standing } from './standing.ts'
 
@@ -248,10 +248,10 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
         .tidy()
         .then(() => cards.refresh())
         .then(
-        () => network.announce(),
-        // It is tried again at the next check; the old card is good for half of its life yet.
-        error => emit('handler:error', { id: '', error }),
-      ),
+          () => network.announce(),
+          // It is tried again at the next check; the old card is good for half of its life yet.
+          error => emit('handler:error', { id: '', error }),
+        ),
   )
   page.watch(
     {

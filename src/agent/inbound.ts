@@ -117,7 +117,7 @@ export class Inbound {
   }
 
   /** Takes a message that is on the disk until this is done with it; `waiting` while nobody wants it. */
-  take(arrived: Arrived, transaction: BufferedTransaction): Promise<void | 'waiting'> | 'waiting' {
+  take(arrived: Arrived, transaction: BufferedTransaction): Promise<unknown> | 'waiting' {
     const { message, kind, late, redelivered, row } = arrived
     const bytes = row.message.length
     if (!redelivered) this.#parts.onReceived(message, bytes)
@@ -174,7 +174,7 @@ export class Inbound {
     context: KeptContext,
     bytes: number,
     handler: Handler | undefined,
-  ): Promise<void | 'waiting'> | 'waiting' {
+  ): Promise<unknown> | 'waiting' {
     const { subscriptions, inbox } = this.#parts
     if (handler !== undefined) {
       // Subscriptions look on: whether it is done is for the handler to say.
@@ -194,8 +194,8 @@ export class Inbound {
   }
 
   /** Hands a message to subscriptions; resolves when each that took it has handed it out, undefined when none took it. */
-  #lease(message: Message, deliver: () => number): Promise<void | 'waiting'> | undefined {
-    const { promise, resolve } = Promise.withResolvers<void | 'waiting'>()
+  #lease(message: Message, deliver: () => number): Promise<unknown> | undefined {
+    const { promise, resolve } = Promise.withResolvers<unknown>()
     const done = (outcome?: 'waiting'): void => {
       this.#leases.delete(message)
       resolve(outcome)

@@ -1,14 +1,15 @@
 /** The receipt of a message that is kept: what the tracker knows, in the words of the public face. */
 
 import { AfpDeliveryError } from '../common/errors.ts'
-import { overallStatus, type MessageReceipt, type RecipientReceipt, statusOf } from '../delivery/receipts.ts'
+import { type MessageReceipt, overallStatus, type RecipientReceipt, statusOf } from '../delivery/receipts.ts'
 import type { Tracking } from '../delivery/tracker.ts'
 import type { Receipt, RecipientStatus } from './options.ts'
 
 /** A live view: `status` and `recipients` are as they are when they are asked for. */
 export function keptReceipt(tracking: Tracking): Receipt {
   const { id } = tracking
-  const told = (known: ReadonlyMap<string, RecipientReceipt>): Receipt['recipients'] => recipientsOf(tracking.receipt, known)
+  const told = (known: ReadonlyMap<string, RecipientReceipt>): Receipt['recipients'] =>
+    recipientsOf(tracking.receipt, known)
   const delivered = tracking.delivered.then(told)
   const processed = tracking.processed.then(told)
   // Nobody has to listen: it is in the receipt, and was an event.

@@ -24,8 +24,8 @@ import type { CardKeeper } from './card-keeper.ts'
 import type { Handlers } from './handlers.ts'
 import type { Inbound } from './inbound.ts'
 import { statusOfMessage } from './kept-receipt.ts'
-import { AGENT_ID, checkCall, NAME_OR_ID, RECEIVED } from './option-checks.ts'
 import type { Kept } from './open-delivery.ts'
+import { AGENT_ID, checkCall, NAME_OR_ID, RECEIVED } from './option-checks.ts'
 import type {
   Handler,
   MessageOptions,

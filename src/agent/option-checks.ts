@@ -26,13 +26,7 @@ import type { Filter } from '../message/filter.ts'
 import { isPlain } from '../message/json-value.ts'
 import type { Hooks } from '../message/validate.ts'
 import { componentNames } from '../network/addresses.ts'
-import type {
-  AgentOptions,
-  MessageOptions,
-  ReceiveOptions,
-  SendOptions,
-  SubscribeOptions,
-} from './options.ts'
+import type { AgentOptions, MessageOptions, ReceiveOptions, SendOptions, SubscribeOptions } from './options.ts'
 
 const [, isString] = STRING
 const [, isStrings] = STRINGS

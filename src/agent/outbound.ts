@@ -94,8 +94,8 @@ export class Outbound {
     const recipient = message.recipients[0] as string
     const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, signal)
     const { requests, delivery } = this.#parts
-    this.#track(this.#dispatch(message, 'request', { timeout, left: timeout - elapsed, signal }, options.retry)).catch(error =>
-      requests.cancel(message.id, error),
+    this.#track(this.#dispatch(message, 'request', { timeout, left: timeout - elapsed, signal }, options.retry)).catch(
+      error => requests.cancel(message.id, error),
     )
     const { message: answer, failed } = await reply.catch(error => {
       if (message.guarantee !== 'at-most-once') delivery.cancel(message.id).catch(() => {})

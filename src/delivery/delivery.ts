@@ -13,14 +13,17 @@ import type { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
 import type { Network } from '../network/network.ts'
 import type { Prekey, PrekeyRing } from '../security/prekeys.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, Write } from '../store/store.ts'
 import { DueAnswers } from './answers.ts'
 import type { Arrived, IncomingParts } from './arrived.ts'
 import { Books } from './books.ts'
 import type { CircuitBreakers } from './breakers.ts'
+import type { DeadLetter } from './dead-letter.ts'
+import type { RetryOutcome } from './dead-letter-retries.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { FrameType, LOST_KEY_LABEL, lostKeyBody, readAcks, readEpochs, readLostKey, readStates } from './frames.ts'
 import { Incoming } from './incoming.ts'
+import { retryLetter } from './letter-retry.ts'
 import { Lines } from './lines.ts'
 import { loadIncoming, loadOutgoing } from './loading.ts'
 import { Outgoing } from './outgoing.ts'
@@ -198,6 +201,11 @@ export class Delivery {
   /** There is a new handler, subscription or reader. */
   offerAgain(): void {
     for (const { processing } of this.#authors.values()) processing.offerAgain()
+  }
+
+  /** See `dead-letter-retries.ts`: tries the message of a letter again. */
+  retryLetter(letter: DeadLetter, settled: readonly Write[]): Promise<RetryOutcome> {
+    return retryLetter({ ...this.#parts, outgoingTo: recipient => this.#outgoingTo(recipient) }, letter, settled)
   }
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */

@@ -98,7 +98,16 @@ export class Incoming {
       this.#epochs.restore(id, snapshot, positions)
       this.#arrived.set(id, new Map(mine.map(entry => [entry.number, entry])))
       const imported = await importKey(key)
-      this.#keys.set(id, { id, key: imported, keyBytes: key, notAfter, earlier, stored: true, once: new Set(), onceMost: 0 })
+      this.#keys.set(id, {
+        id,
+        key: imported,
+        keyBytes: key,
+        notAfter,
+        earlier,
+        stored: true,
+        once: new Set(),
+        onceMost: 0,
+      })
     }
     this.#release(this.#epochs.resume())
   }
@@ -124,11 +133,12 @@ export class Incoming {
       if (author !== this.author) return this.#refused('wrong-author', 'an opening')
       const imported = await importKey(key)
       let outcome = this.#epochs.open(epoch, earlier)
-      for (let gone: string | undefined; outcome === 'too-many' && (gone = this.#epochs.makeRoom()) !== undefined; ) {
+      while (outcome === 'too-many') {
+        const gone = this.#epochs.makeRoom()
+        if (gone === undefined) return this.#refused('too-many-epochs', epoch)
         this.#keys.delete(gone)
         outcome = this.#epochs.open(epoch, earlier)
       }
-      if (outcome === 'too-many') return this.#refused('too-many-epochs', epoch)
       if (outcome === 'opened') {
         this.#keys.set(epoch, {
           id: epoch,

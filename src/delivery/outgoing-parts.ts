@@ -7,7 +7,7 @@ import type { Identity } from '../identity/keys.ts'
 import type { Guarantee } from '../message/message.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import { openDirect } from '../security/seal.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
 import { readEnvelope } from './frames.ts'
 import type { Ledger, Quota } from './ledger.ts'
@@ -26,6 +26,8 @@ export interface Draft {
   readonly strategy: RetryStrategy | undefined
   /** What is sealed. */
   readonly payload: Uint8Array
+  /** What is to be written in the same batch. */
+  readonly also?: readonly Write[] | undefined
 }
 
 /** What the author's side needs. */

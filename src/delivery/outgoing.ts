@@ -290,7 +290,9 @@ export class Outgoing {
       unkept.map(async pending => {
         const key = outboxKey(this.recipient, '', ++this.#order)
         try {
-          await store.commit({ writes: [putOutbox(key, rowOf(pending.draft, clock.now(), pending.draft.payload))] })
+          const { draft } = pending
+          const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
+          await store.commit({ writes: [put, ...(draft.also ?? [])] })
           pending.row = key
           pending.resolve()
         } catch (error) {
@@ -320,6 +322,8 @@ export class Outgoing {
     const row = rowOf(draft, clock.now(), frame)
     const staged = ledger.stage([this.#fate(epoch, number, draft.messageId, 'queued')])
     const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...staged.writes]
+    // With an earlier row they were written with that.
+    if (replaces === undefined) writes.push(...(draft.also ?? []))
     if (!epoch.stored) writes.push(putOpening(this.recipient, epoch.id, epoch))
     if (replaces !== undefined) writes.push({ op: 'delete', table: 'outbox', key: replaces })
     try {

@@ -34,7 +34,7 @@ export interface ProcessingParts {
   /** When a handler that failed runs again. */
   readonly strategy: RetryStrategy
   /** Hands a message to whoever wants it; `waiting` when nobody does yet. */
-  readonly take: (arrived: Arrived, transaction: BufferedTransaction) => Promise<void | 'waiting'> | 'waiting'
+  readonly take: (arrived: Arrived, transaction: BufferedTransaction) => Promise<unknown> | 'waiting'
   /** A dead letter, for the batch in which the message ends. @throws AfpDeliveryError QUEUE_FULL */
   readonly onDead: (arrived: Arrived, reason: 'handler-error' | 'expired', error: unknown) => Staged
   /** A handler threw. */

@@ -104,7 +104,19 @@ export async function openCard(bytes: Uint8Array): Promise<Card> {
   const prekey = key === null ? undefined : readPrekey(key)
   if (!(await verifySignature(id, LABEL, body, signature)))
     throw invalid('its signature is not by its id', 'bad-signature')
-  return { id, mesh, name, description, capabilities, addresses, instance, seq, expiresAt, prekey, bytes: bytes.slice() }
+  return {
+    id,
+    mesh,
+    name,
+    description,
+    capabilities,
+    addresses,
+    instance,
+    seq,
+    expiresAt,
+    prekey,
+    bytes: bytes.slice(),
+  }
 }
 
 function readPrekey(value: unknown): CardPrekey {

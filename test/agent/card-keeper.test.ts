@@ -12,7 +12,14 @@ const fields = { mesh: 'demo', name: 'ada', description: '', capabilities: ['sum
 const identity = createIdentity(new Uint8Array(32).fill(3))
 
 async function keeper(clock: DrivenClock, store = memoryStore(), seed = 1): Promise<CardKeeper> {
-  return CardKeeper.open({ prekey: () => undefined, identity: await identity, fields, clock, random: seededRandom(seed), store })
+  return CardKeeper.open({
+    prekey: () => undefined,
+    identity: await identity,
+    fields,
+    clock,
+    random: seededRandom(seed),
+    store,
+  })
 }
 
 describe("An agent's own card", () => {

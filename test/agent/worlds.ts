@@ -57,7 +57,9 @@ export async function loopbackWorld(): Promise<AgentWorld> {
   return {
     join: async (name, options = {}) => {
       const peers = agents.flatMap(agent => agent.addresses.slice(0, 1))
-      const agent = await createAgent({ name, mesh: 'demo', listen: ['/ip4/127.0.0.1/tcp/0'], peers, ...options })
+      const guarantee = 'at-most-once'
+      const listen = ['/ip4/127.0.0.1/tcp/0']
+      const agent = await createAgent({ name, mesh: 'demo', listen, peers, guarantee, ...options })
       agents.push(agent)
       return agent
     },
@@ -92,6 +94,7 @@ export function drivenWorld(seed = 1): DrivenWorld {
         name,
         mesh: 'demo',
         peers,
+        guarantee: 'at-most-once',
         carrier: ({ id }) => net.carrier(id),
         clock,
         random,

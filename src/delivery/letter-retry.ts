@@ -1,0 +1,74 @@
+/** Tries the message of a dead letter again: sends it under a new number, or hands it to its handler once more. */
+
+import type { Clock } from '../common/clock.ts'
+import { AfpDeliveryError } from '../common/errors.ts'
+import { decodeMessage, encodeMessage } from '../message/envelope.ts'
+import { Message } from '../message/message.ts'
+import type { Limits } from '../message/validate.ts'
+import type { Store, Write } from '../store/store.ts'
+import type { DeadLetter } from './dead-letter.ts'
+import type { RetryOutcome } from './dead-letter-retries.ts'
+import type { Outgoing } from './outgoing.ts'
+import type { ProcessingParts } from './processing.ts'
+import { NEVER_TRIED } from './retry.ts'
+import type { Tracker } from './tracker.ts'
+import { BufferedTransaction } from './transaction.ts'
+
+/** What trying again needs. */
+export interface LetterRetryParts extends Pick<ProcessingParts, 'take'> {
+  readonly store: Store
+  readonly clock: Clock
+  readonly limits: Limits
+  readonly tracker: Tracker
+  readonly outgoingTo: (recipient: string) => Outgoing
+}
+
+/** @param settled what marks the letter as dealt with: it goes into the batch that makes the new try */
+export function retryLetter(
+  parts: LetterRetryParts,
+  letter: DeadLetter,
+  settled: readonly Write[],
+): Promise<RetryOutcome> {
+  return letter.side === 'sender' ? sendAgain(parts, letter, settled) : handleAgain(parts, letter, settled)
+}
+
+async function sendAgain(
+  { store, clock, limits, tracker, outgoingTo }: LetterRetryParts,
+  { peer, sender, security, message: bytes }: DeadLetter,
+  settled: readonly Write[],
+): Promise<RetryOutcome> {
+  const { message: before, kind } = decodeMessage(bytes, { sender, security, limits })
+  const known = await tracker.get(before.id)
+  const standing = known?.recipients.get(peer)
+  if (standing?.inDoubt) return 'waiting'
+  if (standing?.state === 'delivered' || standing?.state === 'processed') {
+    await store.commit({ writes: settled })
+    return 'delivered'
+  }
+  if (known !== undefined && tracker.tracking(before.id) === undefined) tracker.track(known)
+  // Its time begins anew; it keeps its id, by which its recipient knows it.
+  const message = new Message({ ...before, timestamp: Math.floor(clock.now()) })
+  const { id, guarantee, priority, expiresAt } = message
+  const payload = encodeMessage(message, kind, limits)
+  const draft = { messageId: id, guarantee, priority, expiresAt, strategy: undefined, payload }
+  await outgoingTo(peer).send({ ...draft, also: settled })
+  return 'retried'
+}
+
+async function handleAgain(
+  { store, clock, limits, take }: LetterRetryParts,
+  { peer, sender, security, message: bytes, messageId, attempts }: DeadLetter,
+  settled: readonly Write[],
+): Promise<RetryOutcome> {
+  const { message, kind } = decodeMessage(bytes, { sender, security, limits })
+  const { priority } = message
+  const row = { kind, prev: 0, priority, receivedAt: clock.now(), retry: { ...NEVER_TRIED, attempts }, message: bytes }
+  const transaction = new BufferedTransaction(store)
+  const arrived = { author: peer, epoch: '', number: 0, message, kind, row, late: true, redelivered: true }
+  if ((await take(arrived, transaction)) === 'waiting') {
+    throw new AfpDeliveryError('NO_HANDLER', 'nobody takes this message: no handler, no subscription', { messageId })
+  }
+  const { checks, writes } = transaction.end()
+  await store.commit({ checks, writes: [...writes, ...settled] })
+  return 'retried'
+}
