@@ -49,6 +49,7 @@ export type EnvelopeRefusal =
   | 'full'
   | 'lost-key'
   | 'id-conflict'
+  | 'duplicate'
   | 'not-direct'
 
 /** What the recipient's side needs. */

@@ -363,7 +363,10 @@ export class Incoming {
     { header, headerBytes, sealed }: Envelope,
   ): Promise<{ work: void | Promise<void> } | undefined> {
     const { number } = header
-    if (number <= epoch.onceMost - ONCE_WINDOW || epoch.once.has(number)) return
+    if (number <= epoch.onceMost - ONCE_WINDOW || epoch.once.has(number)) {
+      this.#refused('duplicate', `number ${number}`)
+      return
+    }
     const opened = openDirect(epoch.key, { number, numbered: false }, headerBytes, sealed)
     const payload = opened instanceof Uint8Array ? opened : await opened
     epoch.once.add(number)

@@ -12,6 +12,8 @@ export interface OutEpoch {
   readonly feed: AuthorFeed
   readonly key: AeadKey
   readonly keyBytes: Uint8Array
+  /** Id of the prekey that it was opened to, hex; undefined in one of an earlier run, which takes nothing more. */
+  readonly prekey: string | undefined
   /** The signed opening. */
   readonly packet: Uint8Array
   /** When its prekey ends: nothing is appended afterwards. Ms since 1970. */

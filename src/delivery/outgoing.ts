@@ -3,6 +3,7 @@
  * says what became of it. Bytes leave only after their commit, and are the same at every try.
  */
 
+import { toHex } from '../common/bytes.ts'
 import { AuthorFeed, type FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
 import { importKey } from '../security/aead.ts'
@@ -230,8 +231,12 @@ export class Outgoing {
   }
 
   #usable(): OutEpoch | undefined {
+    const { clock, prekey } = this.#parts
     const epoch = this.#current
-    return epoch !== undefined && epoch.notAfter > this.#parts.clock.now() ? epoch : undefined
+    if (epoch === undefined || epoch.notAfter <= clock.now()) return undefined
+    // The recipient shows another key: it may have lost the one before, as after a start with an empty store.
+    const shown = prekey(this.recipient)
+    return shown === undefined || toHex(shown.id) === epoch.prekey ? epoch : undefined
   }
 
   /** Opens an epoch to the recipient's newest prekey, and puts into it what waits for one. */
@@ -268,6 +273,7 @@ export class Outgoing {
       key: await importKey(opening.key),
       keyBytes: opening.key,
       packet: opening.packet,
+      prekey: toHex(recipientKey.id),
       notAfter: opening.notAfter,
       entries: new Map(),
       fences: new Map(),

@@ -121,8 +121,9 @@ describe('Handlers that are slower than what comes', () => {
       const gate = Promise.withResolvers<void>()
       bob.handle({ metadata: { slow: true } }, () => gate.promise)
       bob.handle(() => 'quick')
-      const slow = Array.from({ length: 1_100 }, () => carol.send('bob', 'x', { metadata: { slow: true } }))
-      await world.during(Promise.all(slow))
+      // More than bob takes from one sender: the last of them wait at carol.
+      for (let i = 0; i < 1_100; i++) failure(carol.send('bob', 'x', { metadata: { slow: true } })).catch(() => {})
+      await world.pass()
       expect((await world.during(ada.request('bob', null))).content).toBe('quick')
       gate.resolve()
     })

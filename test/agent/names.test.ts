@@ -60,6 +60,7 @@ describe('Names', () => {
     ada.subscribe({ sender: 'dan', contentType: /text/ }, ({ content }) => void got.push(content))
     // Taken from ada's own inbox at once: that it is not from dan is known before the pattern is.
     await ada.send('ada', 'x')
+    await world.pass()
     expect(ada.receiveAll().map(({ content }) => content)).toEqual(['x'])
     expect(got).toEqual([])
   })

@@ -4,11 +4,19 @@ import type { Stream, StreamMessageEvent } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Agent } from '../../src/agent/agent.ts'
+import { systemRandom } from '../../src/common/random.ts'
+import { FrameType as DeliveryFrame, encodeHeader, envelopeFrame } from '../../src/delivery/frames.ts'
 import { type Card, signCard } from '../../src/identity/card.ts'
-import { createIdentity, type Identity } from '../../src/identity/keys.ts'
+import { createIdentity, type Identity, publicKeyOf } from '../../src/identity/keys.ts'
 import { decode, encode } from '../../src/message/codec.ts'
+import { decodeMessage } from '../../src/message/envelope.ts'
+import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
 import { encodeFrames, FrameReader, FrameType, frameOf } from '../../src/network/frames.ts'
 import { createNode, type Node, type TransportFactory } from '../../src/network/node.ts'
+import { type AeadKey, importKey } from '../../src/security/aead.ts'
+import { makeOpening } from '../../src/security/opening.ts'
+import type { Prekey } from '../../src/security/prekeys.ts'
+import { sealDirect } from '../../src/security/seal.ts'
 
 export class RawPeer {
   readonly identity: Identity
@@ -18,6 +26,9 @@ export class RawPeer {
   readonly frames: Uint8Array[] = []
   /** Resolves when the stream has ended. */
   readonly ended = Promise.withResolvers<void>()
+  /** The opening of its epoch towards the agent it dialled. */
+  opening: Uint8Array = new Uint8Array()
+  #epoch: { id: string; key: AeadKey; agent: Agent; count: number } | undefined
   #stream: Stream | undefined
   readonly #waiting = new Set<() => void>()
 
@@ -44,7 +55,7 @@ export class RawPeer {
   /** A new one that has exchanged hellos with an agent. */
   static async member(agent: Agent): Promise<RawPeer> {
     const peer = await RawPeer.dialled(agent)
-    peer.send(hello({ card: peer.card.bytes }))
+    peer.send(hello({ card: peer.card.bytes }), peer.opening)
     await peer.frame(FrameType.hello)
     return peer
   }
@@ -70,6 +81,40 @@ export class RawPeer {
     })
     for (const type of ['close', 'end'] as const) stream.addEventListener(type, () => this.ended.resolve())
     this.#stream = stream
+    const { mesh, card } = agent
+    const prekey = card.prekey as Prekey
+    const { id: recipient } = agent
+    const { notAfter } = prekey
+    const opening = { author: this.identity, mesh, recipient, prekey, earlier: [], notAfter, random: systemRandom }
+    const { epoch, packet, key } = await makeOpening(opening)
+    this.opening = frameOf(DeliveryFrame.opening, packet)
+    this.#epoch = { id: epoch, key: await importKey(key), agent, count: 0 }
+  }
+
+  /** What is in a message, sealed as one that is not kept; the header says what the message says, if it is one. */
+  sealed(payload: Uint8Array): Uint8Array {
+    const epoch = this.#epoch
+    if (epoch === undefined) throw new Error('nobody was dialled')
+    const { agent } = epoch
+    let facts = { priority: 0, expiresAt: Date.now() + 60_000 }
+    try {
+      const security = { level: 'none', authenticatedBy: 'none', roles: [] } as const
+      facts = decodeMessage(payload, { sender: this.id, security, limits: DEFAULT_LIMITS }).message
+    } catch {
+      // Whoever gets it will find the same.
+    }
+    const number = ++epoch.count
+    const header = encodeHeader({
+      mesh: agent.mesh,
+      destination: publicKeyOf(agent.id) as Uint8Array,
+      epoch: epoch.id,
+      number,
+      prev: 0,
+      priority: facts.priority,
+      expiresAt: facts.expiresAt,
+      numbered: false,
+    })
+    return envelopeFrame(header, sealDirect(epoch.key, { number, numbered: false }, header, payload) as Uint8Array)
   }
 
   /** Sends frames, each with its length before it. */

@@ -61,7 +61,7 @@ describe('A recipient that stops reading', () => {
   test('is a failed one in the receipt of a message that others have', async () => {
     const { agent, sent, goOn } = await stuck('carol')
     const { recipients } = await world.during(ada.send(['bob', 'carol'], 'both', { timeout: 100 }))
-    expect(recipients.get(bob.id)).toEqual({ status: 'sent' })
+    expect(recipients.get(bob.id)).toEqual({ status: 'sent', state: 'sent' })
     expect(recipients.get(agent.id)).toMatchObject({ status: 'failed', error: { code: 'TIMEOUT' } })
     await world.pass()
     expect(bob.receiveAll()).toHaveLength(1)
@@ -94,8 +94,8 @@ describe('A message that is called off', () => {
     await world.pass()
     aborting.abort(reason)
     const { recipients, delivered } = await sending
-    expect(recipients.get(bob.id)).toEqual({ status: 'sent' })
-    expect(recipients.get(agent.id)).toEqual({ status: 'failed', error: reason })
+    expect(recipients.get(bob.id)).toEqual({ status: 'sent', state: 'sent' })
+    expect(recipients.get(agent.id)).toEqual({ status: 'failed', state: 'cancelled', error: reason })
     expect(await failure(delivered)).toMatchObject({ code: 'DELIVERY_FAILED', details: { failed: [agent.id] } })
     expect(bob.receiveAll()).toHaveLength(1)
     expect(dropped).toEqual([])
@@ -123,7 +123,7 @@ describe('A message that is called off', () => {
     const aborting = new AbortController()
     const sending = ada.send('bob', 'x', { signal: aborting.signal })
     sending.then(() => aborting.abort(reason))
-    expect((await world.during(sending)).recipients.get(bob.id)).toEqual({ status: 'sent' })
+    expect((await world.during(sending)).recipients.get(bob.id)).toEqual({ status: 'sent', state: 'sent' })
     expect((await world.during(bob.receive())).content).toBe('x')
   })
 })

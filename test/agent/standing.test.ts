@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
-import { MESSAGE_FRAME } from '../../src/agent/outbound.ts'
 import { Standing } from '../../src/agent/standing.ts'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
-import { frameOf } from '../../src/network/frames.ts'
 import type { RefusalReason } from '../../src/network/network.ts'
 import { topicOf } from '../../src/network/topics.ts'
 import { turn } from '../contracts/waiting.ts'
@@ -93,11 +91,11 @@ test('gossip goes on with one whose replies were late or found this side failing
   const gate = Promise.withResolvers<void>()
   bob.handle(() => gate.promise)
   // More than gossip forgives: it stops publishing to whoever has a score below -50.
-  const requests = Array.from({ length: 100 }, (_, i) => ada.request('bob', i, { timeout: 50 }))
+  const requests = Array.from({ length: 100 }, (_, i) => ada.request('bob', i, { timeout: 50, ttl: 60 }))
   await Promise.allSettled(requests)
   gate.resolve()
   for (let i = 0; i < 100; i++) await bob.send('ada', 'odd')
-  for (let i = 0; i < 100; i++) raw.send(frameOf(MESSAGE_FRAME, Uint8Array.of(1, 2, 3)))
+  for (let i = 0; i < 100; i++) raw.send(raw.sealed(Uint8Array.of(1, 2, 3)))
   const reasons = (peer: string, reason: string): number =>
     refused.filter(event => event.peer === peer && event.reason === reason).length
   while (reasons(bob.id, 'unsolicited') < 100 || reasons(bob.id, 'internal') < 100) await turn()

@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
-import { MESSAGE_FRAME } from '../../src/agent/outbound.ts'
 import { concat, utf8 } from '../../src/common/bytes.ts'
 import { systemRandom } from '../../src/common/random.ts'
 import { encode, Tagged } from '../../src/message/codec.ts'
@@ -68,7 +67,7 @@ function envelope(
   return encodeMessage(message, kind)
 }
 
-const messageFrame = (bytes: Uint8Array): Uint8Array => frameOf(MESSAGE_FRAME, bytes)
+const messageFrame = (from: RawPeer, bytes: Uint8Array): Uint8Array => from.sealed(bytes)
 
 /** The fields of an envelope with one of them replaced. */
 function parts(at: number, value: unknown): unknown[] {
@@ -83,7 +82,7 @@ describe('A stranger', () => {
   test('that says a proper hello is a member, is told of the other, and its messages arrive', async () => {
     const raw = await keep(RawPeer.dialled(ada))
     const online = until(ada, 'peer:online', ({ card }) => card.id === raw.id)
-    raw.send(hello({ card: raw.card.bytes }), messageFrame(envelope(raw, { content: 'hi' })))
+    raw.send(hello({ card: raw.card.bytes }), raw.opening, messageFrame(raw, envelope(raw, { content: 'hi' })))
     expect((await online).card.name).toBe('raw')
     expect(await ada.receive()).toMatchObject({ sender: raw.id, content: 'hi' })
     expect((await raw.frame(0)).length).toBeGreaterThan(100)
@@ -118,12 +117,12 @@ describe('A stranger', () => {
       () => frameOf(0, Uint8Array.of(0xa2, 0x61, 0x61, 0, 0x61, 0x61, 0)),
     ],
     ['a hello too large', 'too-large', () => new Uint8Array(20_481)],
-    ['a message before a hello', 'no-hello', raw => messageFrame(envelope(raw))],
+    ['a message before a hello', 'no-hello', raw => messageFrame(raw, envelope(raw))],
     ['a ping before a hello', 'no-hello', () => frameOf(2)],
   ])('that says %s is refused as %s, told so, and nothing of it is believed', async (_what, reason, frame) => {
     const raw = await keep(RawPeer.dialled(ada))
     const refused = until(ada, 'refused', ({ peer }) => peer === raw.id)
-    raw.send(await frame(raw), messageFrame(envelope(raw, { content: 'believe me' })))
+    raw.send(await frame(raw), raw.opening, messageFrame(raw, envelope(raw, { content: 'believe me' })))
     expect(await refused).toMatchObject({ peer: raw.id, reason })
     expect(await raw.refusal()).toBe(reason)
     await raw.ended.promise
@@ -147,22 +146,23 @@ describe('A stranger', () => {
 
 describe('A member of the mesh', () => {
   test.each<[string, RefusalReason, (raw: RawPeer) => Uint8Array]>([
-    ['garbage', 'malformed', () => messageFrame(Uint8Array.of(1, 2, 3))],
-    ['nothing', 'malformed', () => messageFrame(new Uint8Array())],
-    ['another version of a message', 'malformed', () => messageFrame(encode(parts(0, 2)))],
-    ['an unknown kind', 'malformed', () => messageFrame(encode(parts(1, 9)))],
-    ['too many fields', 'malformed', () => messageFrame(encode([...parts(0, 1), 'bob']))],
-    ['a short id', 'malformed', () => messageFrame(encode(parts(2, new Uint8Array(15))))],
-    ['an unknown guarantee', 'malformed', () => messageFrame(encode(parts(10, 3)))],
-    ['a priority of 10', 'malformed', () => messageFrame(encode(parts(11, 10)))],
-    ['a time to live of no end', 'malformed', () => messageFrame(encode(parts(9, 1e300)))],
-    ['metadata that is a list', 'malformed', () => messageFrame(encode(parts(6, new Tagged(262, utf8('[]')))))],
-    ['the same key twice', 'malformed', () => messageFrame(Uint8Array.of(0xa2, 0x61, 0x61, 0, 0x61, 0x61, 0))],
+    ['garbage', 'malformed', raw => messageFrame(raw, Uint8Array.of(1, 2, 3))],
+    ['nothing', 'malformed', raw => messageFrame(raw, new Uint8Array())],
+    ['another version of a message', 'malformed', raw => messageFrame(raw, encode(parts(0, 2)))],
+    ['an unknown kind', 'malformed', raw => messageFrame(raw, encode(parts(1, 9)))],
+    ['too many fields', 'malformed', raw => messageFrame(raw, encode([...parts(0, 1), 'bob']))],
+    ['a short id', 'malformed', raw => messageFrame(raw, encode(parts(2, new Uint8Array(15))))],
+    ['an unknown guarantee', 'malformed', raw => messageFrame(raw, encode(parts(10, 3)))],
+    ['a priority of 10', 'malformed', raw => messageFrame(raw, encode(parts(11, 10)))],
+    ['a time to live of no end', 'malformed', raw => messageFrame(raw, encode(parts(9, 1e300)))],
+    ['metadata that is a list', 'malformed', raw => messageFrame(raw, encode(parts(6, new Tagged(262, utf8('[]')))))],
+    ['the same key twice', 'malformed', raw => messageFrame(raw, Uint8Array.of(0xa2, 0x61, 0x61, 0, 0x61, 0x61, 0))],
     [
       '65 recipients',
       'malformed',
-      () =>
+      raw =>
         messageFrame(
+          raw,
           encode(
             parts(
               3,
@@ -171,23 +171,23 @@ describe('A member of the mesh', () => {
           ),
         ),
     ],
-    ['content that is nested too deep', 'too-deep', () => messageFrame(encode(parts(5, nested(40))))],
-    ['a message above the limit', 'too-large', () => messageFrame(encode(parts(5, new Uint8Array(262_144))))],
-    ['a message for somebody else', 'not-for-us', raw => messageFrame(envelope(raw, { recipients: [bob.id] }))],
-    ['a broadcast for one', 'malformed', raw => messageFrame(envelope(raw, { recipients: ['*', ada.id] }))],
-    ['an expired message', 'expired', raw => messageFrame(envelope(raw, { timestamp: Date.now() - 61_000 }))],
+    ['content that is nested too deep', 'too-deep', raw => messageFrame(raw, encode(parts(5, nested(40))))],
+    ['a message above the limit', 'too-large', raw => messageFrame(raw, encode(parts(5, new Uint8Array(262_144))))],
+    ['a message for somebody else', 'not-for-us', raw => messageFrame(raw, envelope(raw, { recipients: [bob.id] }))],
+    ['a broadcast for one', 'malformed', raw => messageFrame(raw, envelope(raw, { recipients: ['*', ada.id] }))],
+    ['an expired message', 'expired', raw => messageFrame(raw, envelope(raw, { timestamp: Date.now() - 61_000 }))],
     [
       'a message from the future',
       'clock-skew',
-      raw => messageFrame(envelope(raw, { timestamp: Date.now() + 200_000 })),
+      raw => messageFrame(raw, envelope(raw, { timestamp: Date.now() + 200_000 })),
     ],
-    ['a reply to nothing', 'unsolicited', raw => messageFrame(envelope(raw, { parentId: ids() }, 'reply'))],
-    ['a reply without a parent', 'malformed', raw => messageFrame(envelope(raw, {}, 'reply'))],
+    ['a reply to nothing', 'unsolicited', raw => messageFrame(raw, envelope(raw, { parentId: ids() }, 'reply'))],
+    ['a reply without a parent', 'malformed', raw => messageFrame(raw, envelope(raw, {}, 'reply'))],
     ['a frame of a type to come', 'malformed', () => frameOf(99, utf8('x'))],
   ])('that sends %s is refused as %s, and what it sends next is judged by itself', async (_what, reason, frame) => {
     const raw = await keep(RawPeer.member(ada))
     const refused = until(ada, 'refused', ({ peer }) => peer === raw.id)
-    raw.send(frame(raw), messageFrame(envelope(raw, { content: 'next' })))
+    raw.send(frame(raw), messageFrame(raw, envelope(raw, { content: 'next' })))
     expect(await refused).toMatchObject({ peer: raw.id, reason })
     expect(await ada.receive()).toMatchObject({ sender: raw.id, content: 'next' })
     expect(ada.receiveAll()).toEqual([])
@@ -197,7 +197,7 @@ describe('A member of the mesh', () => {
     ["a frame of the network's own that it does not know", 'malformed', () => frameOf(9)],
     ['a second hello', 'malformed', () => hello({})],
     ['a ping of 100 bytes', 'too-large', () => frameOf(2, new Uint8Array(100))],
-    ['a frame above the limit', 'too-large', () => messageFrame(new Uint8Array(2 ** 20))],
+    ['a frame above the limit', 'too-large', () => frameOf(16, new Uint8Array(2 ** 20))],
   ])('that sends %s loses its channel for it', async (_what, reason, frame) => {
     const raw = await keep(RawPeer.member(ada))
     raw.send(frame())
@@ -208,7 +208,7 @@ describe('A member of the mesh', () => {
   test('that sends the same message twice is heard once', async () => {
     const raw = await keep(RawPeer.member(ada))
     const refused = until(ada, 'refused', ({ peer }) => peer === raw.id)
-    const frame = messageFrame(envelope(raw))
+    const frame = messageFrame(raw, envelope(raw))
     raw.send(frame, frame)
     expect(await refused).toMatchObject({ reason: 'duplicate' })
     await ada.receive()
@@ -219,8 +219,11 @@ describe('A member of the mesh', () => {
 describe('known faults of the Python code', () => {
   test('nobody says who the sender is: it is whoever the connection proves', async () => {
     const raw = await keep(RawPeer.member(ada))
-    raw.send(messageFrame(envelope(raw, { sender: bob.id, tracePath: [bob.id] })))
-    expect(await ada.receive()).toMatchObject({ sender: raw.id, security: { authenticatedBy: 'connection' } })
+    raw.send(messageFrame(raw, envelope(raw, { sender: bob.id, tracePath: [bob.id] })))
+    expect(await ada.receive()).toMatchObject({
+      sender: raw.id,
+      security: { authenticatedBy: 'signature', level: 'high' },
+    })
   })
 
   test('a reply that another agent forges is refused, and the honest one counts', async () => {
@@ -233,7 +236,7 @@ describe('known faults of the Python code', () => {
     })
     const answer = ada.request('bob', 'whom do I believe?')
     const refused = until(ada, 'refused', ({ peer }) => peer === raw.id)
-    raw.send(messageFrame(envelope(raw, { parentId: await asked.promise, content: 'me' }, 'reply')))
+    raw.send(messageFrame(raw, envelope(raw, { parentId: await asked.promise, content: 'me' }, 'reply')))
     expect(await refused).toMatchObject({ reason: 'unsolicited' })
     gate.resolve('me, bob')
     expect(await answer).toMatchObject({ sender: bob.id, content: 'me, bob' })

@@ -63,9 +63,9 @@ export function agentMessages(trio: AgentTrio): void {
         schema: 'greeting',
         guarantee: 'at-most-once',
         tracePath: [ada.id],
-        security: { level: 'low', authenticatedBy: 'connection', roles: [] },
+        security: { level: 'high', authenticatedBy: 'signature', roles: [] },
       })
-      expect(receipt.recipients).toEqual(new Map([[bob.id, { status: 'sent' }]]))
+      expect(receipt.recipients).toEqual(new Map([[bob.id, { status: 'sent', state: 'sent' }]]))
       expect(await receipt.delivered).toBe(receipt.recipients)
     })
 
@@ -149,7 +149,7 @@ export function agentMessages(trio: AgentTrio): void {
       const dropped = until(ada, 'message:dropped')
       const receipt = await ada.send([bob.id, stranger], 'who gets it', { timeout: 20 })
       expect(await bob.receive()).toMatchObject({ id: receipt.id })
-      expect(receipt.recipients.get(bob.id)).toEqual({ status: 'sent' })
+      expect(receipt.recipients.get(bob.id)).toEqual({ status: 'sent', state: 'sent' })
       expect(receipt.recipients.get(stranger)).toMatchObject({ status: 'failed', error: { code: 'NO_ROUTE' } })
       expect(await dropped).toMatchObject({ id: receipt.id, peer: stranger, reason: 'not-sent' })
       // Nobody looked at `delivered` yet: its rejection waits for whoever does.

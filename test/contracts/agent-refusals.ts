@@ -30,8 +30,6 @@ export function agentRefusals(trio: AgentTrio): void {
       ['too many', () => ada.send([bob.id, ...Array.from({ length: 64 }, (_, i) => `a${i}`)], 'x'), 'INVALID_MESSAGE'],
       ['an expired message', () => ada.send('bob', 'x', { timestamp: 1, ttl: 1 }), 'MESSAGE_EXPIRED'],
       ['a message from the future', () => ada.send('bob', 'x', { timestamp: 4e15 }), 'INVALID_MESSAGE'],
-      ['an undone guarantee', () => ada.send('bob', 'x', { guarantee: 'at-least-once' }), 'GUARANTEE_UNSUPPORTED'],
-      ['another undone one', () => ada.send('bob', 'x', { guarantee: 'exactly-once' }), 'GUARANTEE_UNSUPPORTED'],
       ['an unknown guarantee', () => ada.send('bob', 'x', { guarantee: 'maybe' as never }), 'INVALID_OPTION'],
       ['a priority of 10', () => ada.send('bob', 'x', { priority: 10 }), 'INVALID_PRIORITY'],
       ['a negative time to live', () => ada.send('bob', 'x', { ttl: -1 }), 'INVALID_TTL'],
