@@ -1,7 +1,9 @@
 /** An epoch of this agent's own towards one recipient, with what is unsettled in it. */
 
-import type { AuthorFeed } from '../feed/author-feed.ts'
-import type { AeadKey } from '../security/aead.ts'
+import { toHex } from '../common/bytes.ts'
+import { AuthorFeed } from '../feed/index.ts'
+import { type AeadKey, importKey } from '../security/aead.ts'
+import { type MakeOpeningOptions, makeOpening } from '../security/opening.ts'
 import type { RetryState } from './retry.ts'
 import type { OutboxRow } from './rows.ts'
 import type { Sendable } from './send-queue.ts'
@@ -37,4 +39,24 @@ export interface Entry extends Sendable {
   retry: RetryState
   /** Bytes may have left. */
   left: boolean
+}
+
+/** A new epoch, to last as long as the prekey; nothing of it is on the disk. @throws AfpSecurityError as `makeOpening` */
+export async function openEpoch(options: Omit<MakeOpeningOptions, 'notAfter'>): Promise<OutEpoch> {
+  const { id, notAfter } = options.prekey
+  const { epoch, packet, key } = await makeOpening({ ...options, notAfter })
+  return {
+    id: epoch,
+    feed: new AuthorFeed(epoch),
+    key: await importKey(key),
+    keyBytes: key,
+    prekey: toHex(id),
+    packet,
+    notAfter,
+    entries: new Map(),
+    fences: new Map(),
+    messages: new Map(),
+    stored: false,
+    unnumbered: 0,
+  }
 }

@@ -4,32 +4,21 @@
  */
 
 import { toHex } from '../common/bytes.ts'
-import { AuthorFeed, type FeedAck } from '../feed/index.ts'
+import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
-import { importKey } from '../security/aead.ts'
-import { makeOpening } from '../security/opening.ts'
 import { sealDirect } from '../security/seal.ts'
 import type { Key, Write } from '../store/store.ts'
 import { encodeHeader, envelopeFrame, statesFrame } from './frames.ts'
 import type { Fate } from './ledger.ts'
-import type { Entry, OutEpoch } from './out-epoch.ts'
+import { type Entry, type OutEpoch, openEpoch } from './out-epoch.ts'
 import { type Draft, noKey, type OutgoingParts, openPayload, rowOf } from './outgoing-parts.ts'
+import { Recorder, WRITE_PAUSE } from './recorder.ts'
 import { NEVER_TRIED, nextRetry } from './retry.ts'
 import { epochKey, type FenceReason, outboxKey, putOpening, putOutbox } from './rows.ts'
 import { Sender } from './sender.ts'
+import { Unsealed } from './unsealed.ts'
 
-/** How long a write that failed waits before it is tried again, ms. */
-const WRITE_PAUSE = 1_000
 const NO_BYTES = new Uint8Array(0)
-
-/** A message that waits for a key. */
-interface Pending {
-  readonly draft: Draft
-  /** Its row, once it has one. */
-  row: Key | undefined
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
 
 /** See the head of this file. */
 export class Outgoing {
@@ -37,11 +26,12 @@ export class Outgoing {
   readonly #parts: OutgoingParts
   readonly #destination: Uint8Array
   readonly #sender: Sender
+  readonly #unsealed: Unsealed
+  readonly #recorder: Recorder
   /** Every epoch with something unsettled, oldest first, and the current one. */
   readonly #epochs = new Map<string, OutEpoch>()
   #current: OutEpoch | undefined
   #opening: Promise<void> | undefined
-  #pending: Pending[] = []
   #order = 0
   /** The last message that is being sealed and will not be kept. */
   #sealing: Promise<void> | undefined
@@ -50,6 +40,8 @@ export class Outgoing {
   constructor(parts: OutgoingParts, recipient: string) {
     this.#parts = parts
     this.recipient = recipient
+    this.#recorder = new Recorder(parts)
+    this.#unsealed = new Unsealed({ ...parts, recorder: this.#recorder }, recipient)
     this.#destination = publicKeyOf(recipient) as Uint8Array
     const { lines, clock, window } = parts
     this.#sender = new Sender({
@@ -67,7 +59,7 @@ export class Outgoing {
 
   /** Messages that are not settled. */
   get size(): number {
-    return this.#sender.size + this.#pending.length
+    return this.#sender.size + this.#unsealed.size
   }
 
   /**
@@ -108,7 +100,7 @@ export class Outgoing {
 
   /** The recipient's card came or changed. */
   cardChanged(): void {
-    if (this.#pending.length > 0) void this.#open()
+    if (this.#unsealed.size > 0) void this.#open()
   }
 
   linked(): void {
@@ -156,9 +148,9 @@ export class Outgoing {
     for (const number of [...news.delivered, ...over]) this.#remove(epoch, number)
     for (const number of over) epoch.messages.delete(number)
     this.#sender.pump()
-    if (fates.length > 0 || writes.length > 0) await this.#persist(fates, writes)
+    if (fates.length > 0 || writes.length > 0) await this.#recorder.persist(fates, writes)
     news.committed()
-    if (epoch.feed.done && this.#epochs.has(epoch.id)) await this.#persist([], [this.#drop(epoch)])
+    if (epoch.feed.done && this.#epochs.has(epoch.id)) await this.#recorder.persist([], [this.#drop(epoch)])
     this.#sender.pump()
   }
 
@@ -182,12 +174,13 @@ export class Outgoing {
         this.#remove(epoch, entry.number)
         this.#place(draft, this.#key(entry)).catch(this.#parts.onError)
       }
-      await this.#persist([], [...writes, this.#drop(epoch)])
+      await this.#recorder.persist([], [...writes, this.#drop(epoch)])
     }
   }
 
   /** Calls a message off. False when it is settled, or not known. */
   async cancel(messageId: string): Promise<boolean> {
+    if (await this.#unsealed.cancel(messageId)) return true
     for (const epoch of this.#epochs.values()) {
       for (const entry of epoch.entries.values()) {
         if (entry.row.messageId !== messageId) continue
@@ -207,9 +200,7 @@ export class Outgoing {
         this.#sender.add(entry, entry.retry.nextAt)
       }
     }
-    for (const { key, draft } of waiting) {
-      this.#pending.push({ draft, row: key, resolve: () => {}, reject: this.#parts.onError })
-    }
+    for (const { key, draft } of waiting) this.#unsealed.add(draft, key).catch(this.#parts.onError)
     this.cardChanged()
   }
 
@@ -217,17 +208,17 @@ export class Outgoing {
   close(): void {
     this.#closed = true
     this.#sender.close()
-    for (const { row, reject } of this.#pending.splice(0)) if (row === undefined) reject(noKey(this.recipient))
+    this.#unsealed.close()
+    this.#recorder.close()
   }
 
   /** Numbers and seals a message, or keeps it until there is a key. Numbers are given out in the order of the calls. */
   #place(draft: Draft, replaces: Key | undefined): Promise<void> {
-    const epoch = this.#pending.length === 0 ? this.#usable() : undefined
+    const epoch = this.#unsealed.size === 0 ? this.#usable() : undefined
     if (epoch !== undefined) return this.#append(epoch, draft, replaces)
-    return new Promise((resolve, reject) => {
-      this.#pending.push({ draft, row: replaces, resolve, reject })
-      void this.#open()
-    })
+    const placed = this.#unsealed.add(draft, replaces)
+    void this.#open()
+    return placed
   }
 
   #usable(): OutEpoch | undefined {
@@ -243,70 +234,34 @@ export class Outgoing {
   #open(): Promise<void> {
     this.#opening ??= this.#openNow()
       .catch(error => {
-        for (const { row, reject } of this.#pending) if (row === undefined) reject(error)
-        this.#pending = this.#pending.filter(({ row }) => row !== undefined)
+        this.#unsealed.refuse(error)
+        return true
       })
-      .finally(() => {
+      .then(opened => {
         this.#opening = undefined
+        // It may have come meanwhile.
+        if (!opened && !this.#closed && this.#parts.prekey(this.recipient) !== undefined) return this.#open()
       })
     return this.#opening
   }
 
-  async #openNow(): Promise<void> {
+  /** False: there is no prekey to open one to. */
+  async #openNow(): Promise<boolean> {
     const { prekey, identity, mesh, random } = this.#parts
-    const recipientKey = prekey(this.recipient)
-    if (recipientKey === undefined) return this.#keepPending()
+    const shown = prekey(this.recipient)
+    if (shown === undefined) {
+      await this.#unsealed.keep()
+      return false
+    }
     this.#current?.feed.close()
     const earlier = [...this.#epochs.values()].filter(epoch => !epoch.feed.settled).map(epoch => epoch.id)
-    const opening = await makeOpening({
-      author: identity,
-      mesh,
-      recipient: this.recipient,
-      prekey: recipientKey,
-      earlier,
-      notAfter: recipientKey.notAfter,
-      random,
-    })
-    const epoch: OutEpoch = {
-      id: opening.epoch,
-      feed: new AuthorFeed(opening.epoch),
-      key: await importKey(opening.key),
-      keyBytes: opening.key,
-      packet: opening.packet,
-      prekey: toHex(recipientKey.id),
-      notAfter: opening.notAfter,
-      entries: new Map(),
-      fences: new Map(),
-      messages: new Map(),
-      stored: false,
-      unnumbered: 0,
-    }
+    const epoch = await openEpoch({ author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random })
     this.#epochs.set(epoch.id, epoch)
     this.#current = epoch
-    for (const { draft, row, resolve, reject } of this.#pending.splice(0)) {
+    for (const { draft, row, resolve, reject } of this.#unsealed.takeAll()) {
       this.#append(epoch, draft, row).then(resolve, reject)
     }
-  }
-
-  /** Puts what waits for the recipient's card on the disk. */
-  async #keepPending(): Promise<void> {
-    const { store, clock } = this.#parts
-    const unkept = this.#pending.filter(({ row }) => row === undefined)
-    await Promise.all(
-      unkept.map(async pending => {
-        const key = outboxKey(this.recipient, '', ++this.#order)
-        try {
-          const { draft } = pending
-          const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
-          await store.commit({ writes: [put, ...(draft.also ?? [])] })
-          pending.row = key
-          pending.resolve()
-        } catch (error) {
-          this.#pending = this.#pending.filter(other => other !== pending)
-          pending.reject(error)
-        }
-      }),
-    )
+    return true
   }
 
   #append(epoch: OutEpoch, draft: Draft, replaces: Key | undefined): Promise<void> {
@@ -416,7 +371,7 @@ export class Outgoing {
         attempts: entry.retry.attempts,
         ended: await this.#ended(entry),
       }
-      await this.#record([fate], [putOutbox(this.#key(entry), { ...row, fence: reason, frame: NO_BYTES })])
+      await this.#recorder.record([fate], [putOutbox(this.#key(entry), { ...row, fence: reason, frame: NO_BYTES })])
     } catch (error) {
       epoch.fences.delete(number)
       throw error
@@ -457,31 +412,6 @@ export class Outgoing {
     this.#epochs.delete(epoch.id)
     this.#sender.stateChanged()
     return { op: 'delete', table: 'epochs', key: epochKey('out', this.recipient, epoch.id) }
-  }
-
-  async #record(fates: readonly Fate[], writes: readonly Write[]): Promise<void> {
-    const { store, ledger } = this.#parts
-    const staged = ledger.stage(fates)
-    try {
-      await store.commit({ writes: [...writes, ...staged.writes] })
-    } catch (error) {
-      staged.abandoned()
-      throw error
-    }
-    staged.committed()
-  }
-
-  /** As {@link #record}, until the disk has it: what the recipient said, it does not say again. */
-  async #persist(fates: readonly Fate[], writes: readonly Write[]): Promise<void> {
-    const { clock, onError } = this.#parts
-    while (!this.#closed) {
-      try {
-        return await this.#record(fates, writes)
-      } catch (error) {
-        onError(error)
-        await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
-      }
-    }
   }
 
   #fate(epoch: OutEpoch, number: number, messageId: string, status: Fate['status']): Fate {

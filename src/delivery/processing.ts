@@ -205,8 +205,8 @@ export class Processing {
     const { clock, random, strategy, store, onError } = this.#parts
     const { expiresAt } = entry.message
     const step = nextRetry(strategy, entry.row.retry, { now: clock.now(), random, expiresAt })
-    if ('exhausted' in step) return this.#dead(entry, 'handler-error', error)
     entry.row = { ...entry.row, retry: step.state }
+    if ('exhausted' in step) return this.#dead(entry, 'handler-error', error)
     entry.redelivered = true
     await store.commit({ writes: [this.#incoming.rowOf(entry)] }).catch(onError)
     return false

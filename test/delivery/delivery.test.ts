@@ -91,7 +91,7 @@ describe('a message that is delivered at least once', () => {
     expect(letter).toMatchObject({
       reason: 'handler-error',
       side: 'recipient',
-      attempts: 5,
+      attempts: 6,
       lastError: { message: 'no' },
     })
     expect(await ada.deadLetters.list()).toEqual([])

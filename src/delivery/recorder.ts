@@ -1,0 +1,58 @@
+/** Writes what becomes of messages: rows, receipts and dead letters in one batch, told once it is on the disk. */
+
+import type { Clock } from '../common/clock.ts'
+import type { Store, Write } from '../store/store.ts'
+import type { Fate, Ledger } from './ledger.ts'
+
+/** How long a write that failed waits before it is tried again, ms. */
+export const WRITE_PAUSE = 1_000
+
+/** What recording needs. */
+export interface RecorderParts {
+  readonly store: Store
+  readonly clock: Clock
+  readonly ledger: Ledger
+  /** Something could not be written; it is tried again. */
+  readonly onError: (error: unknown) => void
+}
+
+/** See the head of this file. */
+export class Recorder {
+  readonly #parts: RecorderParts
+  #closed = false
+
+  constructor(parts: RecorderParts) {
+    this.#parts = parts
+  }
+
+  /** @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL without room for a dead letter: then nothing has changed */
+  async record(fates: readonly Fate[], writes: readonly Write[]): Promise<void> {
+    const { store, ledger } = this.#parts
+    const staged = ledger.stage(fates)
+    try {
+      await store.commit({ writes: [...writes, ...staged.writes] })
+    } catch (error) {
+      staged.abandoned()
+      throw error
+    }
+    staged.committed()
+  }
+
+  /** As {@link record}, until the disk has it: what the recipient said, it does not say again. */
+  async persist(fates: readonly Fate[], writes: readonly Write[]): Promise<void> {
+    const { clock, onError } = this.#parts
+    while (!this.#closed) {
+      try {
+        return await this.record(fates, writes)
+      } catch (error) {
+        onError(error)
+        await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
+      }
+    }
+  }
+
+  /** Nothing is tried again. */
+  close(): void {
+    this.#closed = true
+  }
+}

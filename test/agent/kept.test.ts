@@ -1,0 +1,272 @@
+/** Messages that are kept until they are done with: over departures, restarts, failures, and what is told of them. */
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Agent } from '../../src/agent/agent.ts'
+import type { AgentOptions } from '../../src/agent/options.ts'
+import { fixedRetry } from '../../src/delivery/retry.ts'
+import { createIdentity, type Identity } from '../../src/identity/keys.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import { collect, failure, until } from './waiting.ts'
+import { type DrivenWorld, drivenWorld } from './worlds.ts'
+
+let world: DrivenWorld
+let ada: Agent
+beforeEach(async () => {
+  world = drivenWorld()
+  ada = await join('ada')
+})
+afterEach(() => world.close())
+
+/** An agent whose messages are kept. */
+const join = (name: string, options: Partial<AgentOptions> = {}): Promise<Agent> =>
+  world.join(name, { guarantee: 'at-least-once', ...options })
+
+/** A machine on which an agent can start again. */
+interface Machine {
+  readonly name: string
+  readonly identity: Identity
+  readonly store: Store
+}
+const machine = async (name: string): Promise<Machine> => ({
+  name,
+  identity: await createIdentity(),
+  // Closing an agent closes its store: what is in it has to outlive that here.
+  store: Object.assign(memoryStore(), { close: async () => {} }),
+})
+const start = ({ name, identity, store }: Machine, options: Partial<AgentOptions> = {}): Promise<Agent> =>
+  join(name, { identity, store, ...options })
+
+const met = (agent: Agent, other: Agent): Promise<unknown> => world.during(agent.waitFor(other.id))
+
+describe('A kept message', () => {
+  test('is delivered, and then processed when its handler is done', async () => {
+    const bob = await join('bob')
+    await met(ada, bob)
+    const gate = Promise.withResolvers<void>()
+    bob.handle(() => gate.promise)
+    const receipt = await ada.send('bob', 'hello')
+    expect(receipt.status).toBe('pending')
+    const delivered = await world.during(receipt.delivered)
+    expect(delivered.get(bob.id)).toMatchObject({ status: 'delivered', state: 'delivered', retries: 0 })
+    gate.resolve()
+    const processed = await world.during(receipt.processed)
+    expect(processed.get(bob.id)).toMatchObject({ status: 'delivered', state: 'processed' })
+    expect(receipt.recipients.get(bob.id)).toMatchObject({ state: 'processed' })
+    expect(await ada.deliveries.get(receipt.id)).toMatchObject({ id: receipt.id, status: 'delivered' })
+  })
+
+  test('waits for a recipient that is not there yet', async () => {
+    const bobs = await machine('bob')
+    const receipt = await world.during(ada.send(bobs.identity.id, 'early'))
+    expect(receipt.status).toBe('pending')
+    await world.clock.advance(60_000)
+    const bob = await start(bobs)
+    expect((await world.during(bob.receive())).content).toBe('early')
+    await world.during(receipt.processed)
+  })
+
+  test('waits at its recipient until somebody reads, over a restart of both', async () => {
+    const [adas, bobs] = await Promise.all([machine('ada 2'), machine('bob')])
+    let [sender, bob] = [await start(adas), await start(bobs)]
+    await met(sender, bob)
+    const ids: string[] = []
+    for (const text of ['one', 'two', 'three']) ids.push((await world.during(sender.send(bob.id, text))).id)
+    await world.clock.advance(5_000)
+    expect(await sender.deliveries.get(ids[2] as string)).toMatchObject({ status: 'delivered' })
+    await world.during(Promise.all([sender.close(), bob.close()]))
+    bob = await start(bobs)
+    expect((await world.during(bob.receive())).content).toBe('one')
+    expect(bob.receiveAll().map(({ content }) => content)).toEqual(['two', 'three'])
+    sender = await start(adas)
+    await met(sender, bob)
+    await world.clock.advance(5_000)
+    expect((await sender.deliveries.get(ids[0] as string))?.recipients.get(bob.id)).toMatchObject({
+      state: 'processed',
+    })
+  })
+
+  test('is taken by a subscription, and done with once its reader has it', async () => {
+    const bob = await join('bob')
+    await met(ada, bob)
+    const subscription = bob.subscribe({ contentType: 'text/plain' })
+    const receipt = await world.during(ada.send('bob', 'for a reader'))
+    await world.during(receipt.delivered)
+    await world.clock.advance(10_000)
+    expect(receipt.recipients.get(bob.id)).toMatchObject({ state: 'delivered' })
+    for await (const { content } of subscription) {
+      expect(content).toBe('for a reader')
+      break
+    }
+    await world.during(receipt.processed)
+  })
+
+  test('that nobody wanted is handled when a handler comes', async () => {
+    const bob = await join('bob')
+    await met(ada, bob)
+    const receipts = [await world.during(ada.send('bob', 1)), await world.during(ada.send('bob', 2))]
+    await world.clock.advance(5_000)
+    const got: unknown[] = []
+    bob.handle(({ content }) => got.push(content))
+    for (const { processed } of receipts) await world.during(processed)
+    expect(got).toEqual([1, 2])
+  })
+
+  test('of several recipients is told for each', async () => {
+    const [bob, carol] = [await join('bob'), await join('carol')]
+    await met(ada, bob)
+    await met(ada, carol)
+    bob.handle(() => {})
+    carol.handle(() => {
+      throw new Error('no')
+    })
+    const receipt = await world.during(ada.send(['bob', 'carol'], 'x'))
+    const error = await world.during(failure(receipt.processed))
+    expect(error).toMatchObject({ code: 'DELIVERY_FAILED' })
+    expect(receipt.recipients.get(bob.id)).toMatchObject({ status: 'delivered', state: 'processed' })
+    expect(receipt.recipients.get(carol.id)).toMatchObject({ status: 'failed', state: 'dead', reason: 'handler-error' })
+    expect(receipt.status).toBe('failed')
+    expect(await carol.deadLetters.list()).toMatchObject([
+      { side: 'recipient', reason: 'handler-error', sender: ada.id, attempts: 6 },
+    ])
+  })
+
+  test('can be called off as long as its recipient does not have it', async () => {
+    const { identity } = await machine('bob')
+    const receipt = await world.during(ada.send(identity.id, 'never mind'))
+    expect(await world.during(ada.deliveries.cancel(receipt.id))).toBe(true)
+    expect(receipt.recipients.get(identity.id)).toMatchObject({ status: 'failed', state: 'cancelled' })
+    expect(await world.during(failure(receipt.delivered))).toMatchObject({ code: 'DELIVERY_FAILED' })
+    expect(await world.during(ada.deliveries.cancel(receipt.id))).toBe(false)
+  })
+
+  test('to the agent itself goes the same way', async () => {
+    const got: unknown[] = []
+    ada.handle(({ content, sender }) => got.push([content, sender]))
+    const receipt = await world.during(ada.send(ada.id, 'note to self'))
+    await world.during(receipt.processed)
+    expect(got).toEqual([['note to self', ada.id]])
+  })
+
+  test('that expires undelivered becomes a dead letter, and is sent anew by its retry', async () => {
+    const bobs = await machine('bob')
+    const expired = until(ada, 'delivery:expired')
+    const added = until(ada, 'dead-letter:added')
+    const receipt = await world.during(ada.send(bobs.identity.id, 'too late', { ttl: 10 }))
+    await world.clock.advance(11_000)
+    expect(await expired).toMatchObject({ id: receipt.id, recipient: bobs.identity.id })
+    const { letter } = await added
+    expect(letter).toMatchObject({ side: 'sender', reason: 'expired', messageId: receipt.id, peer: bobs.identity.id })
+    const bob = await start(bobs)
+    await met(ada, bob)
+    expect(await world.during(ada.deadLetters.retry(letter.id))).toBe('retried')
+    expect((await world.during(bob.receive())).content).toBe('too late')
+    expect(await ada.deadLetters.list({ processed: false })).toEqual([])
+  })
+
+  test('whose handler fails comes again, and says so', async () => {
+    const bob = await join('bob', { handlerRetry: fixedRetry({ delay: 1_000, retries: 2 }) })
+    await met(ada, bob)
+    const tries: boolean[] = []
+    const errors = collect(bob, 'handler:error')
+    bob.handle((_message, { redelivered }) => {
+      tries.push(redelivered)
+      if (tries.length < 3) throw new Error('not yet')
+    })
+    const receipt = await world.during(ada.send('bob', 'x'))
+    await world.during(receipt.processed)
+    expect(tries).toEqual([false, true, true])
+    expect(errors).toHaveLength(2)
+    expect(await bob.deadLetters.list()).toEqual([])
+  })
+
+  test('that could not be handled is handled by the retry of its dead letter', async () => {
+    const bob = await join('bob', { handlerRetry: fixedRetry({ delay: 1_000, retries: 0 }) })
+    await met(ada, bob)
+    let works = false
+    bob.handle(() => {
+      if (!works) throw new Error('broken')
+    })
+    const receipt = await world.during(ada.send('bob', 'x'))
+    await world.during(failure(receipt.processed))
+    const [letter] = await bob.deadLetters.list()
+    expect(letter).toMatchObject({ reason: 'handler-error', lastError: { message: 'broken' } })
+    const id = letter?.id as string
+    expect(await world.during(failure(bob.deadLetters.retry(id)))).toMatchObject({ message: 'broken' })
+    works = true
+    expect(await world.during(bob.deadLetters.retry(id))).toBe('retried')
+    expect(await bob.deadLetters.get(id)).toMatchObject({ processed: true })
+  })
+
+  test('waits while the circuit breaker of its recipient is held open', async () => {
+    const bob = await join('bob')
+    await met(ada, bob)
+    await world.during((await world.during(ada.send('bob', 'first'))).delivered)
+    ada.breakers.getOrCreate(bob.id).forceOpen()
+    const receipt = await world.during(ada.send('bob', 'second'))
+    await world.clock.advance(120_000)
+    expect(receipt.status).toBe('pending')
+    ada.breakers.getOrCreate(bob.id).reset()
+    await world.during(receipt.delivered)
+  })
+})
+
+describe('A kept request', () => {
+  test('is answered over the same way, also when its handler runs on another day than its asker hoped', async () => {
+    const bob = await join('bob')
+    await met(ada, bob)
+    bob.handle(({ content, guarantee }) => [content, guarantee])
+    expect((await world.during(ada.request('bob', 1))).content).toEqual([1, 'at-least-once'])
+    expect((await world.during(ada.request('bob', 2, { guarantee: 'exactly-once' }))).content).toEqual([
+      2,
+      'exactly-once',
+    ])
+    expect((await world.during(ada.request('bob', 3, { guarantee: 'at-most-once' }))).content).toEqual([
+      3,
+      'at-most-once',
+    ])
+  })
+
+  test('whose asker gave up is not handled any more', async () => {
+    const bobs = await machine('bob')
+    const asked = failure(ada.request(bobs.identity.id, 'hurry', { timeout: 2_000 }))
+    expect(await world.during(asked)).toMatchObject({ code: 'TIMEOUT' })
+    const handled: unknown[] = []
+    const bob = await start(bobs)
+    bob.handle(({ content }) => handled.push(content))
+    await met(ada, bob)
+    await world.clock.advance(60_000)
+    expect(handled).toEqual([])
+  })
+})
+
+describe('A handler with a transaction', () => {
+  test('is heard of once, however often its message came and its agent went', async () => {
+    const bobs = await machine('bob')
+    let crash = true
+    const count = (bob: Agent): void => {
+      bob.handle(async (_message, { transaction }) => {
+        const before = ((await transaction.get(['count'])) as number | undefined) ?? 0
+        transaction.put(['count'], before + 1)
+        if (crash) throw new Error('power cut')
+      })
+    }
+    let bob = await start(bobs)
+    await met(ada, bob)
+    count(bob)
+    const receipt = await world.during(ada.send(bob.id, 'x', { guarantee: 'exactly-once' }))
+    await world.during(receipt.delivered)
+    await world.during(bob.close())
+    crash = false
+    bob = await start(bobs)
+    count(bob)
+    await met(ada, bob)
+    await world.during(receipt.processed)
+    let seen: unknown
+    bob.handle({ contentType: 'application/json' }, async (_message, { transaction }) => {
+      seen = await transaction.get(['count'])
+    })
+    expect(await bobs.store.count('app')).toBe(1)
+    expect(seen).toBeUndefined()
+  })
+})
