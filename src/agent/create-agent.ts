@@ -153,6 +153,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     answer: async (request, kind, content, answerOptions) => {
       await outbound.respond(request, kind, content, answerOptions)
     },
+    prepare: (request, kind, content, answerOptions) => outbound.prepare(request, kind, content, answerOptions),
     onReceived: (_message, bytes) => {
       metrics.counter('messages.received').add()
       metrics.histogram('message.bytes.received').record(bytes)

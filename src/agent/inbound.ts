@@ -7,6 +7,7 @@ import type { Clock } from '../common/clock.ts'
 import { AfpMessageError } from '../common/errors.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { Arrived } from '../delivery/arrived.ts'
+import type { KeptReply } from '../delivery/processing.ts'
 import type { Requests } from '../delivery/requests.ts'
 import { BufferedTransaction } from '../delivery/transaction.ts'
 import type { DuplicateWindow } from '../delivery/window.ts'
@@ -53,6 +54,13 @@ export interface InboundParts {
   signal: AbortSignal
   /** Answers a request. */
   answer: (request: Message, kind: 'reply' | 'failure', content: Content, options: MessageOptions) => Promise<void>
+  /** The answer to a request that is kept, to be committed with what its handler wrote. */
+  prepare: (
+    request: Message,
+    kind: 'reply' | 'failure',
+    content: Content,
+    options: MessageOptions,
+  ) => Promise<KeptReply | undefined>
   onReceived: (message: Message, bytes: number) => void
   onRefused: (peer: string, reason: RefusalReason, detail: string) => void
   onDropped: (message: Message, reason: string, error?: unknown) => void
@@ -117,13 +125,13 @@ export class Inbound {
   }
 
   /** Takes a message that is on the disk until this is done with it; `waiting` while nobody wants it. */
-  take(arrived: Arrived, transaction: BufferedTransaction): Promise<unknown> | 'waiting' {
+  take(arrived: Arrived, transaction: BufferedTransaction): Promise<Taken> | 'waiting' {
     const { message, kind, late, redelivered, row } = arrived
     const bytes = row.message.length
     if (!redelivered) this.#parts.onReceived(message, bytes)
     if (kind === 'reply' || kind === 'failure') {
       this.#settle(message, kind)
-      return Promise.resolve()
+      return Promise.resolve(undefined)
     }
     const { signal, handlers } = this.#parts
     const context = { transaction, late, redelivered, expectsReply: kind === 'request', signal }
@@ -174,7 +182,7 @@ export class Inbound {
     context: KeptContext,
     bytes: number,
     handler: Handler | undefined,
-  ): Promise<unknown> | 'waiting' {
+  ): Promise<Taken> | 'waiting' {
     const { subscriptions, inbox } = this.#parts
     if (handler !== undefined) {
       // Subscriptions look on: whether it is done is for the handler to say.
@@ -184,18 +192,18 @@ export class Inbound {
     const read = this.#lease(message, () => subscriptions.deliver(message, bytes))
     if (read === undefined && inbox.waiting === 0) {
       if (!context.expectsReply) return 'waiting'
-      this.#answerNoHandler(message)
-      return Promise.resolve()
+      this.#parts.onDropped(message, 'no-handler')
+      return this.#prepare(message, 'failure', NO_HANDLER, {})
     }
     if (context.expectsReply) this.#noteUnanswered(message)
     if (read !== undefined) return read
     inbox.push(message, bytes)
-    return Promise.resolve()
+    return Promise.resolve(undefined)
   }
 
   /** Hands a message to subscriptions; resolves when each that took it has handed it out, undefined when none took it. */
-  #lease(message: Message, deliver: () => number): Promise<unknown> | undefined {
-    const { promise, resolve } = Promise.withResolvers<unknown>()
+  #lease(message: Message, deliver: () => number): Promise<'waiting' | undefined> | undefined {
+    const { promise, resolve } = Promise.withResolvers<'waiting' | undefined>()
     const done = (outcome?: 'waiting'): void => {
       this.#leases.delete(message)
       resolve(outcome)
@@ -209,14 +217,32 @@ export class Inbound {
   }
 
   /** What a handler does with a kept message. Its failure is an answer to a request, and has other messages come again. */
-  async #handle(message: Message, context: KeptContext, handler: Handler): Promise<void> {
+  async #handle(message: Message, context: KeptContext, handler: Handler): Promise<KeptReply | undefined> {
     try {
-      await this.#answered(message, context, await handler(message, context))
+      const result = await handler(message, context)
+      if (!context.expectsReply) return undefined
+      const { content, options } = replyOf(result)
+      return await this.#parts.prepare(message, 'reply', content, options)
     } catch (error) {
       if (!context.expectsReply) throw error
       context.transaction.discard()
       this.#parts.onHandlerError(message.id, error)
-      await this.#answer(message, 'failure', failureOf(error), {})
+      return this.#prepare(message, 'failure', failureOf(error), {})
+    }
+  }
+
+  /** The answer to a kept request; undefined where there can be none, which is an event. */
+  async #prepare(
+    message: Message,
+    kind: 'reply' | 'failure',
+    content: Content,
+    options: MessageOptions,
+  ): Promise<KeptReply | undefined> {
+    try {
+      return await this.#parts.prepare(message, kind, content, options)
+    } catch (error) {
+      this.#parts.onDropped(message, 'answer-failed', error)
+      return undefined
     }
   }
 
@@ -335,22 +361,17 @@ export class Inbound {
       const result = await handler(message, context)
       const { checks, writes } = transaction.end()
       if (writes.length > 0) await store.commit({ checks, writes })
-      await this.#answered(message, context, result)
+      if (!expectsReply) return
+      const { content, options } = replyOf(result)
+      await this.#parts.answer(message, 'reply', content, options)
     } catch (error) {
       this.#parts.onHandlerError(message.id, error)
       if (expectsReply) await this.#answer(message, 'failure', failureOf(error), {})
     }
   }
 
-  /** Sends what a request's handler returned. */
-  async #answered(message: Message, { expectsReply }: HandlerContext, result: unknown): Promise<void> {
-    if (!expectsReply) return
-    const { content, options } = result instanceof Reply ? result : new Reply((result ?? null) as Content, {})
-    await this.#parts.answer(message, 'reply', content, options)
-  }
-
   #answerNoHandler(message: Message): void {
-    void this.#answer(message, 'failure', { code: 'NO_HANDLER', message: 'no handler takes this request' }, {})
+    void this.#answer(message, 'failure', NO_HANDLER, {})
     this.#parts.onDropped(message, 'no-handler')
   }
 
@@ -363,10 +384,19 @@ export class Inbound {
   }
 }
 
+/** What taking a kept message comes to. */
+type Taken = KeptReply | 'waiting' | undefined
+
 /** The context of a kept message. */
 interface KeptContext extends HandlerContext {
   readonly transaction: BufferedTransaction
 }
+
+const NO_HANDLER = { code: 'NO_HANDLER', message: 'no handler takes this request' }
+
+/** What a handler returned, as a reply. */
+const replyOf = (result: unknown): Reply =>
+  result instanceof Reply ? result : new Reply((result ?? null) as Content, {})
 
 class NotForUs extends Error {}
 

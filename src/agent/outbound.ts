@@ -8,6 +8,7 @@ import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Draft } from '../delivery/outgoing-parts.ts'
+import type { KeptReply } from '../delivery/processing.ts'
 import type { Requests } from '../delivery/requests.ts'
 import type { RetryStrategy } from '../delivery/retry.ts'
 import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
@@ -116,6 +117,23 @@ export class Outbound {
     const guarantee = this.#guarantee(options.guarantee)
     const message = respondTo(to, content, { ...options, guarantee }, this.#parts.build)
     return this.#track(this.#dispatch(message, kind, { timeout, left: timeout, signal }, options.retry))
+  }
+
+  /** The answer to a request that is kept. One for which less was asked is sent at once. */
+  async prepare(
+    to: Message,
+    kind: 'reply' | 'failure',
+    content: Content,
+    options: SendOptions,
+  ): Promise<KeptReply | undefined> {
+    const message = respondTo(to, content, options, this.#parts.build)
+    if (message.guarantee === 'at-most-once') {
+      await this.respond(to, kind, content, options)
+      return undefined
+    }
+    await this.#hooked(message, message.recipients, undefined, () => {})
+    this.#parts.onSent(message, 0)
+    return { message, kind }
   }
 
   async publish(topic: string, content: Content, options: MessageOptions): Promise<Published> {

@@ -9,6 +9,7 @@ import type { Random } from '../common/random.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { decode } from '../message/codec.ts'
 import { encodeMessage, type MessageKind } from '../message/envelope.ts'
+import { toFailure } from '../message/failure.ts'
 import type { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
 import type { Network } from '../network/network.ts'
@@ -120,7 +121,8 @@ export class Delivery {
   }
 
   /**
-   * Queues a message for each of its recipients; resolves when it is on the disk for all of them.
+   * Queues a message for each of its recipients; resolves when it is on the disk for them. Where that is so for some of
+   * them only, the receipt says who will not get it.
    * @throws AfpRoutingError QUEUE_FULL; AfpDataStoreError STORE_FULL, STORE_FAILED; AfpError INVALID_OPTION for an id
    *   that another message of these days has
    */
@@ -128,13 +130,20 @@ export class Delivery {
     const { clock, tracker } = this.#parts
     const { messageId: id, guarantee, expiresAt } = draft
     const tracking = tracker.track(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, recipients))
-    await Promise.all(
-      recipients.map(async recipient => {
+    const errors: unknown[] = []
+    const sending = recipients.map(async recipient => {
+      try {
         await this.#outgoingTo(recipient).send(draft)
         this.#reach(recipient)
-      }),
-    )
-    return tracking
+      } catch (error) {
+        errors.push(error)
+        tracker.apply(id, recipient, { type: 'dead', reason: 'quota', error: toFailure(error) })?.committed()
+      }
+    })
+    await Promise.all(sending)
+    if (errors.length < recipients.length) return tracking
+    tracker.forget(id, errors[0])
+    throw errors[0]
   }
 
   /**
@@ -143,6 +152,11 @@ export class Delivery {
    */
   sendOnce(draft: Draft, recipient: string, signal?: AbortSignal): Promise<void> {
     return this.#outgoingTo(recipient).sendOnce(draft, signal)
+  }
+
+  /** In one batch: the reply is on its way exactly when what its handler wrote is on the disk. */
+  readonly #reply: ProcessingParts['reply'] = async ({ message, kind }, also) => {
+    await this.send({ ...this.draft(message, kind), also }, message.recipients)
   }
 
   /** Calls a message off for every recipient that does not have it. False when there is none. */
@@ -205,7 +219,8 @@ export class Delivery {
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */
   retryLetter(letter: DeadLetter, settled: readonly Write[]): Promise<RetryOutcome> {
-    return retryLetter({ ...this.#parts, outgoingTo: recipient => this.#outgoingTo(recipient) }, letter, settled)
+    const outgoingTo = (recipient: string): Outgoing => this.#outgoingTo(recipient)
+    return retryLetter({ ...this.#parts, outgoingTo, reply: this.#reply }, letter, settled)
   }
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */
@@ -274,6 +289,7 @@ export class Delivery {
         ...this.#parts,
         strategy: this.#parts.handlerStrategy,
         onDead: (arrived, reason, error) => this.#buried(arrived, reason, error),
+        reply: this.#reply,
       },
       incoming,
     )
@@ -338,7 +354,7 @@ export class Delivery {
       sender: author,
       security: message.security,
       attempts: row.retry.attempts,
-      lastError: error === undefined ? undefined : failureOf(error),
+      lastError: error === undefined ? undefined : toFailure(error),
     })
   }
 
@@ -367,8 +383,3 @@ export class Delivery {
     else this.#parts.onError(error)
   }
 }
-
-const failureOf = (error: unknown): { code: string; message: string } => ({
-  code: 'HANDLER_FAILED',
-  message: error instanceof Error ? error.message : String(error),
-})

@@ -7,12 +7,12 @@ import { AfpMessageError, AfpSecurityError } from '../common/errors.ts'
 import { Epochs, type EpochsNews, type FeedState, type Handed } from '../feed/index.ts'
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Message, MessageSecurity } from '../message/message.ts'
-import { type AeadKey, importKey } from '../security/aead.ts'
 import { readOpening } from '../security/opening.ts'
 import { openDirect } from '../security/seal.ts'
 import type { Write } from '../store/store.ts'
 import type { Arrived, EnvelopeRefusal, IncomingParts } from './arrived.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
+import { InEpoch, type KeptEpoch } from './in-epoch.ts'
 import { NEVER_TRIED } from './retry.ts'
 import { epochKey, type InboxRow, inboxKey, putEpoch, putInbox, putSettled, type Settled } from './rows.ts'
 
@@ -22,32 +22,6 @@ export const SEALED: MessageSecurity = Object.freeze({
   authenticatedBy: 'signature',
   roles: [],
 })
-
-/** Unnumbered messages of an epoch that are remembered. */
-const ONCE_WINDOW = 1_024
-
-/** An epoch's key, and what is not in its feed. */
-interface InEpoch {
-  readonly id: string
-  readonly key: AeadKey
-  readonly keyBytes: Uint8Array
-  readonly notAfter: number
-  readonly earlier: readonly string[]
-  /** It is on the disk, as it is from its first numbered message on. */
-  stored: boolean
-  /** The unnumbered ones that came, by their count. */
-  readonly once: Set<number>
-  onceMost: number
-}
-
-/** An epoch as it was stored. */
-export interface KeptEpoch {
-  readonly id: string
-  readonly key: Uint8Array
-  readonly notAfter: number
-  readonly earlier: readonly string[]
-  readonly snapshot: unknown
-}
 
 /** See the head of this file. */
 export class Incoming {
@@ -97,17 +71,7 @@ export class Incoming {
       const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
       this.#epochs.restore(id, snapshot, positions)
       this.#arrived.set(id, new Map(mine.map(entry => [entry.number, entry])))
-      const imported = await importKey(key)
-      this.#keys.set(id, {
-        id,
-        key: imported,
-        keyBytes: key,
-        notAfter,
-        earlier,
-        stored: true,
-        once: new Set(),
-        onceMost: 0,
-      })
+      this.#keys.set(id, await InEpoch.open({ id, key, notAfter, earlier }, true))
     }
     this.#release(this.#epochs.resume())
   }
@@ -131,7 +95,7 @@ export class Incoming {
       const options = { self: identity.id, mesh, prekeys, now: clock.now(), skew: limits.clockSkew * 1_000 }
       const { epoch, author, key, notAfter, earlier } = await readOpening(packet, options)
       if (author !== this.author) return this.#refused('wrong-author', 'an opening')
-      const imported = await importKey(key)
+      const opened = await InEpoch.open({ id: epoch, key, notAfter, earlier }, false)
       let outcome = this.#epochs.open(epoch, earlier)
       while (outcome === 'too-many') {
         const gone = this.#epochs.makeRoom()
@@ -139,18 +103,7 @@ export class Incoming {
         this.#keys.delete(gone)
         outcome = this.#epochs.open(epoch, earlier)
       }
-      if (outcome === 'opened') {
-        this.#keys.set(epoch, {
-          id: epoch,
-          key: imported,
-          keyBytes: key,
-          notAfter,
-          earlier,
-          stored: false,
-          once: new Set(),
-          onceMost: 0,
-        })
-      }
+      if (outcome === 'opened') this.#keys.set(epoch, opened)
       answers.ack(epoch)
     } catch (error) {
       if (!(error instanceof AfpSecurityError)) return this.#parts.onError(error)
@@ -363,17 +316,13 @@ export class Incoming {
     { header, headerBytes, sealed }: Envelope,
   ): Promise<{ work: void | Promise<void> } | undefined> {
     const { number } = header
-    if (number <= epoch.onceMost - ONCE_WINDOW || epoch.once.has(number)) {
+    if (epoch.hadOnce(number)) {
       this.#refused('duplicate', `number ${number}`)
       return
     }
     const opened = openDirect(epoch.key, { number, numbered: false }, headerBytes, sealed)
     const payload = opened instanceof Uint8Array ? opened : await opened
-    epoch.once.add(number)
-    if (number > epoch.onceMost) {
-      epoch.onceMost = number
-      for (const old of epoch.once) if (old <= number - ONCE_WINDOW) epoch.once.delete(old)
-    }
+    epoch.noteOnce(number)
     const judged = await this.#judge(payload, header)
     if (judged instanceof Error) {
       this.#parts.onRejected(this.author, judged)
@@ -395,8 +344,7 @@ export class Incoming {
     const kept = this.#keys.get(epoch)
     const snapshot = this.#epochs.snapshot(epoch, ended)
     if (kept === undefined || snapshot === undefined) return { writes: [], committed: () => {} }
-    const { keyBytes, notAfter, earlier } = kept
-    const write = putEpoch(this.author, epoch, { key: keyBytes, notAfter, earlier, snapshot: snapshot.value })
+    const write = putEpoch(this.author, epoch, { ...kept.kept, snapshot: snapshot.value })
     return { writes: [write], committed: snapshot.committed }
   }
 

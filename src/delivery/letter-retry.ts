@@ -15,7 +15,7 @@ import type { Tracker } from './tracker.ts'
 import { BufferedTransaction } from './transaction.ts'
 
 /** What trying again needs. */
-export interface LetterRetryParts extends Pick<ProcessingParts, 'take'> {
+export interface LetterRetryParts extends Pick<ProcessingParts, 'take' | 'reply'> {
   readonly store: Store
   readonly clock: Clock
   readonly limits: Limits
@@ -51,12 +51,12 @@ async function sendAgain(
   const { id, guarantee, priority, expiresAt } = message
   const payload = encodeMessage(message, kind, limits)
   const draft = { messageId: id, guarantee, priority, expiresAt, strategy: undefined, payload }
-  await outgoingTo(peer).send({ ...draft, also: settled })
+  await outgoingTo(peer).send({ ...draft, also: { writes: settled } })
   return 'retried'
 }
 
 async function handleAgain(
-  { store, clock, limits, take }: LetterRetryParts,
+  { store, clock, limits, take, reply }: LetterRetryParts,
   { peer, sender, security, message: bytes, messageId, attempts }: DeadLetter,
   settled: readonly Write[],
 ): Promise<RetryOutcome> {
@@ -65,10 +65,13 @@ async function handleAgain(
   const row = { kind, prev: 0, priority, receivedAt: clock.now(), retry: { ...NEVER_TRIED, attempts }, message: bytes }
   const transaction = new BufferedTransaction(store)
   const arrived = { author: peer, epoch: '', number: 0, message, kind, row, late: true, redelivered: true }
-  if ((await take(arrived, transaction)) === 'waiting') {
+  const taken = await take(arrived, transaction)
+  if (taken === 'waiting') {
     throw new AfpDeliveryError('NO_HANDLER', 'nobody takes this message: no handler, no subscription', { messageId })
   }
   const { checks, writes } = transaction.end()
-  await store.commit({ checks, writes: [...writes, ...settled] })
+  const also = { checks, writes: [...writes, ...settled] }
+  if (taken === undefined) await store.commit(also)
+  else await reply(taken, also)
   return 'retried'
 }

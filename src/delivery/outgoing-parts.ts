@@ -6,13 +6,10 @@ import type { Random } from '../common/random.ts'
 import type { Identity } from '../identity/keys.ts'
 import type { Guarantee } from '../message/message.ts'
 import type { Prekey } from '../security/prekeys.ts'
-import { openDirect } from '../security/seal.ts'
-import type { Store, Write } from '../store/store.ts'
+import type { Batch, Store } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
-import { readEnvelope } from './frames.ts'
 import type { Ledger, Quota } from './ledger.ts'
 import type { Lines } from './lines.ts'
-import type { Entry } from './out-epoch.ts'
 import { NEVER_TRIED, type RetryStrategy } from './retry.ts'
 import type { OutboxRow } from './rows.ts'
 
@@ -27,7 +24,7 @@ export interface Draft {
   /** What is sealed. */
   readonly payload: Uint8Array
   /** What is to be written in the same batch. */
-  readonly also?: readonly Write[] | undefined
+  readonly also?: Pick<Batch, 'checks' | 'writes'> | undefined
 }
 
 /** What the author's side needs. */
@@ -65,12 +62,6 @@ export const rowOf = (draft: Draft, now: number, frame: Uint8Array): OutboxRow =
   fence: undefined,
   frame,
 })
-
-/** What was sealed: feed keys are symmetric, so the author can read its own envelopes. */
-export async function openPayload({ row, epoch, number }: Entry): Promise<Uint8Array> {
-  const { headerBytes, sealed } = readEnvelope(row.frame.subarray(1))
-  return openDirect(epoch.key, { number, numbered: true }, headerBytes, sealed)
-}
 
 /** There is no way to seal anything to the recipient. */
 export const noKey = (recipient: string): AfpRoutingError =>

@@ -6,15 +6,15 @@
 import { toHex } from '../common/bytes.ts'
 import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
-import { sealDirect } from '../security/seal.ts'
 import type { Key, Write } from '../store/store.ts'
-import { encodeHeader, envelopeFrame, statesFrame } from './frames.ts'
+import { statesFrame } from './frames.ts'
 import type { Fate } from './ledger.ts'
 import { type Entry, type OutEpoch, openEpoch } from './out-epoch.ts'
-import { type Draft, noKey, type OutgoingParts, openPayload, rowOf } from './outgoing-parts.ts'
+import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
 import { Recorder, WRITE_PAUSE } from './recorder.ts'
 import { NEVER_TRIED, nextRetry } from './retry.ts'
 import { epochKey, type FenceReason, outboxKey, putOpening, putOutbox } from './rows.ts'
+import { type Destination, openPayload, sealFrame } from './sealing.ts'
 import { Sender } from './sender.ts'
 import { Unsealed } from './unsealed.ts'
 
@@ -24,7 +24,7 @@ const NO_BYTES = new Uint8Array(0)
 export class Outgoing {
   readonly recipient: string
   readonly #parts: OutgoingParts
-  readonly #destination: Uint8Array
+  readonly #to: Destination
   readonly #sender: Sender
   readonly #unsealed: Unsealed
   readonly #recorder: Recorder
@@ -42,7 +42,7 @@ export class Outgoing {
     this.recipient = recipient
     this.#recorder = new Recorder(parts)
     this.#unsealed = new Unsealed({ ...parts, recorder: this.#recorder }, recipient)
-    this.#destination = publicKeyOf(recipient) as Uint8Array
+    this.#to = { mesh: parts.mesh, destination: publicKeyOf(recipient) as Uint8Array }
     const { lines, clock, window } = parts
     this.#sender = new Sender({
       recipient,
@@ -83,19 +83,18 @@ export class Outgoing {
     const epoch = this.#usable()
     if (epoch === undefined) throw noKey(this.recipient)
     const number = ++epoch.unnumbered
-    const header = this.#header(epoch, draft, number, 0, false)
-    const sealed = sealDirect(epoch.key, { number, numbered: false }, header, draft.payload)
+    const frame = sealFrame(epoch, draft, { number, prev: 0, numbered: false }, this.#to)
     const ahead = this.#sealing
-    if (!(sealed instanceof Uint8Array) || ahead !== undefined) {
+    if (!(frame instanceof Uint8Array) || ahead !== undefined) {
       // Longer ones take longer, and must not be overtaken: no number tells their order.
-      const own = Promise.allSettled([ahead, sealed]).then(() => {
+      const own = Promise.allSettled([ahead, frame]).then(() => {
         if (this.#sealing === own) this.#sealing = undefined
       })
       this.#sealing = own
       await own
     }
     this.#sender.announce(epoch)
-    await this.#parts.lines.send(this.recipient, envelopeFrame(header, await sealed), { signal })
+    await this.#parts.lines.send(this.recipient, await frame, { signal })
   }
 
   /** The recipient's card came or changed. */
@@ -266,10 +265,9 @@ export class Outgoing {
 
   #append(epoch: OutEpoch, draft: Draft, replaces: Key | undefined): Promise<void> {
     const { number, prev } = epoch.feed.next(draft.priority)
-    const header = this.#header(epoch, draft, number, prev, true)
-    const sealed = sealDirect(epoch.key, { number, numbered: true }, header, draft.payload)
-    if (sealed instanceof Uint8Array) return this.#commit(epoch, draft, number, envelopeFrame(header, sealed), replaces)
-    return sealed.then(bytes => this.#commit(epoch, draft, number, envelopeFrame(header, bytes), replaces))
+    const frame = sealFrame(epoch, draft, { number, prev, numbered: true }, this.#to)
+    if (frame instanceof Uint8Array) return this.#commit(epoch, draft, number, frame, replaces)
+    return frame.then(bytes => this.#commit(epoch, draft, number, bytes, replaces))
   }
 
   async #commit(
@@ -284,11 +282,12 @@ export class Outgoing {
     const staged = ledger.stage([this.#fate(epoch, number, draft.messageId, 'queued')])
     const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...staged.writes]
     // With an earlier row they were written with that.
-    if (replaces === undefined) writes.push(...(draft.also ?? []))
+    const { checks, writes: also } = (replaces === undefined && draft.also) || { writes: [] }
+    writes.push(...also)
     if (!epoch.stored) writes.push(putOpening(this.recipient, epoch.id, epoch))
     if (replaces !== undefined) writes.push({ op: 'delete', table: 'outbox', key: replaces })
     try {
-      await store.commit({ writes })
+      await store.commit({ checks: checks ?? [], writes })
     } catch (error) {
       // Never given out again: the recipient is told that nothing will come at this position.
       staged.abandoned()
@@ -315,24 +314,9 @@ export class Outgoing {
     this.#sender.pump()
   }
 
-  #header(epoch: OutEpoch, draft: Draft, number: number, prev: number, numbered: boolean): Uint8Array {
-    const { priority, expiresAt } = draft
-    const { mesh } = this.#parts
-    return encodeHeader({
-      mesh,
-      destination: this.#destination,
-      epoch: epoch.id,
-      number,
-      prev,
-      priority,
-      expiresAt,
-      numbered,
-    })
-  }
-
   /** Every epoch with something unsettled: what is not in the list, the recipient waits for no longer. */
   #states(): Uint8Array | undefined {
-    const epochs = [...this.#epochs.values()].filter(epoch => epoch.feed.last > 0)
+    const epochs = [...this.#epochs.values()].filter(epoch => epoch.stored && epoch.feed.last > 0)
     return epochs.length === 0 ? undefined : statesFrame(epochs.map(epoch => epoch.feed.state()))
   }
 

@@ -9,8 +9,9 @@
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
+import type { MessageKind } from '../message/envelope.ts'
 import type { Message } from '../message/message.ts'
-import type { Check, Store } from '../store/store.ts'
+import type { Batch, Check, Store } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
 import type { Incoming } from './incoming.ts'
 import type { Staged } from './ledger.ts'
@@ -34,7 +35,12 @@ export interface ProcessingParts {
   /** When a handler that failed runs again. */
   readonly strategy: RetryStrategy
   /** Hands a message to whoever wants it; `waiting` when nobody does yet. */
-  readonly take: (arrived: Arrived, transaction: BufferedTransaction) => Promise<unknown> | 'waiting'
+  readonly take: (
+    arrived: Arrived,
+    transaction: BufferedTransaction,
+  ) => Promise<KeptReply | 'waiting' | undefined> | 'waiting'
+  /** Sends the reply to a request, in one batch with everything else that ends it. @throws as `store.commit` */
+  readonly reply: (reply: KeptReply, also: Pick<Batch, 'checks' | 'writes'>) => Promise<void>
   /** A dead letter, for the batch in which the message ends. @throws AfpDeliveryError QUEUE_FULL */
   readonly onDead: (arrived: Arrived, reason: 'handler-error' | 'expired', error: unknown) => Staged
   /** A handler threw. */
@@ -43,9 +49,16 @@ export interface ProcessingParts {
   readonly onError: (error: unknown) => void
 }
 
+/** What a request's handler answered, to be kept as the request was. */
+export interface KeptReply {
+  readonly message: Message
+  readonly kind: MessageKind
+}
+
 /** What goes into the batch in which a message ends. */
 interface Ending extends Partial<Pick<Staged, 'committed' | 'abandoned'>>, Pick<Staged, 'writes'> {
   readonly checks?: readonly Check[]
+  readonly reply?: KeptReply | undefined
 }
 
 /** The messages of one class. */
@@ -173,9 +186,11 @@ export class Processing {
     if (entry.message.isExpired(clock.now())) return this.#dead(entry, 'expired', undefined)
     for (let conflicts = 0; ; conflicts++) {
       const transaction = new BufferedTransaction(this.#parts.store)
+      let reply: KeptReply | undefined
       try {
-        const taken = take(entry, transaction)
-        if (taken === 'waiting' || (await taken) === 'waiting') {
+        const taken = await take(entry, transaction)
+        if (taken !== 'waiting') reply = taken
+        else {
           transaction.end()
           this.#parked.push(entry)
           return true
@@ -187,7 +202,7 @@ export class Processing {
       }
       entry.redelivered = true
       const { checks, writes } = transaction.end()
-      const ended = this.#end(entry, () => ({ checks, writes }))
+      const ended = this.#end(entry, () => ({ checks, writes, reply }))
       // Without a read nothing can be in its way, and the next one need not wait for the disk.
       if (checks.length === 0) return true
       try {
@@ -228,13 +243,15 @@ export class Processing {
   }
 
   async #write(entry: Arrived, stage: () => Ending): Promise<void> {
-    const { store, clock, onError } = this.#parts
+    const { store, clock, reply, onError } = this.#parts
     for (;;) {
       let ending: Ending | undefined
       try {
         ending = stage()
         const position = this.#incoming.ending(entry)
-        await store.commit({ checks: ending.checks ?? [], writes: [...ending.writes, ...position.writes] })
+        const batch = { checks: ending.checks ?? [], writes: [...ending.writes, ...position.writes] }
+        if (ending.reply === undefined) await store.commit(batch)
+        else await reply(ending.reply, batch)
         ending.committed?.()
         position.committed()
         this.#incoming.processed(entry)

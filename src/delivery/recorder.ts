@@ -1,7 +1,7 @@
 /** Writes what becomes of messages: rows, receipts and dead letters in one batch, told once it is on the disk. */
 
 import type { Clock } from '../common/clock.ts'
-import type { Store, Write } from '../store/store.ts'
+import type { Check, Store, Write } from '../store/store.ts'
 import type { Fate, Ledger } from './ledger.ts'
 
 /** How long a write that failed waits before it is tried again, ms. */
@@ -26,11 +26,11 @@ export class Recorder {
   }
 
   /** @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL without room for a dead letter: then nothing has changed */
-  async record(fates: readonly Fate[], writes: readonly Write[]): Promise<void> {
+  async record(fates: readonly Fate[], writes: readonly Write[], checks: readonly Check[] = []): Promise<void> {
     const { store, ledger } = this.#parts
     const staged = ledger.stage(fates)
     try {
-      await store.commit({ writes: [...writes, ...staged.writes] })
+      await store.commit({ checks, writes: [...writes, ...staged.writes] })
     } catch (error) {
       staged.abandoned()
       throw error

@@ -208,6 +208,14 @@ export class Tracker extends TypedEventTarget<TrackerEvents> {
     }
   }
 
+  /** Follows a message no longer: nothing of it was kept. */
+  forget(id: string, error: unknown): void {
+    for (const { reject } of this.#entries.get(id)?.goals ?? []) reject(error as AfpError)
+    this.#entries.delete(id)
+    this.#waiting.delete(id)
+    this.#settled.delete(id)
+  }
+
   /** Ends every wait: what is on the disk goes on in the next run. */
   close(): void {
     for (const { id, goals } of this.#entries.values()) {

@@ -62,15 +62,16 @@ export class Unsealed {
 
   /** Puts those on the disk that are not there yet. */
   async keep(): Promise<void> {
-    const { clock } = this.#parts
+    const { clock, recorder } = this.#parts
     await Promise.all(
       this.#all.map(async pending => {
         const { draft, row, resolve, reject } = pending
         if (row !== undefined) return
         const key = outboxKey(this.#recipient, '', ++this.#count)
-        const writes = [putOutbox(key, rowOf(draft, clock.now(), draft.payload)), ...(draft.also ?? [])]
+        const { checks, writes } = draft.also ?? { writes: [] }
+        const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
         try {
-          await this.#parts.recorder.record([{ ...this.#position(pending), status: 'queued' }], writes)
+          await recorder.record([{ ...this.#position(pending), status: 'queued' }], [put, ...writes], checks)
           pending.row = key
           resolve()
           this.#arm()

@@ -241,32 +241,44 @@ describe('A kept request', () => {
 })
 
 describe('A handler with a transaction', () => {
-  test('is heard of once, however often its message came and its agent went', async () => {
+  const increment = (bob: Agent, work: () => Promise<void> = async () => {}): void => {
+    bob.handle(async (_message, { transaction }) => {
+      const count = (((await transaction.get(['count'])) as number | undefined) ?? 0) + 1
+      await work()
+      transaction.put(['count'], count)
+      return count
+    })
+  }
+
+  test('counts once, however often its message came and its agent went', async () => {
     const bobs = await machine('bob')
-    let crash = true
-    const count = (bob: Agent): void => {
-      bob.handle(async (_message, { transaction }) => {
-        const before = ((await transaction.get(['count'])) as number | undefined) ?? 0
-        transaction.put(['count'], before + 1)
-        if (crash) throw new Error('power cut')
-      })
-    }
     let bob = await start(bobs)
     await met(ada, bob)
-    count(bob)
+    increment(bob, () => Promise.reject(new Error('power cut')))
     const receipt = await world.during(ada.send(bob.id, 'x', { guarantee: 'exactly-once' }))
     await world.during(receipt.delivered)
     await world.during(bob.close())
-    crash = false
+    expect(await bobs.store.count('app')).toBe(0)
     bob = await start(bobs)
-    count(bob)
+    increment(bob)
     await met(ada, bob)
     await world.during(receipt.processed)
-    let seen: unknown
-    bob.handle({ contentType: 'application/json' }, async (_message, { transaction }) => {
-      seen = await transaction.get(['count'])
+    expect((await world.during(ada.request(bob.id, 'and now?', { guarantee: 'exactly-once' }))).content).toBe(2)
+  })
+
+  test('answers with what was committed, also when two of them have read the same', async () => {
+    const [bob, carol] = [await join('bob'), await join('carol')]
+    await met(ada, bob)
+    await met(carol, bob)
+    let runs = 0
+    const both = Promise.withResolvers<void>()
+    increment(bob, () => {
+      if (++runs === 2) both.resolve()
+      return both.promise
     })
-    expect(await bobs.store.count('app')).toBe(1)
-    expect(seen).toBeUndefined()
+    const asked = [ada, carol].map(agent => agent.request('bob', null, { guarantee: 'exactly-once' }))
+    const counts = (await world.during(Promise.all(asked))).map(({ content }) => content as number)
+    expect(counts.sort()).toEqual([1, 2])
+    expect(runs).toBe(3)
   })
 })

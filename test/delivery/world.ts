@@ -124,12 +124,12 @@ export class Node {
     const node = new Node(world, machine, network, prekeys)
     for await (const receipt of openReceipts(store)) node.tracker.track(receipt)
     node.deadLetters = await DeadLetters.open({ store, clock, random, ids: node.#ids })
-    const take: Handler = (arrived, transaction) => {
+    const take: DeliveryParts['take'] = (arrived, transaction) => {
       if (node.#crashed) return new Promise(() => {})
       const taken = handler?.(arrived, transaction)
       if (taken === 'waiting') return taken
       node.got.push({ ...arrived })
-      return taken ?? Promise.resolve()
+      return (taken ?? Promise.resolve()).then(() => undefined)
     }
     node.delivery = await Delivery.open({
       identity,

@@ -1,0 +1,56 @@
+/** An author's epoch at its recipient: its key, and what is not in its feed. */
+
+import { type AeadKey, importKey } from '../security/aead.ts'
+
+/** Unnumbered messages of an epoch that are remembered. */
+const ONCE_WINDOW = 1_024
+
+/** An epoch as it was stored. */
+export interface KeptEpoch {
+  readonly id: string
+  readonly key: Uint8Array
+  /** When its key ends, ms since 1970. */
+  readonly notAfter: number
+  /** The author's epochs that were unsettled before it. */
+  readonly earlier: readonly string[]
+  /** Of its feed. */
+  readonly snapshot: unknown
+}
+
+/** See the head of this file. */
+export class InEpoch {
+  readonly kept: Omit<KeptEpoch, 'snapshot'>
+  readonly key: AeadKey
+  /** It is on the disk, as it is from its first numbered message on. */
+  stored: boolean
+  /** The unnumbered ones that came, by their count. */
+  readonly #once = new Set<number>()
+  #most = 0
+
+  private constructor(kept: Omit<KeptEpoch, 'snapshot'>, key: AeadKey, stored: boolean) {
+    this.kept = kept
+    this.key = key
+    this.stored = stored
+  }
+
+  static async open({ id, key, notAfter, earlier }: Omit<KeptEpoch, 'snapshot'>, stored: boolean): Promise<InEpoch> {
+    return new InEpoch({ id, key, notAfter, earlier }, await importKey(key), stored)
+  }
+
+  get id(): string {
+    return this.kept.id
+  }
+
+  /** Whether an unnumbered message has come, or is too old to tell. */
+  hadOnce(number: number): boolean {
+    return number <= this.#most - ONCE_WINDOW || this.#once.has(number)
+  }
+
+  /** An unnumbered message was authenticated. */
+  noteOnce(number: number): void {
+    this.#once.add(number)
+    if (number <= this.#most) return
+    this.#most = number
+    for (const old of this.#once) if (old <= number - ONCE_WINDOW) this.#once.delete(old)
+  }
+}
