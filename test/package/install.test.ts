@@ -50,7 +50,9 @@ async function makeApp(folder: string, ...packages: string[]): Promise<void> {
   mkdirSync(folder, { recursive: true })
   cpSync(join(import.meta.dirname, folder.slice(temp.length)), folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n')
-  await run('npm', ['install', '--no-audit', '--no-fund', ...packages], folder)
+  // By default npm waits five minutes for an answer that does not come, before it asks again.
+  const patience = ['--prefer-offline', '--fetch-timeout=30000']
+  await run('npm', ['install', '--no-audit', '--no-fund', ...patience, ...packages], folder)
 }
 
 beforeAll(async () => {
