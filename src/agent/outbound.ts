@@ -32,6 +32,9 @@ export const MESSAGE_FRAME = 16
 /** How long a message may take until it is handed over, or a request until its reply is there, unless the caller says, ms. */
 const DEFAULT_TIMEOUT = 5_000
 
+/** How much longer than its reply is waited for a request may take to leave, ms: timers are not exact. */
+const GRACE = 100
+
 /** How long a message may take, and who calls it off. */
 interface Patience {
   /** What the caller said, ms. */
@@ -92,7 +95,9 @@ export class Outbound {
     const elapsed = Math.min(timeout, this.#parts.clock.monotonic() - start)
     const recipient = message.recipients[0] as string
     const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, signal)
-    this.#track(this.#dispatch(message, 'request', { timeout, left: timeout - elapsed, signal })).catch(error =>
+    // Its time ends first: what it says then is that no reply came, whatever was in the way.
+    const left = timeout - elapsed + GRACE
+    this.#track(this.#dispatch(message, 'request', { timeout, left, signal })).catch(error =>
       this.#parts.requests.cancel(message.id, error),
     )
     const { message: answer, failed } = await reply
