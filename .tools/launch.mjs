@@ -232,6 +232,9 @@ const [command, ...args] = process.argv.slice(2)
 if (!Object.hasOwn(commands, command ?? '')) give(`usage: node .tools/launch.mjs ${Object.keys(commands).join('|')}`)
 const node = findNode()
 const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
+// A Node from npm trusts the certificates that it brings; the one it stands in for may trust the system's, as behind a
+// proxy that looks into connections.
+if (node !== process.execPath) env.NODE_USE_SYSTEM_CA ??= '1'
 install(node, env)
 if (command === 'test' || command === 'bench') {
   env.CHROMIUM_PATH = findChromium(node, env)

@@ -248,9 +248,12 @@ class Session implements Commands {
       if (channel.startsWith('agent:')) {
         const to = channel.slice(6)
         this.#pulse(to, true)
-        const outcome = (await this.#agent.send(to, text, { id })).recipients.get(to)
-        if (outcome?.status === 'failed') throw outcome.error
-        change({ status: { at: 'sent' } })
+        const { delivered, processed } = await this.#agent.send(to, text, { id })
+        change({ status: { at: 'queued' } })
+        await delivered
+        change({ status: { at: 'delivered' } })
+        await processed
+        change({ status: { at: 'processed' } })
       } else {
         const { peers } =
           channel === 'everyone'

@@ -14,7 +14,8 @@ export type Channel = 'everyone' | `topic:${string}` | `agent:${string}`
 /** How far a message has come. */
 export type Status =
   | { readonly at: 'sending' }
-  | { readonly at: 'sent' }
+  /** On its way, in the other's store, handled there; or an answer that has left. */
+  | { readonly at: 'queued' | 'delivered' | 'processed' | 'sent' }
   | { readonly at: 'published'; readonly peers: number; readonly onward: boolean }
   | { readonly at: 'received' }
   /** A request that waits for its reply. */

@@ -22,7 +22,7 @@ test('visitors of the demo join by its form, see each other and chat directly', 
   await expect(ada.row('Bob').getByTestId('link')).toContainText('direct')
   await ada.turnTo('Bob')
   await ada.write('Hello Bob')
-  await expect(ada.page.getByTestId('status').last()).toHaveText('sent')
+  await expect(ada.page.getByTestId('status').last()).toHaveText('processed')
   await expect(bob.row('Ada')).toContainText('1 unread')
   await bob.turnTo('Ada')
   await bob.reads('Hello Bob')

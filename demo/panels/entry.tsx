@@ -16,7 +16,10 @@ function statusText(status: Status): string {
     case 'sending':
       return 'sending'
     case 'sent':
-      return 'sent'
+    case 'queued':
+    case 'delivered':
+    case 'processed':
+      return status.at
     case 'published':
       if (status.peers === 0) return status.onward ? 'sent to the relay' : 'nobody was there'
       return `sent to ${status.peers} ${status.peers === 1 ? 'agent' : 'agents'}`
@@ -168,7 +171,7 @@ export function EntryView(props: {
         )}
         {entry.kind === 'message' && entry.mine && (
           <p class="entry-status" data-testid="status">
-            {entry.status.at === 'sent' || entry.status.at === 'published' ? <Icon name="check" /> : null}
+            {['sent', 'delivered', 'processed', 'published'].includes(entry.status.at) ? <Icon name="check" /> : null}
             {statusText(entry.status)}
           </p>
         )}

@@ -107,7 +107,7 @@ export class DrivenAgent {
   /** Sends, and tells for whom it was sent. */
   async send(to: string | string[], content: Content): Promise<string[]> {
     const { recipients } = await this.#agent.send(to, content)
-    return [...recipients].filter(([, { status }]) => status === 'sent').map(([id]) => id)
+    return [...recipients].filter(([, { status }]) => status !== 'failed' && status !== 'expired').map(([id]) => id)
   }
 
   async request(to: string, content: Content, timeout = 15_000): Promise<Heard> {

@@ -33,6 +33,9 @@ import type {
 /** How long a message may take until it is handed over, or a request until its reply is there, unless the caller says, ms. */
 const DEFAULT_TIMEOUT = 5_000
 
+/** How much longer than its reply is waited for a request may take to leave, ms: timers are not exact. */
+const GRACE = 100
+
 /** How long a message may take, and who calls it off. */
 interface Patience {
   /** What the caller said, ms. */
@@ -95,8 +98,10 @@ export class Outbound {
     const recipient = message.recipients[0] as string
     const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, signal)
     const { requests, delivery } = this.#parts
-    this.#track(this.#dispatch(message, 'request', { timeout, left: timeout - elapsed, signal }, options.retry)).catch(
-      error => requests.cancel(message.id, error),
+    // Its time ends first: what it says then is that no reply came, whatever was in the way.
+    const left = timeout - elapsed + GRACE
+    this.#track(this.#dispatch(message, 'request', { timeout, left, signal }, options.retry)).catch(error =>
+      requests.cancel(message.id, error),
     )
     const { message: answer, failed } = await reply.catch(error => {
       if (message.guarantee !== 'at-most-once') delivery.cancel(message.id).catch(() => {})

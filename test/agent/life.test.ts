@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
+import type { Clock } from '../../src/common/clock.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { collect, failure } from './waiting.ts'
 import { acquainted, ada, adaAndBob, bob, world } from './worlds.ts'
@@ -220,5 +221,17 @@ describe('Draining and closing', () => {
     const waiting = failure(ada.request('nobody', 'x', { timeout: 60_000 }))
     await world.during(Promise.all([ada.close(), bob.close(), waiting]))
     expect(world.clock.pending).toBe(0)
+  })
+
+  test('a request without an answer is out of time, also where its way ends in the same moment', async () => {
+    // Timers are not exact: those after the first may be a little early.
+    let early = 0
+    const after: Clock['after'] = (ms, callback) => world.clock.after(ms - (ms === 2_000 ? early++ : 0), callback)
+    const carl = await world.join('carl', {
+      clock: { now: () => world.clock.now(), monotonic: () => world.clock.monotonic(), after },
+    })
+    const stranger = (await createIdentity()).id
+    const asked = failure(carl.request(stranger, 'anybody?', { timeout: 2_000 }))
+    expect(await world.during(asked)).toMatchObject({ code: 'TIMEOUT' })
   })
 })
