@@ -56,6 +56,13 @@ describe('A kept message', () => {
     expect(await ada.deliveries.get(receipt.id)).toMatchObject({ id: receipt.id, status: 'delivered' })
   })
 
+  test('is what is sent unless something else is asked for', async () => {
+    const [carl, bob] = [await join('carl', { guarantee: undefined }), await join('bob')]
+    await met(carl, bob)
+    await world.during(carl.send('bob', 'x'))
+    expect(await world.during(bob.receive())).toMatchObject({ guarantee: 'at-least-once', security: { level: 'high' } })
+  })
+
   test('waits for a recipient that is not there yet', async () => {
     const bobs = await machine('bob')
     const receipt = await world.during(ada.send(bobs.identity.id, 'early'))
