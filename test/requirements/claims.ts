@@ -166,6 +166,85 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
   'test/agent/time-to-live.test.ts': {
     'Time to live > a message that expires on the way never reaches a handler': ['38'],
   },
+  'test/agent/kept.test.ts': {
+    'A kept message > is what is sent unless something else is asked for': ['11'],
+    'A kept message > is delivered, and then processed when its handler is done': ['69', '70'],
+    'A kept message > waits at its recipient until somebody reads, over a restart of both': ['82', '123'],
+    'A kept message > that expires undelivered becomes a dead letter, and is sent anew by its retry': ['79', '81'],
+    'A kept message > that could not be handled is handled by the retry of its dead letter': ['79', '81'],
+    'A kept message > of several recipients is told for each': ['F13'],
+    'A kept request > is answered over the same way, also when its handler runs on another day than its asker hoped': [
+      '68',
+      'F8',
+    ],
+    'A handler with a transaction > counts once, however often its message came and its agent went': ['68'],
+  },
+  'test/delivery/simulation.test.ts': {
+    'loses nothing, does nothing twice and keeps order, whatever fails': ['68', '82', '83'],
+  },
+  'test/delivery/kills.test.ts': {
+    'sender killed > 25 times: nothing that was kept is lost, nothing is noted twice or out of order': ['82', '83'],
+    'receiver killed > 25 times: nothing that was kept is lost, nothing is noted twice or out of order': ['82', '83'],
+  },
+  'test/delivery/receipts.test.ts': {
+    'a message on its way > counts its retries and keeps the last error': ['F9'],
+    'the five statuses > stand for the states as the table says': ['69'],
+  },
+  'test/delivery/tracker.test.ts': {
+    'the promises of a message > are broken when one recipient will not get it, and the error says which, why, and what is in doubt':
+      ['53'],
+    'events > tell of delivery, each retry, expiry and failure, with the status over all recipients': ['70'],
+  },
+  'test/delivery/retry.test.ts': {
+    'the number of tries > of the defaults is 4 for the base and the fixed strategy and 6 for the exponential one': [
+      '71',
+      '72',
+      '73',
+      'F16',
+    ],
+    'an exponential strategy > stops growing at its cap, also where the power of its factor has long overflowed': [
+      '73',
+    ],
+    'an exponential strategy > moves each pause by its jitter and no further, to both sides': ['73'],
+  },
+  'test/delivery/retry-schedule.test.ts': {
+    'a schedule of retries > gives out what is due in order of time, then of scheduling, and each only once': ['74'],
+    'a schedule of retries > keeps a strategy for each message, from its first failure to its last': ['74'],
+    'a schedule of retries > throws when a message is exhausted, with the retries it had, and forgets it': ['74'],
+    'a schedule of retries > never gives out what was cancelled, waiting or under way': ['74'],
+  },
+  'test/delivery/breaker.test.ts': {
+    'a closed breaker > opens at the fifth failure in a row, not at the fourth': ['75'],
+    'an open breaker > runs nothing and throws an error with its name, failures and reset timeout in seconds': ['52'],
+    'an open breaker > does the fallback instead, and only then': ['77'],
+    'an open breaker > lets a call try after 30 s of elapsed time, whatever the wall clock does': ['75'],
+    'a half-open breaker > lets one call through at a time, not two': ['75', 'F17'],
+    'a half-open breaker > closes after as many successes as it lets calls through, and lets no more through than that takes':
+      ['76'],
+    'by hand > a breaker is closed by reset, whatever it was, and forgets': ['75'],
+    'by hand > a breaker that is forced open stays so until it is reset': ['75'],
+  },
+  'test/delivery/breakers.test.ts': {
+    'a registry of circuit breakers > tells all of them, their states, and resets all': ['78'],
+    'a registry of circuit breakers > removes one, and the next of that name begins anew': ['78'],
+  },
+  'test/delivery/dead-letters.test.ts': {
+    'a list of dead letters > takes filters, alone and together': ['79'],
+    'a list of dead letters > has 100 letters unless told otherwise, the newest': ['79', 'F19'],
+    'purging > takes processed letters only, unless told otherwise, and only those of the age asked for': ['79'],
+  },
+  'test/delivery/dead-letter-retries.test.ts': {
+    'automatic retries > come when their policy says, as often as it says, and then no more': ['81'],
+  },
+  'test/delivery/priority-queue.test.ts': {
+    'a priority queue > lets a higher class go a hundred times as often as the lowest, and starves none': ['130'],
+  },
+  'test/security/room.test.ts': {
+    'the seal of a direct message in Node > opens with the key, number and header it was made with, and to the same bytes everywhere':
+      ['61', '63'],
+    'the seal of a direct message in Node > no bit of header or ciphertext can be changed, and nothing cut off or added':
+      ['F3', 'F5'],
+  },
   'e2e/demo.spec.ts': {
     'visitors of the demo join by its form, see each other and chat directly': ['95'],
     'a visitor of the demo asks a calculator in another tab, and one in Node, and gets their answers': ['95'],
