@@ -39,6 +39,7 @@ const NODE_PLACES = [
   /^src\/store\/sqlite\.ts$/,
   /^src\/identity\/(ed25519|file)\.ts$/,
   /^src\/network\/(defaults|webrtc-node)\.ts$/,
+  /^src\/security\/crypto\.ts$/,
   /^src\/agent\/profile\.ts$/,
   /^relay\//,
   /^demo\/(server|pages)\.ts$/,

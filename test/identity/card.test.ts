@@ -89,8 +89,18 @@ describe('A card', () => {
     await expect(openCard(await signed([...body, 0]))).rejects.toMatchObject(refused('malformed'))
     for (let at = 0; at < body.length; at++) {
       for (const wrong of [null, [1], new Uint8Array(3), 2n ** 60n]) {
+        // A card need not show a prekey, which is last.
+        if (wrong === null && at === body.length - 1) continue
         await expect(openCard(await signed(body.with(at, wrong)))).rejects.toMatchObject(refused('malformed'))
       }
+    }
+    for (const prekey of [
+      [new Uint8Array(7), new Uint8Array(32), 1],
+      [new Uint8Array(8), new Uint8Array(31), 1],
+      [new Uint8Array(8), new Uint8Array(32), -1],
+      [new Uint8Array(8), new Uint8Array(32)],
+    ]) {
+      await expect(openCard(await signed(body.with(-1, prekey)))).rejects.toMatchObject(refused('malformed'))
     }
     await expect(openCard(encode(body))).rejects.toMatchObject(refused('malformed'))
     await expect(openCard(encode('card'))).rejects.toMatchObject(refused('malformed'))
