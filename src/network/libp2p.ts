@@ -144,6 +144,7 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
   async dial(peer: string, addresses: readonly string[], options?: AbortOptions): Promise<Connection> {
     const connection = await this.#running().dial(
       addresses.map(address => multiaddr(address)),
+      // Its types know no absent signal; without one it allows ten seconds.
       // Without `force` libp2p hands back a connection that exists, and a relayed link would never be left for a better.
       { ...(options as { signal: AbortSignal }), force: true },
     )

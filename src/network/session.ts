@@ -101,6 +101,7 @@ export class Session {
   /** What came behind the hello; undefined unless a hello is being checked. */
   #early: Uint8Array[] | undefined
   #earlyBytes = 0
+  /** Settles when the hello has been checked, and what came behind it has been passed on. */
   #checking: Promise<void> | undefined
 
   constructor(options: SessionOptions) {

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 const tools = join(import.meta.dirname, '../../.tools')
+/** There are no such signals there: `kill` always ends a process at once. */
 const windows = process.platform === 'win32'
 
 const SERVER = `
