@@ -4,7 +4,6 @@
  */
 
 import type { Clock } from '../common/clock.ts'
-import { AfpMessageError } from '../common/errors.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { Arrived } from '../delivery/arrived.ts'
 import type { KeptReply } from '../delivery/processing.ts'
@@ -12,14 +11,15 @@ import type { Requests } from '../delivery/requests.ts'
 import { BufferedTransaction } from '../delivery/transaction.ts'
 import type { DuplicateWindow } from '../delivery/window.ts'
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
-import { type Failure, toFailure } from '../message/failure.ts'
 import type { Content, Message, MessageSecurity } from '../message/message.ts'
 import { type Hooks, type Limits, runHook, validateTime } from '../message/validate.ts'
 import type { RefusalReason } from '../network/network.ts'
 import type { Store } from '../store/store.ts'
 import type { SubscriptionManager } from '../topics/subscriptions.ts'
-import { type Handlers, Reply } from './handlers.ts'
+import type { Handlers } from './handlers.ts'
+import { Leases } from './leases.ts'
 import type { Handler, HandlerContext, MessageOptions } from './options.ts'
+import { failureOf, NotForUs, reasonOf, replyOf } from './outcomes.ts'
 
 /** The topic that every agent joins; applications cannot name it. */
 export const BROADCAST_TOPIC = '$broadcast'
@@ -77,9 +77,7 @@ export class Inbound {
   /** What is still being checked, by sender: the next of the same sender waits for it, so that order holds. */
   readonly #checking = new Map<string, Promise<void>>()
   #checkingTopics = 0
-  /** Kept messages that subscriptions took, until the last of them has handed it out. */
-  readonly #leases = new Map<Message, { left: number; done: (outcome?: 'waiting') => void }>()
-
+  readonly #leases = new Leases()
   /** Requests that a subscription or `receive` took: `respond` answers them. The oldest give way. */
   readonly #unanswered = new Set<string>()
 
@@ -142,15 +140,12 @@ export class Inbound {
 
   /** A subscription has handed a message out, or let go of it. */
   handedOut(message: Message): void {
-    const lease = this.#leases.get(message)
-    if (lease !== undefined && --lease.left === 0) lease.done()
+    this.#leases.handedOut(message)
   }
 
   /** A message that waited for filters which were not ready is for no subscription. */
   unclaimed(message: Message, bytes: number): void {
-    const lease = this.#leases.get(message)
-    if (lease !== undefined) lease.done('waiting')
-    else if (message.topic === undefined) this.#leave(message, bytes)
+    if (!this.#leases.unclaimed(message) && message.topic === undefined) this.#leave(message, bytes)
   }
 
   /** Bytes that `from` signed and published on a topic. */
@@ -189,7 +184,7 @@ export class Inbound {
       if (!context.redelivered) subscriptions.deliver(message, bytes)
       return this.#track(this.#handle(message, context, handler))
     }
-    const read = this.#lease(message, () => subscriptions.deliver(message, bytes))
+    const read = this.#leases.take(message, () => subscriptions.deliver(message, bytes))
     if (read === undefined && inbox.waiting === 0) {
       if (!context.expectsReply) return 'waiting'
       this.#parts.onDropped(message, 'no-handler')
@@ -199,21 +194,6 @@ export class Inbound {
     if (read !== undefined) return read
     inbox.push(message, bytes)
     return Promise.resolve(undefined)
-  }
-
-  /** Hands a message to subscriptions; resolves when each that took it has handed it out, undefined when none took it. */
-  #lease(message: Message, deliver: () => number): Promise<'waiting' | undefined> | undefined {
-    const { promise, resolve } = Promise.withResolvers<'waiting' | undefined>()
-    const done = (outcome?: 'waiting'): void => {
-      this.#leases.delete(message)
-      resolve(outcome)
-    }
-    const lease = { left: 0, done }
-    this.#leases.set(message, lease)
-    const taken = deliver()
-    lease.left += taken
-    if (lease.left === 0) done()
-    return taken === 0 ? undefined : promise
   }
 
   /** What a handler does with a kept message. Its failure is an answer to a request, and has other messages come again. */
@@ -394,28 +374,5 @@ interface KeptContext extends HandlerContext {
 
 const NO_HANDLER = { code: 'NO_HANDLER', message: 'no handler takes this request' }
 
-/** What a handler returned, as a reply. */
-const replyOf = (result: unknown): Reply =>
-  result instanceof Reply ? result : new Reply((result ?? null) as Content, {})
-
-class NotForUs extends Error {}
-
 /** Ids are the sender's choice: by themselves they would let one sender's message pass for another's. */
 const keyOf = ({ sender, id }: Message): string => `${sender} ${id}`
-
-/** What a handler threw. That there was no handler is not for a handler to say: its own requests may end so. */
-function failureOf(error: unknown): Failure {
-  const failure = toFailure(error)
-  return failure.code === 'NO_HANDLER' ? { ...failure, code: 'HANDLER_FAILED' } : failure
-}
-
-function reasonOf(error: unknown): RefusalReason {
-  if (error instanceof NotForUs) return 'not-for-us'
-  // Nothing that comes from outside may end the process: what nobody thought of drops the message, and is not the sender's
-  // fault. Everything that is throws this one class.
-  if (!(error instanceof AfpMessageError)) return 'internal'
-  if (error.code === 'MESSAGE_EXPIRED') return 'expired'
-  if (error.code === 'HOOK_REFUSED') return 'hook'
-  const { reason } = error.details
-  return reason === 'too-deep' || reason === 'too-large' || reason === 'clock-skew' ? reason : 'malformed'
-}

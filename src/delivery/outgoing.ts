@@ -7,18 +7,18 @@ import { toHex } from '../common/bytes.ts'
 import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
 import type { Key, Write } from '../store/store.ts'
+import { deleteRow, draftOf, endedOf, fateOf, rowKeyOf } from './entries.ts'
+import { Fencing, NO_BYTES } from './fencing.ts'
 import { statesFrame } from './frames.ts'
 import type { Fate } from './ledger.ts'
 import { type Entry, type OutEpoch, openEpoch } from './out-epoch.ts'
 import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
-import { Recorder, WRITE_PAUSE } from './recorder.ts'
+import { Recorder } from './recorder.ts'
 import { NEVER_TRIED, nextRetry } from './retry.ts'
-import { epochKey, type FenceReason, outboxKey, putOpening, putOutbox } from './rows.ts'
-import { type Destination, openPayload, sealFrame } from './sealing.ts'
+import { epochKey, outboxKey, putOpening, putOutbox } from './rows.ts'
+import { type Destination, sealFrame } from './sealing.ts'
 import { Sender } from './sender.ts'
 import { Unsealed } from './unsealed.ts'
-
-const NO_BYTES = new Uint8Array(0)
 
 /** See the head of this file. */
 export class Outgoing {
@@ -28,6 +28,7 @@ export class Outgoing {
   readonly #sender: Sender
   readonly #unsealed: Unsealed
   readonly #recorder: Recorder
+  readonly #fencing: Fencing
   /** Every epoch with something unsettled, oldest first, and the current one. */
   readonly #epochs = new Map<string, OutEpoch>()
   #current: OutEpoch | undefined
@@ -53,8 +54,9 @@ export class Outgoing {
       states: () => this.#states(),
       waits: () => [...this.#epochs.values()].some(epoch => !epoch.feed.settled),
       onOverdue: entry => this.#overdue(entry),
-      onExpired: entry => this.#end(entry, 'expired'),
+      onExpired: entry => this.#fencing.end(entry, 'expired'),
     })
+    this.#fencing = new Fencing({ ...parts, recipient, recorder: this.#recorder, sender: this.#sender })
   }
 
   /** Messages that are not settled. */
@@ -127,10 +129,10 @@ export class Outgoing {
       const messageId = epoch.messages.get(number)
       const entry = epoch.entries.get(number) ?? epoch.fences.get(number)
       if (messageId === undefined || entry === undefined) continue
-      fates.push(this.#fate(epoch, number, messageId, 'delivered'))
+      fates.push(fateOf(this.recipient, epoch, number, messageId, 'delivered'))
       // Until its end is known the row says whose it is; its bytes are not needed any more.
       if (!over.has(number))
-        writes.push(putOutbox(this.#key(entry), { ...entry.row, fence: 'delivered', frame: NO_BYTES }))
+        writes.push(putOutbox(rowKeyOf(this.recipient, entry), { ...entry.row, fence: 'delivered', frame: NO_BYTES }))
     }
     for (const number of over) {
       const messageId = epoch.messages.get(number)
@@ -140,8 +142,8 @@ export class Outgoing {
       const reason = refused.get(number)
       const status = reason !== undefined ? 'refused' : news.skipped.includes(number) ? 'skipped' : 'processed'
       // What the recipient kept is in its own dead letters; what it would not have at all, in these.
-      const ended = reason === 'rejected' && entry !== undefined ? await this.#ended(entry) : undefined
-      fates.push({ ...this.#fate(epoch, number, messageId, status), reason, ended })
+      const ended = reason === 'rejected' && entry !== undefined ? await endedOf(entry) : undefined
+      fates.push({ ...fateOf(this.recipient, epoch, number, messageId, status), reason, ended })
     }
     this.#sender.heard({ arrived: news.delivered.length > 0, news: over.size > 0 })
     for (const number of [...news.delivered, ...over]) this.#remove(epoch, number)
@@ -166,12 +168,12 @@ export class Outgoing {
     for (const epoch of ids.map(id => this.#epochs.get(id)).filter(found => found !== undefined)) {
       if (epoch === this.#current) this.#current = undefined
       const again = await Promise.all(
-        [...epoch.entries.values()].map(async entry => ({ entry, draft: await this.#draftOf(entry) })),
+        [...epoch.entries.values()].map(async entry => ({ entry, draft: await draftOf(entry) })),
       )
-      const writes = [...epoch.fences.values()].map(entry => this.#delete(entry))
+      const writes = [...epoch.fences.values()].map(entry => deleteRow(this.recipient, entry))
       for (const { entry, draft } of again) {
         this.#remove(epoch, entry.number)
-        this.#place(draft, this.#key(entry)).catch(this.#parts.onError)
+        this.#place(draft, rowKeyOf(this.recipient, entry)).catch(this.#parts.onError)
       }
       await this.#recorder.persist([], [...writes, this.#drop(epoch)])
     }
@@ -183,7 +185,7 @@ export class Outgoing {
     for (const epoch of this.#epochs.values()) {
       for (const entry of epoch.entries.values()) {
         if (entry.row.messageId !== messageId) continue
-        await this.#fence(entry, 'cancelled')
+        await this.#fencing.fence(entry, 'cancelled')
         return true
       }
     }
@@ -207,6 +209,7 @@ export class Outgoing {
   close(): void {
     this.#closed = true
     this.#sender.close()
+    this.#fencing.close()
     this.#unsealed.close()
     this.#recorder.close()
   }
@@ -279,7 +282,7 @@ export class Outgoing {
   ): Promise<void> {
     const { store, clock, ledger } = this.#parts
     const row = rowOf(draft, clock.now(), frame)
-    const staged = ledger.stage([this.#fate(epoch, number, draft.messageId, 'queued')])
+    const staged = ledger.stage([fateOf(this.recipient, epoch, number, draft.messageId, 'queued')])
     const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...staged.writes]
     // With an earlier row they were written with that.
     const { checks, writes: also } = (replaces === undefined && draft.also) || { writes: [] }
@@ -326,46 +329,7 @@ export class Outgoing {
     const step = nextRetry(entry.row.strategy ?? strategy, entry.retry, { now: clock.now(), random, expiresAt })
     entry.retry = step.state
     if ('at' in step) this.#sender.again(entry, step.at)
-    else this.#end(entry, step.exhausted)
-  }
-
-  #end(entry: Entry, reason: FenceReason): void {
-    const { clock, onError } = this.#parts
-    // Nothing more of it goes, though its end may take a while to be written.
-    this.#sender.again(entry, Number.POSITIVE_INFINITY)
-    this.#fence(entry, reason).catch(error => {
-      onError(error)
-      clock.after(WRITE_PAUSE, () => {
-        if (!this.#closed && entry.epoch.entries.has(entry.number)) this.#end(entry, reason)
-      })
-    })
-  }
-
-  /** Gives a position up. What it was is decided once the recipient says what it knows of it. */
-  async #fence(entry: Entry, reason: FenceReason): Promise<void> {
-    const { epoch, number, row } = entry
-    if (epoch.fences.has(number)) return
-    epoch.fences.set(number, entry)
-    try {
-      const status = reason === 'attempts-exhausted' ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
-      const fate: Fate = {
-        ...this.#fate(epoch, number, row.messageId, status),
-        reason,
-        inDoubt: entry.left,
-        attempts: entry.retry.attempts,
-        ended: await this.#ended(entry),
-      }
-      await this.#recorder.record([fate], [putOutbox(this.#key(entry), { ...row, fence: reason, frame: NO_BYTES })])
-    } catch (error) {
-      epoch.fences.delete(number)
-      throw error
-    }
-    epoch.entries.delete(number)
-    this.#parts.quota.give(row.frame.length)
-    this.#sender.remove(entry)
-    epoch.feed.skip(number)
-    this.#sender.stateChanged()
-    this.#sender.pump()
+    else this.#fencing.end(entry, step.exhausted)
   }
 
   /** Takes a message out of memory. */
@@ -379,31 +343,9 @@ export class Outgoing {
     epoch.fences.delete(number)
   }
 
-  #key({ epoch, number }: Entry): Key {
-    return outboxKey(this.recipient, epoch.id, number)
-  }
-
-  #delete(entry: Entry): Write {
-    return { op: 'delete', table: 'outbox', key: this.#key(entry) }
-  }
-
-  /** What a dead letter keeps. */
-  async #ended(entry: Entry): Promise<NonNullable<Fate['ended']>> {
-    return { row: entry.row, payload: await openPayload(entry) }
-  }
-
   #drop(epoch: OutEpoch): Write {
     this.#epochs.delete(epoch.id)
     this.#sender.stateChanged()
     return { op: 'delete', table: 'epochs', key: epochKey('out', this.recipient, epoch.id) }
-  }
-
-  #fate(epoch: OutEpoch, number: number, messageId: string, status: Fate['status']): Fate {
-    return { messageId, recipient: this.recipient, epoch: epoch.id, number, status }
-  }
-
-  async #draftOf(entry: Entry): Promise<Draft> {
-    const { messageId, guarantee, priority, expiresAt, strategy } = entry.row
-    return { messageId, guarantee, priority, expiresAt, strategy, payload: await openPayload(entry) }
   }
 }

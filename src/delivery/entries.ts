@@ -1,0 +1,39 @@
+/** What an outbox row, a receipt and a dead letter are told of a message at its position. */
+
+import type { Key, Write } from '../store/store.ts'
+import type { Fate } from './ledger.ts'
+import type { Entry, OutEpoch } from './out-epoch.ts'
+import type { Draft } from './outgoing-parts.ts'
+import { outboxKey } from './rows.ts'
+import { openPayload } from './sealing.ts'
+
+/** Where its row is. */
+export const rowKeyOf = (recipient: string, { epoch, number }: Entry): Key => outboxKey(recipient, epoch.id, number)
+
+/** Takes its row away. */
+export const deleteRow = (recipient: string, entry: Entry): Write => ({
+  op: 'delete',
+  table: 'outbox',
+  key: rowKeyOf(recipient, entry),
+})
+
+/** What became of it. */
+export const fateOf = (
+  recipient: string,
+  epoch: OutEpoch,
+  number: number,
+  messageId: string,
+  status: Fate['status'],
+): Fate => ({ messageId, recipient, epoch: epoch.id, number, status })
+
+/** What a dead letter keeps of it. */
+export const endedOf = async (entry: Entry): Promise<NonNullable<Fate['ended']>> => ({
+  row: entry.row,
+  payload: await openPayload(entry),
+})
+
+/** The message as it was before it was sealed, to be sealed anew. */
+export async function draftOf(entry: Entry): Promise<Draft> {
+  const { messageId, guarantee, priority, expiresAt, strategy } = entry.row
+  return { messageId, guarantee, priority, expiresAt, strategy, payload: await openPayload(entry) }
+}

@@ -1,0 +1,79 @@
+/** Gives positions up: what a message was is decided once the recipient says what it knows of its position. */
+
+import type { Clock } from '../common/clock.ts'
+import { endedOf, fateOf, rowKeyOf } from './entries.ts'
+import type { Fate, Quota } from './ledger.ts'
+import type { Entry } from './out-epoch.ts'
+import { type Recorder, WRITE_PAUSE } from './recorder.ts'
+import { type FenceReason, putOutbox } from './rows.ts'
+import type { Sender } from './sender.ts'
+
+/** What a fenced row keeps of its message. */
+export const NO_BYTES = new Uint8Array(0)
+
+/** What fencing needs. */
+export interface FencingParts {
+  readonly recipient: string
+  readonly clock: Clock
+  readonly quota: Quota
+  readonly recorder: Recorder
+  readonly sender: Sender
+  /** Something could not be written; it is tried again. */
+  readonly onError: (error: unknown) => void
+}
+
+/** See the head of this file. */
+export class Fencing {
+  readonly #parts: FencingParts
+  #closed = false
+
+  constructor(parts: FencingParts) {
+    this.#parts = parts
+  }
+
+  /** Gives a position up, as soon as that can be written. */
+  end(entry: Entry, reason: FenceReason): void {
+    const { clock, onError, sender } = this.#parts
+    // Nothing more of it goes, though its end may take a while to be written.
+    sender.again(entry, Number.POSITIVE_INFINITY)
+    this.fence(entry, reason).catch(error => {
+      onError(error)
+      clock.after(WRITE_PAUSE, () => {
+        if (!this.#closed && entry.epoch.entries.has(entry.number)) this.end(entry, reason)
+      })
+    })
+  }
+
+  /** Gives a position up. @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL: then it stands as it was */
+  async fence(entry: Entry, reason: FenceReason): Promise<void> {
+    const { recipient, recorder, quota, sender } = this.#parts
+    const { epoch, number, row } = entry
+    if (epoch.fences.has(number)) return
+    epoch.fences.set(number, entry)
+    try {
+      const status = reason === 'attempts-exhausted' ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
+      const fate: Fate = {
+        ...fateOf(recipient, epoch, number, row.messageId, status),
+        reason,
+        inDoubt: entry.left,
+        attempts: entry.retry.attempts,
+        ended: await endedOf(entry),
+      }
+      await recorder.record([fate], [putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame: NO_BYTES })])
+    } catch (error) {
+      epoch.fences.delete(number)
+      throw error
+    }
+    epoch.entries.delete(number)
+    quota.give(row.frame.length)
+    sender.remove(entry)
+    epoch.feed.skip(number)
+    sender.stateChanged()
+    sender.pump()
+  }
+
+  /** Nothing is tried again. */
+  close(): void {
+    this.#closed = true
+  }
+}
