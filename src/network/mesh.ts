@@ -97,7 +97,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
       addresses: options.peers ?? [],
       clock,
       random,
-      linked: address => this.#links.get(peerOf(address) as string) !== undefined,
+      linked: id => this.#links.get(id) !== undefined,
       connect: address => this.connect(address),
     })
     this.#presence = new PresenceBook({
@@ -384,6 +384,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   #linkClosed(peer: string): void {
     this.emit('link:closed', { peer })
     this.#connector.lost(peer)
+    this.#named.lost(peer)
   }
 
   #refused(peer: string, reason: RefusalReason, detail: string): void {

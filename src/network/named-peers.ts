@@ -2,55 +2,96 @@
 
 import type { Clock, Timer } from '../common/clock.ts'
 import type { Random } from '../common/random.ts'
+import { peerOf } from './addresses.ts'
 
-/** How long after an attempt the next one is, ms: this, doubled with each failure up to the other. */
-const PAUSE = 2_000
+/** How long after a link was lost or could not be made the next try is, ms: this, doubled with each failure up to the other. */
+const PAUSE = 250
 const LONGEST_PAUSE = 60_000
+/** A link that ends sooner counts as a failure, ms. */
+const BRIEF = 10_000
 
 /** What keeping them needs. */
 export interface NamedPeersOptions {
   readonly addresses: readonly string[]
   readonly clock: Clock
   readonly random: Random
-  /** Whether there is a link to the agent at an address. */
-  readonly linked: (address: string) => boolean
+  /** Whether there is a link to an agent. */
+  readonly linked: (id: string) => boolean
   readonly connect: (address: string) => Promise<unknown>
+}
+
+interface Named {
+  readonly address: string
+  readonly id: string
+  failures: number
+  timer: Timer | undefined
+  dialling: boolean
+  /** When the last dial of this side made a link, ms since 1970. */
+  linkedAt: number
 }
 
 /** See the head of this file. */
 export class NamedPeers {
   readonly #options: NamedPeersOptions
-  readonly #timers = new Map<string, Timer>()
+  readonly #peers: readonly Named[]
   #stopped = false
 
   constructor(options: NamedPeersOptions) {
     this.#options = options
+    this.#peers = [...new Set(options.addresses)].map(address => ({
+      address,
+      id: peerOf(address) as string,
+      failures: 0,
+      timer: undefined,
+      dialling: false,
+      linkedAt: 0,
+    }))
   }
 
   start(): void {
-    for (const address of new Set(this.#options.addresses)) this.#keep(address, 0)
+    for (const peer of this.#peers) this.#dial(peer)
   }
 
   stop(): void {
     this.#stopped = true
-    for (const timer of this.#timers.values()) timer.cancel()
+    for (const { timer } of this.#peers) timer?.cancel()
   }
 
-  #keep(address: string, failures: number): void {
-    const { clock, random, linked, connect } = this.#options
-    const again = (failed: number): void => {
-      if (this.#stopped) return
-      // Half of the pause is drawn, so that what comes back is not dialled by everyone at once.
-      const pause = Math.min(PAUSE * 2 ** failed, LONGEST_PAUSE) * (0.5 + random.float() / 2)
-      this.#timers.set(
-        address,
-        clock.after(pause, () => this.#keep(address, failed)),
-      )
+  /** The last link to an agent is gone. */
+  lost(id: string): void {
+    const { clock } = this.#options
+    for (const peer of this.#peers) {
+      if (peer.id !== id || peer.dialling || peer.timer !== undefined) continue
+      // One that never lasts is dialled as seldom as one that cannot be made.
+      peer.failures = clock.now() - peer.linkedAt < BRIEF ? peer.failures + 1 : 0
+      this.#later(peer)
     }
-    if (linked(address)) return again(0)
-    connect(address).then(
-      () => again(0),
-      () => again(failures + 1),
+  }
+
+  #dial(peer: Named): void {
+    const { clock, linked, connect } = this.#options
+    peer.timer = undefined
+    if (this.#stopped || linked(peer.id)) return
+    peer.dialling = true
+    connect(peer.address).then(
+      () => {
+        peer.dialling = false
+        peer.linkedAt = clock.now()
+        if (!linked(peer.id)) this.lost(peer.id)
+      },
+      () => {
+        peer.dialling = false
+        peer.failures++
+        this.#later(peer)
+      },
     )
+  }
+
+  #later(peer: Named): void {
+    if (this.#stopped) return
+    const { clock, random } = this.#options
+    const pause = Math.min(PAUSE * 2 ** peer.failures, LONGEST_PAUSE)
+    // Half of the pause is drawn, so that what comes back is not dialled by everyone at once.
+    peer.timer = clock.after(pause * (0.5 + random.float() / 2), () => this.#dial(peer))
   }
 }

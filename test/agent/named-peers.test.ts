@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { DrivenClock } from '../../src/common/driven-clock.ts'
+import { seededRandom } from '../../src/common/random.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
+import { NamedPeers } from '../../src/network/named-peers.ts'
 import { type DrivenWorld, drivenWorld } from './worlds.ts'
 
 let world: DrivenWorld
@@ -32,4 +35,44 @@ test('an agent that was named as a peer is linked again after its restart', asyn
     await world.clock.advance(60_000)
     bob = await world.join('bob', { identity, peers: [] })
   }
+})
+
+test('a link that is lost is made again at once, and ever more seldom to a peer where none lasts', async () => {
+  const clock = new DrivenClock()
+  const { addresses, id } = await world.join('bob')
+  const dials: number[] = []
+  const started = clock.now()
+  let up = false
+  const named = new NamedPeers({
+    addresses: addresses.slice(0, 1),
+    clock,
+    random: seededRandom(1),
+    linked: () => up,
+    connect: async () => {
+      dials.push(clock.now() - started)
+      up = true
+    },
+  })
+  const lose = (): void => {
+    up = false
+    named.lost(id)
+  }
+  named.start()
+  await clock.advance(60_000)
+  lose()
+  await clock.advance(250)
+  expect(dials).toHaveLength(2)
+  for (let i = 0; i < 20; i++) {
+    lose()
+    await clock.advanceUntil(() => up)
+  }
+  const pauses = dials.slice(2).map((at, i) => at - (dials[i + 1] as number))
+  expect(pauses[0]).toBeLessThan(500)
+  expect(Math.min(...pauses.slice(-5))).toBeGreaterThanOrEqual(30_000)
+  expect(Math.max(...pauses)).toBeLessThanOrEqual(60_000)
+  await clock.advance(60_000)
+  lose()
+  await clock.advance(250)
+  expect(dials).toHaveLength(23)
+  named.stop()
 })
