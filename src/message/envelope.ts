@@ -3,11 +3,12 @@
  *
  * ```
  * [1, kind, id, [* recipient], content type, content, metadata, parent id / null, timestamp, ttl, guarantee, priority,
- *  schema / null, [* trace path]]
+ *  schema / null, [* trace path], [* [extension, critical, value]]]
  * ```
  *
  * Ids of messages are the 16 bytes of their UUID. The sender and the topic are not in it: they are what the connection,
- * the signature and the gossip topic prove, so no message can claim another's.
+ * the signature and the gossip topic prove, so no message can claim another's. Extensions are room for later versions:
+ * what is not known is passed over, unless its sender says that the message makes no sense without it.
  */
 
 import { AfpMessageError } from '../common/errors.ts'
@@ -19,6 +20,10 @@ import { DEFAULT_LIMITS, type Limits, validateFields } from './validate.ts'
 
 /** Version of the envelope. */
 const VERSION = 1
+
+/** Extensions of one message. */
+const MAX_EXTENSIONS = 16
+const MAX_EXTENSION = 2 ** 16 - 1
 
 /** What a message is for, in the order of their numbers on the wire. A `failure` is a reply: see `failure.ts`. */
 const KINDS = ['message', 'request', 'reply', 'failure'] as const
@@ -60,6 +65,7 @@ export function encodeMessage(
     message.priority,
     message.schema ?? null,
     message.tracePath,
+    [],
   ])
   if (bytes.length <= limits.messageBytes) return bytes
   throw new AfpMessageError(
@@ -81,10 +87,11 @@ function malformed(why: string, cause?: unknown): AfpMessageError {
 export function decodeMessage(bytes: Uint8Array, context: EnvelopeContext): { message: Message; kind: MessageKind } {
   const { limits } = context
   const wire = decode(bytes, { bytes: limits.messageBytes })
-  if (!Array.isArray(wire) || wire.length !== 14) throw malformed('not an array of 14')
+  if (!Array.isArray(wire) || wire.length !== 15) throw malformed('not an array of 15')
   const [version, kindNumber, id, recipients, contentType, content, metadata, parentId] = wire as unknown[]
-  const [timestamp, ttl, guarantee, priority, schema, tracePath] = wire.slice(8) as unknown[]
+  const [timestamp, ttl, guarantee, priority, schema, tracePath, extensions] = wire.slice(8) as unknown[]
   if (version !== VERSION) throw malformed('another version')
+  passOver(extensions)
   const message = new Message({
     id: readUuid(id),
     sender: context.sender,
@@ -112,6 +119,19 @@ export function decodeMessage(bytes: Uint8Array, context: EnvelopeContext): { me
     throw malformed(`a ${kind} without a parent id`)
   }
   return { message, kind }
+}
+
+/** This version knows none. */
+function passOver(extensions: unknown): void {
+  if (!Array.isArray(extensions) || extensions.length > MAX_EXTENSIONS) throw malformed('its extensions')
+  let last = -1
+  for (const extension of extensions) {
+    const [id, critical, value] = Array.isArray(extension) && extension.length === 3 ? extension : []
+    const known = Number.isInteger(id) && id > last && id <= MAX_EXTENSION
+    if (!known || typeof critical !== 'boolean' || !(value instanceof Uint8Array)) throw malformed('an extension')
+    if (critical) throw malformed(`it cannot be understood without extension ${id}`)
+    last = id
+  }
 }
 
 function readUuid(value: unknown): string {

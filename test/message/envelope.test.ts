@@ -28,6 +28,7 @@ const good = (): unknown[] => [
   0,
   null,
   ['ada'],
+  [],
 ]
 
 describe('the way over the wire', () => {
@@ -73,8 +74,15 @@ describe('the way over the wire', () => {
         9,
         's',
         ['ada'],
+        [],
       ]),
     )
+  })
+
+  test('Extensions of a later version are passed over.', () => {
+    const later = good()
+    later[14] = Array.from({ length: 16 }, (_, id) => [id * 4_369, false, new Uint8Array(id)])
+    expect(decodeMessage(encode(later), from('ada')).message).toEqual(message())
   })
 
   test('The sender is the one that was proved, whatever the message was made to say.', () => {
@@ -147,6 +155,30 @@ describe('what is refused', () => {
     ['a trace path that is null', 13, null],
     ['a trace path of 65', 13, new Array(65).fill('ada')],
     ['a trace path with a number', 13, [1]],
+    ['extensions that are null', 14, null],
+    ['17 extensions', 14, Array.from({ length: 17 }, (_, id) => [id, false, new Uint8Array(0)])],
+    ['an extension that is no list', 14, [1]],
+    ['an extension without a value', 14, [[1, false]]],
+    ['an extension with text for a value', 14, [[1, false, 'x']]],
+    ['an extension that is neither critical nor not', 14, [[1, null, new Uint8Array(0)]]],
+    [
+      'an extension twice',
+      14,
+      [
+        [1, false, new Uint8Array(0)],
+        [1, false, new Uint8Array(0)],
+      ],
+    ],
+    [
+      'extensions out of order',
+      14,
+      [
+        [2, false, new Uint8Array(0)],
+        [1, false, new Uint8Array(0)],
+      ],
+    ],
+    ['an extension beyond 65535', 14, [[65_536, false, new Uint8Array(0)]]],
+    ['a critical extension that nobody knows', 14, [[1, true, new Uint8Array(0)]]],
   ])('A message with %s is malformed.', (_what, index, value) => {
     const spoilt = good()
     spoilt[index] = value
@@ -154,7 +186,7 @@ describe('what is refused', () => {
   })
 
   test.each([
-    ['shorter', good().slice(0, 13)],
+    ['shorter', good().slice(0, 14)],
     ['longer', [...good(), null]],
     ['no list at all', new Map()],
     ['null', null],
