@@ -8,7 +8,7 @@ import { AfpMessageError, AfpRoutingError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { decode } from '../message/codec.ts'
-import { encodeMessage, type MessageKind } from '../message/envelope.ts'
+import type { MessageKind } from '../message/envelope.ts'
 import { toFailure } from '../message/failure.ts'
 import type { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
@@ -22,6 +22,7 @@ import type { CircuitBreakers } from './breakers.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import type { RetryOutcome } from './dead-letter-retries.ts'
 import type { DeadLetters } from './dead-letters.ts'
+import { draftOf } from './drafts.ts'
 import { FrameType, LOST_KEY_LABEL, lostKeyBody, readAcks, readEpochs, readLostKey, readStates } from './frames.ts'
 import { Incoming } from './incoming.ts'
 import { retryLetter } from './letter-retry.ts'
@@ -38,7 +39,6 @@ import type { Tracker, Tracking } from './tracker.ts'
 export const HOLE_PATIENCE = 30_000
 /** How many messages to one recipient may be under way. */
 const WINDOW = 256
-/** Messages of one author that may wait for their handlers. */
 const MAX_INBOX = 10_000
 
 /** What delivery needs. */
@@ -64,6 +64,8 @@ export interface DeliveryParts
   readonly handlerStrategy: RetryStrategy
   /** The most messages, and bytes of them, that may wait for recipients. Default 10,000 and 64 MiB. */
   readonly maxOutbox?: { readonly messages: number; readonly bytes: number } | undefined
+  /** Messages of one author that may wait for their handlers. Default 10,000. */
+  readonly maxInbox?: number | undefined
   /** Default {@link HOLE_PATIENCE}. */
   readonly holePatience?: number | undefined
   readonly onRollback: (recipient: string, epoch: string) => void
@@ -104,7 +106,7 @@ export class Delivery {
   async #load(): Promise<void> {
     const { store, limits } = this.#parts
     for (const [recipient, { epochs, waiting }] of await loadOutgoing(store)) {
-      for (const { entries } of epochs) for (const { row } of entries.values()) this.#count(1, row.frame.length)
+      for (const { entries } of epochs) for (const { bytes } of entries.values()) this.#count(1, bytes)
       for (const { draft } of waiting) this.#count(1, draft.payload.length)
       this.#outgoingTo(recipient).load(epochs, waiting)
     }
@@ -115,9 +117,7 @@ export class Delivery {
 
   /** A message as it is sealed; the same for every recipient. @throws AfpMessageError MESSAGE_TOO_LARGE */
   draft(message: Message, kind: MessageKind, strategy?: RetryStrategy): Draft {
-    const { id, guarantee, priority, expiresAt } = message
-    const payload = encodeMessage(message, kind, this.#parts.limits)
-    return { messageId: id, guarantee, priority, expiresAt, strategy, payload }
+    return draftOf(message, kind, strategy, this.#parts)
   }
 
   /**
@@ -253,7 +253,11 @@ export class Delivery {
         ...this.#parts,
         lines: this.#lines,
         ledger: this.#books,
-        quota: { take: bytes => this.#take(bytes), give: bytes => this.#count(-1, -bytes) },
+        quota: {
+          take: bytes => this.#take(bytes),
+          keep: bytes => this.#count(1, bytes),
+          give: bytes => this.#count(-1, -bytes),
+        },
         strategy,
         window: WINDOW,
         prekey: prekeyOf,
@@ -269,19 +273,19 @@ export class Delivery {
   #author(id: string): Author {
     const known = this.#authors.get(id)
     if (known !== undefined) return known
-    const { identity, mesh } = this.#parts
+    const { identity, mesh, maxInbox = MAX_INBOX } = this.#parts
     const answers = new DueAnswers({
       author: id,
       mesh,
       sign: identity.sign,
       ack: epoch => author.incoming.ack(epoch),
-      credit: () => Math.max(0, MAX_INBOX - author.incoming.size),
+      credit: () => Math.max(0, maxInbox - author.incoming.size),
       send: frame => {
         if (this.#lines.isOpen(id)) this.#lines.send(id, frame).catch(() => {})
       },
     })
     const incoming: Incoming = new Incoming(
-      { ...this.#parts, answers, maxInbox: MAX_INBOX, onReleased: arrived => author.processing.add(arrived) },
+      { ...this.#parts, answers, maxInbox, onReleased: arrived => author.processing.add(arrived) },
       id,
     )
     const processing = new Processing(
@@ -300,9 +304,11 @@ export class Delivery {
 
   async #acked(from: string, body: Uint8Array): Promise<void> {
     try {
-      const { acks } = readAcks(body)
+      const { credit, acks } = readAcks(body)
       const outgoing = this.#outgoing.get(from)
-      for (const ack of acks) await outgoing?.acked(ack)
+      outgoing?.credit(credit)
+      // At once: the next frame says more of the same epochs, and must not be heard before this one.
+      await Promise.all(acks.map(ack => outgoing?.acked(ack)))
     } catch (error) {
       this.#failed(from, error)
     }

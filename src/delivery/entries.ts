@@ -27,13 +27,13 @@ export const fateOf = (
 ): Fate => ({ messageId, recipient, epoch: epoch.id, number, status })
 
 /** What a dead letter keeps of it. */
-export const endedOf = async (entry: Entry): Promise<NonNullable<Fate['ended']>> => ({
+export const endedOf = async (entry: Entry, author: string): Promise<NonNullable<Fate['ended']>> => ({
   row: entry.row,
-  payload: await openPayload(entry),
+  payload: await openPayload(entry, author),
 })
 
 /** The message as it was before it was sealed, to be sealed anew. */
-export async function draftOf(entry: Entry): Promise<Draft> {
+export async function draftAgain(entry: Entry, author: string): Promise<Draft> {
   const { messageId, guarantee, priority, expiresAt, strategy } = entry.row
-  return { messageId, guarantee, priority, expiresAt, strategy, payload: await openPayload(entry) }
+  return { messageId, guarantee, priority, expiresAt, strategy, payload: await openPayload(entry, author) }
 }

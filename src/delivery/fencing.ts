@@ -13,6 +13,8 @@ export const NO_BYTES = new Uint8Array(0)
 
 /** What fencing needs. */
 export interface FencingParts {
+  /** This agent's id. */
+  readonly author: string
   readonly recipient: string
   readonly clock: Clock
   readonly quota: Quota
@@ -46,7 +48,7 @@ export class Fencing {
 
   /** Gives a position up. @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL: then it stands as it was */
   async fence(entry: Entry, reason: FenceReason): Promise<void> {
-    const { recipient, recorder, quota, sender } = this.#parts
+    const { author, recipient, recorder, quota, sender } = this.#parts
     const { epoch, number, row } = entry
     if (epoch.fences.has(number)) return
     epoch.fences.set(number, entry)
@@ -57,7 +59,7 @@ export class Fencing {
         reason,
         inDoubt: entry.left,
         attempts: entry.retry.attempts,
-        ended: await endedOf(entry),
+        ended: await endedOf(entry, author),
       }
       await recorder.record([fate], [putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame: NO_BYTES })])
     } catch (error) {
@@ -65,7 +67,7 @@ export class Fencing {
       throw error
     }
     epoch.entries.delete(number)
-    quota.give(row.frame.length)
+    quota.give(entry.bytes)
     sender.remove(entry)
     epoch.feed.skip(number)
     sender.stateChanged()

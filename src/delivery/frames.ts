@@ -3,8 +3,9 @@
  * their CDDL.
  *
  * ```
- * 16 envelope        [header: bstr, sealed: bstr]
- *    header          [1, mesh, destination: bstr 32, epoch: bstr 16, number, prev, priority, expires at, numbered]
+ * 16 envelope        [header: bstr, sealed: bstr, ? shared: bstr]
+ *    header          [1, mesh, destination: bstr 32, epoch: bstr 16, number, prev, priority, expires at, numbered,
+ *                     shared: bool]
  * 17 opening         the packet of security/opening.ts
  * 18 acks            [credit, [* [epoch, delivered: ranges, processed: ranges, [* [number, reason]], skipped: ranges]]]
  * 19 states          [* [epoch, base, last, skips: ranges]]
@@ -45,6 +46,8 @@ export interface EnvelopeHeader {
   readonly expiresAt: number
   /** Whether it holds a position; at-most-once messages do not. */
   readonly numbered: boolean
+  /** Whether its content is sealed apart, in the same bytes for several recipients. */
+  readonly shared: boolean
 }
 
 /** An envelope as it came. */
@@ -53,6 +56,8 @@ export interface Envelope {
   /** The header's bytes: what the seal authenticates beside the content. */
   readonly headerBytes: Uint8Array
   readonly sealed: Uint8Array
+  /** Content for several recipients, which `sealed` has the key of. */
+  readonly shared: Uint8Array | undefined
 }
 
 /** A frame: the type and what follows it. */
@@ -70,23 +75,29 @@ export const encodeHeader = (header: EnvelopeHeader): Uint8Array<ArrayBuffer> =>
     header.priority,
     header.expiresAt,
     header.numbered,
+    header.shared,
   ])
 
 /** An envelope as a frame. */
-export const envelopeFrame = (header: Uint8Array, sealed: Uint8Array): Uint8Array<ArrayBuffer> =>
-  frameOf(FrameType.envelope, encode([header, sealed]))
+export const envelopeFrame = (
+  header: Uint8Array,
+  sealed: Uint8Array,
+  shared?: Uint8Array | undefined,
+): Uint8Array<ArrayBuffer> =>
+  frameOf(FrameType.envelope, encode(shared === undefined ? [header, sealed] : [header, sealed, shared]))
 
 /**
  * Reads the body of an envelope frame. Nothing in it is proved before the seal is opened.
  * @throws AfpMessageError MALFORMED
  */
 export function readEnvelope(body: Uint8Array): Envelope {
-  const [headerBytes, sealed] = arrayOf(decode(body), 2)
-  if (!(headerBytes instanceof Uint8Array) || !(sealed instanceof Uint8Array)) throw malformed('an envelope')
-  const fields = arrayOf(decode(headerBytes, { depth: 2 }), 9)
-  const [version, mesh, destination, epoch, number, prev, priority, expiresAt, numbered] = fields
+  const parts = listOf(decode(body), 3)
+  if (parts.length < 2 || !parts.every(part => part instanceof Uint8Array)) throw malformed('an envelope')
+  const [headerBytes, sealed, content] = parts as [Uint8Array, Uint8Array, Uint8Array?]
+  const fields = arrayOf(decode(headerBytes, { depth: 2 }), 10)
+  const [version, mesh, destination, epoch, number, prev, priority, expiresAt, numbered, shared] = fields
   if (version !== VERSION) throw malformed(`an envelope of version ${String(version).slice(0, 20)}`, 'wrong-version')
-  const header = { mesh, destination, epoch: epochOf(epoch), number, prev, priority, expiresAt, numbered }
+  const header = { mesh, destination, epoch: epochOf(epoch), number, prev, priority, expiresAt, numbered, shared }
   if (
     typeof mesh !== 'string' ||
     mesh.length > 64 ||
@@ -99,11 +110,13 @@ export function readEnvelope(body: Uint8Array): Envelope {
     !isNumber(priority) ||
     priority > 9 ||
     !Number.isSafeInteger(expiresAt) ||
-    typeof numbered !== 'boolean'
+    typeof numbered !== 'boolean' ||
+    // The header is authenticated, so nobody on the way can add content or take it away.
+    shared !== (content !== undefined)
   ) {
     throw malformed('the header of an envelope')
   }
-  return { header: header as EnvelopeHeader, headerBytes, sealed }
+  return { header: header as EnvelopeHeader, headerBytes, sealed, shared: content }
 }
 
 /** Epoch ids as a frame of theirs: {@link FrameType.unknownEpochs}. */

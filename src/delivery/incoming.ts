@@ -8,13 +8,13 @@ import { Epochs, type EpochsNews, type FeedState, type Handed } from '../feed/in
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Message, MessageSecurity } from '../message/message.ts'
 import { readOpening } from '../security/opening.ts'
-import { openDirect } from '../security/seal.ts'
 import type { Write } from '../store/store.ts'
 import type { Arrived, EnvelopeRefusal, IncomingParts } from './arrived.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { InEpoch, type KeptEpoch } from './in-epoch.ts'
 import { NEVER_TRIED } from './retry.ts'
 import { epochKey, type InboxRow, inboxKey, putEpoch, putInbox, putSettled, type Settled } from './rows.ts'
+import { type Opened, openEnvelope, type SharedAbout } from './sealing.ts'
 
 /** What is sealed to this agent, and who sealed it is proved. */
 export const SEALED: MessageSecurity = Object.freeze({
@@ -138,6 +138,8 @@ export class Incoming {
    */
   async states(states: readonly FeedState[]): Promise<void> {
     const { onLost, answers, store } = this.#parts
+    // The openings of what they speak of may have come just before them.
+    if (this.#reading !== undefined) await this.#reading
     const { news, released, unknown } = this.#epochs.applyStates(states)
     for (const epoch of unknown) answers.unknown(epoch)
     for (const { epoch, lost } of news) if (lost.length > 0) onLost(this.author, epoch, lost)
@@ -218,22 +220,24 @@ export class Incoming {
     answers.unknown(header.epoch)
   }
 
-  async #numbered(epoch: InEpoch, { header, headerBytes, sealed }: Envelope): Promise<void> {
+  async #numbered(epoch: InEpoch, envelope: Envelope): Promise<void> {
     const { store, clock, answers } = this.#parts
+    const { header } = envelope
     const { number, prev, priority } = header
     const position = { number, prev, priority }
     const verdict = this.#epochs.check(epoch.id, position)
-    if (verdict === 'full' || this.size >= this.#parts.maxInbox) return this.#refused('full', `number ${number}`)
+    const full = this.size >= this.#parts.maxInbox && verdict !== 'duplicate'
+    if (verdict === 'full' || full) return this.#refused('full', `number ${number}`)
     if (verdict === 'skipped') return answers.ack(epoch.id)
-    const opened = openDirect(epoch.key, { number, numbered: true }, headerBytes, sealed)
-    const payload = opened instanceof Uint8Array ? opened : await opened
-    if (this.#epochs.feed(epoch.id)?.conflict(number, fingerprintOf(sealed))) {
+    const opened = this.#read(epoch, envelope)
+    const { payload, about } = opened instanceof Promise ? await opened : opened
+    if (this.#epochs.feed(epoch.id)?.conflict(number, fingerprintOf(envelope.sealed))) {
       return this.#refused('id-conflict', `two envelopes of ${this.author} at number ${number} of ${epoch.id}`)
     }
     // The author repeats what it does not know to be here.
     if (!this.#epochs.begin(epoch.id, position)) return answers.ack(epoch.id)
     try {
-      const judged = await this.#judge(payload, header)
+      const judged = await this.#judge(payload, header, about)
       if (judged instanceof Error) return await this.#reject(epoch, number, judged)
       const row: InboxRow = { ...judged, prev, priority, receivedAt: clock.now(), retry: NEVER_TRIED, message: payload }
       const opening = epoch.stored ? [] : this.#snapshot(epoch.id).writes
@@ -268,14 +272,25 @@ export class Incoming {
     this.#parts.answers.ack(epoch)
   }
 
+  #read(epoch: InEpoch, envelope: Envelope): Opened | Promise<Opened> {
+    return openEnvelope(epoch.key, envelope, { author: this.author, self: this.#parts.identity.id })
+  }
+
   /** The message in a payload, or why it is refused. */
-  async #judge(payload: Uint8Array, header: EnvelopeHeader): Promise<{ message: Message; kind: MessageKind } | Error> {
+  async #judge(
+    payload: Uint8Array,
+    header: EnvelopeHeader,
+    about: SharedAbout | undefined,
+  ): Promise<{ message: Message; kind: MessageKind } | Error> {
     const { limits, judge } = this.#parts
     try {
       const { message, kind } = decodeMessage(payload, { sender: this.author, security: SEALED, limits })
       // What routes and stores went by has to be what the message says.
       if (message.priority !== header.priority || message.expiresAt !== header.expiresAt) {
         return new AfpMessageError('MALFORMED', 'its header says something else')
+      }
+      if (about !== undefined && !matches(message, about)) {
+        return new AfpMessageError('MALFORMED', 'it was signed as another message, or for others')
       }
       await judge(message, kind)
       return { message, kind }
@@ -311,19 +326,17 @@ export class Incoming {
    * One that is not numbered: taken once, from the author itself, and not kept. What is under way when it is handed on
    * is `work`: the next one need not wait for it.
    */
-  async #once(
-    epoch: InEpoch,
-    { header, headerBytes, sealed }: Envelope,
-  ): Promise<{ work: void | Promise<void> } | undefined> {
+  async #once(epoch: InEpoch, envelope: Envelope): Promise<{ work: void | Promise<void> } | undefined> {
+    const { header } = envelope
     const { number } = header
     if (epoch.hadOnce(number)) {
       this.#refused('duplicate', `number ${number}`)
       return
     }
-    const opened = openDirect(epoch.key, { number, numbered: false }, headerBytes, sealed)
-    const payload = opened instanceof Uint8Array ? opened : await opened
+    const opened = this.#read(epoch, envelope)
+    const { payload, about } = opened instanceof Promise ? await opened : opened
     epoch.noteOnce(number)
-    const judged = await this.#judge(payload, header)
+    const judged = await this.#judge(payload, header, about)
     if (judged instanceof Error) {
       this.#parts.onRejected(this.author, judged)
       return
@@ -366,6 +379,11 @@ export class Incoming {
     this.#parts.onRefused(this.author, reason, detail)
   }
 }
+
+const matches = ({ id, recipients }: Message, about: SharedAbout): boolean =>
+  id === about.id &&
+  recipients.length === about.recipients.length &&
+  recipients.every((to, i) => to === about.recipients[i])
 
 /** 48 bits of the tag, which depends on every byte. */
 function fingerprintOf(sealed: Uint8Array): number {

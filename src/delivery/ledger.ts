@@ -53,5 +53,7 @@ export interface Ledger {
 export interface Quota {
   /** @throws AfpRoutingError QUEUE_FULL */
   take(bytes: number): void
+  /** Counts a message that was taken before: it stays, whether or not there is room. */
+  keep(bytes: number): void
   give(bytes: number): void
 }

@@ -81,6 +81,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     epoch,
     number,
     row,
+    bytes: row.frame.length,
     retry: row.retry,
     // Bytes may have left in the earlier run.
     left: true,

@@ -36,6 +36,8 @@ export interface Entry extends Sendable {
   readonly epoch: OutEpoch
   readonly number: number
   readonly row: OutboxRow
+  /** What it counts for in the quota. */
+  readonly bytes: number
   retry: RetryState
   /** Bytes may have left. */
   left: boolean

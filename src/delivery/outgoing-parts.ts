@@ -6,6 +6,7 @@ import type { Random } from '../common/random.ts'
 import type { Identity } from '../identity/keys.ts'
 import type { Guarantee } from '../message/message.ts'
 import type { Prekey } from '../security/prekeys.ts'
+import type { SharedContent } from '../security/shared-content.ts'
 import type { Batch, Store } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
 import type { Ledger, Quota } from './ledger.ts'
@@ -23,6 +24,10 @@ export interface Draft {
   readonly strategy: RetryStrategy | undefined
   /** What is sealed. */
   readonly payload: Uint8Array
+  /** With several recipients: the payload sealed for all of them, once. */
+  readonly shared?:
+    | { readonly recipients: readonly string[]; readonly content: () => Promise<SharedContent> }
+    | undefined
   /** What is to be written in the same batch. */
   readonly also?: Pick<Batch, 'checks' | 'writes'> | undefined
 }

@@ -7,7 +7,7 @@ import { toHex } from '../common/bytes.ts'
 import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
 import type { Key, Write } from '../store/store.ts'
-import { deleteRow, draftOf, endedOf, fateOf, rowKeyOf } from './entries.ts'
+import { deleteRow, draftAgain, endedOf, fateOf, rowKeyOf } from './entries.ts'
 import { Fencing, NO_BYTES } from './fencing.ts'
 import { statesFrame } from './frames.ts'
 import type { Fate } from './ledger.ts'
@@ -56,7 +56,13 @@ export class Outgoing {
       onOverdue: entry => this.#overdue(entry),
       onExpired: entry => this.#fencing.end(entry, 'expired'),
     })
-    this.#fencing = new Fencing({ ...parts, recipient, recorder: this.#recorder, sender: this.#sender })
+    this.#fencing = new Fencing({
+      ...parts,
+      author: parts.identity.id,
+      recipient,
+      recorder: this.#recorder,
+      sender: this.#sender,
+    })
   }
 
   /** Messages that are not settled. */
@@ -142,7 +148,8 @@ export class Outgoing {
       const reason = refused.get(number)
       const status = reason !== undefined ? 'refused' : news.skipped.includes(number) ? 'skipped' : 'processed'
       // What the recipient kept is in its own dead letters; what it would not have at all, in these.
-      const ended = reason === 'rejected' && entry !== undefined ? await endedOf(entry) : undefined
+      const ended =
+        reason === 'rejected' && entry !== undefined ? await endedOf(entry, this.#parts.identity.id) : undefined
       fates.push({ ...fateOf(this.recipient, epoch, number, messageId, status), reason, ended })
     }
     this.#sender.heard({ arrived: news.delivered.length > 0, news: over.size > 0 })
@@ -155,6 +162,11 @@ export class Outgoing {
     this.#sender.pump()
   }
 
+  /** How many more messages the recipient has room for. */
+  credit(messages: number): void {
+    this.#sender.credit(messages)
+  }
+
   /** The recipient does not know these epochs: it gets their openings again. */
   unknownEpochs(ids: readonly string[]): void {
     this.#sender.forgotten(ids.map(id => this.#epochs.get(id)).filter(epoch => epoch !== undefined))
@@ -165,14 +177,19 @@ export class Outgoing {
    * numbers. Its word is the fence: nothing of the old ones can have an effect any more.
    */
   async lostKey(ids: readonly string[]): Promise<void> {
+    const { quota } = this.#parts
     for (const epoch of ids.map(id => this.#epochs.get(id)).filter(found => found !== undefined)) {
       if (epoch === this.#current) this.#current = undefined
       const again = await Promise.all(
-        [...epoch.entries.values()].map(async entry => ({ entry, draft: await draftOf(entry) })),
+        [...epoch.entries.values()].map(async entry => ({
+          entry,
+          draft: await draftAgain(entry, this.#parts.identity.id),
+        })),
       )
       const writes = [...epoch.fences.values()].map(entry => deleteRow(this.recipient, entry))
       for (const { entry, draft } of again) {
         this.#remove(epoch, entry.number)
+        quota.keep(draft.payload.length)
         this.#place(draft, rowKeyOf(this.recipient, entry)).catch(this.#parts.onError)
       }
       await this.#recorder.persist([], [...writes, this.#drop(epoch)])
@@ -306,6 +323,7 @@ export class Outgoing {
       epoch,
       number,
       row,
+      bytes: draft.payload.length,
       retry: NEVER_TRIED,
       left: false,
       priority,
@@ -336,7 +354,7 @@ export class Outgoing {
   #remove(epoch: OutEpoch, number: number): void {
     const entry = epoch.entries.get(number)
     if (entry !== undefined) {
-      this.#parts.quota.give(entry.row.frame.length)
+      this.#parts.quota.give(entry.bytes)
       this.#sender.remove(entry)
       epoch.entries.delete(number)
     }

@@ -94,11 +94,18 @@ export class Sender {
   /** It is gone. */
   unlinked(): void {
     this.#linked = false
+    // The next word is the first one of another link, and maybe of another run.
+    this.#queue.window = this.#parts.window
     this.#holdUntil = 0
     this.#probe?.abandon()
     this.#probe = undefined
     this.#queue.recall(this.#parts.clock.now())
     this.#arm()
+  }
+
+  /** How many more messages the recipient has room for. As it makes room, it says so with what it has processed. */
+  credit(messages: number): void {
+    this.#queue.window = Math.min(this.#parts.window, messages)
   }
 
   /** The recipient spoke: it works, and what it has is known. */

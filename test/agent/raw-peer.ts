@@ -113,6 +113,7 @@ export class RawPeer {
       priority: facts.priority,
       expiresAt: facts.expiresAt,
       numbered: false,
+      shared: false,
     })
     return envelopeFrame(header, sealDirect(epoch.key, { number, numbered: false }, header, payload) as Uint8Array)
   }

@@ -205,3 +205,50 @@ describe('a recipient that lost its keys', () => {
     expect(ada.errors).toEqual([])
   })
 })
+
+describe('bounds', () => {
+  it('sends no more than the recipient has room for, and goes on as it makes room', async () => {
+    const gate = Promise.withResolvers<void>()
+    world = new DeliveryWorld()
+    const ada = await world.start(await world.machine())
+    const bob = await world.start(await world.machine(), () => gate.promise, { maxInbox: 5 })
+    await ada.meet(bob)
+    const first = await Promise.all([0, 1, 2, 3, 4].map(n => ada.send(bob, `${n}`)))
+    await world.clock.advanceUntil(() => first.every(({ status }) => status === 'delivered'))
+    const rest = Array.from({ length: 15 }, (_, n) => `${n + 5}`)
+    for (const text of rest) await ada.send(bob, text)
+    await world.clock.advance(60_000)
+    expect(bob.refused).toEqual([])
+    expect(await bob.machine.store.count('inbox')).toBe(5)
+    gate.resolve()
+    await world.clock.advanceUntil(() => bob.texts.length === 20)
+    await world.clock.advance(5_000)
+    expect(bob.texts).toEqual(['0', '1', '2', '3', '4', ...rest])
+    expect(await ada.machine.store.count('outbox')).toBe(0)
+    quiet(ada, bob)
+  })
+
+  it('counts what waits in bytes, and gives back exactly what it took', async () => {
+    world = new DeliveryWorld()
+    const ada = await world.start(await world.machine(), undefined, { maxOutbox: { messages: 1_000, bytes: 10_000 } })
+    const bob = await world.start(await world.machine())
+    const fill = async (): Promise<number> => {
+      for (let n = 0; ; n++) {
+        try {
+          await ada.send(bob, 'x'.repeat(900))
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'QUEUE_FULL' })
+          return n
+        }
+      }
+    }
+    const room = await fill()
+    expect(room).toBeGreaterThan(5)
+    await ada.meet(bob)
+    for (let round = 0; round < 5; round++) {
+      await world.clock.advanceUntil(() => bob.texts.length === (round + 1) * room)
+      await world.clock.advance(5_000)
+      expect(await fill()).toBe(room)
+    }
+  })
+})
