@@ -23,13 +23,23 @@ export default defineConfig({
         },
       },
       {
+        test: {
+          name: 'faults',
+          environment: 'node',
+          include: ['test/faults/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+        resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] },
+        ssr: { resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] } },
+      },
+      {
         resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] },
         ssr: { resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] } },
         test: {
           name: 'node',
           environment: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.browser.test.ts', 'test/package/**'],
+          exclude: ['test/**/*.browser.test.ts', 'test/package/**', 'test/faults/**'],
           testTimeout: 20_000,
         },
       },

@@ -49,6 +49,7 @@ const steps = [
     ],
     read: playwrightResults,
   },
+  { name: 'faults', minutes: 8, ...vitest('faults') },
   { name: 'as a package', minutes: 4, show: true, ...vitest('package') },
   {
     name: 'requirements',

@@ -7,8 +7,9 @@ import { peerOf } from './addresses.ts'
 /** How long after a link was lost or could not be made the next try is, ms: this, doubled with each failure up to the other. */
 const PAUSE = 250
 const LONGEST_PAUSE = 60_000
-/** A link that ends sooner counts as a failure, ms. */
+/** Links that end sooner than this, ms, are made again after pauses that grow as with failures, up to so many of them. */
 const BRIEF = 10_000
+const BRIEF_FAILURES = 3
 
 /** What keeping them needs. */
 export interface NamedPeersOptions {
@@ -62,8 +63,9 @@ export class NamedPeers {
     const { clock } = this.#options
     for (const peer of this.#peers) {
       if (peer.id !== id || peer.dialling || peer.timer !== undefined) continue
-      // One that never lasts is dialled as seldom as one that cannot be made.
-      peer.failures = clock.now() - peer.linkedAt < BRIEF ? peer.failures + 1 : 0
+      // A peer that takes links and drops them is not to be dialled without end; one that crashes is waited for.
+      const brief = clock.now() - peer.linkedAt < BRIEF
+      peer.failures = brief ? Math.min(peer.failures + 1, BRIEF_FAILURES) : 0
       this.#later(peer)
     }
   }

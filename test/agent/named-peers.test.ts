@@ -37,7 +37,7 @@ test('an agent that was named as a peer is linked again after its restart', asyn
   }
 })
 
-test('a link that is lost is made again at once, and ever more seldom to a peer where none lasts', async () => {
+test('a link that is lost is made again at once, and less often to a peer where none lasts', async () => {
   const clock = new DrivenClock()
   const { addresses, id } = await world.join('bob')
   const dials: number[] = []
@@ -68,8 +68,8 @@ test('a link that is lost is made again at once, and ever more seldom to a peer 
   }
   const pauses = dials.slice(2).map((at, i) => at - (dials[i + 1] as number))
   expect(pauses[0]).toBeLessThan(500)
-  expect(Math.min(...pauses.slice(-5))).toBeGreaterThanOrEqual(30_000)
-  expect(Math.max(...pauses)).toBeLessThanOrEqual(60_000)
+  expect(Math.min(...pauses.slice(-15))).toBeGreaterThanOrEqual(1_000)
+  expect(Math.max(...pauses)).toBeLessThanOrEqual(2_000)
   await clock.advance(60_000)
   lose()
   await clock.advance(250)

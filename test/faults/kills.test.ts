@@ -1,0 +1,97 @@
+/** Real processes, real disks, kill -9 at any moment: what a send has promised is there, once, in order. */
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Random, seededRandom } from '../../src/common/random.ts'
+import { freePort, type Party, Stage, sentBy } from './parties.ts'
+
+const KILLS = Number(process.env.AFP_KILLS ?? 25)
+const seed = Number(process.env.AFP_SEED ?? 1)
+const TIMEOUT = 240_000
+
+let stage: Stage
+let random: Random
+beforeEach(async () => {
+  stage = await Stage.open()
+  random = seededRandom(seed)
+})
+afterEach(() => stage.close())
+
+/** Lets the sender say some more lines: the kill comes in the middle of whatever it does then. */
+const someLines = (sender: Party): Promise<void> =>
+  sender.said(sender.lines.length + 1 + Math.floor(random.float() * 40))
+
+const listening = async (): Promise<string[]> => [`/ip4/127.0.0.1/tcp/${await freePort()}`]
+
+/** Everything that was kept was noted, once, in order. */
+async function judged(kept: readonly number[]): Promise<void> {
+  const noted = await stage.noted()
+  expect(kept.length, `seed ${seed}`).toBeGreaterThan(KILLS)
+  expect(new Set(noted).size, `seed ${seed}`).toBe(noted.length)
+  expect(noted, `seed ${seed}`).toEqual(noted.toSorted((a, b) => a - b))
+  const lost = new Set(kept)
+  for (const n of noted) lost.delete(n)
+  expect([...lost], `seed ${seed}`).toEqual([])
+}
+
+describe(`nothing that was kept is lost, nothing is noted twice or out of order, with ${KILLS} kills`, () => {
+  test('of the sender', { timeout: TIMEOUT }, async () => {
+    const { folder } = stage
+    const receiver = await stage.enter({ role: 'receiver', folder, listen: await listening() })
+    const [, to = '', address = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
+    const kept: number[] = []
+    let first = 1
+    const enter = (): Promise<Party> => stage.enter({ role: 'sender', folder, to, peers: [address], first })
+    for (let kills = 0; kills < KILLS; kills++) {
+      const sender = await enter()
+      await someLines(sender)
+      await sender.kill()
+      const sent = sentBy(sender)
+      kept.push(...sent.kept)
+      first = Math.max(first, sent.next)
+    }
+    const sender = await enter()
+    await sender.says(/^kept/)
+    sender.tell('enough')
+    await sender.says(/^done$/)
+    await receiver.kill()
+    await judged([...kept, ...sentBy(sender).kept])
+  })
+
+  test('of the recipient', { timeout: TIMEOUT }, async () => {
+    const { folder } = stage
+    const listen = await listening()
+    const enter = (): Promise<Party> => stage.enter({ role: 'receiver', folder, listen })
+    let receiver = await enter()
+    const [, to = '', address = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
+    const sender = await stage.enter({ role: 'sender', folder, to, peers: [address], first: 1 })
+    for (let kills = 0; kills < KILLS; kills++) {
+      await someLines(sender)
+      await receiver.kill()
+      receiver = await enter()
+    }
+    sender.tell('enough')
+    await sender.says(/^done$/)
+    await receiver.kill()
+    await judged(sentBy(sender).kept)
+  })
+
+  test('of the relay between them', { timeout: TIMEOUT }, async () => {
+    const { folder } = stage
+    const listen = (await listening()).map(address => `${address}/ws`)
+    const enter = (): Promise<Party> => stage.enter({ role: 'relay', folder, listen })
+    let relay = await enter()
+    const [, , address = ''] = await relay.says(/^ready (\S+) (\S+)$/)
+    const receiver = await stage.enter({ role: 'receiver', folder, listen: [], relays: [address] })
+    const [, to = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
+    const sender = await stage.enter({ role: 'sender', folder, to, relays: [address], first: 1 })
+    for (let kills = 0; kills < KILLS; kills++) {
+      await someLines(sender)
+      await relay.kill()
+      relay = await enter()
+    }
+    sender.tell('enough')
+    await sender.says(/^done$/)
+    await receiver.kill()
+    await judged(sentBy(sender).kept)
+  })
+})

@@ -1,0 +1,125 @@
+/** Processes that are killed, and what they leave on their disks. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { decode } from '../../src/message/codec.ts'
+import { contentFromWire } from '../../src/message/content.ts'
+import { sqliteStore } from '../../src/store/sqlite.ts'
+import type { Part } from './party.ts'
+
+/** A process, and what it says. */
+export class Party {
+  readonly lines: string[] = []
+  readonly #child: ChildProcess
+  readonly #ended: Promise<void>
+  readonly #listeners = new Set<() => void>()
+
+  constructor() {
+    const options = ['--conditions=afp-source', '--disable-warning=ExperimentalWarning']
+    this.#child = spawn(process.execPath, [...options, join(import.meta.dirname, 'party.ts')], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', line => {
+      this.lines.push(line)
+      for (const listener of this.#listeners) listener()
+    })
+    this.#ended = new Promise(resolve => this.#child.once('close', () => resolve()))
+  }
+
+  /** The first line, said or still to come, that matches. */
+  async says(pattern: RegExp): Promise<RegExpExecArray> {
+    for (let from = 0; ; from = this.lines.length) {
+      await this.said(from + 1)
+      for (const line of this.lines.slice(from)) {
+        const match = pattern.exec(line)
+        if (match !== null) return match
+      }
+    }
+  }
+
+  /** Resolves once it has said so many lines. */
+  said(lines: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (this.lines.length < lines) return
+        this.#listeners.delete(look)
+        resolve()
+      }
+      this.#listeners.add(look)
+      look()
+      void this.#ended.then(() => reject(new Error(`it has ended; its last lines: ${this.lines.slice(-3).join(', ')}`)))
+    })
+  }
+
+  tell(line: string): void {
+    this.#child.stdin?.write(`${line}\n`)
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#ended
+  }
+}
+
+/** Everything that runs in a test, and the folder for its stores. */
+export class Stage {
+  readonly folder: string
+  readonly #parties = new Set<Party>()
+  #spare: Party
+
+  private constructor(folder: string) {
+    this.folder = folder
+    this.#spare = this.#party()
+  }
+
+  static async open(): Promise<Stage> {
+    return new Stage(await mkdtemp(join(tmpdir(), 'faults-')))
+  }
+
+  /** A process in a part. The one after it is already started, so that what is lost between two lives is little. */
+  async enter(part: Part): Promise<Party> {
+    const party = this.#spare
+    this.#spare = this.#party()
+    await party.says(/^standby$/)
+    party.tell(JSON.stringify(part))
+    return party
+  }
+
+  /** What the recipient noted, in its order. */
+  async noted(): Promise<number[]> {
+    const store = await sqliteStore(join(this.folder, 'receiver.db'))
+    const rows = await store.range('app', { prefix: ['noted'] })
+    await store.close()
+    return rows.map(({ value }) => contentFromWire(decode(value), 1_024) as number)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#parties].map(party => party.kill()))
+    await rm(this.folder, { recursive: true, force: true })
+  }
+
+  #party(): Party {
+    const party = new Party()
+    this.#parties.add(party)
+    return party
+  }
+}
+
+/** What a sender's lines say: what `send` resolved for, and the number to go on with. */
+export function sentBy(party: Party): { kept: number[]; next: number } {
+  const numbers = (word: string): number[] =>
+    party.lines.flatMap(line => (line.startsWith(`${word} `) ? Number(line.slice(word.length + 1)) : []))
+  return { kept: numbers('kept'), next: (numbers('try').at(-1) ?? 0) + 1 }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise(resolve => server.close(resolve))
+  return port
+}

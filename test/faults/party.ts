@@ -1,0 +1,94 @@
+/**
+ * A sender, a recipient or a relay as a process of its own, to be killed at any moment. It prints `standby`, and waits for a
+ * line of JSON that says what it is to be:
+ *
+ * - `{"role": "receiver", "folder", "listen", "relays"}`: notes every number, each once, in its own store; prints `ready <id> <address>`
+ *   once it can be reached.
+ * - `{"role": "sender", "folder", "to", "peers", "relays", "first"}`: sends numbers from `first` on; prints `try <n>` and, once that has
+ *   resolved, `kept <n>`. At the next line on standard input it stops, waits until everything is processed, prints `done` and ends.
+ * - `{"role": "relay", "folder", "listen"}`: prints `ready <id> <address>`.
+ */
+
+import { createInterface } from 'node:readline'
+import { createRelay } from '../../relay/index.ts'
+import { createAgent } from '../../src/agent/create-agent.ts'
+import { fileIdentity } from '../../src/identity/file.ts'
+import { sqliteStore } from '../../src/store/sqlite.ts'
+
+/** What a party is told to be. */
+export type Part =
+  | { readonly role: 'receiver'; readonly folder: string; readonly listen: string[]; readonly relays?: string[] }
+  | {
+      readonly role: 'sender'
+      readonly folder: string
+      readonly to: string
+      readonly peers?: string[]
+      readonly relays?: string[]
+      readonly first: number
+    }
+  | { readonly role: 'relay'; readonly folder: string; readonly listen: string[] }
+
+/** How many numbers the sender may be ahead of what is processed: kills have to meet messages at every stage. */
+const AHEAD = 64
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+async function agentOf({ role, folder }: Part, options: { listen: string[]; peers?: string[]; relays?: string[] }) {
+  return createAgent({
+    name: role,
+    mesh: 'kills',
+    identity: await fileIdentity(`${folder}/${role}.key`),
+    store: await sqliteStore(`${folder}/${role}.db`),
+    guarantee: 'exactly-once',
+    ...options,
+  })
+}
+
+async function receive(part: Part & { role: 'receiver' }): Promise<void> {
+  const { listen, relays = [] } = part
+  const agent = await agentOf(part, { listen, relays })
+  agent.handle(async ({ content }, { transaction }) => {
+    const count = ((await transaction.get(['count'])) as number | undefined) ?? 0
+    transaction.put(['noted', count], content)
+    transaction.put(['count'], count + 1)
+  })
+  // Through a relay it takes a moment until there is one.
+  while (agent.addresses.length === 0) {
+    await new Promise(resolve => agent.addEventListener('relay', resolve, { once: true }))
+  }
+  say(`ready ${agent.id} ${agent.addresses[0]}`)
+}
+
+async function send(part: Part & { role: 'sender' }, enough: Promise<unknown>): Promise<void> {
+  const { to, peers = [], relays = [], first } = part
+  const agent = await agentOf(part, { listen: [], peers, relays })
+  let over = false
+  void enough.then(() => {
+    over = true
+  })
+  const processed: Promise<unknown>[] = []
+  for (let n = first; !over; n++) {
+    say(`try ${n}`)
+    const receipt = await agent.send(to, n)
+    say(`kept ${n}`)
+    processed.push(receipt.processed)
+    if (processed.length > AHEAD) await Promise.race([processed.shift(), enough])
+  }
+  await Promise.all(processed)
+  say('done')
+  await agent.close()
+  process.exit()
+}
+
+async function forward({ folder, listen }: Part & { role: 'relay' }): Promise<void> {
+  const relay = await createRelay({ listen, identityFile: `${folder}/relay.key` })
+  say(`ready ${relay.id} ${relay.addresses()[0]}`)
+}
+
+const lines = createInterface({ input: process.stdin })
+const line = (): Promise<string> => new Promise(resolve => lines.once('line', resolve))
+say('standby')
+const part = JSON.parse(await line()) as Part
+if (part.role === 'receiver') await receive(part)
+else if (part.role === 'relay') await forward(part)
+else await send(part, line())
