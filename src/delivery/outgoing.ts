@@ -19,6 +19,8 @@ import { Sender } from './sender.ts'
 import { Unsealed } from './unsealed.ts'
 
 const NO_BYTES = new Uint8Array(0)
+/** Epochs that are over and remembered. */
+const MAX_OVER = 64
 
 /** See the head of this file. */
 export class Outgoing {
@@ -30,6 +32,8 @@ export class Outgoing {
   readonly #recorder: Recorder
   /** Every epoch with something unsettled, oldest first, and the current one. */
   readonly #epochs = new Map<string, OutEpoch>()
+  /** The last ones that are over: a word on them may be slow. */
+  readonly #over = new Set<string>()
   #current: OutEpoch | undefined
   #opening: Promise<void> | undefined
   #order = 0
@@ -60,6 +64,11 @@ export class Outgoing {
   /** Messages that are not settled. */
   get size(): number {
     return this.#sender.size + this.#unsealed.size
+  }
+
+  /** Whether an epoch is this agent's own towards this recipient, or was not long ago. */
+  has(epoch: string): boolean {
+    return this.#epochs.has(epoch) || this.#over.has(epoch)
   }
 
   /**
@@ -139,8 +148,9 @@ export class Outgoing {
       if (messageId === undefined) continue
       const reason = refused.get(number)
       const status = reason !== undefined ? 'refused' : news.skipped.includes(number) ? 'skipped' : 'processed'
-      // What the recipient kept is in its own dead letters; what it would not have at all, in these.
-      const ended = reason === 'rejected' && entry !== undefined ? await this.#ended(entry) : undefined
+      // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
+      const keeps = reason === 'handler-error' || reason === 'expired'
+      const ended = status === 'refused' && !keeps && entry !== undefined ? await this.#ended(entry) : undefined
       fates.push({ ...this.#fate(epoch, number, messageId, status), reason, ended })
     }
     this.#sender.heard({ arrived: news.delivered.length > 0, news: over.size > 0 })
@@ -155,7 +165,9 @@ export class Outgoing {
 
   /** The recipient does not know these epochs: it gets their openings again. */
   unknownEpochs(ids: readonly string[]): void {
-    this.#sender.forgotten(ids.map(id => this.#epochs.get(id)).filter(epoch => epoch !== undefined))
+    const epochs = ids.map(id => this.#epochs.get(id)).filter(epoch => epoch !== undefined)
+    // What is under way of others has not been lost with them.
+    if (epochs.length > 0) this.#sender.forgotten(epochs)
   }
 
   /**
@@ -394,6 +406,8 @@ export class Outgoing {
 
   #drop(epoch: OutEpoch): Write {
     this.#epochs.delete(epoch.id)
+    this.#over.add(epoch.id)
+    if (this.#over.size > MAX_OVER) this.#over.delete(this.#over.values().next().value as string)
     this.#sender.stateChanged()
     return { op: 'delete', table: 'epochs', key: epochKey('out', this.recipient, epoch.id) }
   }
