@@ -102,8 +102,8 @@ export class Party {
   readonly refused: AgentEvents['refused'][] = []
   readonly failed: unknown[] = []
   agent!: Agent
-  /** While it is set, handlers that take what begins with `held` do not come to their end. */
-  gate: PromiseWithResolvers<void> | undefined
+  /** By sender: as long as there is one, handlers of what begins with `held` do not come to their end. */
+  readonly gates = new Map<string, PromiseWithResolvers<void>>()
   readonly #world: HostileWorld
 
   constructor(world: HostileWorld, name: string, identity: Identity) {
@@ -130,9 +130,19 @@ export class Party {
     }
     this.agent.handle(async ({ sender, content }) => {
       this.got.push({ sender, content })
-      if (String(content).startsWith('held')) await this.gate?.promise
+      if (String(content).startsWith('held')) await this.gates.get(sender)?.promise
       return content
     })
+  }
+
+  /** Handlers of what a sender says is held wait from now on. */
+  hold({ id }: { readonly id: string }): void {
+    this.gates.set(id, Promise.withResolvers())
+  }
+
+  release({ id }: { readonly id: string }): void {
+    this.gates.get(id)?.resolve()
+    this.gates.delete(id)
   }
 
   /** What came from a sender, in its order. */
@@ -230,7 +240,7 @@ export class HostileWorld {
   /** Puts a message of ada's into bob's store whose handler does not come to its end before {@link unharmed}. */
   async hold(): Promise<void> {
     const { ada, bob } = this
-    bob.gate = Promise.withResolvers<void>()
+    bob.hold(ada)
     this.#held = await this.say(ada, 'held')
     await this.during(this.#held.delivered)
     await this.until(() => bob.from(ada).includes('held'))
@@ -252,8 +262,7 @@ export class HostileWorld {
     for (let i = 0; i < 3; i++) {
       for (const sender of [ada, carol]) receipts.push(await this.say(sender, `${sender.name} ${++this.#count}`))
     }
-    bob.gate?.resolve()
-    bob.gate = undefined
+    bob.release(ada)
     await this.during(Promise.all(receipts.map(({ processed }) => processed)))
     for (const [sender, texts] of this.#sent) {
       expect(bob.from(sender)).toEqual(texts)
@@ -269,7 +278,7 @@ export class HostileWorld {
   }
 
   async close(): Promise<void> {
-    for (const { gate } of [this.ada, this.bob, this.carol]) gate?.resolve()
+    for (const { gates } of [this.ada, this.bob, this.carol]) for (const gate of gates.values()) gate.resolve()
     await this.driven.close()
   }
 }
