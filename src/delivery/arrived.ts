@@ -4,11 +4,18 @@ import type { Clock } from '../common/clock.ts'
 import type { Range } from '../feed/index.ts'
 import type { Identity } from '../identity/keys.ts'
 import type { MessageKind } from '../message/envelope.ts'
-import type { Message } from '../message/message.ts'
+import type { Message, MessageSecurity } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
 import type { OwnPrekey } from '../security/prekeys.ts'
 import type { Store } from '../store/store.ts'
 import type { InboxRow } from './rows.ts'
+
+/** What is sealed to this agent, and who sealed it is proved. */
+export const SEALED: MessageSecurity = Object.freeze({
+  level: 'high',
+  authenticatedBy: 'signature',
+  roles: [],
+})
 
 /** A message at its position, on the disk. */
 export interface Arrived {
@@ -50,6 +57,7 @@ export type EnvelopeRefusal =
   | 'lost-key'
   | 'id-conflict'
   | 'duplicate'
+  | 'skipped'
   | 'not-direct'
 
 /** What the recipient's side needs. */
@@ -61,6 +69,8 @@ export interface IncomingParts {
   readonly limits: Limits
   readonly prekeys: { find(id: Uint8Array): OwnPrekey | undefined }
   readonly answers: Answers
+  /** Epochs of all authors that can be read here; each is one author's alone. */
+  readonly readable: Set<string>
   /** Messages that may wait for their handlers; what comes beyond them is not taken, and comes again. */
   readonly maxInbox: number
   /** The application's own judgement of a message; throws to refuse it. */

@@ -1,5 +1,7 @@
 /** The ledger: a receipt for each message, a dead letter for each that ends undelivered, in the batch that makes it so. */
 
+import { toFailure } from '../message/failure.ts'
+import type { Arrived } from './arrived.ts'
 import { DEAD_REASONS, type DeadReason } from './dead-letter.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Fate, Ledger, Staged } from './ledger.ts'
@@ -74,3 +76,20 @@ function eventOf({ status, reason, inDoubt }: Fate): ReceiptEvent {
 
 /** A recipient may say anything. */
 const reasonOf = (reason: string | undefined): DeadReason => DEAD_REASONS.find(known => known === reason) ?? 'rejected'
+
+/** The dead letter of a message that came and could not be handled. */
+export const letterOf = (
+  { message, row, author }: Arrived,
+  reason: 'handler-error' | 'expired',
+  error: unknown,
+): Parameters<DeadLetters['stage']>[0] => ({
+  side: 'recipient',
+  peer: author,
+  reason,
+  message: row.message,
+  messageId: message.id,
+  sender: author,
+  security: message.security,
+  attempts: row.retry.attempts,
+  lastError: error === undefined ? undefined : toFailure(error),
+})

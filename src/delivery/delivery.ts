@@ -4,7 +4,7 @@
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
-import { AfpMessageError, AfpRoutingError } from '../common/errors.ts'
+import { AfpMessageError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { decode } from '../message/codec.ts'
@@ -16,8 +16,8 @@ import type { Network } from '../network/network.ts'
 import type { Prekey, PrekeyRing } from '../security/prekeys.ts'
 import type { Store, Write } from '../store/store.ts'
 import { DueAnswers } from './answers.ts'
-import type { Arrived, IncomingParts } from './arrived.ts'
-import { Books } from './books.ts'
+import type { IncomingParts } from './arrived.ts'
+import { Books, letterOf } from './books.ts'
 import type { CircuitBreakers } from './breakers.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import type { RetryOutcome } from './dead-letter-retries.ts'
@@ -28,6 +28,7 @@ import { Incoming } from './incoming.ts'
 import { retryLetter } from './letter-retry.ts'
 import { Lines } from './lines.ts'
 import { loadIncoming, loadOutgoing } from './loading.ts'
+import { type OutboxLimits, OutboxQuota } from './outbox-quota.ts'
 import { Outgoing } from './outgoing.ts'
 import type { Draft } from './outgoing-parts.ts'
 import { Processing, type ProcessingParts } from './processing.ts'
@@ -40,6 +41,8 @@ export const HOLE_PATIENCE = 30_000
 /** How many messages to one recipient may be under way. */
 const WINDOW = 256
 const MAX_INBOX = 10_000
+/** Authors that are held before those give way that are away and of whom nothing would be missed. */
+const MAX_AUTHORS = 1_024
 
 /** What delivery needs. */
 export interface DeliveryParts
@@ -63,7 +66,7 @@ export interface DeliveryParts
   /** When handlers that failed run again. */
   readonly handlerStrategy: RetryStrategy
   /** The most messages, and bytes of them, that may wait for recipients. Default 10,000 and 64 MiB. */
-  readonly maxOutbox?: { readonly messages: number; readonly bytes: number } | undefined
+  readonly maxOutbox?: OutboxLimits | undefined
   /** Messages of one author that may wait for their handlers. Default 10,000. */
   readonly maxInbox?: number | undefined
   /** Default {@link HOLE_PATIENCE}. */
@@ -86,12 +89,13 @@ export class Delivery {
   readonly #lines: Lines
   readonly #outgoing = new Map<string, Outgoing>()
   readonly #authors = new Map<string, Author>()
-  #queued = { messages: 0, bytes: 0 }
-  #closed = false
+  readonly #readable = new Set<string>()
+  readonly #quota: OutboxQuota
 
   private constructor(parts: DeliveryParts) {
     this.#parts = parts
     const { identity, tracker, deadLetters } = parts
+    this.#quota = new OutboxQuota(parts.maxOutbox)
     this.#books = new Books({ self: identity.id, tracker, deadLetters })
     this.#lines = new Lines({ ...parts, self: identity.id, received: (from, frame) => this.received(from, frame) })
   }
@@ -106,8 +110,8 @@ export class Delivery {
   async #load(): Promise<void> {
     const { store, limits } = this.#parts
     for (const [recipient, { epochs, waiting }] of await loadOutgoing(store)) {
-      for (const { entries } of epochs) for (const { bytes } of entries.values()) this.#count(1, bytes)
-      for (const { draft } of waiting) this.#count(1, draft.payload.length)
+      for (const { entries } of epochs) for (const { bytes } of entries.values()) this.#quota.keep(bytes)
+      for (const { draft } of waiting) this.#quota.keep(draft.payload.length)
       this.#outgoingTo(recipient).load(epochs, waiting)
     }
     for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits)) {
@@ -179,7 +183,7 @@ export class Delivery {
         case FrameType.states:
           return this.#states(from, body)
         case FrameType.unknownEpochs:
-          return this.#outgoing.get(from)?.unknownEpochs(readEpochs(decode(body)))
+          return this.#unknownEpochs(from, body)
         case FrameType.lostKey:
           return this.#lostKey(from, body)
         default:
@@ -234,7 +238,7 @@ export class Delivery {
 
   /** Stops: what handlers at work end with is still written, everything else stays on the disk. */
   async close(): Promise<void> {
-    this.#closed = true
+    this.#quota.close()
     this.#lines.close()
     for (const outgoing of this.#outgoing.values()) outgoing.close()
     for (const { processing, holes } of this.#authors.values()) {
@@ -253,11 +257,7 @@ export class Delivery {
         ...this.#parts,
         lines: this.#lines,
         ledger: this.#books,
-        quota: {
-          take: bytes => this.#take(bytes),
-          keep: bytes => this.#count(1, bytes),
-          give: bytes => this.#count(-1, -bytes),
-        },
+        quota: this.#quota,
         strategy,
         window: WINDOW,
         prekey: prekeyOf,
@@ -273,6 +273,7 @@ export class Delivery {
   #author(id: string): Author {
     const known = this.#authors.get(id)
     if (known !== undefined) return known
+    if (this.#authors.size >= MAX_AUTHORS) this.#forgetStrangers()
     const { identity, mesh, maxInbox = MAX_INBOX } = this.#parts
     const answers = new DueAnswers({
       author: id,
@@ -285,14 +286,20 @@ export class Delivery {
       },
     })
     const incoming: Incoming = new Incoming(
-      { ...this.#parts, answers, maxInbox, onReleased: arrived => author.processing.add(arrived) },
+      {
+        ...this.#parts,
+        answers,
+        readable: this.#readable,
+        maxInbox,
+        onReleased: arrived => author.processing.add(arrived),
+      },
       id,
     )
     const processing = new Processing(
       {
         ...this.#parts,
         strategy: this.#parts.handlerStrategy,
-        onDead: (arrived, reason, error) => this.#buried(arrived, reason, error),
+        onDead: (arrived, reason, error) => this.#parts.deadLetters.stage(letterOf(arrived, reason, error)),
         reply: this.#reply,
       },
       incoming,
@@ -302,13 +309,23 @@ export class Delivery {
     return author
   }
 
+  #forgetStrangers(): void {
+    for (const [id, { incoming }] of this.#authors) {
+      if (this.#lines.isOpen(id) || !incoming.blank) continue
+      incoming.forget()
+      this.#authors.delete(id)
+    }
+  }
+
   async #acked(from: string, body: Uint8Array): Promise<void> {
     try {
       const { credit, acks } = readAcks(body)
+      const epochs = acks.map(({ epoch }) => epoch)
+      const own = new Set(this.#own(from, epochs, 'acknowledgements'))
       const outgoing = this.#outgoing.get(from)
       outgoing?.credit(credit)
-      // At once: the next frame says more of the same epochs, and must not be heard before this one.
-      await Promise.all(acks.map(ack => outgoing?.acked(ack)))
+      // All at once: what they say counts before what a later frame says, however long it takes to be written.
+      await Promise.all(acks.map(ack => own.has(ack.epoch) && outgoing?.acked(ack)))
     } catch (error) {
       this.#failed(from, error)
     }
@@ -324,16 +341,30 @@ export class Delivery {
     }
   }
 
+  #unknownEpochs(from: string, body: Uint8Array): void {
+    const own = this.#own(from, readEpochs(decode(body)), 'unknown epochs')
+    if (own.length > 0) this.#outgoing.get(from)?.unknownEpochs(own)
+  }
+
   async #lostKey(from: string, body: Uint8Array): Promise<void> {
     try {
       const { epochs, signature } = readLostKey(body)
       const { mesh, identity } = this.#parts
       if (!(await verifySignature(from, LOST_KEY_LABEL, lostKeyBody(mesh, identity.id, epochs), signature)))
         return this.#parts.onRefused(from, 'bad-signature', 'a lost key')
-      await this.#outgoing.get(from)?.lostKey(epochs)
+      const own = this.#own(from, epochs, 'a lost key')
+      if (own.length > 0) await this.#outgoing.get(from)?.lostKey(own)
     } catch (error) {
       this.#failed(from, error)
     }
+  }
+
+  /** Those of some epochs that are this agent's own towards `from`: nobody else has a say in them. */
+  #own(from: string, epochs: readonly string[], what: string): string[] {
+    const outgoing = this.#outgoing.get(from)
+    const own = epochs.filter(epoch => outgoing?.has(epoch))
+    if (own.length < epochs.length) this.#parts.onRefused(from, 'unknown-epoch', what)
+    return own
   }
 
   /** Holes that the author, who is linked, does not fill are waited for no longer. */
@@ -347,35 +378,6 @@ export class Delivery {
         author.holes = undefined
         author.incoming.giveUpHoles()
       })
-  }
-
-  #buried(arrived: Arrived, reason: 'handler-error' | 'expired', error: unknown) {
-    const { message, row, author } = arrived
-    return this.#parts.deadLetters.stage({
-      side: 'recipient',
-      peer: author,
-      reason,
-      message: row.message,
-      messageId: message.id,
-      sender: author,
-      security: message.security,
-      attempts: row.retry.attempts,
-      lastError: error === undefined ? undefined : toFailure(error),
-    })
-  }
-
-  #take(bytes: number): void {
-    const { messages, bytes: most } = this.#parts.maxOutbox ?? { messages: 10_000, bytes: 2 ** 26 }
-    const { messages: waiting, bytes: held } = this.#queued
-    if (this.#closed) throw new AfpRoutingError('CLOSED', 'this agent has closed')
-    if (waiting >= messages || held + bytes > most) {
-      throw new AfpRoutingError('QUEUE_FULL', `${waiting} messages of ${held} bytes wait; this one was not taken`)
-    }
-    this.#count(1, bytes)
-  }
-
-  #count(messages: number, bytes: number): void {
-    this.#queued = { messages: this.#queued.messages + messages, bytes: this.#queued.bytes + bytes }
   }
 
   /** Connects to an agent for which something waits. */

@@ -41,6 +41,11 @@ export class InEpoch {
     return this.kept.id
   }
 
+  /** Whether no unnumbered message has come. */
+  get untouched(): boolean {
+    return this.#most === 0
+  }
+
   /** Whether an unnumbered message has come, or is too old to tell. */
   hadOnce(number: number): boolean {
     return number <= this.#most - ONCE_WINDOW || this.#once.has(number)
@@ -53,4 +58,11 @@ export class InEpoch {
     this.#most = number
     for (const old of this.#once) if (old <= number - ONCE_WINDOW) this.#once.delete(old)
   }
+}
+
+/** What tells an envelope from another at its number: 48 bits of the tag, which depends on every byte. */
+export function fingerprintOf(sealed: Uint8Array): number {
+  let value = 0
+  for (const byte of sealed.subarray(-6)) value = value * 256 + byte
+  return value
 }

@@ -6,22 +6,15 @@
 import { AfpMessageError, AfpSecurityError } from '../common/errors.ts'
 import { Epochs, type EpochsNews, type FeedState, type Handed } from '../feed/index.ts'
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
-import type { Message, MessageSecurity } from '../message/message.ts'
+import type { Message } from '../message/message.ts'
 import { readOpening } from '../security/opening.ts'
 import type { Write } from '../store/store.ts'
-import type { Arrived, EnvelopeRefusal, IncomingParts } from './arrived.ts'
+import { type Arrived, type EnvelopeRefusal, type IncomingParts, SEALED } from './arrived.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
-import { InEpoch, type KeptEpoch } from './in-epoch.ts'
+import { fingerprintOf, InEpoch, type KeptEpoch } from './in-epoch.ts'
 import { NEVER_TRIED } from './retry.ts'
 import { epochKey, type InboxRow, inboxKey, putEpoch, putInbox, putSettled, type Settled } from './rows.ts'
-import { type Opened, openEnvelope, type SharedAbout } from './sealing.ts'
-
-/** What is sealed to this agent, and who sealed it is proved. */
-export const SEALED: MessageSecurity = Object.freeze({
-  level: 'high',
-  authenticatedBy: 'signature',
-  roles: [],
-})
+import { isAbout, type Opened, openEnvelope, type SharedAbout } from './sealing.ts'
 
 /** See the head of this file. */
 export class Incoming {
@@ -31,8 +24,10 @@ export class Incoming {
   readonly #keys = new Map<string, InEpoch>()
   /** Delivered and not processed, by epoch and number. */
   readonly #arrived = new Map<string, Map<number, Arrived>>()
-  /** Openings that are being read: envelopes behind them wait. */
+  /** Openings that are being read: envelopes and states behind them wait. */
   #reading: Promise<void> | undefined
+  /** Envelopes that are being looked at. */
+  #working = 0
   /** The last unnumbered message that is still being looked at: those behind it wait. */
   #looking: Promise<unknown> | undefined
 
@@ -53,9 +48,15 @@ export class Incoming {
     return this.#epochs.ids
   }
 
-  /** Whether this agent can read an epoch. */
-  has(epoch: string): boolean {
-    return this.#keys.has(epoch)
+  /** Whether nothing of the author's would be missed: openings at the most, which it says again over a new connection. */
+  get blank(): boolean {
+    if (this.#working > 0 || this.#reading !== undefined || !this.#epochs.untouched) return false
+    return [...this.#keys.values()].every(({ untouched }) => untouched)
+  }
+
+  /** Lets go of all that is held of a {@link blank} one. */
+  forget(): void {
+    for (const epoch of [...this.#keys.keys()]) this.#letGo(epoch)
   }
 
   /** What the author is to be told of an epoch; undefined for one that is not known. */
@@ -71,7 +72,7 @@ export class Incoming {
       const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
       this.#epochs.restore(id, snapshot, positions)
       this.#arrived.set(id, new Map(mine.map(entry => [entry.number, entry])))
-      this.#keys.set(id, await InEpoch.open({ id, key, notAfter, earlier }, true))
+      this.#keep(await InEpoch.open({ id, key, notAfter, earlier }, true))
     }
     this.#release(this.#epochs.resume())
   }
@@ -100,22 +101,26 @@ export class Incoming {
       while (outcome === 'too-many') {
         const gone = this.#epochs.makeRoom()
         if (gone === undefined) return this.#refused('too-many-epochs', epoch)
-        this.#keys.delete(gone)
+        this.#letGo(gone)
         outcome = this.#epochs.open(epoch, earlier)
       }
-      if (outcome === 'opened') this.#keys.set(epoch, opened)
+      if (outcome === 'opened') this.#keep(opened)
       answers.ack(epoch)
     } catch (error) {
       if (!(error instanceof AfpSecurityError)) return this.#parts.onError(error)
       const { reason, epoch } = error.details
       this.#refused(reason as EnvelopeRefusal, 'an opening')
-      // Said only to the author itself, and only once its signature held.
-      if (reason === 'lost-key' && error.agentId === this.author) answers.lostKey(epoch as string)
+      if (reason !== 'lost-key' || error.agentId !== this.author) return
+      // Said only to the author itself, once its signature held, and not of what was read while the prekey was here:
+      // what it would seal anew may have arrived.
+      if (this.#epochs.ack(epoch as string) === undefined) answers.lostKey(epoch as string)
+      else answers.ack(epoch as string)
     }
   }
 
   /** An envelope came, from the author itself or from somebody who keeps its envelopes. */
   async envelope(body: Uint8Array, direct: boolean): Promise<void> {
+    this.#working++
     try {
       const envelope = readEnvelope(body)
       const { header } = envelope
@@ -129,6 +134,8 @@ export class Incoming {
       else this.#refused('not-direct', 'an unnumbered envelope')
     } catch (error) {
       this.#failed(error)
+    } finally {
+      this.#working--
     }
   }
 
@@ -137,17 +144,20 @@ export class Incoming {
    * @throws AfpMessageError MALFORMED; nothing of them counts then
    */
   async states(states: readonly FeedState[]): Promise<void> {
-    const { onLost, answers, store } = this.#parts
-    // The openings of what they speak of may have come just before them.
+    const { onLost, answers, store, readable } = this.#parts
+    // They speak of epochs whose openings came just before.
     if (this.#reading !== undefined) await this.#reading
     const { news, released, unknown } = this.#epochs.applyStates(states)
-    for (const epoch of unknown) answers.unknown(epoch)
+    for (const epoch of unknown) {
+      if (readable.has(epoch)) this.#refused('wrong-author', 'a state')
+      else answers.unknown(epoch)
+    }
     for (const { epoch, lost } of news) if (lost.length > 0) onLost(this.author, epoch, lost)
     this.#release(released)
     await this.#keepNews(news)
     const { settled, forgotten } = this.#epochs.shrink(this.#parts.clock.now())
     for (const { epoch } of settled) {
-      this.#keys.delete(epoch)
+      this.#letGo(epoch)
       this.#arrived.delete(epoch)
     }
     const writes = [
@@ -204,6 +214,15 @@ export class Incoming {
     return putInbox(inboxKey(this.author, epoch, number), row)
   }
 
+  #keep(epoch: InEpoch): void {
+    this.#keys.set(epoch.id, epoch)
+    this.#parts.readable.add(epoch.id)
+  }
+
+  #letGo(epoch: string): void {
+    if (this.#keys.delete(epoch)) this.#parts.readable.delete(epoch)
+  }
+
   #problemOf({ mesh, destination, expiresAt }: EnvelopeHeader): EnvelopeRefusal | undefined {
     const { identity, clock } = this.#parts
     if (mesh !== this.#parts.mesh) return 'wrong-mesh'
@@ -214,10 +233,17 @@ export class Incoming {
 
   /** An envelope of an epoch that cannot be read: settled long ago, or not opened yet. */
   #withoutKey(header: EnvelopeHeader): void {
-    const { answers } = this.#parts
-    if (header.numbered && this.#epochs.check(header.epoch, header) === 'duplicate') return answers.ack(header.epoch)
+    const { answers, readable } = this.#parts
+    if (header.numbered && this.#epochs.check(header.epoch, header) === 'duplicate') return this.#again(header)
+    if (readable.has(header.epoch)) return this.#refused('wrong-author', 'an envelope')
     this.#refused('unknown-epoch', header.epoch)
     answers.unknown(header.epoch)
+  }
+
+  /** The author repeats what it does not know to be here. */
+  #again({ epoch, number }: EnvelopeHeader): void {
+    this.#refused('duplicate', `number ${number}`)
+    this.#parts.answers.ack(epoch)
   }
 
   async #numbered(epoch: InEpoch, envelope: Envelope): Promise<void> {
@@ -228,14 +254,16 @@ export class Incoming {
     const verdict = this.#epochs.check(epoch.id, position)
     const full = this.size >= this.#parts.maxInbox && verdict !== 'duplicate'
     if (verdict === 'full' || full) return this.#refused('full', `number ${number}`)
-    if (verdict === 'skipped') return answers.ack(epoch.id)
+    if (verdict === 'skipped') {
+      this.#refused('skipped', `number ${number}`)
+      return answers.ack(epoch.id)
+    }
     const opened = this.#read(epoch, envelope)
     const { payload, about } = opened instanceof Promise ? await opened : opened
     if (this.#epochs.feed(epoch.id)?.conflict(number, fingerprintOf(envelope.sealed))) {
       return this.#refused('id-conflict', `two envelopes of ${this.author} at number ${number} of ${epoch.id}`)
     }
-    // The author repeats what it does not know to be here.
-    if (!this.#epochs.begin(epoch.id, position)) return answers.ack(epoch.id)
+    if (!this.#epochs.begin(epoch.id, position)) return this.#again(header)
     try {
       const judged = await this.#judge(payload, header, about)
       if (judged instanceof Error) return await this.#reject(epoch, number, judged)
@@ -289,7 +317,7 @@ export class Incoming {
       if (message.priority !== header.priority || message.expiresAt !== header.expiresAt) {
         return new AfpMessageError('MALFORMED', 'its header says something else')
       }
-      if (about !== undefined && !matches(message, about)) {
+      if (about !== undefined && !isAbout(message, about)) {
         return new AfpMessageError('MALFORMED', 'it was signed as another message, or for others')
       }
       await judge(message, kind)
@@ -378,16 +406,4 @@ export class Incoming {
   #refused(reason: EnvelopeRefusal, detail: string): void {
     this.#parts.onRefused(this.author, reason, detail)
   }
-}
-
-const matches = ({ id, recipients }: Message, about: SharedAbout): boolean =>
-  id === about.id &&
-  recipients.length === about.recipients.length &&
-  recipients.every((to, i) => to === about.recipients[i])
-
-/** 48 bits of the tag, which depends on every byte. */
-function fingerprintOf(sealed: Uint8Array): number {
-  let value = 0
-  for (const byte of sealed.subarray(-6)) value = value * 256 + byte
-  return value
 }

@@ -20,6 +20,9 @@ import { type Destination, sealFrame } from './sealing.ts'
 import { Sender } from './sender.ts'
 import { Unsealed } from './unsealed.ts'
 
+/** Epochs that are over and remembered. */
+const MAX_OVER = 64
+
 /** See the head of this file. */
 export class Outgoing {
   readonly recipient: string
@@ -31,6 +34,8 @@ export class Outgoing {
   readonly #fencing: Fencing
   /** Every epoch with something unsettled, oldest first, and the current one. */
   readonly #epochs = new Map<string, OutEpoch>()
+  /** The last ones that are over: a word on them may be slow. */
+  readonly #over = new Set<string>()
   #current: OutEpoch | undefined
   #opening: Promise<void> | undefined
   #order = 0
@@ -68,6 +73,11 @@ export class Outgoing {
   /** Messages that are not settled. */
   get size(): number {
     return this.#sender.size + this.#unsealed.size
+  }
+
+  /** Whether an epoch is this agent's own towards this recipient, or was not long ago. */
+  has(epoch: string): boolean {
+    return this.#epochs.has(epoch) || this.#over.has(epoch)
   }
 
   /**
@@ -147,9 +157,10 @@ export class Outgoing {
       if (messageId === undefined) continue
       const reason = refused.get(number)
       const status = reason !== undefined ? 'refused' : news.skipped.includes(number) ? 'skipped' : 'processed'
-      // What the recipient kept is in its own dead letters; what it would not have at all, in these.
-      const ended =
-        reason === 'rejected' && entry !== undefined ? await endedOf(entry, this.#parts.identity.id) : undefined
+      // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
+      const keeps = reason === 'handler-error' || reason === 'expired'
+      const buried = status === 'refused' && !keeps && entry !== undefined
+      const ended = buried ? await endedOf(entry, this.#parts.identity.id) : undefined
       fates.push({ ...fateOf(this.recipient, epoch, number, messageId, status), reason, ended })
     }
     this.#sender.heard({ arrived: news.delivered.length > 0, news: over.size > 0 })
@@ -169,7 +180,9 @@ export class Outgoing {
 
   /** The recipient does not know these epochs: it gets their openings again. */
   unknownEpochs(ids: readonly string[]): void {
-    this.#sender.forgotten(ids.map(id => this.#epochs.get(id)).filter(epoch => epoch !== undefined))
+    const epochs = ids.map(id => this.#epochs.get(id)).filter(epoch => epoch !== undefined)
+    // What is under way of others has not been lost with them.
+    if (epochs.length > 0) this.#sender.forgotten(epochs)
   }
 
   /**
@@ -363,6 +376,8 @@ export class Outgoing {
 
   #drop(epoch: OutEpoch): Write {
     this.#epochs.delete(epoch.id)
+    this.#over.add(epoch.id)
+    if (this.#over.size > MAX_OVER) this.#over.delete(this.#over.values().next().value as string)
     this.#sender.stateChanged()
     return { op: 'delete', table: 'epochs', key: epochKey('out', this.recipient, epoch.id) }
   }

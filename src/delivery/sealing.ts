@@ -38,6 +38,12 @@ export interface SharedAbout {
   readonly recipients: readonly string[]
 }
 
+/** Whether a message is what was signed, for those to whom it was. */
+export const isAbout = ({ id, recipients }: SharedAbout, about: SharedAbout): boolean =>
+  id === about.id &&
+  recipients.length === about.recipients.length &&
+  recipients.every((to, i) => to === about.recipients[i])
+
 /** What was sealed. */
 export interface Opened {
   readonly payload: Uint8Array

@@ -67,6 +67,11 @@ export class Epochs {
     return [...this.#kept.keys()]
   }
 
+  /** Whether nothing but openings ever came. */
+  get untouched(): boolean {
+    return this.#settled.size === 0 && [...this.#kept.values()].every(({ feed }) => feed.untouched)
+  }
+
   /** The reader of an epoch that is not settled. Envelopes, states and refusals go through this class instead. */
   feed(epoch: string): ReaderFeed | undefined {
     return this.#kept.get(epoch)?.feed

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { concat } from '../../src/common/bytes.ts'
+import { SEALED } from '../../src/delivery/arrived.ts'
 import { FrameType, frameOf } from '../../src/delivery/frames.ts'
-import { SEALED } from '../../src/delivery/incoming.ts'
 import { readOpeningRow, readOutbox } from '../../src/delivery/rows.ts'
 import { decode, encode } from '../../src/message/codec.ts'
 import { decodeMessage } from '../../src/message/envelope.ts'
