@@ -9,10 +9,11 @@ import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Message, MessageSecurity } from '../message/message.ts'
 import { readOpening } from '../security/opening.ts'
 import { openDirect } from '../security/seal.ts'
-import type { Write } from '../store/store.ts'
+import type { Check, Write } from '../store/store.ts'
 import type { Arrived, EnvelopeRefusal, IncomingParts } from './arrived.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { InEpoch, type KeptEpoch } from './in-epoch.ts'
+import { WRITE_PAUSE } from './recorder.ts'
 import { NEVER_TRIED } from './retry.ts'
 import { epochKey, type InboxRow, inboxKey, putEpoch, putInbox, putSettled, type Settled } from './rows.ts'
 
@@ -33,6 +34,7 @@ export class Incoming {
   readonly #arrived = new Map<string, Map<number, Arrived>>()
   /** Openings that are being read: envelopes behind them wait. */
   #reading: Promise<void> | undefined
+  #closed = false
   /** The last unnumbered message that is still being looked at: those behind it wait. */
   #looking: Promise<unknown> | undefined
 
@@ -137,7 +139,7 @@ export class Incoming {
    * @throws AfpMessageError MALFORMED; nothing of them counts then
    */
   async states(states: readonly FeedState[]): Promise<void> {
-    const { onLost, answers, store } = this.#parts
+    const { onLost, onError, answers, store } = this.#parts
     const { news, released, unknown } = this.#epochs.applyStates(states)
     for (const epoch of unknown) answers.unknown(epoch)
     for (const { epoch, lost } of news) if (lost.length > 0) onLost(this.author, epoch, lost)
@@ -152,7 +154,8 @@ export class Incoming {
       ...settled.map(entry => putSettled(this.author, entry)),
       ...forgotten.map(epoch => ({ op: 'delete', table: 'epochs', key: epochKey('in', this.author, epoch) }) as const),
     ]
-    if (writes.length > 0) await store.commit({ writes })
+    // Where they stay, the author's next word settles them anew after a restart.
+    if (writes.length > 0) await store.commit({ writes }).catch(onError)
     for (const { epoch } of states) answers.ack(epoch)
   }
 
@@ -185,6 +188,11 @@ export class Incoming {
     }
   }
 
+  /** What holds once a message has its end on the disk. */
+  over({ epoch, number }: Arrived): Check {
+    return { table: 'inbox', key: inboxKey(this.author, epoch, number), value: undefined }
+  }
+
   /** A message has its end, and the disk has it. */
   processed({ epoch, number }: Arrived): void {
     this.#epochs.processed(epoch, number)
@@ -195,6 +203,11 @@ export class Incoming {
   /** Ends a message with a reason for its author; to be called before {@link Incoming.ending}. */
   refuse({ epoch, number }: Arrived, reason: string): void {
     this.#release(this.#epochs.refuse(epoch, number, reason).released)
+  }
+
+  /** What failed is not tried again. */
+  close(): void {
+    this.#closed = true
   }
 
   /** The row of a message as it is now. */
@@ -287,11 +300,7 @@ export class Incoming {
   async #reject(epoch: InEpoch, number: number, error: Error): Promise<void> {
     const { released } = this.#epochs.refuse(epoch.id, number, 'rejected')
     this.#parts.onRejected(this.author, error)
-    const { writes, committed } = this.#snapshot(epoch.id)
-    await this.#parts.store.commit({ writes })
-    committed()
-    this.#release(released)
-    this.#parts.answers.ack(epoch.id)
+    await this.#keep(epoch.id, released)
   }
 
   /** Does something after what was begun so before: no number says in which order unnumbered messages were sent. */
@@ -334,10 +343,23 @@ export class Incoming {
   /** Skips have to be on the disk before the author hears of them. */
   async #keepNews(news: EpochsNews['news']): Promise<void> {
     const changed = news.filter(({ skipped }) => skipped.length > 0)
-    if (changed.length === 0) return
-    const snapshots = changed.map(({ epoch }) => this.#snapshot(epoch))
-    await this.#parts.store.commit({ writes: snapshots.flatMap(({ writes }) => writes) })
-    for (const { committed } of snapshots) committed()
+    await Promise.all(changed.map(({ epoch }) => this.#keep(epoch, [])))
+  }
+
+  /** Writes how an epoch stands. Where that fails it is tried again later, and holds up nothing that comes meanwhile. */
+  async #keep(epoch: string, released: readonly Handed[]): Promise<void> {
+    const { store, clock, onError, answers } = this.#parts
+    const { writes, committed } = this.#snapshot(epoch)
+    try {
+      await store.commit({ writes })
+      committed()
+      this.#release(released)
+      answers.ack(epoch)
+    } catch (error) {
+      if (this.#closed) return
+      onError(error)
+      clock.after(WRITE_PAUSE, () => void this.#keep(epoch, released))
+    }
   }
 
   #snapshot(epoch: string, ended: readonly number[] = []): { writes: Write[]; committed: () => void } {
