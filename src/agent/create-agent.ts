@@ -184,7 +184,10 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       metrics.counter('messages.failed').add()
       emit('handler:error', { id: message.id, error })
     },
-    onError: error => emit('store:error', { error }),
+    onError: error => {
+      metrics.counter('store.errors', { code: error instanceof AfpError ? error.code : 'error' }).add()
+      emit('store:error', { error })
+    },
   }).catch(async error => {
     await profile.release()
     throw error

@@ -241,8 +241,9 @@ export class Delivery {
     this.#quota.close()
     this.#lines.close()
     for (const outgoing of this.#outgoing.values()) outgoing.close()
-    for (const { processing, holes } of this.#authors.values()) {
+    for (const { incoming, processing, holes } of this.#authors.values()) {
       holes?.cancel()
+      incoming.close()
       processing.close()
     }
     await Promise.all([...this.#authors.values()].map(({ processing }) => processing.settled()))

@@ -4,22 +4,23 @@
  */
 
 import { AfpMessageError, AfpSecurityError } from '../common/errors.ts'
+import { Turns } from '../common/turns.ts'
 import { Epochs, type EpochsNews, type FeedState, type Handed } from '../feed/index.ts'
-import { decodeMessage, type MessageKind } from '../message/envelope.ts'
-import type { Message } from '../message/message.ts'
 import { readOpening } from '../security/opening.ts'
-import type { Write } from '../store/store.ts'
-import { type Arrived, type EnvelopeRefusal, type IncomingParts, SEALED } from './arrived.ts'
+import type { Check, Write } from '../store/store.ts'
+import type { Arrived, EnvelopeRefusal, IncomingParts } from './arrived.ts'
+import { EnvelopeReader } from './envelope-reader.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { fingerprintOf, InEpoch, type KeptEpoch } from './in-epoch.ts'
+import { WRITE_PAUSE } from './recorder.ts'
 import { NEVER_TRIED } from './retry.ts'
 import { epochKey, type InboxRow, inboxKey, putEpoch, putInbox, putSettled, type Settled } from './rows.ts'
-import { isAbout, type Opened, openEnvelope, type SharedAbout } from './sealing.ts'
 
 /** See the head of this file. */
 export class Incoming {
   readonly author: string
   readonly #parts: IncomingParts
+  readonly #reader: EnvelopeReader
   readonly #epochs = new Epochs()
   readonly #keys = new Map<string, InEpoch>()
   /** Delivered and not processed, by epoch and number. */
@@ -28,12 +29,14 @@ export class Incoming {
   #reading: Promise<void> | undefined
   /** Envelopes that are being looked at. */
   #working = 0
-  /** The last unnumbered message that is still being looked at: those behind it wait. */
-  #looking: Promise<unknown> | undefined
+  #closed = false
+  /** Unnumbered messages are looked at one after the other: no number says in which order they were sent. */
+  readonly #looking = new Turns()
 
   constructor(parts: IncomingParts, author: string) {
     this.#parts = parts
     this.author = author
+    this.#reader = new EnvelopeReader({ ...parts, self: parts.identity.id, author })
   }
 
   /** Messages that are on the disk and not processed. */
@@ -72,7 +75,7 @@ export class Incoming {
       const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
       this.#epochs.restore(id, snapshot, positions)
       this.#arrived.set(id, new Map(mine.map(entry => [entry.number, entry])))
-      this.#keep(await InEpoch.open({ id, key, notAfter, earlier }, true))
+      this.#add(await InEpoch.open({ id, key, notAfter, earlier }, true))
     }
     this.#release(this.#epochs.resume())
   }
@@ -104,7 +107,7 @@ export class Incoming {
         this.#letGo(gone)
         outcome = this.#epochs.open(epoch, earlier)
       }
-      if (outcome === 'opened') this.#keep(opened)
+      if (outcome === 'opened') this.#add(opened)
       answers.ack(epoch)
     } catch (error) {
       if (!(error instanceof AfpSecurityError)) return this.#parts.onError(error)
@@ -130,7 +133,7 @@ export class Incoming {
       const epoch = this.#keys.get(header.epoch)
       if (epoch === undefined) return this.#withoutKey(header)
       if (header.numbered) await this.#numbered(epoch, envelope)
-      else if (direct) await (await this.#inTurn(() => this.#once(epoch, envelope)))?.work
+      else if (direct) await (await this.#looking.take(() => this.#once(epoch, envelope)))?.work
       else this.#refused('not-direct', 'an unnumbered envelope')
     } catch (error) {
       this.#failed(error)
@@ -144,7 +147,7 @@ export class Incoming {
    * @throws AfpMessageError MALFORMED; nothing of them counts then
    */
   async states(states: readonly FeedState[]): Promise<void> {
-    const { onLost, answers, store, readable } = this.#parts
+    const { onLost, onError, answers, store, readable } = this.#parts
     // They speak of epochs whose openings came just before.
     if (this.#reading !== undefined) await this.#reading
     const { news, released, unknown } = this.#epochs.applyStates(states)
@@ -164,7 +167,8 @@ export class Incoming {
       ...settled.map(entry => putSettled(this.author, entry)),
       ...forgotten.map(epoch => ({ op: 'delete', table: 'epochs', key: epochKey('in', this.author, epoch) }) as const),
     ]
-    if (writes.length > 0) await store.commit({ writes })
+    // Where they stay, the author's next word settles them anew after a restart.
+    if (writes.length > 0) await store.commit({ writes }).catch(onError)
     for (const { epoch } of states) answers.ack(epoch)
   }
 
@@ -197,6 +201,11 @@ export class Incoming {
     }
   }
 
+  /** What holds once a message has its end on the disk. */
+  over({ epoch, number }: Arrived): Check {
+    return { table: 'inbox', key: inboxKey(this.author, epoch, number), value: undefined }
+  }
+
   /** A message has its end, and the disk has it. */
   processed({ epoch, number }: Arrived): void {
     this.#epochs.processed(epoch, number)
@@ -209,12 +218,17 @@ export class Incoming {
     this.#release(this.#epochs.refuse(epoch, number, reason).released)
   }
 
+  /** What failed is not tried again. */
+  close(): void {
+    this.#closed = true
+  }
+
   /** The row of a message as it is now. */
   rowOf({ epoch, number, row }: Arrived): Write {
     return putInbox(inboxKey(this.author, epoch, number), row)
   }
 
-  #keep(epoch: InEpoch): void {
+  #add(epoch: InEpoch): void {
     this.#keys.set(epoch.id, epoch)
     this.#parts.readable.add(epoch.id)
   }
@@ -258,14 +272,14 @@ export class Incoming {
       this.#refused('skipped', `number ${number}`)
       return answers.ack(epoch.id)
     }
-    const opened = this.#read(epoch, envelope)
+    const opened = this.#reader.open(epoch.key, envelope)
     const { payload, about } = opened instanceof Promise ? await opened : opened
     if (this.#epochs.feed(epoch.id)?.conflict(number, fingerprintOf(envelope.sealed))) {
       return this.#refused('id-conflict', `two envelopes of ${this.author} at number ${number} of ${epoch.id}`)
     }
     if (!this.#epochs.begin(epoch.id, position)) return this.#again(header)
     try {
-      const judged = await this.#judge(payload, header, about)
+      const judged = await this.#reader.judge(payload, header, about)
       if (judged instanceof Error) return await this.#reject(epoch, number, judged)
       const row: InboxRow = { ...judged, prev, priority, receivedAt: clock.now(), retry: NEVER_TRIED, message: payload }
       const opening = epoch.stored ? [] : this.#snapshot(epoch.id).writes
@@ -300,54 +314,10 @@ export class Incoming {
     this.#parts.answers.ack(epoch)
   }
 
-  #read(epoch: InEpoch, envelope: Envelope): Opened | Promise<Opened> {
-    return openEnvelope(epoch.key, envelope, { author: this.author, self: this.#parts.identity.id })
-  }
-
-  /** The message in a payload, or why it is refused. */
-  async #judge(
-    payload: Uint8Array,
-    header: EnvelopeHeader,
-    about: SharedAbout | undefined,
-  ): Promise<{ message: Message; kind: MessageKind } | Error> {
-    const { limits, judge } = this.#parts
-    try {
-      const { message, kind } = decodeMessage(payload, { sender: this.author, security: SEALED, limits })
-      // What routes and stores went by has to be what the message says.
-      if (message.priority !== header.priority || message.expiresAt !== header.expiresAt) {
-        return new AfpMessageError('MALFORMED', 'its header says something else')
-      }
-      if (about !== undefined && !isAbout(message, about)) {
-        return new AfpMessageError('MALFORMED', 'it was signed as another message, or for others')
-      }
-      await judge(message, kind)
-      return { message, kind }
-    } catch (error) {
-      return error as Error
-    }
-  }
-
   async #reject(epoch: InEpoch, number: number, error: Error): Promise<void> {
     const { released } = this.#epochs.refuse(epoch.id, number, 'rejected')
     this.#parts.onRejected(this.author, error)
-    const { writes, committed } = this.#snapshot(epoch.id)
-    await this.#parts.store.commit({ writes })
-    committed()
-    this.#release(released)
-    this.#parts.answers.ack(epoch.id)
-  }
-
-  /** Does something after what was begun so before: no number says in which order unnumbered messages were sent. */
-  async #inTurn<T>(look: () => Promise<T>): Promise<T> {
-    const before = this.#looking
-    const looking = before === undefined ? look() : before.then(look)
-    const done = looking
-      .catch(() => {})
-      .then(() => {
-        if (this.#looking === done) this.#looking = undefined
-      })
-    this.#looking = done
-    return looking
+    await this.#keep(epoch.id, released)
   }
 
   /**
@@ -361,10 +331,10 @@ export class Incoming {
       this.#refused('duplicate', `number ${number}`)
       return
     }
-    const opened = this.#read(epoch, envelope)
+    const opened = this.#reader.open(epoch.key, envelope)
     const { payload, about } = opened instanceof Promise ? await opened : opened
     epoch.noteOnce(number)
-    const judged = await this.#judge(payload, header, about)
+    const judged = await this.#reader.judge(payload, header, about)
     if (judged instanceof Error) {
       this.#parts.onRejected(this.author, judged)
       return
@@ -375,10 +345,23 @@ export class Incoming {
   /** Skips have to be on the disk before the author hears of them. */
   async #keepNews(news: EpochsNews['news']): Promise<void> {
     const changed = news.filter(({ skipped }) => skipped.length > 0)
-    if (changed.length === 0) return
-    const snapshots = changed.map(({ epoch }) => this.#snapshot(epoch))
-    await this.#parts.store.commit({ writes: snapshots.flatMap(({ writes }) => writes) })
-    for (const { committed } of snapshots) committed()
+    await Promise.all(changed.map(({ epoch }) => this.#keep(epoch, [])))
+  }
+
+  /** Writes how an epoch stands. Where that fails it is tried again later, and holds up nothing that comes meanwhile. */
+  async #keep(epoch: string, released: readonly Handed[]): Promise<void> {
+    const { store, clock, onError, answers } = this.#parts
+    const { writes, committed } = this.#snapshot(epoch)
+    try {
+      await store.commit({ writes })
+      committed()
+      this.#release(released)
+      answers.ack(epoch)
+    } catch (error) {
+      if (this.#closed) return
+      onError(error)
+      clock.after(WRITE_PAUSE, () => void this.#keep(epoch, released))
+    }
   }
 
   #snapshot(epoch: string, ended: readonly number[] = []): { writes: Write[]; committed: () => void } {

@@ -4,9 +4,10 @@
  */
 
 import { toHex } from '../common/bytes.ts'
+import { Turns } from '../common/turns.ts'
 import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
-import type { Key, Write } from '../store/store.ts'
+import type { Check, Key, Write } from '../store/store.ts'
 import { deleteRow, draftAgain, endedOf, fateOf, rowKeyOf } from './entries.ts'
 import { Fencing, NO_BYTES } from './fencing.ts'
 import { statesFrame } from './frames.ts'
@@ -18,7 +19,7 @@ import { NEVER_TRIED, nextRetry } from './retry.ts'
 import { epochKey, outboxKey, putOpening, putOutbox } from './rows.ts'
 import { type Destination, sealFrame } from './sealing.ts'
 import { Sender } from './sender.ts'
-import { Unsealed } from './unsealed.ts'
+import { type Append, Unsealed } from './unsealed.ts'
 
 /** Epochs that are over and remembered. */
 const MAX_OVER = 64
@@ -39,8 +40,8 @@ export class Outgoing {
   #current: OutEpoch | undefined
   #opening: Promise<void> | undefined
   #order = 0
-  /** The last message that is being sealed and will not be kept. */
-  #sealing: Promise<void> | undefined
+  /** Messages that are being sealed and will not be kept. */
+  readonly #sealing = new Turns()
   #closed = false
 
   constructor(parts: OutgoingParts, recipient: string) {
@@ -102,22 +103,15 @@ export class Outgoing {
     if (epoch === undefined) throw noKey(this.recipient)
     const number = ++epoch.unnumbered
     const frame = sealFrame(epoch, draft, { number, prev: 0, numbered: false }, this.#to)
-    const ahead = this.#sealing
-    if (!(frame instanceof Uint8Array) || ahead !== undefined) {
-      // Longer ones take longer, and must not be overtaken: no number tells their order.
-      const own = Promise.allSettled([ahead, frame]).then(() => {
-        if (this.#sealing === own) this.#sealing = undefined
-      })
-      this.#sealing = own
-      await own
-    }
+    // Longer ones take longer, and must not be overtaken: no number tells their order.
+    if (!(frame instanceof Uint8Array) || this.#sealing.busy) await this.#sealing.take(async () => frame)
     this.#sender.announce(epoch)
     await this.#parts.lines.send(this.recipient, await frame, { signal })
   }
 
   /** The recipient's card came or changed. */
   cardChanged(): void {
-    if (this.#unsealed.size > 0) void this.#open()
+    if (this.#unsealed.size > 0 && !this.#closed) void this.#open()
   }
 
   linked(): void {
@@ -140,6 +134,7 @@ export class Outgoing {
     const refused = new Map(news.refused)
     const over = new Set([...news.processed, ...refused.keys(), ...news.skipped])
     const fates: Fate[] = []
+    const arrived = new Map<number, Write>()
     const writes: Write[] = []
     for (const number of news.delivered) {
       const messageId = epoch.messages.get(number)
@@ -148,7 +143,10 @@ export class Outgoing {
       fates.push(fateOf(this.recipient, epoch, number, messageId, 'delivered'))
       // Until its end is known the row says whose it is; its bytes are not needed any more.
       if (!over.has(number))
-        writes.push(putOutbox(rowKeyOf(this.recipient, entry), { ...entry.row, fence: 'delivered', frame: NO_BYTES }))
+        arrived.set(
+          number,
+          putOutbox(rowKeyOf(this.recipient, entry), { ...entry.row, fence: 'delivered', frame: NO_BYTES }),
+        )
     }
     for (const number of over) {
       const messageId = epoch.messages.get(number)
@@ -167,9 +165,14 @@ export class Outgoing {
     for (const number of [...news.delivered, ...over]) this.#remove(epoch, number)
     for (const number of over) epoch.messages.delete(number)
     this.#sender.pump()
-    if (fates.length > 0 || writes.length > 0) await this.#recorder.persist(fates, writes)
+    // Without a message its end is known by now.
+    const rows = (): Write[] => [...arrived].flatMap(([number, put]) => (epoch.messages.has(number) ? put : []))
+    if (fates.length > 0 || writes.length > 0) await this.#recorder.persist(fates, () => [...rows(), ...writes])
     news.committed()
-    if (epoch.feed.done && this.#epochs.has(epoch.id)) await this.#recorder.persist([], [this.#drop(epoch)])
+    if (epoch.feed.done && this.#epochs.has(epoch.id)) {
+      const drop = this.#drop(epoch)
+      await this.#recorder.persist([], () => [drop])
+    }
     this.#sender.pump()
   }
 
@@ -205,7 +208,8 @@ export class Outgoing {
         quota.keep(draft.payload.length)
         this.#place(draft, rowKeyOf(this.recipient, entry)).catch(this.#parts.onError)
       }
-      await this.#recorder.persist([], [...writes, this.#drop(epoch)])
+      writes.push(this.#drop(epoch))
+      await this.#recorder.persist([], () => writes)
     }
   }
 
@@ -271,8 +275,9 @@ export class Outgoing {
       })
       .then(opened => {
         this.#opening = undefined
-        // It may have come meanwhile.
-        if (!opened && !this.#closed && this.#parts.prekey(this.recipient) !== undefined) return this.#open()
+        // It may have come meanwhile, or another message that is to be kept without it.
+        const again = this.#parts.prekey(this.recipient) !== undefined || this.#unsealed.unkept
+        if (!opened && !this.#closed && again) return this.#open()
       })
     return this.#opening
   }
@@ -285,22 +290,26 @@ export class Outgoing {
       await this.#unsealed.keep()
       return false
     }
-    this.#current?.feed.close()
-    const earlier = [...this.#epochs.values()].filter(epoch => !epoch.feed.settled).map(epoch => epoch.id)
-    const epoch = await openEpoch({ author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random })
-    this.#epochs.set(epoch.id, epoch)
-    this.#current = epoch
-    for (const { draft, row, resolve, reject } of this.#unsealed.takeAll()) {
-      this.#append(epoch, draft, row).then(resolve, reject)
+    if (this.#usable() === undefined) {
+      this.#current?.feed.close()
+      const earlier = [...this.#epochs.values()].filter(epoch => !epoch.feed.settled).map(epoch => epoch.id)
+      const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random }
+      this.#current = await openEpoch(options)
+      this.#epochs.set(this.#current.id, this.#current)
     }
+    void this.#unsealed.seal(() => this.#appendTo(this.#usable())).then(() => this.cardChanged())
     return true
   }
 
-  #append(epoch: OutEpoch, draft: Draft, replaces: Key | undefined): Promise<void> {
+  #appendTo(epoch: OutEpoch | undefined): Append | undefined {
+    return epoch && (({ draft, row }, before) => this.#append(epoch, draft, row, before))
+  }
+
+  #append(epoch: OutEpoch, draft: Draft, replaces: Key | undefined, before?: Key): Promise<void> {
     const { number, prev } = epoch.feed.next(draft.priority)
     const frame = sealFrame(epoch, draft, { number, prev, numbered: true }, this.#to)
-    if (frame instanceof Uint8Array) return this.#commit(epoch, draft, number, frame, replaces)
-    return frame.then(bytes => this.#commit(epoch, draft, number, bytes, replaces))
+    if (frame instanceof Uint8Array) return this.#commit(epoch, draft, number, frame, replaces, before)
+    return frame.then(bytes => this.#commit(epoch, draft, number, bytes, replaces, before))
   }
 
   async #commit(
@@ -309,18 +318,20 @@ export class Outgoing {
     number: number,
     frame: Uint8Array,
     replaces: Key | undefined,
+    before: Key | undefined,
   ): Promise<void> {
     const { store, clock, ledger } = this.#parts
     const row = rowOf(draft, clock.now(), frame)
     const staged = ledger.stage([fateOf(this.recipient, epoch, number, draft.messageId, 'queued')])
     const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...staged.writes]
     // With an earlier row they were written with that.
-    const { checks, writes: also } = (replaces === undefined && draft.also) || { writes: [] }
+    const { checks = [], writes: also } = (replaces === undefined && draft.also) || { writes: [] }
     writes.push(...also)
     if (!epoch.stored) writes.push(putOpening(this.recipient, epoch.id, epoch))
     if (replaces !== undefined) writes.push({ op: 'delete', table: 'outbox', key: replaces })
     try {
-      await store.commit({ checks: checks ?? [], writes })
+      const ordered: Check[] = before === undefined ? [] : [{ table: 'outbox', key: before, value: undefined }]
+      await store.commit({ checks: [...checks, ...ordered], writes })
     } catch (error) {
       // Never given out again: the recipient is told that nothing will come at this position.
       staged.abandoned()

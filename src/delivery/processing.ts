@@ -61,6 +61,12 @@ interface Ending extends Partial<Pick<Staged, 'committed' | 'abandoned'>>, Pick<
   readonly reply?: KeptReply | undefined
 }
 
+/** An end that is on its way to the disk. */
+interface Underway {
+  readonly entry: Arrived
+  readonly ended: Promise<void>
+}
+
 /** The messages of one class. */
 interface Lane {
   readonly queue: Arrived[]
@@ -76,6 +82,8 @@ export class Processing {
   /** Those that nobody wanted, in their order. */
   #parked: Arrived[] = []
   readonly #ending = new Set<Promise<void>>()
+  /** Of those the last that writes a key: whoever writes it next must not be overtaken, also where there is no room. */
+  readonly #writers = new Map<string, Underway>()
   /** Those at work that hold nothing up. */
   #asides = 0
   readonly #stop = new AbortController()
@@ -201,8 +209,8 @@ export class Processing {
         return this.#failed(entry, error)
       }
       entry.redelivered = true
-      const { checks, writes } = transaction.end()
-      const ended = this.#end(entry, () => ({ checks, writes, reply }))
+      const { checks, writes, keys } = transaction.end()
+      const ended = this.#end(entry, () => ({ checks, writes, reply }), keys)
       // Without a read nothing can be in its way, and the next one need not wait for the disk.
       if (checks.length === 0) return true
       try {
@@ -233,23 +241,33 @@ export class Processing {
     return true
   }
 
-  /** Writes the end of a message until the disk has it. @throws AfpDataStoreError STORE_CONFLICT */
-  #end(entry: Arrived, stage: () => Ending): Promise<void> {
-    const ended = this.#write(entry, stage)
+  /**
+   * Writes the end of a message until the disk has it.
+   * @param keys what its handler writes
+   * @throws AfpDataStoreError STORE_CONFLICT
+   */
+  #end(entry: Arrived, stage: () => Ending, keys: readonly string[] = []): Promise<void> {
+    const ahead = keys.flatMap(key => this.#writers.get(key) ?? [])
+    const ended = this.#write(entry, stage, ahead)
+    for (const key of keys) this.#writers.set(key, { entry, ended })
     this.#ending.add(ended)
-    const done = (): void => void this.#ending.delete(ended)
+    const done = (): void => {
+      this.#ending.delete(ended)
+      for (const key of keys) if (this.#writers.get(key)?.ended === ended) this.#writers.delete(key)
+    }
     ended.then(done, done)
     return ended
   }
 
-  async #write(entry: Arrived, stage: () => Ending): Promise<void> {
+  async #write(entry: Arrived, stage: () => Ending, ahead: readonly Underway[]): Promise<void> {
     const { store, clock, reply, onError } = this.#parts
     for (;;) {
       let ending: Ending | undefined
       try {
         ending = stage()
         const position = this.#incoming.ending(entry)
-        const batch = { checks: ending.checks ?? [], writes: [...ending.writes, ...position.writes] }
+        const checks = [...(ending.checks ?? []), ...ahead.map(({ entry }) => this.#incoming.over(entry))]
+        const batch = { checks, writes: [...ending.writes, ...position.writes] }
         if (ending.reply === undefined) await store.commit(batch)
         else await reply(ending.reply, batch)
         ending.committed?.()
@@ -258,7 +276,13 @@ export class Processing {
         return
       } catch (error) {
         ending?.abandoned?.()
-        if (error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT') throw error
+        if (error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT') {
+          if (ahead.length === 0) throw error
+          // One of those may be what was in the way.
+          await Promise.allSettled(ahead.map(({ ended }) => ended))
+          ahead = []
+          continue
+        }
         // The handler has done its work: only its end is tried again. After a restart it runs once more.
         onError(error)
         if (this.#stop.signal.aborted) return

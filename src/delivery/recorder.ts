@@ -38,12 +38,15 @@ export class Recorder {
     staged.committed()
   }
 
-  /** As {@link record}, until the disk has it: what the recipient said, it does not say again. */
-  async persist(fates: readonly Fate[], writes: readonly Write[]): Promise<void> {
+  /**
+   * As {@link record}, until the disk has it: what the recipient said, it does not say again. What is to be written is
+   * asked for at each try, since later news may have overtaken one that failed.
+   */
+  async persist(fates: readonly Fate[], writes: () => readonly Write[]): Promise<void> {
     const { clock, onError } = this.#parts
     while (!this.#closed) {
       try {
-        return await this.record(fates, writes)
+        return await this.record(fates, writes())
       } catch (error) {
         onError(error)
         await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))

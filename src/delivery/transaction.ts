@@ -85,10 +85,11 @@ export class BufferedTransaction implements Transaction {
     this.#bytes = 0
   }
 
-  /** Ends it: what has to hold, and what is to be written. */
-  end(): { checks: Check[]; writes: Write[] } {
+  /** Ends it: what has to hold, what is to be written, and the keys of that as text. */
+  end(): { checks: Check[]; writes: Write[]; keys: string[] } {
     this.#ended = true
     return {
+      keys: [...this.#writes.keys()],
       checks: [...this.#reads.values()].map(({ key, value }) => ({ table: TABLE, key, value })),
       writes: [...this.#writes.values()].map(({ key, value }) =>
         value === undefined ? { op: 'delete', table: TABLE, key } : { op: 'put', table: TABLE, key, value },

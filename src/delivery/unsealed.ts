@@ -4,6 +4,7 @@
  */
 
 import type { Timer } from '../common/clock.ts'
+import { Turns } from '../common/turns.ts'
 import type { Key } from '../store/store.ts'
 import type { Fate, Position } from './ledger.ts'
 import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
@@ -25,11 +26,25 @@ export interface Pending {
   readonly reject: (error: unknown) => void
 }
 
+/**
+ * Seals one of them and commits its envelope, in place of its row if it has one. The row `before` has to be gone then:
+ * it is that of one before it.
+ */
+export type Append = (pending: Pending, before: Key | undefined) => Promise<void>
+
+/** How many are sealed in one turn. */
+const MOST_AT_ONCE = 256
+
 /** See the head of this file. */
 export class Unsealed {
   readonly #parts: UnsealedParts
   readonly #recipient: string
   #all: Pending[] = []
+  /** How many are on their way into an epoch: what is sent meanwhile comes behind them. */
+  #underway = 0
+  #sealing = false
+  /** Rounds of writing follow one another: none of these is to be written in two ways. */
+  readonly #rounds = new Turns()
   #count = 0
   #timer: Timer | undefined
   #closed = false
@@ -40,7 +55,12 @@ export class Unsealed {
   }
 
   get size(): number {
-    return this.#all.length
+    return this.#all.length + this.#underway
+  }
+
+  /** Whether somebody waits to hear that a message is on the disk. */
+  get unkept(): boolean {
+    return this.#all.some(({ row }) => row === undefined)
   }
 
   /** Takes a message; with the row that it has, if it has one. Resolves when it is on the disk, here or sealed. */
@@ -52,35 +72,79 @@ export class Unsealed {
     return promise
   }
 
-  /** Hands all of them over, in their order, to be sealed. */
-  takeAll(): Pending[] {
-    const all = this.#all
-    this.#all = []
-    this.#arm()
-    return all
+  /**
+   * Has all of them sealed, in their order. One that has a row, but for whose envelope there is no room, stays what it
+   * is, holds up those behind it, and is tried again. Ends when there are no more, or `place` gives no way to.
+   */
+  async seal(place: () => Append | undefined): Promise<void> {
+    if (this.#sealing) return
+    this.#sealing = true
+    const { clock, onError } = this.#parts
+    let most = MOST_AT_ONCE
+    while (this.size > 0 && !this.#closed && place() !== undefined) {
+      const error = await this.#rounds.take(() => this.#sealSome(place(), most))
+      most = error === undefined ? MOST_AT_ONCE : 1
+      if (error === undefined || this.#closed) continue
+      onError(error)
+      await this.keep()
+      await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
+    }
+    this.#sealing = false
   }
 
   /** Puts those on the disk that are not there yet. */
   async keep(): Promise<void> {
-    const { clock, recorder } = this.#parts
-    await Promise.all(
-      this.#all.map(async pending => {
-        const { draft, row, resolve, reject } = pending
-        if (row !== undefined) return
-        const key = outboxKey(this.#recipient, '', ++this.#count)
-        const { checks, writes } = draft.also ?? { writes: [] }
-        const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
-        try {
-          await recorder.record([{ ...this.#position(pending), status: 'queued' }], [put, ...writes], checks)
-          pending.row = key
-          resolve()
-          this.#arm()
-        } catch (error) {
-          this.#remove(pending)
-          reject(error)
-        }
-      }),
+    await this.#rounds.take(() => Promise.all(this.#all.map(pending => this.#keepOne(pending))))
+  }
+
+  /** Resolves with why the first one that is tried again could not be written. */
+  async #sealSome(append: Append | undefined, most: number): Promise<unknown> {
+    if (append === undefined) return undefined
+    const some = this.#all.splice(0, most)
+    this.#underway = some.length
+    this.#arm()
+    const rows = some.map(({ row }) => row)
+    const fates = await Promise.allSettled(
+      some.map((pending, i) =>
+        append(
+          pending,
+          rows.slice(0, i).findLast(row => row !== undefined),
+        ),
+      ),
     )
+    this.#underway = 0
+    const left: Pending[] = []
+    let error: unknown
+    for (const [i, pending] of some.entries()) {
+      const fate = fates[i] as PromiseSettledResult<void>
+      if (fate.status === 'fulfilled') pending.resolve()
+      else if (pending.row === undefined && left.length === 0) pending.reject(fate.reason)
+      else {
+        error ??= fate.reason
+        left.push(pending)
+      }
+    }
+    this.#all.unshift(...left)
+    this.#arm()
+    return error
+  }
+
+  async #keepOne(pending: Pending): Promise<void> {
+    const { clock, recorder } = this.#parts
+    const { draft, row, resolve, reject } = pending
+    if (row !== undefined) return
+    const key = outboxKey(this.#recipient, '', ++this.#count)
+    const { checks, writes } = draft.also ?? { writes: [] }
+    const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
+    try {
+      await recorder.record([{ ...this.#position(pending), status: 'queued' }], [put, ...writes], checks)
+      pending.row = key
+      resolve()
+      this.#arm()
+    } catch (error) {
+      this.#remove(pending)
+      reject(error)
+    }
   }
 
   /** Gives those up that are not on the disk. */

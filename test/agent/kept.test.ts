@@ -73,6 +73,18 @@ describe('A kept message', () => {
     await world.during(receipt.processed)
   })
 
+  test('is kept with others of its turn for a recipient that nobody has met, and they come in their order', async () => {
+    const bobs = await machine('bob')
+    const texts = Array.from({ length: 20 }, (_, i) => `message ${i}`)
+    const sent = texts.map(text => ada.send(bobs.identity.id, text))
+    await world.during(Promise.all(sent))
+    const bob = await start(bobs)
+    const got: unknown[] = []
+    bob.handle(({ content }) => got.push(content))
+    for (const receipt of sent) await world.during((await receipt).processed)
+    expect(got).toEqual(texts)
+  })
+
   test('waits at its recipient until somebody reads, over a restart of both', async () => {
     const [adas, bobs] = await Promise.all([machine('ada 2'), machine('bob')])
     let [sender, bob] = [await start(adas), await start(bobs)]

@@ -86,7 +86,7 @@ describe('a message to several recipients', () => {
     world.net.partition([ada.id], [bob.id], [cid.id])
     await toBoth('two')
     const rows = (await ada.machine.store.range('outbox', { prefix: [bob.id] })).map(readOutbox)
-    const second = decode((rows.at(-1)?.row.frame as Uint8Array).subarray(1)) as Uint8Array[]
+    const second = decode(rows.at(-1)?.row.frame.subarray(1) as Uint8Array) as Uint8Array[]
     await bob.delivery.received(ada.id, opening)
     await bob.delivery.received(ada.id, frame([second[0], second[1], parts[2]] as Uint8Array[]))
     expect(bob.refused).toEqual(['undecryptable'])

@@ -2,7 +2,8 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Random, seededRandom } from '../../src/common/random.ts'
-import { freePort, type Party, Stage, sentBy } from './parties.ts'
+import { freePort, Stage, sentBy } from './parties.ts'
+import type { Party } from './party-process.ts'
 
 const KILLS = Number(process.env.AFP_KILLS ?? 25)
 const seed = Number(process.env.AFP_SEED ?? 1)

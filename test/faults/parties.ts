@@ -1,69 +1,14 @@
 /** Processes that are killed, and what they leave on their disks. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { decode } from '../../src/message/codec.ts'
 import { contentFromWire } from '../../src/message/content.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
 import type { Part } from './party.ts'
-
-/** A process, and what it says. */
-export class Party {
-  readonly lines: string[] = []
-  readonly #child: ChildProcess
-  readonly #ended: Promise<void>
-  readonly #listeners = new Set<() => void>()
-
-  constructor() {
-    const options = ['--conditions=afp-source', '--disable-warning=ExperimentalWarning']
-    this.#child = spawn(process.execPath, [...options, join(import.meta.dirname, 'party.ts')], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', line => {
-      this.lines.push(line)
-      for (const listener of this.#listeners) listener()
-    })
-    this.#ended = new Promise(resolve => this.#child.once('close', () => resolve()))
-  }
-
-  /** The first line, said or still to come, that matches. */
-  async says(pattern: RegExp): Promise<RegExpExecArray> {
-    for (let from = 0; ; from = this.lines.length) {
-      await this.said(from + 1)
-      for (const line of this.lines.slice(from)) {
-        const match = pattern.exec(line)
-        if (match !== null) return match
-      }
-    }
-  }
-
-  /** Resolves once it has said so many lines. */
-  said(lines: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (this.lines.length < lines) return
-        this.#listeners.delete(look)
-        resolve()
-      }
-      this.#listeners.add(look)
-      look()
-      void this.#ended.then(() => reject(new Error(`it has ended; its last lines: ${this.lines.slice(-3).join(', ')}`)))
-    })
-  }
-
-  tell(line: string): void {
-    this.#child.stdin?.write(`${line}\n`)
-  }
-
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL')
-    await this.#ended
-  }
-}
+import { Party } from './party-process.ts'
 
 /** Everything that runs in a test, and the folder for its stores. */
 export class Stage {
@@ -103,7 +48,7 @@ export class Stage {
   }
 
   #party(): Party {
-    const party = new Party()
+    const party = new Party('party.ts')
     this.#parties.add(party)
     return party
   }

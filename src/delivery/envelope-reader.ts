@@ -1,0 +1,54 @@
+/** From an envelope of one author to the message in it. */
+
+import { AfpMessageError } from '../common/errors.ts'
+import { decodeMessage, type MessageKind } from '../message/envelope.ts'
+import type { Message } from '../message/message.ts'
+import type { Limits } from '../message/validate.ts'
+import type { AeadKey } from '../security/aead.ts'
+import { type IncomingParts, SEALED } from './arrived.ts'
+import type { Envelope, EnvelopeHeader } from './frames.ts'
+import { isAbout, type Opened, openEnvelope, type SharedAbout } from './sealing.ts'
+
+/** Between whom. */
+export interface EnvelopeReaderParts extends Pick<IncomingParts, 'judge'> {
+  readonly author: string
+  readonly self: string
+  readonly limits: Limits
+}
+
+/** See the head of this file. */
+export class EnvelopeReader {
+  readonly #parts: EnvelopeReaderParts
+
+  constructor(parts: EnvelopeReaderParts) {
+    this.#parts = parts
+  }
+
+  /** What was sealed. @throws AfpSecurityError UNDECRYPTABLE, AfpMessageError MALFORMED: then it was not received */
+  open(key: AeadKey, envelope: Envelope): Opened | Promise<Opened> {
+    return openEnvelope(key, envelope, this.#parts)
+  }
+
+  /** The message in a payload, or why it is refused. */
+  async judge(
+    payload: Uint8Array,
+    header: EnvelopeHeader,
+    about: SharedAbout | undefined,
+  ): Promise<{ message: Message; kind: MessageKind } | Error> {
+    const { author, limits, judge } = this.#parts
+    try {
+      const { message, kind } = decodeMessage(payload, { sender: author, security: SEALED, limits })
+      // What routes and stores went by has to be what the message says.
+      if (message.priority !== header.priority || message.expiresAt !== header.expiresAt) {
+        return new AfpMessageError('MALFORMED', 'its header says something else')
+      }
+      if (about !== undefined && !isAbout(message, about)) {
+        return new AfpMessageError('MALFORMED', 'it was signed as another message, or for others')
+      }
+      await judge(message, kind)
+      return { message, kind }
+    } catch (error) {
+      return error as Error
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/** Stores that have no room for a while, at moments of a test's choice: nothing hangs afterwards. */
+
+import { afterEach, describe, expect, test } from 'vitest'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
+import type { DeliveryParts } from '../../src/delivery/delivery.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Batch, Store } from '../../src/store/store.ts'
+import { DeliveryWorld, type Node } from './world.ts'
+
+let world: DeliveryWorld
+afterEach(() => world.close())
+
+/** A store that is full for some batches; `refused` says how often it was. */
+function smallStore(): { store: Store; full: (batch: Batch) => boolean; refused: number } {
+  const store = memoryStore()
+  const small = { store, full: (_: Batch): boolean => false, refused: 0 }
+  const commit = store.commit.bind(store)
+  store.commit = async (batch, options) => {
+    if (!small.full(batch)) return commit(batch, options)
+    small.refused++
+    throw new AfpDataStoreError('STORE_FULL', 'there is no room')
+  }
+  return small
+}
+
+async function pair(parts: Partial<DeliveryParts> = {}): Promise<[Node, Node, ReturnType<typeof smallStore>]> {
+  world = new DeliveryWorld()
+  const disk = smallStore()
+  const ada = await world.start(await world.machine())
+  const bob = await world.start(await world.machine(disk.store), undefined, parts)
+  return [ada, bob, disk]
+}
+
+const onlyEpochs = ({ writes }: Batch): boolean => writes.length > 0 && writes.every(({ table }) => table === 'epochs')
+
+describe('a sender without room', () => {
+  test('for the envelope of a message that it kept without a key sends none that came after it', async () => {
+    world = new DeliveryWorld()
+    const disk = smallStore()
+    const ada = await world.start(await world.machine(disk.store))
+    const bob = await world.start(await world.machine())
+    world.nodes.delete(bob.id)
+    const texts = ['one', 'two', 'three']
+    for (const text of texts) await ada.send(bob, text)
+    disk.full = ({ writes }) =>
+      writes.some(({ op, table }) => op === 'delete' && table === 'outbox') && disk.refused < 1
+    world.nodes.set(bob.id, bob)
+    ada.delivery.cardChanged(bob.id)
+    await ada.meet(bob)
+    await world.clock.advanceUntil(() => bob.texts.length === 3)
+    expect(bob.texts).toEqual(texts)
+    expect(disk.refused).toBe(1)
+  })
+})
+
+describe('a recipient without room', () => {
+  test('for the refusal of a message tells of it, and hands on what waited behind it, once there is room', async () => {
+    const judging = Promise.withResolvers<void>()
+    const [ada, bob, disk] = await pair({
+      judge: async ({ content }) => {
+        if (content !== 'bad') return
+        await judging.promise
+        throw new Error('not this one')
+      },
+    })
+    await ada.meet(bob)
+    const bad = await ada.send(bob, 'bad')
+    const good = await ada.send(bob, 'good')
+    await world.clock.advanceUntil(() => good.status === 'delivered')
+    disk.full = onlyEpochs
+    judging.resolve()
+    await world.clock.advanceUntil(() => disk.refused > 2)
+    expect(bob.texts).toEqual([])
+    expect(bad.status).toBe('pending')
+    disk.full = () => false
+    await world.clock.advanceUntil(() => bad.status === 'failed' && bob.texts.length === 1)
+    expect(bob.texts).toEqual(['good'])
+    await world.clock.advanceUntil(() => good.receipt.recipients.get(bob.id)?.state === 'processed')
+  })
+
+  test('for what its author gave up confirms that once there is room, without another message', async () => {
+    const [ada, bob, disk] = await pair()
+    const late = await ada.send(bob, 'late', { ttl: 10 })
+    await world.clock.advanceUntil(() => late.status === 'expired')
+    disk.full = onlyEpochs
+    await ada.meet(bob)
+    await world.clock.advanceUntil(() => disk.refused > 2)
+    expect(late.receipt.recipients.get(bob.id)?.final).toBe(false)
+    disk.full = () => false
+    await world.clock.advanceUntil(() => late.receipt.recipients.get(bob.id)?.final === true)
+    expect(await ada.machine.store.count('outbox')).toBe(0)
+  })
+})
