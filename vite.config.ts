@@ -1,11 +1,30 @@
 import { existsSync } from 'node:fs'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
+import { firefoxPath } from './test/firefox/path.ts'
+import { firefox } from './test/firefox/provider.ts'
 
 /** Where Debian and others install Chromium; elsewhere Playwright's own is used. */
 const chromium = process.env.CHROMIUM_PATH ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
 
 const conditions = ['afp-source']
+
+/** Pages, whatever shows them. */
+const pages = {
+  resolve: { conditions: [...conditions, 'module', 'browser', 'development|production'] },
+  // What lies behind `#` imports Vite finds only while pages run, and then it reloads them under their tests.
+  optimizeDeps: {
+    include: [
+      '@hpke/core',
+      '@noble/ciphers/aes.js',
+      '@noble/curves/ed25519.js',
+      '@noble/hashes/hmac.js',
+      '@noble/hashes/scrypt.js',
+      '@noble/hashes/sha2.js',
+      'multiformats/bases/base58',
+    ],
+  },
+}
 
 export default defineConfig({
   root: import.meta.dirname,
@@ -44,19 +63,7 @@ export default defineConfig({
         },
       },
       {
-        resolve: { conditions: [...conditions, 'module', 'browser', 'development|production'] },
-        // What lies behind `#` imports Vite finds only while pages run, and then it reloads them under their tests.
-        optimizeDeps: {
-          include: [
-            '@hpke/core',
-            '@noble/ciphers/aes.js',
-            '@noble/curves/ed25519.js',
-            '@noble/hashes/hmac.js',
-            '@noble/hashes/scrypt.js',
-            '@noble/hashes/sha2.js',
-            'multiformats/bases/base58',
-          ],
-        },
+        ...pages,
         test: {
           name: 'browser',
           include: ['test/**/*.browser.test.ts'],
@@ -78,6 +85,21 @@ export default defineConfig({
               },
             }),
             instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
+      {
+        ...pages,
+        test: {
+          name: 'firefox',
+          include: ['test/**/*.browser.test.ts'],
+          testTimeout: 20_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: firefox(firefoxPath),
+            instances: [{ browser: 'firefox' }],
           },
         },
       },

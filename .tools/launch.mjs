@@ -1,6 +1,6 @@
 /**
  * `npm start`, `npm test`, `npm run build` and `npm run bench` come through here. It runs on Node 18 and newer so that
- * it can say plainly what is missing, and gets it: a Node that is new enough, the packages of the lock file, a browser
+ * it can say plainly what is missing, and gets it: a Node that is new enough, the packages of the lock file, browsers
  * for the tests. Then it runs the command in a process group of its own, passes signals on, and never outlives its
  * parent.
  */
@@ -8,6 +8,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { findBrowsers } from './browsers.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const windows = process.platform === 'win32'
@@ -24,6 +25,9 @@ const commands = {
   build: ['.tools/build.mjs'],
   bench: ['.tools/bench.mjs'],
 }
+
+/** The browsers that each needs. */
+const needed = { test: ['chromium', 'firefox'], bench: ['chromium'] }
 
 /** Packages that carry a Node binary: no platform's newest release is on npm under every name, hence the ranges. */
 const nodePackages = {
@@ -102,53 +106,6 @@ function install(node, env) {
   say(`packages: ${why}, running npm ci`)
   const done = npm(node, ['ci', '--include=dev', '--no-fund', '--no-audit'], { stdio: 'inherit', env })
   if (done.status !== 0) give('npm ci failed; its output above says why')
-}
-
-/** Where browsers of the Chromium family are usually installed. */
-function installedChromium() {
-  const onPath = windows ? [] : ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
-  const folders = (process.env.PATH ?? '').split(delimiter)
-  const elsewhere = {
-    darwin: [
-      '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-      '/Applications/Chromium.app/Contents/MacOS/Chromium',
-    ],
-    win32: [process.env.PROGRAMFILES, process.env['PROGRAMFILES(X86)'], process.env.LOCALAPPDATA]
-      .filter(Boolean)
-      .map(folder => join(folder, 'Google/Chrome/Application/chrome.exe')),
-  }
-  return [
-    ...onPath.flatMap(name => folders.map(folder => join(folder, name))),
-    ...(elsewhere[process.platform] ?? []),
-  ].find(existsSync)
-}
-
-/** Playwright's own Chromium, where it has been downloaded. */
-function playwrightChromium(node) {
-  const ask = "require('playwright').chromium.executablePath()"
-  const path = spawnSync(node, ['-p', ask], { cwd: root, encoding: 'utf8' }).stdout?.trim()
-  return path && existsSync(path) ? path : undefined
-}
-
-/** A browser for the tests: the first of these that there is or that can be had. */
-function findChromium(node, env) {
-  const named = process.env.CHROMIUM_PATH
-  if (named) return existsSync(named) ? named : give(`CHROMIUM_PATH names ${named}, which does not exist`)
-  const found = installedChromium() ?? playwrightChromium(node)
-  if (found) return found
-  const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : ''
-  if (process.getuid?.() === 0 && /^ID=debian$/m.test(release)) {
-    say("browser: none found, installing Debian's chromium with apt-get")
-    const apt = args => spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
-    const wanted = ['install', '-y', '--no-install-recommends', 'chromium']
-    if ((apt(wanted) || (apt(['update']) && apt(wanted))) && installedChromium()) return installedChromium()
-  }
-  say("browser: none found, downloading Playwright's Chromium")
-  spawnSync(node, [join(root, 'node_modules/playwright/cli.js'), 'install', 'chromium'], { stdio: 'inherit', env })
-  return (
-    playwrightChromium(node) ??
-    give('The tests need Chromium. Install Chromium or Google Chrome, or name one in CHROMIUM_PATH, and run again.')
-  )
 }
 
 function alive(pid) {
@@ -236,8 +193,9 @@ const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.P
 // proxy that looks into connections.
 if (node !== process.execPath) env.NODE_USE_SYSTEM_CA ??= '1'
 install(node, env)
-if (command === 'test' || command === 'bench') {
-  env.CHROMIUM_PATH = findChromium(node, env)
-  say(`browser: ${env.CHROMIUM_PATH}`)
+const paths = findBrowsers(needed[command] ?? [], { root, node, env, say, give })
+for (const [variable, path] of Object.entries(paths)) {
+  env[variable] = path
+  say(`browser: ${path}`)
 }
 for (const step of commands[command]) await run(node, env, step)

@@ -35,6 +35,7 @@ const steps = [
   { name: 'build', args: () => ['.tools/build.mjs'], show: true },
   { name: 'in Node', minutes: 5, ...vitest('node') },
   { name: 'in a browser', minutes: 3, ...vitest('browser') },
+  { name: 'in Firefox', minutes: 3, ...vitest('firefox') },
   {
     name: 'end to end',
     minutes: 8,

@@ -125,7 +125,8 @@ export const primitives: Primitives = {
   },
   x25519: async (privateKey, publicKey) => {
     const own = new Uint8Array(privateKey)
-    const other = new Uint8Array(publicKey)
+    // The highest bit does not count (RFC 7748, section 5): Firefox refuses some keys that have it.
+    const other = Uint8Array.from(publicKey, (byte, i) => (i === KEY_BYTES - 1 ? byte & 0x7f : byte))
     const subtle = await withX25519()
     if (subtle === undefined) return noble((js, ...copies) => js.x25519(...copies), own, other)
     let secret: Bytes

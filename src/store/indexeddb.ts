@@ -1,6 +1,6 @@
 /** A store in the browser's IndexedDB. */
 
-import { type IDBPDatabase, openDB } from 'idb'
+import { type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
 import { type AbortOptions, abortable } from '../common/abort.ts'
 import { type Clock, systemClock } from '../common/clock.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
@@ -173,8 +173,9 @@ class IndexedDbStore implements Store {
     const tables = new Set(group.flatMap(({ batch }) => [...batch.checks, ...batch.writes].map(({ table }) => table)))
     if (tables.size === 0) return group.map(() => undefined)
     const tx = this.#db.transaction([...tables], 'readwrite', { durability: 'strict' })
-    // Awaited below; until then a failure must not count as unhandled. The same for requests: `done` tells why.
-    tx.done.catch(() => {})
+    const ended = endOf(tx)
+    // Awaited below; until then a failure must not count as unhandled. The same for requests: the end tells why.
+    ended.catch(() => {})
     const unhandled = (request: Promise<unknown>): Promise<unknown> => request.catch(() => {})
     const fates: (AfpDataStoreError | undefined)[] = []
     try {
@@ -190,14 +191,26 @@ class IndexedDbStore implements Store {
           else if (write.range !== undefined) unhandled(rows.delete(write.range))
         }
       }
-      tx.commit()
+      // It commits by itself once all requests are done. Asked to before, Firefox (153) commits the others of a batch
+      // although one failed.
+      await ended
     } catch (error) {
       // A request that could not even be made (a value beyond the engine's limit) leaves the transaction standing.
-      if (tx.error === null) abort(tx)
+      abort(tx)
+      await ended.catch(() => {})
+      if (tx.error?.name === 'QuotaExceededError') this.#takeCleanup()
       throw tx.error ?? error
     }
-    await tx.done
     return fates
+  }
+
+  /** After one that found no room, the next one may only delete, in Firefox: an empty one, so that no batch meets it. */
+  #takeCleanup(): void {
+    try {
+      endOf(this.#db.transaction(TABLES.slice(0, 1), 'readwrite')).catch(() => {})
+    } catch {
+      // The database is closed.
+    }
   }
 
   #error(cause: unknown): AfpDataStoreError {
@@ -236,6 +249,18 @@ function keyRange({ prefix = [], gt, gte, lt, lte }: KeyRange = {}): IDBKeyRange
 /** A key as IndexedDB gives it back: bytes come as buffers. */
 const readKey = (key: IDBValidKey): Key =>
   (key as (number | string | ArrayBuffer)[]).map(part => (part instanceof ArrayBuffer ? new Uint8Array(part) : part))
+
+/**
+ * Resolves when a transaction is committed, rejects when it is taken back. `done` of idb rejects earlier: at the first
+ * request that fails, when the transaction still stands, and in Firefox does not yet say why.
+ */
+function endOf(tx: IDBPTransaction<unknown, string[], IDBTransactionMode>): Promise<void> {
+  tx.done.catch(() => {})
+  return new Promise((resolve, reject) => {
+    tx.addEventListener('complete', () => resolve())
+    tx.addEventListener('abort', () => reject(tx.error ?? new DOMException('aborted', 'AbortError')))
+  })
+}
 
 function abort(tx: { abort(): void }): void {
   try {

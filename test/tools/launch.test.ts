@@ -29,7 +29,8 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'launch-'))
   await mkdir(join(folder, '.tools'))
   await mkdir(join(folder, 'dist/demo'), { recursive: true })
-  for (const name of ['launch.mjs', 'leash.mjs']) await cp(join(tools, name), join(folder, '.tools', name))
+  for (const name of ['launch.mjs', 'browsers.mjs', 'leash.mjs'])
+    await cp(join(tools, name), join(folder, '.tools', name))
   await writeFile(join(folder, '.tools/build.mjs'), "console.log('built')\n")
   await writeFile(join(folder, 'dist/demo/server.js'), SERVER)
   await writeFile(join(folder, 'package.json'), '{"type":"module"}')
@@ -51,9 +52,9 @@ interface Run {
   readonly ended: Promise<number | null>
 }
 
-function run(command: string, ...args: string[]): Run {
-  const env = { ...process.env, npm_execpath: join(folder, 'npm/npm-cli.js'), npm_lifecycle_event: '' }
-  const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+function run(args: string[], variables: Record<string, string> = {}): Run {
+  const env = { ...process.env, npm_execpath: join(folder, 'npm/npm-cli.js'), npm_lifecycle_event: '', ...variables }
+  const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
   started.push(child)
   let output = ''
   const listeners = new Set<() => void>()
@@ -79,7 +80,8 @@ function run(command: string, ...args: string[]): Run {
   }
 }
 
-const launch = (): Run => run(process.execPath, '.tools/launch.mjs', 'start')
+const launch = (command = 'start', variables?: Record<string, string>): Run =>
+  run(['.tools/launch.mjs', command], variables)
 
 const portOf = async ({ says }: Run): Promise<number> => Number((await says(/^port (\d+)$/m))[1])
 
@@ -125,11 +127,10 @@ describe('The launcher', () => {
   )
 
   test.skipIf(windows)('whose parent is killed frees the port', async () => {
-    const parent = run(
-      process.execPath,
+    const parent = run([
       '-e',
       "require('node:child_process').spawn(process.execPath, ['.tools/launch.mjs', 'start'], { stdio: 'inherit' })",
-    )
+    ])
     const port = await portOf(parent)
     parent.child.kill('SIGKILL')
     await freed(port)
@@ -141,8 +142,40 @@ describe('The launcher', () => {
   })
 
   test('says what it can do when it is asked for something else', async () => {
-    const other = run(process.execPath, '.tools/launch.mjs', 'constructor')
+    const other = launch('constructor')
     await other.says(/usage: node .tools\/launch.mjs start\|test\|build\|bench/)
     expect(await other.ended).toBe(1)
+  })
+})
+
+describe('The browsers for the tests', () => {
+  beforeEach(async () => {
+    const tells = "console.log('Chromium %s, Firefox %s', process.env.CHROMIUM_PATH, process.env.FIREFOX_PATH)"
+    await writeFile(join(folder, '.tools/test.mjs'), tells)
+    await mkdir(join(folder, 'bin'))
+    for (const name of ['chromium', 'firefox']) await writeFile(join(folder, 'bin', name), '')
+  })
+  const bin = (name: string): string => join(folder, 'bin', name)
+
+  test.skipIf(windows)('are found on the path, and handed on', async () => {
+    const found = launch('test', { PATH: join(folder, 'bin'), CHROMIUM_PATH: '', FIREFOX_PATH: '' })
+    await found.says(new RegExp(`^Chromium ${bin('chromium')}, Firefox ${bin('firefox')}$`, 'm'))
+    expect(await found.ended).toBe(0)
+  })
+
+  test('are those that are named', async () => {
+    const [CHROMIUM_PATH, FIREFOX_PATH] = [bin('firefox'), bin('chromium')]
+    const named = launch('test', { CHROMIUM_PATH, FIREFOX_PATH })
+    expect((await named.says(/^Chromium (.*), Firefox (.*)$/m)).slice(1)).toEqual([CHROMIUM_PATH, FIREFOX_PATH])
+  })
+
+  test.each(['CHROMIUM_PATH', 'FIREFOX_PATH'])('are not looked for where %s names none', async variable => {
+    const named = launch('test', {
+      CHROMIUM_PATH: bin('chromium'),
+      FIREFOX_PATH: bin('firefox'),
+      [variable]: 'nowhere',
+    })
+    await named.says(new RegExp(`^✗ ${variable} names nowhere, which does not exist$`, 'm'))
+    expect(await named.ended).toBe(1)
   })
 })
