@@ -21,6 +21,7 @@ export type {
   SubscribeOptions,
   Target,
 } from './agent/options.ts'
+export type { AgentStorage } from './agent/storage-care.ts'
 export type { AbortOptions } from './common/abort.ts'
 export { type Clock, systemClock, type Timer } from './common/clock.ts'
 export {
@@ -37,6 +38,13 @@ export {
   AfpTimeoutError,
 } from './common/errors.ts'
 export { type Random, systemRandom } from './common/random.ts'
+export type { BreakerChange, BreakerOptions, BreakerState, CircuitBreaker } from './delivery/breaker.ts'
+export type { CircuitBreakers } from './delivery/breakers.ts'
+export { type DeadLetter, type DeadReason, letterMessage } from './delivery/dead-letter.ts'
+export type { DeadLetters, ListLettersOptions, PurgeOptions } from './delivery/dead-letters.ts'
+export type { DeliveryStatus, ReceiptState } from './delivery/receipts.ts'
+export { exponentialRetry, fixedRetry, type RetryStrategy, untilExpiry } from './delivery/retry.ts'
+export type { Transaction } from './delivery/transaction.ts'
 export type { Card } from './identity/card.ts'
 export { createIdentity, type Identity, isAgentId } from './identity/keys.ts'
 export type { Filter } from './message/filter.ts'
@@ -45,7 +53,8 @@ export type { Content, Guarantee, Json, Message, MessageSecurity, SecurityLevel 
 export { DEFAULT_LIMITS, type Hooks, type Limits } from './message/validate.ts'
 export type { LinkKind, LinkTransport } from './network/carrier.ts'
 export type { Link, Peer, RefusalReason } from './network/network.ts'
+export { exportIdentity, importIdentity, MIN_PASSPHRASE_LENGTH } from './security/passphrase.ts'
 export { type MemoryStoreOptions, memoryStore } from './store/memory.ts'
-export type { Batch, Check, Key, KeyRange, RangeOptions, Row, Store, Write } from './store/store.ts'
+export type { Batch, Check, Key, KeyRange, RangeOptions, Row, StorageState, Store, Write } from './store/store.ts'
 export type { Metrics } from './telemetry/metrics.ts'
 export type { Subscription, SubscriptionManager } from './topics/subscriptions.ts'

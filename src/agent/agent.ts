@@ -24,6 +24,7 @@ import type {
   SubscribeOptions,
   Target,
 } from './options.ts'
+import type { AgentStorage } from './storage-care.ts'
 
 /** What an agent tells. Every loss and every refusal is one of these, with its reason. */
 export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEvents, DeadLetterEvents {
@@ -45,8 +46,10 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
   'feed:lost': { peer: string; count: number }
   /** An agent no longer knows what it had acknowledged: its store was lost or set back. */
   'feed:rollback': { peer: string }
-  /** Something could not be written, and is tried again. */
+  /** Something could not be written, and is tried again; with code CLOSED the browser took the store away, and the agent closes. */
   'store:error': { error: unknown }
+  /** There is little room left for what is kept: nine tenths of `quota` bytes are in use. Told once, until there is room. */
+  'storage:low': { usage: number; quota: number }
   /** The circuit breaker of a recipient, `name`, changed. */
   'breaker:changed': BreakerEvents['change']
   /** The agent has closed. */
@@ -81,6 +84,8 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   readonly deliveries: Deliveries
   /** Messages that could not be delivered or handled: list, get, retry, markProcessed, discard, purge. */
   readonly deadLetters: DeadLetters
+  /** How much room there is for what is kept, and whether it stays. */
+  readonly storage: AgentStorage
   /** One circuit breaker for each recipient, by its id: states, forceOpen, reset. */
   readonly breakers: CircuitBreakers
 

@@ -34,6 +34,7 @@ import { CARRIER, checkAgentOptions } from './option-checks.ts'
 import type { AgentOptions } from './options.ts'
 import { Outbound } from './outbound.ts'
 import { Standing } from './standing.ts'
+import { StorageCare } from './storage-care.ts'
 
 /** The most agents whose cards are kept. */
 const MAX_KNOWN_AGENTS = 1_024
@@ -66,8 +67,18 @@ const CARD_CHECK = 3_600_000
 export async function createAgent(options: AgentOptions): Promise<Agent> {
   const settings = validateOptions(options)
   const { clock, random, limits } = settings
+  let opened: Kept | undefined
   const { name, mesh, capabilities = [], description = '' } = options
-  const profile = await openProfile({ ...options, ...settings })
+  const profile = await openProfile({
+    ...options,
+    ...settings,
+    // Nothing can be kept any more, so nothing more may be taken. Before all is open, opening it fails.
+    onLost: error => {
+      if (opened === undefined) return
+      emit('store:error', { error })
+      agent.close().catch(() => {})
+    },
+  })
   const { identity, store } = profile
   const closing = new AbortController()
   /** What several rooms take. */
@@ -98,7 +109,6 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     })
 
   const standing = new Standing(clock)
-  let opened: Kept | undefined
   const network = new MeshNetwork({
     ...shared,
     carrier,
@@ -211,6 +221,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     },
   })
 
+  const storage = new StorageCare({ ...shared, onLow: state => emit('storage:low', state) })
   const agent = new MeshAgent({
     ...shared,
     cards,
@@ -225,9 +236,11 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     inbound,
     outbound,
     kept,
+    storage,
     closing,
     release: async () => {
       refresh.cancel()
+      storage.close()
       standing.close()
       await known.saved()
       await profile.release()
@@ -278,6 +291,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       { signal: options.signal },
     )
     await profile.saved
+    storage.start(options.persistStorage ?? profile.persistent ?? false)
     network.join(BROADCAST_TOPIC)
   } catch (error) {
     await agent.close()

@@ -38,6 +38,7 @@ import type {
   Target,
 } from './options.ts'
 import type { Outbound } from './outbound.ts'
+import type { AgentStorage, StorageCare } from './storage-care.ts'
 
 /** How long closing waits for handlers and sends that are under way, ms. */
 const DRAIN_TIMEOUT = 5_000
@@ -88,6 +89,7 @@ export interface AgentParts {
   inbound: Inbound
   outbound: Outbound
   kept: Kept
+  storage: StorageCare
   /** Fires when the agent closes. */
   closing: AbortController
   /** Lets go of identity and store. */
@@ -104,6 +106,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   readonly deliveries: Deliveries
   readonly deadLetters: DeadLetters
   readonly breakers: CircuitBreakers
+  readonly storage: AgentStorage
   readonly #parts: AgentParts
   #closed: Promise<void> | undefined
 
@@ -115,6 +118,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.mesh = parts.mesh
     this.metrics = parts.metrics
     this.subscriptions = parts.subscriptions
+    this.storage = parts.storage
     const { tracker, delivery, deadLetters, breakers } = parts.kept
     this.deadLetters = deadLetters
     this.breakers = breakers

@@ -1,6 +1,7 @@
 /** What each option of the public face has to be. Values of the right type are judged where they are used. */
 
 import {
+  BOOLEAN,
   CLOCK,
   COUNT,
   checkedLater,
@@ -59,6 +60,7 @@ const AGENT: OptionChecks<AgentOptions> = {
   ],
   onIdentityInUse: oneOf('new', 'error'),
   store: withMethods('a store', 'get', 'range', 'count', 'commit', 'close'),
+  persistStorage: BOOLEAN,
   guarantee: STRING,
   retry: RETRY,
   handlerRetry: RETRY,

@@ -44,6 +44,11 @@ export interface AgentOptions extends AbortOptions {
   onIdentityInUse?: 'new' | 'error' | undefined
   /** Where the agent keeps what must survive. Default in tabs: IndexedDB; in Node: memory. */
   store?: Store | undefined
+  /**
+   * In tabs: whether to ask the browser at the start that it deletes nothing of this origin by itself; default true for
+   * the identity that persists. Firefox asks the person: pass false, and call `agent.storage.persist()` within a click.
+   */
+  persistStorage?: boolean | undefined
   /** Default guarantee of what is sent to agents; default `at-least-once`. What is published is `at-most-once`. */
   guarantee?: Guarantee | 'best-effort' | undefined
   /** When messages that are not acknowledged are sent again; default: with growing pauses until their time to live ends. */

@@ -47,12 +47,13 @@ async function claim(options: ProfileOptions): Promise<Profile> {
       continue
     }
     try {
-      const kept = options.store ?? (await indexedDbStore(lock, { clock: options.clock }))
+      const kept = options.store ?? (await indexedDbStore(lock, { clock: options.clock, onLost: options.onLost }))
       const { identity, saved } = await storedIdentity(kept, options)
       rememberSlot(base, slot)
       return {
         identity,
         saved,
+        persistent: true,
         store: kept,
         release: async () => {
           if (options.store === undefined) await kept.close()

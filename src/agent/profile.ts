@@ -14,6 +14,8 @@ export interface ProfileOptions {
   readonly identity?: Identity | 'persistent' | 'ephemeral' | undefined
   readonly onIdentityInUse?: 'new' | 'error' | undefined
   readonly store?: Store | undefined
+  /** Told when the browser takes the store away. */
+  readonly onLost?: ((reason: Error) => void) | undefined
   readonly clock: Clock
   readonly random: Random
 }
@@ -22,6 +24,8 @@ export interface ProfileOptions {
 export interface Profile {
   readonly identity: Identity
   readonly store: Store
+  /** Whether the same identity is here at the next start. */
+  readonly persistent?: boolean | undefined
   /** Resolves when a new identity is on the disk, which the network need not wait for; undefined when it is. */
   readonly saved?: Promise<void> | undefined
   /** Closes what was opened here and lets others have the identity. */

@@ -45,6 +45,7 @@ export const STRING_OR_STRINGS: OptionCheck = [
   'a string or a list of strings',
   value => isString(value) || isStrings(value),
 ]
+export const BOOLEAN: OptionCheck = ['true or false', value => typeof value === 'boolean']
 export const NUMBER: OptionCheck = ['a number', value => typeof value === 'number']
 export const COUNT: OptionCheck = ['a positive integer', value => Number.isSafeInteger(value) && (value as number) > 0]
 export const MILLISECONDS: OptionCheck = [

@@ -7,7 +7,7 @@ import { AfpDataStoreError } from '../common/errors.ts'
 import { type CheckedKey, checkedKey, closedError, conflictError, holds, knownLimit, knownTable } from './batch.ts'
 import { GroupCommit, type Pending } from './group-commit.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
-import type { Batch, Key, KeyRange, RangeOptions, Row, Store } from './store.ts'
+import type { Batch, Key, KeyRange, RangeOptions, Row, StorageState, Store } from './store.ts'
 
 /** Options of {@link indexedDbStore}. */
 export interface IndexedDbStoreOptions extends AbortOptions {
@@ -120,6 +120,16 @@ class IndexedDbStore implements Store {
   async commit(batch: Batch, options: AbortOptions = {}): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost
     return this.#commits.add(batch, options.signal)
+  }
+
+  async state(): Promise<StorageState> {
+    // Pages over plain http have no storage manager.
+    const { usage, quota } = (await navigator.storage?.estimate()) ?? {}
+    return { persistent: (await navigator.storage?.persisted()) ?? false, usage, quota }
+  }
+
+  async persist(): Promise<boolean> {
+    return (await navigator.storage?.persist()) ?? false
   }
 
   close(): Promise<void> {

@@ -1,6 +1,7 @@
 /** A store in one SQLite file, over Node's own `node:sqlite`. */
 
 import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { AbortOptions } from '../common/abort.ts'
@@ -10,7 +11,7 @@ import { type Bytes, closedError, conflictError, type EncodedBatch, holds, known
 import { GroupCommit, type Pending } from './group-commit.ts'
 import { type ByteRange, decodeKey, encodeKey, encodeRange, keyBytes } from './key.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
-import type { Batch, Key, KeyRange, RangeOptions, Row, Store } from './store.ts'
+import type { Batch, Key, KeyRange, RangeOptions, Row, StorageState, Store } from './store.ts'
 
 /** Options of {@link sqliteStore}. */
 export interface SqliteStoreOptions {
@@ -150,6 +151,17 @@ class SqliteStore implements Store {
 
   commit(batch: Batch, options: AbortOptions = {}): Promise<void> {
     return this.#commits.add(batch, options.signal)
+  }
+
+  async state(): Promise<StorageState> {
+    if (this.#closing !== undefined) throw closedError()
+    const { bavail, bsize } = await statfs(dirname(this.#path))
+    const [pages, free, most, size] = ['page_count', 'freelist_count', 'max_page_count', 'page_size'].map(name =>
+      Number(pragma(this.#db, name)),
+    ) as [number, number, number, number]
+    const usage = (pages - free) * size
+    // Pages that were freed are used again before the file grows.
+    return { persistent: true, usage, quota: Math.min(most * size, pages * size + bavail * bsize) }
   }
 
   close(): Promise<void> {

@@ -60,6 +60,16 @@ export interface Row {
   readonly value: Uint8Array
 }
 
+/** How much room there is, and whether it stays. */
+export interface StorageState {
+  /** Whether it outlives the process, and nothing but its owner deletes it. A browser may, where nobody asked it not to. */
+  readonly persistent: boolean
+  /** Bytes in use, roughly; in a browser by everything of this origin. Undefined: not known. */
+  readonly usage: number | undefined
+  /** Bytes that may be in use, roughly. Undefined: not known. */
+  readonly quota: number | undefined
+}
+
 /**
  * See the head of this file. Keys and values are copied on the way in, before the method returns, and on the way out.
  * Every method rejects with AfpDataStoreError: INVALID_OPTION for a table that is not in the schema, a key that cannot
@@ -83,6 +93,10 @@ export interface Store {
    * the batch was written
    */
   commit(batch: Batch, options?: AbortOptions): Promise<void>
+  /** How much room there is. Left out: nobody knows. */
+  state?(): Promise<StorageState>
+  /** Asks that what is stored may stay, where that has to be asked for; whether it may. A browser may ask the person. */
+  persist?(): Promise<boolean>
   /** Finishes what was committed and closes. Idempotent. */
   close(): Promise<void>
 }

@@ -32,6 +32,14 @@ describe('a store in IndexedDB', () => {
     await deleteDB(name)
   })
 
+  it('tells how much room there is', async () => {
+    await store.commit({ writes: [put(['big'], new Uint8Array(100_000))] })
+    const { persistent, usage, quota } = (await store.state?.()) ?? {}
+    expect(persistent).toBe(await navigator.storage.persisted())
+    expect(usage).toBeGreaterThan(0)
+    expect(quota).toBeGreaterThan(usage as number)
+  })
+
   it('writes the batches of one turn in one strict transaction, also those behind promises', async () => {
     const made = vi.spyOn(IDBDatabase.prototype, 'transaction')
     const commits = Array.from({ length: 50 }, (_, i) => store.commit({ writes: [put([i])] }))

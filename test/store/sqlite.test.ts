@@ -46,6 +46,23 @@ describe('a store in a SQLite file', () => {
   })
   afterEach(() => store.close())
 
+  it('tells how much room there is: of the disk, or of what it may take', async () => {
+    const before = await store.state?.()
+    expect(before?.persistent).toBe(true)
+    await store.commit({ writes: [put(['big'], new Uint8Array(100_000))] })
+    const after = await store.state?.()
+    expect(after?.usage).toBeGreaterThanOrEqual((before?.usage ?? 0) + 100_000)
+    expect(after?.quota).toBeGreaterThan(after?.usage as number)
+    await store.commit({ writes: [{ op: 'delete', table: 'meta', key: ['big'] }] })
+    expect((await store.state?.())?.usage).toBeLessThan((before?.usage ?? 0) + 10_000)
+    const small = await sqliteStore(newPath(), { maxBytes: 200_000 })
+    const { quota } = (await small.state?.()) ?? {}
+    expect(quota).toBeLessThanOrEqual(200_000)
+    expect(quota).toBeGreaterThan(190_000)
+    await small.close()
+    await expect(small.state?.()).rejects.toMatchObject({ code: 'CLOSED' })
+  })
+
   it('writes the batches of one turn in one transaction, also those behind promises', async () => {
     const before = transactions(readFileSync(`${path}-wal`))
     const commits = Array.from({ length: 50 }, (_, i) => store.commit({ writes: [put([i])] }))
