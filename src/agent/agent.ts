@@ -45,7 +45,7 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
   'feed:lost': { peer: string; count: number }
   /** An agent no longer knows what it had acknowledged: its store was lost or set back. */
   'feed:rollback': { peer: string }
-  /** Something could not be written, and is tried again. */
+  /** Something could not be written, and is tried again; counted as `store.errors` by its code. */
   'store:error': { error: unknown }
   /** The circuit breaker of a recipient, `name`, changed. */
   'breaker:changed': BreakerEvents['change']
