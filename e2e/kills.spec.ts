@@ -1,13 +1,16 @@
+import { createHash } from 'node:crypto'
 import { readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BrowserContext, chromium, type Page } from '@playwright/test'
-import { seededRandom } from '../src/common/random.ts'
 import { Helper } from './fixtures/process.ts'
 import { expect, test } from './fixtures/test.ts'
 import type { Counted } from './page/counter.ts'
 
 const KILLS = 5
 const seed = Number(process.env.AFP_SEED ?? 1)
+
+/** A number that the seed and the place where it is used decide. */
+const chance = (place: number): number => createHash('sha256').update(`${seed} ${place}`).digest().readUInt32BE()
 
 let node: Helper
 test.afterEach(async ({ tabs }) => {
@@ -53,7 +56,6 @@ test(`a browser that is killed ${KILLS} times loses nothing that was kept, does 
   launchOptions,
   headless,
 }, info) => {
-  const random = seededRandom(seed)
   const profile = info.outputPath('profile')
   node = new Helper('e2e/fixtures/counter-process.ts')
   const { id: nodeId, addresses } = await node.call<{ id: string; addresses: string[] }>('start', {
@@ -96,7 +98,7 @@ test(`a browser that is killed ${KILLS} times loses nothing that was kept, does 
   await node.call('count', id)
   for (let killed = 1; killed <= KILLS; killed++) {
     // At a word of its choice, and then within what follows it.
-    await opened.words(20 + Math.floor(random.float() * 120))
+    await opened.words(20 + (chance(killed) % 120))
     await kill(opened, profile)
     kept.push(...opened.kept)
     opened = await open(killed + 1)
