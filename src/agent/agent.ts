@@ -46,7 +46,10 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
   'feed:lost': { peer: string; count: number }
   /** An agent no longer knows what it had acknowledged: its store was lost or set back. */
   'feed:rollback': { peer: string }
-  /** Something could not be written, and is tried again; with code CLOSED the browser took the store away, and the agent closes. */
+  /**
+   * Something could not be written, and is tried again; counted as `store.errors` by its code. With code CLOSED the
+   * browser took the store away, and the agent closes.
+   */
   'store:error': { error: unknown }
   /** There is little room left for what is kept: nine tenths of `quota` bytes are in use. Told once, until there is room. */
   'storage:low': { usage: number; quota: number }

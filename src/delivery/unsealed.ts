@@ -33,7 +33,7 @@ export interface Pending {
 export type Append = (pending: Pending, before: Key | undefined) => Promise<void>
 
 /** How many are sealed in one turn. */
-const MOST_AT_ONCE = 256
+const MOST_AT_ONCE = 1_024
 
 /** See the head of this file. */
 export class Unsealed {
