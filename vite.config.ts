@@ -58,7 +58,7 @@ export default defineConfig({
           name: 'node',
           environment: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.browser.test.ts', 'test/package/**', 'test/faults/**'],
+          exclude: ['test/**/*.{browser,chromium}.test.ts', 'test/package/**', 'test/faults/**'],
           testTimeout: 20_000,
         },
       },
@@ -66,7 +66,8 @@ export default defineConfig({
         ...pages,
         test: {
           name: 'browser',
-          include: ['test/**/*.browser.test.ts'],
+          // Firefox can be given more room only by taking every database away from the page that has it open.
+          include: ['test/**/*.{browser,chromium}.test.ts'],
           testTimeout: 20_000,
           browser: {
             enabled: true,
