@@ -105,4 +105,21 @@ describe('a message to several recipients', () => {
       expect(kept).toMatchObject({ content: 'late', recipients: [bob.id, cid.id] })
     }
   })
+
+  it('that is not kept is an error for each recipient without a key', async () => {
+    const eve = await world.start(await world.machine(), undefined, {
+      prekeyOf: agent => (agent === bob.id ? bob.prekeys.current() : undefined),
+    })
+    await eve.meet(bob)
+    await eve.meet(cid)
+    const recipients = [bob.id, cid.id]
+    const message = Object.assign(eve.message(bob, 'hello', { guarantee: 'at-most-once' }), { recipients })
+    const draft = eve.delivery.draft(message, 'message')
+    const [toBob, toCid] = await Promise.allSettled(recipients.map(id => eve.delivery.sendOnce(draft, id)))
+    expect(toBob?.status).toBe('fulfilled')
+    expect(toCid).toMatchObject({ reason: { code: 'NO_ROUTE', message: expect.stringContaining('has no key') } })
+    await world.clock.advanceUntil(() => bob.once.length === 1)
+    expect(bob.once[0]?.content).toBe('hello')
+    expect(cid.once).toEqual([])
+  })
 })

@@ -179,6 +179,13 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     ],
     'A handler with a transaction > counts once, however often its message came and its agent went': ['68'],
   },
+  'test/delivery/shared.test.ts': {
+    'a message to several recipients > is sealed once: each gets the same bytes, and the key of them for itself': [
+      '62',
+      'F4',
+    ],
+    'a message to several recipients > that is not kept is an error for each recipient without a key': ['62'],
+  },
   'test/delivery/simulation.test.ts': {
     'loses nothing, does nothing twice and keeps order, whatever fails': ['68', '82', '83'],
   },
