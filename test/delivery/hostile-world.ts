@@ -26,6 +26,8 @@ export interface Passing {
 export class Tap {
   /** What was sent to the agent, as it left its senders. */
   readonly seen: Passing[] = []
+  /** Whether what comes is kept in {@link seen}. */
+  recording = true
   /** What is handed on of a frame. */
   meddle: (passing: Passing) => readonly Uint8Array[] = ({ frame }) => [frame]
   /** The ways in of the newest channel with each peer. */
@@ -86,7 +88,7 @@ export class Tap {
     if (type === FrameType.reading) return
     if (type < 16) return on(encodeFrames([frame]))
     const passing = { from, frame }
-    this.seen.push(passing)
+    if (this.recording) this.seen.push(passing)
     const frames = this.meddle(passing)
     if (frames.length > 0) on(encodeFrames(frames))
   }
