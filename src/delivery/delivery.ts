@@ -344,7 +344,7 @@ export class Delivery {
 
   #unknownEpochs(from: string, body: Uint8Array): void {
     const own = this.#own(from, readEpochs(decode(body)), 'unknown epochs')
-    if (own.length > 0) this.#outgoing.get(from)?.unknownEpochs(own)
+    this.#outgoing.get(from)?.unknownEpochs(own)
   }
 
   async #lostKey(from: string, body: Uint8Array): Promise<void> {

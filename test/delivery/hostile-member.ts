@@ -53,6 +53,8 @@ export class Hostile {
   readonly prekeys: PrekeyRing
   /** What others sent to it. */
   readonly heard: Passing[] = []
+  /** Whether it takes note of what it hears. */
+  listening = true
   readonly #world: HostileWorld
   readonly #ids: () => string
 
@@ -87,7 +89,7 @@ export class Hostile {
     })
     const hostile = new Hostile(world, identity, network, prekeys)
     await network.start({
-      direct: (from, frame) => void hostile.heard.push({ from, frame: frame.slice() }),
+      direct: (from, frame) => void (hostile.listening && hostile.heard.push({ from, frame: frame.slice() })),
       topic: () => {},
     })
     for (const agent of agents) await hostile.meet(agent)

@@ -4,7 +4,7 @@ import { expect } from 'vitest'
 import type { Agent, AgentEvents } from '../../src/agent/agent.ts'
 import type { AgentOptions, Receipt, SendOptions } from '../../src/agent/options.ts'
 import { createIdentity, type Identity } from '../../src/identity/keys.ts'
-import type { Content } from '../../src/message/message.ts'
+import type { Content, Message } from '../../src/message/message.ts'
 import type { Carrier, Channel } from '../../src/network/carrier.ts'
 import { encodeFrames, FrameReader, FrameType } from '../../src/network/frames.ts'
 import { DIRECT_PROTOCOL } from '../../src/network/mesh.ts'
@@ -26,6 +26,8 @@ export interface Passing {
 export class Tap {
   /** What was sent to the agent, as it left its senders. */
   readonly seen: Passing[] = []
+  /** Whether what comes is kept in {@link seen}. */
+  recording = true
   /** What is handed on of a frame. */
   meddle: (passing: Passing) => readonly Uint8Array[] = ({ frame }) => [frame]
   /** The ways in of the newest channel with each peer. */
@@ -86,7 +88,7 @@ export class Tap {
     if (type === FrameType.reading) return
     if (type < 16) return on(encodeFrames([frame]))
     const passing = { from, frame }
-    this.seen.push(passing)
+    if (this.recording) this.seen.push(passing)
     const frames = this.meddle(passing)
     if (frames.length > 0) on(encodeFrames(frames))
   }
@@ -98,7 +100,7 @@ export class Party {
   readonly identity: Identity
   readonly store: Store
   readonly tap = new Tap()
-  readonly got: { sender: string; content: Content }[] = []
+  readonly got: Pick<Message, 'id' | 'sender' | 'content'>[] = []
   readonly refused: AgentEvents['refused'][] = []
   readonly failed: unknown[] = []
   agent!: Agent
@@ -128,8 +130,8 @@ export class Party {
     for (const type of ['store:error', 'handler:error'] as const) {
       this.agent.addEventListener(type, ({ detail }) => void this.failed.push(detail))
     }
-    this.agent.handle(async ({ sender, content }) => {
-      this.got.push({ sender, content })
+    this.agent.handle(async ({ id, sender, content }) => {
+      this.got.push({ id, sender, content })
       if (String(content).startsWith('held')) await this.gates.get(sender)?.promise
       return content
     })
@@ -244,6 +246,26 @@ export class HostileWorld {
     this.#held = await this.say(ada, 'held')
     await this.during(this.#held.delivered)
     await this.until(() => bob.from(ada).includes('held'))
+  }
+
+  /** What was held is done with: {@link unharmed} looks for it no longer. */
+  letGo(): void {
+    this.#held = undefined
+  }
+
+  /** Stops an agent as it is and starts it on what it left. */
+  async restart(party: Party): Promise<void> {
+    const closed = party.agent.close()
+    // Handlers at work would be waited for: they fail, and what they had comes again.
+    const failure = new Error('this agent restarts')
+    for (const [id, gate] of party.gates) {
+      party.gates.set(id, Promise.withResolvers())
+      gate.reject(failure)
+    }
+    await this.during(closed)
+    const others = party.failed.filter(failed => (failed as { error: unknown }).error !== failure)
+    party.failed.splice(0, party.failed.length, ...others)
+    await party.start()
   }
 
   /**

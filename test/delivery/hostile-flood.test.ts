@@ -1,0 +1,201 @@
+/** Floods of what is refused: what is held of them is bounded, and others are heard all the while. */
+
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { seededRandom } from '../../src/common/random.ts'
+import { FrameType, frameOf, fromHex } from '../../src/delivery/frames.ts'
+import { MAX_OPEN } from '../../src/feed/epochs.ts'
+import { createIdentity } from '../../src/identity/keys.ts'
+import { encode } from '../../src/message/codec.ts'
+import { makeOpening } from '../../src/security/opening.ts'
+import type { OwnPrekey } from '../../src/security/prekeys.ts'
+import { MESH } from '../contracts/network-world.ts'
+import { type Epoch, flipped, Hostile, NOTHING } from './hostile-member.ts'
+import { HostileWorld } from './hostile-world.ts'
+import { DeliveryWorld } from './world.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+/** Bytes in use, once what nobody holds is gone. */
+function held(): number {
+  collectGarbage()
+  collectGarbage()
+  return process.memoryUsage().heapUsed
+}
+
+describe('A member that floods', () => {
+  let world: HostileWorld
+  let mallory: Hostile
+  let epoch: Epoch
+  let marks = 0
+  beforeEach(async () => {
+    world = await HostileWorld.make()
+    await world.hold()
+    mallory = await Hostile.join(world, world.bob.agent)
+    epoch = await mallory.open(world.bob.agent)
+    marks = 0
+  })
+  afterEach(async () => {
+    await world.unharmed()
+    await world.close()
+  })
+
+  /** Resolves when everything that mallory sent before was looked at. */
+  async function looked(): Promise<void> {
+    const { bob } = world
+    mallory.send(bob, epoch.opening, await mallory.once(epoch, ++marks, 'a mark'))
+    await world.until(() => bob.from(mallory).length > 0)
+    bob.got.splice(bob.got.findIndex(({ sender }) => sender === mallory.id))
+  }
+
+  const garbage = seededRandom(1)
+  const random = (bytes: number): Uint8Array => garbage.bytes(bytes)
+  const PORTION = 250
+  /** What may be held more after a flood, bytes: to keep but the epochs of one takes twice as much. */
+  const SLACK = 1_000_000
+
+  test.each<[string, string | undefined, number, () => Promise<(i: number) => Uint8Array | Promise<Uint8Array>>]>([
+    [
+      'envelopes of unknown epochs',
+      'unknown-epoch',
+      20_000,
+      async () => {
+        // Sealing each would be the work of its author alone: nobody gets that far.
+        const frame = await mallory.envelope(epoch, 1, 'x')
+        const at = frame.findIndex((_, i) => fromHex(epoch.id).every((byte, j) => frame[i + j] === byte))
+        return () => {
+          const copy = frame.slice()
+          copy.set(random(16), at)
+          return copy
+        }
+      },
+    ],
+    ['openings of garbage', 'malformed', 20_000, async () => () => frameOf(FrameType.opening, random(200))],
+    [
+      'openings that nobody signed',
+      'bad-signature',
+      20_000,
+      async () => {
+        const { opening } = await mallory.open(world.bob.agent)
+        return i => flipped(opening, 8 * (opening.length - 64) + (i % 512))
+      },
+    ],
+    [
+      'openings of epochs that stay empty',
+      undefined,
+      2_000,
+      async () => async () => (await mallory.open(world.bob.agent)).opening,
+    ],
+    [
+      'acknowledgements of nothing',
+      'unknown-epoch',
+      20_000,
+      async () => () => mallory.frame('acks', [0, [[random(16), [9, []], [9, []], [], NOTHING]]]),
+    ],
+    [
+      'states of epochs that there are not',
+      undefined,
+      20_000,
+      async () => () => mallory.frame('states', [[random(16), 0, 9, NOTHING]]),
+    ],
+    ['unknown epochs', 'unknown-epoch', 20_000, async () => () => mallory.frame('unknownEpochs', [random(16)])],
+    [
+      'lost keys that nobody signed',
+      'bad-signature',
+      20_000,
+      async () => () => frameOf(FrameType.lostKey, encode([[random(16)], random(64)])),
+    ],
+  ])(
+    '%s holds up nobody, and nothing of it is held',
+    async (_what, reason, count, prepare) => {
+      const { bob, carol } = world
+      const frame = await prepare()
+      await looked()
+      bob.tap.recording = false
+      mallory.listening = false
+      const flood = async (frames: number): Promise<void> => {
+        for (let i = 0; i < frames; i += PORTION) {
+          const portion = await Promise.all(Array.from({ length: PORTION }, (_, j) => frame(i + j)))
+          mallory.send(bob, ...portion)
+          await looked()
+        }
+        bob.refused.splice(0)
+      }
+      // What is compiled, cached and filled once is not counted.
+      await flood(count / 4)
+      const before = held()
+      await flood(count / 2)
+      const receipt = await world.say(carol, 'in the middle of it')
+      await world.during(receipt.processed)
+      await flood(count / 4)
+      expect(held() - before).toBeLessThan(SLACK)
+      if (reason !== undefined) expect(bob.counted(reason)).toBe(count)
+      expect((await bob.rows('epochs')).filter(({ key }) => key[1] === mallory.id)).toEqual([])
+      expect((await bob.rows('inbox')).filter(({ key }) => key[0] === mallory.id)).toEqual([])
+      bob.tap.recording = true
+    },
+    60_000,
+  )
+
+  test('epochs with a message in each has so many and no more, until it settles some', async () => {
+    const { bob } = world
+    const beyond = 6
+    const epochs: Epoch[] = []
+    for (let i = 0; i < MAX_OPEN + beyond; i++) {
+      const next = await mallory.open(bob.agent)
+      epochs.push(next)
+      mallory.send(bob, next.opening, await mallory.envelope(next, 1, `${i}`))
+    }
+    await world.until(() => bob.reasons(mallory).length === 2 * beyond)
+    expect(bob.counted('too-many-epochs')).toBe(beyond)
+    expect(bob.counted('unknown-epoch')).toBe(beyond)
+    await world.until(() => bob.from(mallory).length === MAX_OPEN)
+    await world.emptied(bob, 'inbox', mallory)
+    expect((await bob.rows('epochs')).filter(({ key }) => key[1] === mallory.id)).toHaveLength(MAX_OPEN)
+    const latest = epochs[MAX_OPEN - 1] as Epoch
+    mallory.send(bob, mallory.frame('states', [[fromHex(latest.id), 0, 1, NOTHING]]))
+    const again = epochs.at(-1) as Epoch
+    mallory.send(bob, again.opening, await mallory.envelope(again, 1, 'room again'))
+    await world.until(() => bob.from(mallory).length === MAX_OPEN + 1)
+    expect(bob.from(mallory).at(-1)).toBe('room again')
+  })
+})
+
+test('Strangers that come and go are not held, and nobody of whom something would be missed is forgotten', async () => {
+  const world = new DeliveryWorld()
+  const [ada, bob] = [await world.start(await world.machine()), await world.start(await world.machine())]
+  await ada.meet(bob)
+  const stranger = await createIdentity()
+  const prekey = bob.prekeys.current() as OwnPrekey
+  const { notAfter } = prekey
+  const options = { author: stranger, mesh: MESH, recipient: bob.id, prekey, earlier: [], notAfter }
+  const { epoch, packet } = await makeOpening({ ...options, random: world.random })
+  const state = frameOf(FrameType.states, encode([[fromHex(epoch), 0, 0, NOTHING]]))
+  const opening = frameOf(FrameType.opening, packet)
+  await bob.delivery.received(stranger.id, opening)
+  // Whether it is known shows in what another is told of it.
+  await bob.delivery.received(ada.id, state)
+  expect(bob.refused).toEqual(['wrong-author'])
+  const replay: Uint8Array[] = []
+  const received = bob.delivery.received.bind(bob.delivery)
+  bob.delivery.received = (from, frame) => {
+    if (from === ada.id && frame[0] === FrameType.envelope) replay.push(frame.slice())
+    return received(from, frame)
+  }
+  await ada.send(bob, 'hello')
+  await world.clock.advanceUntil(() => bob.texts.length === 1)
+  ada.crash()
+  await world.clock.advanceUntil(() => bob.network.link(ada.id) === undefined)
+  bob.refused.length = 0
+  for (let i = 0; i < 1_100; i++) await bob.delivery.received((await createIdentity()).id, opening.slice(0, 40))
+  expect(bob.refused).toEqual(new Array(1_100).fill('malformed'))
+  bob.refused.length = 0
+  await bob.delivery.received(ada.id, state)
+  expect(bob.refused).toEqual([])
+  await bob.delivery.received(ada.id, replay[0] as Uint8Array)
+  expect(bob.refused).toEqual(['duplicate'])
+  expect(bob.texts).toEqual(['hello'])
+  await world.close()
+}, 60_000)
