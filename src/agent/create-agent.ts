@@ -39,8 +39,8 @@ import { StorageCare } from './storage-care.ts'
 /** The most agents whose cards are kept. */
 const MAX_KNOWN_AGENTS = 1_024
 
-/** How often it is looked whether the own card grows old, ms. */
-const CARD_CHECK = 3_600_000
+/** How often it is looked whether the own card and keys grow old, and what is over, ms: soon after a machine has slept. */
+const CARD_CHECK = 300_000
 
 /**
  * Makes an agent and joins it to a mesh. It resolves when the agent is running; relays and other agents may come later.

@@ -15,6 +15,8 @@ import type { AgentOptions } from './options.ts'
 
 /** How long after their time to live receipts can be asked for, ms: a day. */
 const KEEP_RECEIPTS = 24 * 3_600_000
+/** How often those that are over are looked for, which reads all of them, ms. */
+const PURGE = 3_600_000
 
 /** The prekeys of this agent, one of them current. */
 export async function openPrekeys(parts: { store: Store; random: Random; clock: Clock }): Promise<PrekeyRing> {
@@ -71,6 +73,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     handlerStrategy: options.handlerRetry ?? exponentialRetry(),
   })
   deadLetters.start()
+  let purgeAt = 0
   return {
     delivery,
     tracker,
@@ -79,7 +82,10 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     tidy: async () => {
       delivery.offerAgain()
       await prekeys.rotate(clock.now())
-      await purgeReceipts(store, clock.now() - KEEP_RECEIPTS)
+      const now = clock.now()
+      if (now < purgeAt) return
+      purgeAt = now + PURGE
+      await purgeReceipts(store, now - KEEP_RECEIPTS)
     },
     close: async () => {
       await delivery.close()
