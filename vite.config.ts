@@ -9,6 +9,8 @@ const chromium = process.env.CHROMIUM_PATH ?? ['/usr/bin/chromium', '/usr/bin/ch
 
 const conditions = ['afp-source']
 
+const SIMULATIONS = ['test/**/simulation.test.ts']
+
 /** Pages, whatever shows them. */
 const pages = {
   resolve: { conditions: [...conditions, 'module', 'browser', 'development|production'] },
@@ -58,10 +60,16 @@ export default defineConfig({
         },
       },
       {
+        test: { name: 'simulation', environment: 'node', include: SIMULATIONS, testTimeout: 120_000 },
+        resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] },
+        ssr: { resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] } },
+      },
+      {
         test: {
           name: 'faults',
           environment: 'node',
-          include: ['test/faults/**/*.test.ts'],
+          // What kills processes, and what has to be there when one is killed.
+          include: ['test/faults/**/*.test.ts', 'test/firefox/**/*.test.ts'],
           testTimeout: 60_000,
         },
         resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] },
@@ -74,7 +82,7 @@ export default defineConfig({
           name: 'node',
           environment: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.{browser,chromium}.test.ts', 'test/package/**', 'test/faults/**'],
+          exclude: ['test/**/*.{browser,chromium}.test.ts', 'test/{package,faults,firefox}/**', ...SIMULATIONS],
           testTimeout: 20_000,
         },
       },

@@ -50,6 +50,7 @@ const steps = [
     ],
     read: playwrightResults,
   },
+  { name: 'simulation', minutes: 6, ...vitest('simulation') },
   { name: 'faults', minutes: 8, ...vitest('faults') },
   { name: 'as a package', minutes: 4, show: true, ...vitest('package') },
   {
