@@ -182,8 +182,10 @@ export class Delivery {
           return this.#acked(from, body)
         case FrameType.states:
           return this.#states(from, body)
-        case FrameType.unknownEpochs:
-          return this.#unknownEpochs(from, body)
+        case FrameType.unknownEpochs: {
+          const own = this.#own(from, readEpochs(decode(body)))
+          return this.#outgoing.get(from)?.unknownEpochs(own)
+        }
         case FrameType.lostKey:
           return this.#lostKey(from, body)
         default:
@@ -274,7 +276,11 @@ export class Delivery {
   #author(id: string): Author {
     const known = this.#authors.get(id)
     if (known !== undefined) return known
-    if (this.#authors.size >= MAX_AUTHORS) this.#forgetStrangers()
+    if (this.#authors.size >= MAX_AUTHORS) {
+      for (const [other, { incoming }] of this.#authors) {
+        if (!this.#lines.isOpen(other) && incoming.forget()) this.#authors.delete(other)
+      }
+    }
     const { identity, mesh, maxInbox = MAX_INBOX } = this.#parts
     const answers = new DueAnswers({
       author: id,
@@ -310,19 +316,11 @@ export class Delivery {
     return author
   }
 
-  #forgetStrangers(): void {
-    for (const [id, { incoming }] of this.#authors) {
-      if (this.#lines.isOpen(id) || !incoming.blank) continue
-      incoming.forget()
-      this.#authors.delete(id)
-    }
-  }
-
   async #acked(from: string, body: Uint8Array): Promise<void> {
     try {
       const { credit, acks } = readAcks(body)
       const epochs = acks.map(({ epoch }) => epoch)
-      const own = new Set(this.#own(from, epochs, 'acknowledgements'))
+      const own = new Set(this.#own(from, epochs))
       const outgoing = this.#outgoing.get(from)
       outgoing?.credit(credit)
       // All at once: what they say counts before what a later frame says, however long it takes to be written.
@@ -342,29 +340,24 @@ export class Delivery {
     }
   }
 
-  #unknownEpochs(from: string, body: Uint8Array): void {
-    const own = this.#own(from, readEpochs(decode(body)), 'unknown epochs')
-    this.#outgoing.get(from)?.unknownEpochs(own)
-  }
-
   async #lostKey(from: string, body: Uint8Array): Promise<void> {
     try {
       const { epochs, signature } = readLostKey(body)
       const { mesh, identity } = this.#parts
       if (!(await verifySignature(from, LOST_KEY_LABEL, lostKeyBody(mesh, identity.id, epochs), signature)))
         return this.#parts.onRefused(from, 'bad-signature', 'a lost key')
-      const own = this.#own(from, epochs, 'a lost key')
-      if (own.length > 0) await this.#outgoing.get(from)?.lostKey(own)
+      const own = this.#own(from, epochs)
+      await this.#outgoing.get(from)?.lostKey(own)
     } catch (error) {
       this.#failed(from, error)
     }
   }
 
   /** Those of some epochs that are this agent's own towards `from`: nobody else has a say in them. */
-  #own(from: string, epochs: readonly string[], what: string): string[] {
+  #own(from: string, epochs: readonly string[]): string[] {
     const outgoing = this.#outgoing.get(from)
     const own = epochs.filter(epoch => outgoing?.has(epoch))
-    if (own.length < epochs.length) this.#parts.onRefused(from, 'unknown-epoch', what)
+    if (own.length < epochs.length) this.#parts.onRefused(from, 'unknown-epoch', 'an epoch')
     return own
   }
 

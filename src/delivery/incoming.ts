@@ -46,20 +46,13 @@ export class Incoming {
     return size
   }
 
-  /** Ids of the epochs that are not settled. */
-  get epochs(): string[] {
-    return this.#epochs.ids
-  }
-
-  /** Whether nothing of the author's would be missed: openings at the most, which it says again over a new connection. */
-  get blank(): boolean {
-    if (this.#working > 0 || this.#reading !== undefined || !this.#epochs.untouched) return false
-    return [...this.#keys.values()].every(({ untouched }) => untouched)
-  }
-
-  /** Lets go of all that is held of a {@link blank} one. */
-  forget(): void {
-    for (const epoch of [...this.#keys.keys()]) this.#letGo(epoch)
+  /** Lets go of all that is held, if nothing of it would be missed: openings, which its author says again. */
+  forget(): boolean {
+    const keys = [...this.#keys.values()]
+    if (this.#working > 0 || this.#reading !== undefined) return false
+    if (![this.#epochs, ...keys].every(({ untouched }) => untouched)) return false
+    for (const { id } of keys) this.#letGo(id)
+    return true
   }
 
   /** What the author is to be told of an epoch; undefined for one that is not known. */
@@ -147,14 +140,11 @@ export class Incoming {
    * @throws AfpMessageError MALFORMED; nothing of them counts then
    */
   async states(states: readonly FeedState[]): Promise<void> {
-    const { onLost, onError, answers, store, readable } = this.#parts
+    const { onLost, onError, answers, store } = this.#parts
     // They speak of epochs whose openings came just before.
     if (this.#reading !== undefined) await this.#reading
     const { news, released, unknown } = this.#epochs.applyStates(states)
-    for (const epoch of unknown) {
-      if (readable.has(epoch)) this.#refused('wrong-author', 'a state')
-      else answers.unknown(epoch)
-    }
+    for (const epoch of unknown) if (!this.#isForeign(epoch)) answers.unknown(epoch)
     for (const { epoch, lost } of news) if (lost.length > 0) onLost(this.author, epoch, lost)
     this.#release(released)
     await this.#keepNews(news)
@@ -234,7 +224,8 @@ export class Incoming {
   }
 
   #letGo(epoch: string): void {
-    if (this.#keys.delete(epoch)) this.#parts.readable.delete(epoch)
+    this.#keys.delete(epoch)
+    this.#parts.readable.delete(epoch)
   }
 
   #problemOf({ mesh, destination, expiresAt }: EnvelopeHeader): EnvelopeRefusal | undefined {
@@ -247,31 +238,35 @@ export class Incoming {
 
   /** An envelope of an epoch that cannot be read: settled long ago, or not opened yet. */
   #withoutKey(header: EnvelopeHeader): void {
-    const { answers, readable } = this.#parts
+    const { answers } = this.#parts
     if (header.numbered && this.#epochs.check(header.epoch, header) === 'duplicate') return this.#again(header)
-    if (readable.has(header.epoch)) return this.#refused('wrong-author', 'an envelope')
+    if (this.#isForeign(header.epoch)) return
     this.#refused('unknown-epoch', header.epoch)
     answers.unknown(header.epoch)
   }
 
+  /** Whether an epoch that is not this author's is another's; that is a refusal. */
+  #isForeign(epoch: string): boolean {
+    const foreign = this.#parts.readable.has(epoch)
+    if (foreign) this.#refused('wrong-author', epoch)
+    return foreign
+  }
+
   /** The author repeats what it does not know to be here. */
-  #again({ epoch, number }: EnvelopeHeader): void {
-    this.#refused('duplicate', `number ${number}`)
+  #again({ epoch, number }: EnvelopeHeader, reason: EnvelopeRefusal = 'duplicate'): void {
+    this.#refused(reason, `number ${number}`)
     this.#parts.answers.ack(epoch)
   }
 
   async #numbered(epoch: InEpoch, envelope: Envelope): Promise<void> {
-    const { store, clock, answers } = this.#parts
+    const { store, clock } = this.#parts
     const { header } = envelope
     const { number, prev, priority } = header
     const position = { number, prev, priority }
     const verdict = this.#epochs.check(epoch.id, position)
     const full = this.size >= this.#parts.maxInbox && verdict !== 'duplicate'
     if (verdict === 'full' || full) return this.#refused('full', `number ${number}`)
-    if (verdict === 'skipped') {
-      this.#refused('skipped', `number ${number}`)
-      return answers.ack(epoch.id)
-    }
+    if (verdict === 'skipped') return this.#again(header, verdict)
     const opened = this.#reader.open(epoch.key, envelope)
     const { payload, about } = opened instanceof Promise ? await opened : opened
     if (this.#epochs.feed(epoch.id)?.conflict(number, fingerprintOf(envelope.sealed))) {

@@ -22,9 +22,9 @@ export class OutboxQuota implements Quota {
 
   take(bytes: number): void {
     if (this.#closed) throw new AfpRoutingError('CLOSED', 'this agent has closed')
-    if (this.#messages >= this.#most.messages || this.#bytes + bytes > this.#most.bytes) {
-      const waiting = `${this.#messages} messages of ${this.#bytes} bytes wait`
-      throw new AfpRoutingError('QUEUE_FULL', `${waiting}; this one was not taken`)
+    const [messages, held] = [this.#messages, this.#bytes]
+    if (messages >= this.#most.messages || held + bytes > this.#most.bytes) {
+      throw new AfpRoutingError('QUEUE_FULL', `${messages} messages of ${held} bytes wait; this one was not taken`)
     }
     this.keep(bytes)
   }

@@ -156,9 +156,8 @@ export class Outgoing {
       const reason = refused.get(number)
       const status = reason !== undefined ? 'refused' : news.skipped.includes(number) ? 'skipped' : 'processed'
       // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
-      const keeps = reason === 'handler-error' || reason === 'expired'
-      const buried = status === 'refused' && !keeps && entry !== undefined
-      const ended = buried ? await endedOf(entry, this.#parts.identity.id) : undefined
+      const keeps = reason === undefined || reason === 'handler-error' || reason === 'expired'
+      const ended = keeps || entry === undefined ? undefined : await endedOf(entry, this.#parts.identity.id)
       fates.push({ ...fateOf(this.recipient, epoch, number, messageId, status), reason, ended })
     }
     this.#sender.heard({ arrived: news.delivered.length > 0, news: over.size > 0 })
