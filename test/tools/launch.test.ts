@@ -51,8 +51,8 @@ interface Run {
   readonly ended: Promise<number | null>
 }
 
-function run(command: string, ...args: string[]): Run {
-  const env = { ...process.env, npm_execpath: join(folder, 'npm/npm-cli.js'), npm_lifecycle_event: '' }
+function run(command: string, args: readonly string[], more: NodeJS.ProcessEnv = {}): Run {
+  const env = { ...process.env, ...more, npm_execpath: join(folder, 'npm/npm-cli.js'), npm_lifecycle_event: '' }
   const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
   started.push(child)
   let output = ''
@@ -79,7 +79,7 @@ function run(command: string, ...args: string[]): Run {
   }
 }
 
-const launch = (): Run => run(process.execPath, '.tools/launch.mjs', 'start')
+const launch = (): Run => run(process.execPath, ['.tools/launch.mjs', 'start'])
 
 const portOf = async ({ says }: Run): Promise<number> => Number((await says(/^port (\d+)$/m))[1])
 
@@ -125,11 +125,10 @@ describe('The launcher', () => {
   )
 
   test.skipIf(windows)('whose parent is killed frees the port', async () => {
-    const parent = run(
-      process.execPath,
+    const parent = run(process.execPath, [
       '-e',
       "require('node:child_process').spawn(process.execPath, ['.tools/launch.mjs', 'start'], { stdio: 'inherit' })",
-    )
+    ])
     const port = await portOf(parent)
     parent.child.kill('SIGKILL')
     await freed(port)
@@ -140,8 +139,15 @@ describe('The launcher', () => {
     expect(await launch().ended).toBe(7)
   })
 
+  test('says what to install where the Python that is named has not the packages', async () => {
+    // Node takes what Python is asked for as the name of a script.
+    const tests = run(process.execPath, ['.tools/launch.mjs', 'test'], { PYTHON_PATH: process.execPath })
+    await tests.says(/pip install cryptography cbor2. Name another Python in PYTHON_PATH/)
+    expect(await tests.ended).toBe(1)
+  })
+
   test('says what it can do when it is asked for something else', async () => {
-    const other = run(process.execPath, '.tools/launch.mjs', 'constructor')
+    const other = run(process.execPath, ['.tools/launch.mjs', 'constructor'])
     await other.says(/usage: node .tools\/launch.mjs start\|test\|build\|bench/)
     expect(await other.ended).toBe(1)
   })
