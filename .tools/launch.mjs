@@ -1,8 +1,8 @@
 /**
  * `npm start`, `npm test`, `npm run build` and `npm run bench` come through here. It runs on Node 18 and newer so that
  * it can say plainly what is missing, and gets it: a Node that is new enough, the packages of the lock file, browsers
- * for the tests. Then it runs the command in a process group of its own, passes signals on, and never outlives its
- * parent.
+ * and a Python for the tests. Then it runs the command in a process group of its own, passes signals on, and never
+ * outlives its parent.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -108,6 +108,26 @@ function install(node, env) {
   if (done.status !== 0) give('npm ci failed; its output above says why')
 }
 
+/** A Python for the decoder of the protocol, with the packages that it stands on. */
+function findPython() {
+  const works = path => spawnSync(path, ['-c', 'import cbor2, cryptography'], { stdio: 'ignore' }).status === 0
+  const named = process.env.PYTHON_PATH
+  const found = (named ? [named] : ['/usr/bin/python3', 'python3', 'python']).find(works)
+  if (found) return found
+  const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : ''
+  if (!named && process.getuid?.() === 0 && /^ID=debian$/m.test(release)) {
+    say("python: none with cryptography and cbor2, installing Debian's with apt-get")
+    const apt = args => spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
+    const packages = ['python3', 'python3-cryptography', 'python3-cbor2']
+    const wanted = ['install', '-y', '--no-install-recommends', ...packages]
+    if ((apt(wanted) || (apt(['update']) && apt(wanted))) && works('/usr/bin/python3')) return '/usr/bin/python3'
+  }
+  const lacking = named ? `, which ${named} does not have` : ''
+  give(
+    `The tests need Python 3 with two packages${lacking}: pip install cryptography cbor2. Name another Python in PYTHON_PATH.`,
+  )
+}
+
 function alive(pid) {
   try {
     return process.kill(pid, 0)
@@ -193,6 +213,7 @@ const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.P
 // proxy that looks into connections.
 if (node !== process.execPath) env.NODE_USE_SYSTEM_CA ??= '1'
 install(node, env)
+if (command === 'test') env.PYTHON_PATH = findPython()
 const paths = findBrowsers(needed[command] ?? [], { root, node, env, say, give })
 for (const [variable, path] of Object.entries(paths)) {
   env[variable] = path

@@ -117,9 +117,9 @@ export class Message<C extends Content = Content> implements MessageFields<C> {
     return this.guarantee !== 'at-most-once'
   }
 
-  /** When it expires, ms since 1970. */
+  /** When it expires, ms since 1970. A whole number, however the ttl divides: envelopes say it too, and both have to agree. */
   get expiresAt(): number {
-    return this.timestamp + this.ttl * 1000
+    return Math.floor(this.timestamp + this.ttl * 1000)
   }
 
   /** Whether its time is up at `now`, ms since 1970. */

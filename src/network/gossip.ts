@@ -3,6 +3,8 @@
  * peer on the way, relays included, can tell who wrote them and drop what nobody signed.
  */
 
+import { sha256 } from '@noble/hashes/sha2.js'
+import { concat, utf8 } from '../common/bytes.ts'
 import type { Random } from '../common/random.ts'
 import { type Identity, isAgentId, verifySignature } from '../identity/keys.ts'
 import { encode } from '../message/codec.ts'
@@ -28,6 +30,14 @@ export interface GossipBatch {
   readonly time: number
   readonly payloads: readonly Uint8Array[]
 }
+
+/**
+ * The id of a gossip message: a hash of topic and data. Ids are noted before validators run: with one made of something
+ * inside, a forged message sent first would keep the honest one from ever arriving, and with one of the data alone so
+ * would a copy on another topic.
+ */
+export const gossipId = (topic: string, data: Uint8Array): Uint8Array =>
+  sha256(concat([utf8(topic), Uint8Array.of(0), data]))
 
 /** Signs payloads for a topic. The nonce makes two batches with the same payloads differ, as gossip drops what it has seen. */
 export async function sealGossip(

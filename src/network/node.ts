@@ -11,9 +11,8 @@ import { FaultTolerance, type Libp2p, type PeerId, type Transport } from '@libp2
 import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
-import { sha256 } from '@noble/hashes/sha2.js'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
-import { concat, utf8 } from '../common/bytes.ts'
+import { gossipId } from './gossip.ts'
 
 /** A libp2p transport's factory. */
 export type TransportFactory = (components: never) => Transport
@@ -70,10 +69,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     pubsub: gossipsub({
       // Gossip carries envelopes that their authors signed: a second signature would cost more than all the rest.
       globalSignaturePolicy: StrictNoSign,
-      // The id is a hash of topic and data. Ids are noted before validators run: with one made of something inside, a
-      // forged message sent first would keep the honest one from ever arriving, and with one of the data alone so would
-      // a copy on another topic.
-      msgIdFn: message => sha256(concat([utf8(message.topic), Uint8Array.of(0), message.data])),
+      msgIdFn: ({ topic, data }) => gossipId(topic, data),
       allowPublishToZeroTopicPeers: true,
       ignoreDuplicatePublishError: true,
       emitSelf: false,

@@ -31,6 +31,13 @@ describe('a message that is delivered at least once', () => {
     quiet(ada, bob)
   })
 
+  it('arrives when its time to live is no whole number of milliseconds', async () => {
+    const [ada, bob] = await pair()
+    for (const ttl of [100 / 3, 1.0005]) await ada.send(bob, `${ttl}`, { ttl })
+    await world.clock.advanceUntil(() => bob.texts.length === 2)
+    quiet(ada, bob)
+  })
+
   it('waits for a recipient that is away, over a restart of its sender', async () => {
     world = new DeliveryWorld()
     const bobs = await world.machine()

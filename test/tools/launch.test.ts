@@ -141,6 +141,13 @@ describe('The launcher', () => {
     expect(await launch().ended).toBe(7)
   })
 
+  test('says what to install where the Python that is named has not the packages', async () => {
+    // Node takes what Python is asked for as the name of a script.
+    const tests = launch('test', { PYTHON_PATH: process.execPath })
+    await tests.says(/pip install cryptography cbor2. Name another Python in PYTHON_PATH/)
+    expect(await tests.ended).toBe(1)
+  })
+
   test('says what it can do when it is asked for something else', async () => {
     const other = launch('constructor')
     await other.says(/usage: node .tools\/launch.mjs start\|test\|build\|bench/)
