@@ -5,7 +5,10 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '..')
 
 /** Each benchmark and its file. */
-const benches = new Map([['first-message', 'e2e/bench/first-message.ts']])
+const benches = new Map([
+  ['first-message', 'e2e/bench/first-message.ts'],
+  ['delivery', 'test/bench/delivery.ts'],
+])
 
 const [name, ...args] = process.argv.slice(2)
 const file = benches.get(name)

@@ -119,7 +119,9 @@ export class Outbound {
     options: SendOptions,
   ): Promise<Receipt> {
     const { timeout = DEFAULT_TIMEOUT, signal } = options
-    const guarantee = this.#guarantee(options.guarantee)
+    // Who asked with less waits for no more: a reply that is kept would be stored, and acknowledged, for nobody.
+    const inherits = kind !== 'message' && options.guarantee === undefined
+    const guarantee = inherits ? to.guarantee : this.#guarantee(options.guarantee)
     const message = respondTo(to, content, { ...options, guarantee }, this.#parts.build)
     return this.#track(this.#dispatch(message, kind, { timeout, left: timeout, signal }, options.retry))
   }

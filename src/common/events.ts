@@ -9,6 +9,8 @@ export type Listener<D> = (event: CustomEvent<D>) => void
  */
 export class TypedEventTarget<Events extends object> {
   readonly #target = new EventTarget()
+  /** Types that ever had a listener: of others no event is made. */
+  readonly #heard = new Set<string>()
 
   /** Adds a listener; `options.signal` removes it, `options.once` after the first event. */
   addEventListener<K extends keyof Events & string>(
@@ -16,6 +18,7 @@ export class TypedEventTarget<Events extends object> {
     listener: Listener<Events[K]>,
     options?: AddEventListenerOptions,
   ): void {
+    this.#heard.add(type)
     this.#target.addEventListener(type, listener as EventListener, options)
   }
 
@@ -29,6 +32,6 @@ export class TypedEventTarget<Events extends object> {
    * neither the others nor the emitter from going on; the platform reports the error (Node: as an uncaught exception).
    */
   emit<K extends keyof Events & string>(type: K, detail: Events[K]): void {
-    this.#target.dispatchEvent(new CustomEvent(type, { detail }))
+    if (this.#heard.has(type)) this.#target.dispatchEvent(new CustomEvent(type, { detail }))
   }
 }

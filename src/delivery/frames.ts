@@ -14,7 +14,7 @@
  * ```
  */
 
-import { concat, toHex } from '../common/bytes.ts'
+import { concat, fromHex, toHex } from '../common/bytes.ts'
 import { AfpMessageError } from '../common/errors.ts'
 import type { FeedAck, FeedState } from '../feed/index.ts'
 import { decode, encode } from '../message/codec.ts'
@@ -147,13 +147,6 @@ export function epochOf(value: unknown): string {
 /** Whether a value is a position of a feed, or 0. */
 export const isNumber = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_NUMBER
-
-/** The bytes of an epoch id. */
-export function fromHex(text: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(text.length >> 1)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
-  return bytes
-}
 
 /** An error for what a stranger sent. */
 export const malformed = (what: string, reason = 'malformed'): AfpMessageError =>

@@ -4,6 +4,7 @@
  * together with whatever else it means, and only then published.
  */
 
+import { AgeSet } from '../common/age-set.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, AfpError, type AfpErrorCode } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
@@ -121,8 +122,8 @@ export class Tracker extends TypedEventTarget<TrackerEvents> {
   readonly #limit: number
   readonly #entries = new Map<string, Entry>()
   /** Ids of messages that wait only for a last word, and of those that wait for nothing; the oldest first. */
-  readonly #waiting = new Set<string>()
-  readonly #settled = new Set<string>()
+  readonly #waiting = new AgeSet<string>()
+  readonly #settled = new AgeSet<string>()
   #version = 0
 
   /** @throws AfpError INVALID_OPTION */
@@ -266,14 +267,14 @@ export class Tracker extends TypedEventTarget<TrackerEvents> {
 
   #forget(): void {
     const now = this.#clock.monotonic()
-    for (const id of this.#settled) {
+    for (let id = this.#settled.oldest; id !== undefined; id = this.#settled.oldest) {
       const { settledAt } = this.#entries.get(id) as Entry
       if (this.#settled.size <= this.#limit && now - settledAt < this.#keep) break
       this.#settled.delete(id)
       this.#entries.delete(id)
     }
-    for (const id of this.#waiting) {
-      if (this.#waiting.size <= this.#limit) break
+    while (this.#waiting.size > this.#limit) {
+      const id = this.#waiting.oldest as string
       const message = `message ${id} is not followed any more; its receipt can still be read`
       const { goals } = this.#entries.get(id) as Entry
       for (const { reject } of goals) reject(new AfpDeliveryError('QUEUE_FULL', message, { messageId: id }))

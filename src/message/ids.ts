@@ -1,6 +1,6 @@
 /** Message ids: UUIDv7 (RFC 9562 §5.7), which order by the time they were made. */
 
-import { toHex } from '../common/bytes.ts'
+import { fromHex, toHex } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpMessageError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
@@ -17,15 +17,13 @@ export function bytesToUuid(bytes: Uint8Array): string {
 }
 
 /** The text of a UUID's 32 hexadecimal digits. */
-const uuidOf = (hex: string): string => hex.replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+const uuidOf = (hex: string): string =>
+  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 
 /** The 16 bytes of a UUID. @throws AfpMessageError INVALID_MESSAGE for text that is none */
 export function uuidToBytes(uuid: string): Uint8Array<ArrayBuffer> {
   if (!isUuid(uuid)) throw new AfpMessageError('INVALID_MESSAGE', 'the id has to be a lower-case UUID')
-  const hex = uuid.replaceAll('-', '')
-  const bytes = new Uint8Array(16)
-  for (let i = 0; i < 16; i++) bytes[i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)
-  return bytes
+  return fromHex(uuid.replaceAll('-', ''))
 }
 
 /**

@@ -15,7 +15,7 @@
  */
 
 import { primitives } from '#crypto'
-import { toHex, utf8 } from '../common/bytes.ts'
+import { fromHex, toHex, utf8 } from '../common/bytes.ts'
 import { AfpSecurityError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { agentIdOf, type Identity, publicKeyOf, verifySignature } from '../identity/keys.ts'
@@ -234,7 +234,7 @@ async function epochOf(packet: Uint8Array): Promise<string> {
 /** The bytes of an epoch id. */
 function epochBytes(epoch: string): Uint8Array {
   if (!/^[0-9a-f]{32}$/.test(epoch)) throw refused('malformed', 'an earlier epoch is not the id of one')
-  return Uint8Array.from({ length: EPOCH_BYTES }, (_, i) => Number.parseInt(epoch.slice(2 * i, 2 * i + 2), 16))
+  return fromHex(epoch)
 }
 
 function refused(

@@ -1,6 +1,6 @@
 /** A batch as implementations take it: checked, keys encoded, and copied, so that the caller may go on using its bytes. */
 
-import { equal, utf8 } from '../common/bytes.ts'
+import { equal, utf8Length } from '../common/bytes.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import { TABLES } from './schema.ts'
 import { type Batch, type Key, type KeyRange, MAX_KEY_BYTES, type RangeOptions } from './store.ts'
@@ -67,7 +67,7 @@ export function checkedKey(key: Key): CheckedKey {
       return part + 0
     }
     if (typeof part === 'string' && part.isWellFormed()) {
-      size += utf8(part).length + 2
+      size += utf8Length(part) + 2
       return part
     }
     if (!(part instanceof Uint8Array)) throw invalid('a key has a part that cannot be one')

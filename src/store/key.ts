@@ -26,7 +26,15 @@ export interface ByteRange {
 }
 
 /** The bytes of a key. Throws as {@link checkedKey} does. */
-export const encodeKey = (key: Key): Uint8Array<ArrayBuffer> => concat(checkedKey(key).map(encodePart))
+export function encodeKey(key: Key): Uint8Array<ArrayBuffer> {
+  const parts = checkedKey(key)
+  let length = 0
+  for (const part of parts) length += lengthOf(part)
+  const out = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) at = encodePart(part, out, at)
+  return out
+}
 
 /**
  * The key that bytes stand for.
@@ -42,6 +50,7 @@ export function decodeKey(bytes: Uint8Array): Key {
       parts.push(decodeNumber(bytes.subarray(at, at + 8)))
       at += 8
     } else if (tag === STRING || tag === BYTES) {
+      const start = at - 1
       const content: number[] = []
       for (;;) {
         const byte = bytes[at++]
@@ -53,7 +62,7 @@ export function decodeKey(bytes: Uint8Array): Key {
         } else break
       }
       const raw = Uint8Array.from(content)
-      parts.push(tag === BYTES ? raw : decodeText(raw))
+      parts.push(tag === BYTES ? raw : decodeText(raw, bytes.subarray(start, at)))
     } else throw damaged()
   }
   return parts
@@ -87,17 +96,40 @@ export const keyBytes: KeyCodec<Uint8Array<ArrayBuffer>, ByteRange> = { key: enc
 /** The least bytes above those of `key`. */
 const successor = (key: Key): Uint8Array<ArrayBuffer> => concat([encodeKey(key), Uint8Array.of(0)])
 
-function encodePart(part: KeyPart): Uint8Array {
-  if (typeof part === 'number') return encodeNumber(part)
-  return typeof part === 'string' ? terminated(STRING, encodeText(part)) : terminated(BYTES, part)
+/** How many bytes a part is encoded to. */
+function lengthOf(part: KeyPart): number {
+  if (typeof part === 'number') return 9
+  if (typeof part === 'string') return textLength(part) + 2
+  let zeros = 0
+  for (const byte of part) if (byte === 0) zeros++
+  return part.length + zeros + 2
 }
 
-function encodeNumber(value: number): Uint8Array {
-  const bytes = new Uint8Array(9)
-  bytes[0] = NUMBER
-  new DataView(bytes.buffer).setFloat64(1, value)
-  flip(bytes.subarray(1), value < 0)
-  return bytes
+/** Encodes a part at a place; returns where the next one begins. */
+function encodePart(part: KeyPart, out: Uint8Array, at: number): number {
+  if (typeof part === 'number') return encodeNumber(part, out, at)
+  out[at++] = typeof part === 'string' ? STRING : BYTES
+  if (typeof part === 'string') at = encodeText(part, out, at)
+  else {
+    for (const byte of part) {
+      out[at++] = byte
+      if (byte === 0) out[at++] = ESCAPE
+    }
+  }
+  out[at++] = 0
+  return at
+}
+
+/** Where a number becomes bytes. */
+const double = new DataView(new ArrayBuffer(8))
+const doubleBytes = new Uint8Array(double.buffer)
+
+function encodeNumber(value: number, out: Uint8Array, at: number): number {
+  double.setFloat64(0, value)
+  flip(doubleBytes, value < 0)
+  out[at] = NUMBER
+  out.set(doubleBytes, at + 1)
+  return at + 9
 }
 
 function decodeNumber(bytes: Uint8Array): number {
@@ -113,31 +145,38 @@ function flip(bytes: Uint8Array, negative: boolean): void {
   else bytes[0] = (bytes[0] as number) ^ 0x80
 }
 
-function terminated(tag: number, content: Uint8Array): Uint8Array {
-  let zeros = 0
-  for (const byte of content) if (byte === 0) zeros++
-  const out = new Uint8Array(content.length + zeros + 2)
-  let at = 0
-  out[at++] = tag
-  for (const byte of content) {
-    out[at++] = byte
-    if (byte === 0) out[at++] = ESCAPE
-  }
-  return out
-}
-
-function encodeText(text: string): Uint8Array {
-  const bytes: number[] = []
+/** How many bytes a text is encoded to, escapes included. */
+function textLength(text: string): number {
+  let length = text.length
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
-    if (unit < 0x80) bytes.push(unit)
-    else if (unit < 0x800) bytes.push(0xc0 | (unit >> 6), 0x80 | (unit & 0x3f))
-    else bytes.push(0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 0x3f), 0x80 | (unit & 0x3f))
+    if (unit === 0) length++
+    else if (unit >= 0x80) length += unit < 0x800 ? 1 : 2
   }
-  return Uint8Array.from(bytes)
+  return length
 }
 
-function decodeText(bytes: Uint8Array): string {
+/** Encodes a text with its escapes. */
+function encodeText(text: string, out: Uint8Array, start: number): number {
+  let at = start
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < 0x80) {
+      out[at++] = unit
+      if (unit === 0) out[at++] = ESCAPE
+    } else if (unit < 0x800) {
+      out[at++] = 0xc0 | (unit >> 6)
+      out[at++] = 0x80 | (unit & 0x3f)
+    } else {
+      out[at++] = 0xe0 | (unit >> 12)
+      out[at++] = 0x80 | ((unit >> 6) & 0x3f)
+      out[at++] = 0x80 | (unit & 0x3f)
+    }
+  }
+  return at
+}
+
+function decodeText(bytes: Uint8Array, encoded: Uint8Array): string {
   let text = ''
   let at = 0
   while (at < bytes.length) {
@@ -148,7 +187,9 @@ function decodeText(bytes: Uint8Array): string {
     text += String.fromCharCode(unit)
   }
   // What is not as it would be encoded (a byte that is none, a longer form, half a pair) was not written by us.
-  if (!text.isWellFormed() || !equal(encodeText(text), bytes)) throw damaged()
+  const again = new Uint8Array(lengthOf(text))
+  encodePart(text, again, 0)
+  if (!text.isWellFormed() || !equal(again, encoded)) throw damaged()
   return text
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compare, concat, equal, fromUtf8, toHex, utf8 } from '../../src/common/bytes.ts'
+import { compare, concat, equal, fromHex, fromUtf8, toHex, utf8, utf8Length } from '../../src/common/bytes.ts'
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values)
 
@@ -9,6 +9,7 @@ describe('UTF-8', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), text => {
         expect(fromUtf8(utf8(text))).toBe(text)
+        expect(utf8Length(text)).toBe(utf8(text).length)
       }),
     )
     expect(fromUtf8(utf8('\ufeffa\0'))).toBe('\ufeffa\0')
@@ -48,9 +49,15 @@ describe('compare and equal', () => {
   })
 })
 
-describe('toHex', () => {
+describe('hexadecimal', () => {
   it('writes two lower-case digits a byte', () => {
     expect(toHex(bytes(0, 1, 0x0f, 0x10, 0xab, 0xff))).toBe('00010f10abff')
     expect(toHex(bytes())).toBe('')
+  })
+
+  it('is read in either case, every byte of it', () => {
+    const all = Uint8Array.from({ length: 256 }, (_, i) => i)
+    expect(fromHex(toHex(all))).toEqual(all)
+    expect(fromHex(toHex(all).toUpperCase())).toEqual(all)
   })
 })

@@ -48,6 +48,20 @@ export function agentRequests(trio: AgentTrio): void {
       expect((await ada.request('bob', 1)).content).toBeNull()
     })
 
+    test('a reply comes with the guarantee of its request, whoever answers it', async () => {
+      const guarantees = ['at-most-once', 'at-least-once', 'exactly-once'] as const
+      const ask = async () => {
+        const replies = guarantees.map(guarantee => ada.request('bob', 'x', { guarantee }))
+        return (await Promise.all(replies)).map(({ guarantee }) => guarantee)
+      }
+      {
+        using _ = bob.handle(() => 'handled')
+        expect(await ask()).toEqual(guarantees)
+      }
+      using _ = bob.subscribe({ sender: 'ada' }, async message => void (await bob.respond(message, 'read')))
+      expect(await ask()).toEqual(guarantees)
+    })
+
     test('the first handler that matches gets the message, until it is removed', async () => {
       const first = bob.handle({ metadata: { to: 'first' } }, () => 'first')
       using _ = bob.handle(() => 'second')

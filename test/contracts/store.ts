@@ -1,5 +1,6 @@
 /** What every store has to do. Each implementation runs the whole suite. */
 
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { compare, utf8 } from '../../src/common/bytes.ts'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
@@ -222,6 +223,48 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
       it('are written in the order of their commits', async () => {
         await Promise.all(Array.from({ length: 50 }, (_, i) => write(put(['last'], String(i)))))
         expect(await text(['last'])).toBe('49')
+      })
+
+      it('leave behind and answer what they would one after the other', async () => {
+        const row = fc.record({ table: fc.constantFrom(TABLE, OTHER), n: fc.nat(2) })
+        const one = fc.tuple(row, fc.constantFrom('put', 'delete', 'deleteRange'), fc.constantFrom('x', 'y'))
+        const batch = fc.record({
+          checks: fc.array(fc.tuple(row, fc.constantFrom('x', 'y', undefined)), { maxLength: 1 }),
+          writes: fc.array(one, { maxLength: 4 }),
+        })
+        await fc.assert(
+          fc.asyncProperty(fc.array(batch, { maxLength: 8 }), async batches => {
+            const all = [TABLE, OTHER].flatMap(table => [0, 1, 2].map(n => ({ table, n })))
+            await write(...[TABLE, OTHER].map(table => ({ op: 'deleteRange', table, range: {} }) as const))
+            const model = new Map<string, string>()
+            const nameOf = ({ table, n }: { table: string; n: number }): string => `${table} ${n}`
+            const expected = batches.map(({ checks, writes }) => {
+              if (checks.some(([at, value]) => model.get(nameOf(at)) !== value)) return 'STORE_CONFLICT'
+              for (const [at, op, value] of writes) {
+                if (op === 'put') model.set(nameOf(at), value)
+                else if (op === 'delete') model.delete(nameOf(at))
+                else for (const n of [0, 1, 2]) if (n >= at.n) model.delete(nameOf({ ...at, n }))
+              }
+              return 'ok'
+            })
+            const commits = batches.map(({ checks, writes }) =>
+              store.commit({
+                checks: checks.map(([{ table, n }, value]) => ({ table, key: [n], value: value && utf8(value) })),
+                writes: writes.map(([{ table, n }, op, value]): Write => {
+                  if (op === 'put') return put([n], value, table)
+                  return op === 'delete' ? { op, table, key: [n] } : { op: 'deleteRange', table, range: { gte: [n] } }
+                }),
+              }),
+            )
+            const answers = (await Promise.allSettled(commits)).map(result =>
+              result.status === 'fulfilled' ? 'ok' : result.reason.code,
+            )
+            expect(answers).toEqual(expected)
+            const left = await Promise.all(all.map(({ table, n }) => text([n], table)))
+            expect(left).toEqual(all.map(at => model.get(nameOf(at))))
+          }),
+          { numRuns: 60 },
+        )
       })
 
       it('count up without a loss when each checks what it replaces', async () => {

@@ -1,6 +1,7 @@
 /** A member of the mesh that speaks delivery by hand, and says what it likes. */
 
 import type { Agent } from '../../src/agent/agent.ts'
+import { fromHex } from '../../src/common/bytes.ts'
 import { systemRandom } from '../../src/common/random.ts'
 import {
   type EnvelopeHeader,
@@ -8,7 +9,6 @@ import {
   envelopeFrame,
   FrameType,
   frameOf,
-  fromHex,
   readAcks,
   readEnvelope,
 } from '../../src/delivery/frames.ts'
