@@ -8,6 +8,7 @@ const root = join(import.meta.dirname, '..')
 const benches = new Map([
   ['first-message', 'e2e/bench/first-message.ts'],
   ['delivery', 'test/bench/delivery.ts'],
+  ['sealing', 'test/bench/sealing.ts'],
 ])
 
 const [name, ...args] = process.argv.slice(2)

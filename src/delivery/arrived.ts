@@ -8,6 +8,7 @@ import type { Message, MessageSecurity } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
 import type { OwnPrekey } from '../security/prekeys.ts'
 import type { Store } from '../store/store.ts'
+import type { InboxRoom } from './inbox-room.ts'
 import type { InboxRow } from './rows.ts'
 
 /** What is sealed to this agent, and who sealed it is proved. */
@@ -71,8 +72,8 @@ export interface IncomingParts {
   readonly answers: Answers
   /** Epochs of all authors that can be read here; each is one author's alone. */
   readonly readable: Set<string>
-  /** Messages that may wait for their handlers; what comes beyond them is not taken, and comes again. */
-  readonly maxInbox: number
+  /** For messages that wait for their handlers; what comes beyond it is not taken, and comes again. */
+  readonly room: InboxRoom
   /** The application's own judgement of a message; throws to refuse it. */
   readonly judge: (message: Message, kind: MessageKind) => void | Promise<void>
   /** Messages to be handled, in this order. */

@@ -24,6 +24,7 @@ import type { RetryOutcome } from './dead-letter-retries.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { draftOf } from './drafts.ts'
 import { FrameType, LOST_KEY_LABEL, lostKeyBody, readAcks, readEpochs, readLostKey, readStates } from './frames.ts'
+import { DEFAULT_INBOX, type InboxLimits, type InboxRoom } from './inbox-room.ts'
 import { Incoming } from './incoming.ts'
 import { retryLetter } from './letter-retry.ts'
 import { Lines } from './lines.ts'
@@ -40,7 +41,6 @@ import type { Tracker, Tracking } from './tracker.ts'
 export const HOLE_PATIENCE = 30_000
 /** How many messages to one recipient may be under way. */
 const WINDOW = 256
-const MAX_INBOX = 10_000
 /** Authors that are held before those give way that are away and of whom nothing would be missed. */
 const MAX_AUTHORS = 1_024
 
@@ -67,8 +67,8 @@ export interface DeliveryParts
   readonly handlerStrategy: RetryStrategy
   /** The most messages, and bytes of them, that may wait for recipients. Default 10,000 and 64 MiB. */
   readonly maxOutbox?: OutboxLimits | undefined
-  /** Messages of one author that may wait for their handlers. Default 10,000. */
-  readonly maxInbox?: number | undefined
+  /** Default {@link DEFAULT_INBOX}. */
+  readonly inbox?: Partial<InboxLimits> | undefined
   /** Default {@link HOLE_PATIENCE}. */
   readonly holePatience?: number | undefined
   readonly onRollback: (recipient: string, epoch: string) => void
@@ -87,6 +87,7 @@ export class Delivery {
   readonly #parts: DeliveryParts
   readonly #books: Books
   readonly #lines: Lines
+  readonly #room: InboxRoom
   readonly #outgoing = new Map<string, Outgoing>()
   readonly #authors = new Map<string, Author>()
   readonly #readable = new Set<string>()
@@ -97,6 +98,7 @@ export class Delivery {
     const { identity, tracker, deadLetters } = parts
     this.#quota = new OutboxQuota(parts.maxOutbox)
     this.#books = new Books({ self: identity.id, tracker, deadLetters })
+    this.#room = { limits: { ...DEFAULT_INBOX, ...parts.inbox }, used: 0 }
     this.#lines = new Lines({ ...parts, self: identity.id, received: (from, frame) => this.received(from, frame) })
   }
 
@@ -281,13 +283,13 @@ export class Delivery {
         if (!this.#lines.isOpen(other) && incoming.forget()) this.#authors.delete(other)
       }
     }
-    const { identity, mesh, maxInbox = MAX_INBOX } = this.#parts
+    const { identity, mesh } = this.#parts
     const answers = new DueAnswers({
       author: id,
       mesh,
       sign: identity.sign,
       ack: epoch => author.incoming.ack(epoch),
-      credit: () => Math.max(0, maxInbox - author.incoming.size),
+      credit: () => author.incoming.credit,
       send: frame => {
         if (this.#lines.isOpen(id)) this.#lines.send(id, frame).catch(() => {})
       },
@@ -297,7 +299,7 @@ export class Delivery {
         ...this.#parts,
         answers,
         readable: this.#readable,
-        maxInbox,
+        room: this.#room,
         onReleased: arrived => author.processing.add(arrived),
       },
       id,

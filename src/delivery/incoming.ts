@@ -8,6 +8,7 @@ import { Turns } from '../common/turns.ts'
 import { Epochs, type EpochsNews, type FeedState, type Handed } from '../feed/index.ts'
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
+import { Arrivals } from './arrivals.ts'
 import type { Arrived, EnvelopeRefusal, IncomingParts } from './arrived.ts'
 import { EnvelopeReader } from './envelope-reader.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
@@ -24,7 +25,7 @@ export class Incoming {
   readonly #epochs = new Epochs()
   readonly #keys = new Map<string, InEpoch>()
   /** Delivered and not processed, by epoch and number. */
-  readonly #arrived = new Map<string, Map<number, Arrived>>()
+  readonly #arrived: Arrivals
   /** Openings that are being read: envelopes and states behind them wait. */
   #reading: Promise<void> | undefined
   /** Envelopes that are being looked at. */
@@ -36,14 +37,13 @@ export class Incoming {
   constructor(parts: IncomingParts, author: string) {
     this.#parts = parts
     this.author = author
+    this.#arrived = new Arrivals(parts.room)
     this.#reader = new EnvelopeReader({ ...parts, self: parts.identity.id, author })
   }
 
-  /** Messages that are on the disk and not processed. */
-  get size(): number {
-    let size = 0
-    for (const arrived of this.#arrived.values()) size += arrived.size
-    return size
+  /** How many more messages there is room for. */
+  get credit(): number {
+    return this.#arrived.credit
   }
 
   /** Lets go of all that is held, if nothing of it would be missed: openings, which its author says again. */
@@ -67,7 +67,7 @@ export class Incoming {
       const mine = arrived.filter(({ epoch }) => epoch === id)
       const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
       this.#epochs.restore(id, snapshot, positions)
-      this.#arrived.set(id, new Map(mine.map(entry => [entry.number, entry])))
+      for (const entry of mine) this.#arrived.add(entry)
       this.#add(await InEpoch.open({ id, key, notAfter, earlier }, true))
     }
     this.#release(this.#epochs.resume())
@@ -149,10 +149,7 @@ export class Incoming {
     this.#release(released)
     await this.#keepNews(news)
     const { settled, forgotten } = this.#epochs.shrink(this.#parts.clock.now())
-    for (const { epoch } of settled) {
-      this.#letGo(epoch)
-      this.#arrived.delete(epoch)
-    }
+    for (const { epoch } of settled) this.#letGo(epoch)
     const writes = [
       ...settled.map(entry => putSettled(this.author, entry)),
       ...forgotten.map(epoch => ({ op: 'delete', table: 'epochs', key: epochKey('in', this.author, epoch) }) as const),
@@ -197,9 +194,10 @@ export class Incoming {
   }
 
   /** A message has its end, and the disk has it. */
-  processed({ epoch, number }: Arrived): void {
+  processed(arrived: Arrived): void {
+    const { epoch, number } = arrived
     this.#epochs.processed(epoch, number)
-    this.#arrived.get(epoch)?.delete(number)
+    this.#arrived.remove(arrived)
     this.#parts.answers.ack(epoch)
   }
 
@@ -264,7 +262,7 @@ export class Incoming {
     const { number, prev, priority } = header
     const position = { number, prev, priority }
     const verdict = this.#epochs.check(epoch.id, position)
-    const full = this.size >= this.#parts.maxInbox && verdict !== 'duplicate'
+    const full = this.credit === 0 && verdict !== 'duplicate'
     if (verdict === 'full' || full) return this.#refused('full', `number ${number}`)
     if (verdict === 'skipped') return this.#again(header, verdict)
     const opened = this.#reader.open(epoch.key, envelope)
@@ -299,12 +297,11 @@ export class Incoming {
   }
 
   #settle(entry: Arrived, position: { number: number; prev: number; priority: number }): void {
-    const { epoch, number } = entry
+    const { epoch } = entry
     const { taken, released, late, others } = this.#epochs.accept(epoch, position)
     if (!taken) return
     entry.late = late
-    const arrived = this.#arrived.get(epoch) ?? new Map<number, Arrived>()
-    this.#arrived.set(epoch, arrived.set(number, entry))
+    this.#arrived.add(entry)
     this.#release([{ epoch, numbers: released }, ...others])
     this.#parts.answers.ack(epoch)
   }
@@ -369,7 +366,7 @@ export class Incoming {
 
   #release(handed: readonly Handed[]): void {
     const found = handed.flatMap(({ epoch, numbers }) =>
-      numbers.flatMap(number => this.#arrived.get(epoch)?.get(number) ?? []),
+      numbers.flatMap(number => this.#arrived.get(epoch, number) ?? []),
     )
     if (found.length > 0) this.#parts.onReleased(found)
   }

@@ -218,7 +218,7 @@ describe('bounds', () => {
     const gate = Promise.withResolvers<void>()
     world = new DeliveryWorld()
     const ada = await world.start(await world.machine())
-    const bob = await world.start(await world.machine(), () => gate.promise, { maxInbox: 5 })
+    const bob = await world.start(await world.machine(), () => gate.promise, { inbox: { messages: 5 } })
     await ada.meet(bob)
     const first = await Promise.all([0, 1, 2, 3, 4].map(n => ada.send(bob, `${n}`)))
     await world.clock.advanceUntil(() => first.every(({ status }) => status === 'delivered'))
@@ -233,6 +233,35 @@ describe('bounds', () => {
     expect(bob.texts).toEqual(['0', '1', '2', '3', '4', ...rest])
     expect(await ada.machine.store.count('outbox')).toBe(0)
     quiet(ada, bob)
+  })
+
+  it('takes no more bytes of an author, and of all of them together, than it has room for', async () => {
+    const gate = Promise.withResolvers<void>()
+    world = new DeliveryWorld()
+    const inbox = { bytes: 5_000, totalBytes: 8_000 }
+    const bob = await world.start(await world.machine(), () => gate.promise, { inbox })
+    const senders = [await world.start(await world.machine()), await world.start(await world.machine())]
+    const text = (n: number): string => `${n}`.padEnd(1_000, 'x')
+    for (const sender of senders) {
+      await sender.meet(bob)
+      for (let n = 0; n < 12; n++) await sender.send(bob, text(n))
+      await world.clock.advance(30_000)
+    }
+    const waiting = async (node: Node): Promise<number> =>
+      (await bob.machine.store.range('inbox', { prefix: [node.id] })).length
+    const [one, two] = (await Promise.all(senders.map(waiting))) as [number, number]
+    // One message may stand over the edge.
+    expect(one).toBe(5)
+    expect(two).toBeGreaterThan(0)
+    expect(one + two).toBeLessThanOrEqual(8)
+    gate.resolve()
+    await world.clock.advanceUntil(() => bob.texts.length === 24)
+    await world.clock.advance(5_000)
+    for (const sender of senders) {
+      const got = bob.got.filter(({ author }) => author === sender.id).map(({ message }) => message.content)
+      expect(got).toEqual(Array.from({ length: 12 }, (_, n) => text(n)))
+      expect(await sender.machine.store.count('outbox')).toBe(0)
+    }
   })
 
   it('counts what waits in bytes, and gives back exactly what it took', async () => {

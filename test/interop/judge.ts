@@ -14,6 +14,7 @@ import {
   readLostKey,
   readStates,
 } from '../../src/delivery/frames.ts'
+import { DEFAULT_INBOX } from '../../src/delivery/inbox-room.ts'
 import { Incoming } from '../../src/delivery/incoming.ts'
 import { readAck, readState } from '../../src/feed/wire.ts'
 import { openCard } from '../../src/identity/card.ts'
@@ -175,7 +176,7 @@ async function recipient({ author = '', self = '' }: Case, world: World) {
       prekeys: prekeysOf(world),
       answers: { ack: nothing, unknown: nothing, lostKey: nothing },
       readable,
-      maxInbox: 10,
+      room: { limits: DEFAULT_INBOX, used: 0 },
       judge: message => inbound.judge(message),
       onReleased: arrived => void taken.push(...arrived),
       onOnce: (message, kind) => void taken.push({ message, kind }),
