@@ -7,6 +7,7 @@ import type { BreakerEvents } from '../delivery/breaker.ts'
 import type { CircuitBreakers } from '../delivery/breakers.ts'
 import type { DeadLetterEvents, DeadLetters } from '../delivery/dead-letters.ts'
 import type { TrackerEvents } from '../delivery/tracker.ts'
+import type { AgentStorage } from '../delivery/transaction.ts'
 import type { Card } from '../identity/card.ts'
 import type { Filter } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
@@ -83,6 +84,8 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   readonly deadLetters: DeadLetters
   /** One circuit breaker for each recipient, by its id: states, forceOpen, reset. */
   readonly breakers: CircuitBreakers
+  /** What handlers keep through their transactions: list, change. */
+  readonly storage: AgentStorage
 
   /**
    * Sends a message to each of `to`. Messages to one recipient leave in the order of the calls, also where a hook takes

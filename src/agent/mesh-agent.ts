@@ -10,12 +10,14 @@ import type { CircuitBreakers } from '../delivery/breakers.ts'
 import type { DeadLetterEvents, DeadLetters } from '../delivery/dead-letters.ts'
 import type { Requests } from '../delivery/requests.ts'
 import type { TrackerEvents } from '../delivery/tracker.ts'
+import { type AgentStorage, agentStorage } from '../delivery/transaction.ts'
 import type { Card } from '../identity/card.ts'
 import type { KnownAgents } from '../identity/known-agents.ts'
 import { validateName } from '../identity/names.ts'
 import type { Filter } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
 import type { Link, Network, NetworkEvents, Peer } from '../network/network.ts'
+import type { Store } from '../store/store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Subscription, SubscriptionManager } from '../topics/subscriptions.ts'
 import type { Addressing } from './addressing.ts'
@@ -76,6 +78,7 @@ export interface AgentParts {
   name: string
   mesh: string
   clock: Clock
+  store: Store
   cards: CardKeeper
   known: KnownAgents
   network: Network
@@ -104,6 +107,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   readonly deliveries: Deliveries
   readonly deadLetters: DeadLetters
   readonly breakers: CircuitBreakers
+  readonly storage: AgentStorage
   readonly #parts: AgentParts
   #closed: Promise<void> | undefined
 
@@ -118,6 +122,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     const { tracker, delivery, deadLetters, breakers } = parts.kept
     this.deadLetters = deadLetters
     this.breakers = breakers
+    this.storage = agentStorage(() => this.#open().store)
     this.deliveries = {
       get: async id => {
         const receipt = await tracker.get(id.toLowerCase())
