@@ -64,11 +64,13 @@ export const agentStorage = (store: () => Store): AgentStorage => ({
   list: async range =>
     (await store().range(TABLE, range)).map(({ key, value }) => ({ key, value: read(value) as Content })),
   change: async work => {
+    // Once: what was begun before the agent closes is written.
+    const open = store()
     for (let conflicts = 0; ; conflicts++) {
-      const transaction = new BufferedTransaction(store())
+      const transaction = new BufferedTransaction(open)
       try {
         const result = await work(transaction)
-        await store().commit(transaction.end())
+        await open.commit(transaction.end())
         return result
       } catch (error) {
         transaction.end()

@@ -61,6 +61,15 @@ test('a change that always meets another one says so in the end', async () => {
   expect(await carl.storage.list()).toEqual([{ key: ['sum'], value: runs }])
 })
 
+test('what was begun before the agent closes is written', async () => {
+  const store: Store = Object.assign(memoryStore(), { close: async () => {} })
+  const carl = await world.join('carl', { store })
+  const change = carl.storage.change(transaction => transaction.put(['last'], 'word'))
+  await world.during(Promise.all([carl.close(), change]))
+  const again = await world.join('carl', { store })
+  expect(await again.storage.list()).toEqual([{ key: ['last'], value: 'word' }])
+})
+
 test('an agent that has closed lists and changes nothing', async () => {
   await world.during(ada.close())
   expect(await failure(ada.storage.list())).toMatchObject({ code: 'CLOSED' })
