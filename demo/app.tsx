@@ -1,10 +1,10 @@
 /** The page: who to be, and once the agent runs, the workspace. */
 
 import type { ComponentType } from 'preact'
+import type { Commands } from './commands.ts'
 import { useStore } from './hooks.ts'
 import { Mark } from './panels/icons.tsx'
 import { Start } from './panels/start.tsx'
-import type { Commands } from './session.ts'
 import type { Link, Who } from './settings.ts'
 import type { Store } from './state.ts'
 import type { WorkspaceProps } from './workspace.tsx'

@@ -19,7 +19,7 @@ const MAX_SHOWN = 4_000
 const unprintable = /(?![\n\t\u{200d}])[\p{Cc}\p{Cf}]/gu
 
 const clean = (text: string): string => {
-  const plain = text.slice(0, MAX_SHOWN).replaceAll(unprintable, '')
+  const plain = text.slice(0, MAX_SHOWN).toWellFormed().replaceAll(unprintable, '')
   return text.length > MAX_SHOWN ? `${plain}…` : plain
 }
 

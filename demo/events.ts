@@ -1,36 +1,13 @@
-/** The agent's events and errors in words for people. */
+/** The agent's events in words for people. Fetched once the page is drawn: the log can wait for it. */
 
-import { AfpError, type AfpErrorCode, type AgentEvents } from 'agent-flow-protocol'
+import type { AgentEvents } from 'agent-flow-protocol'
 import { CannotAnswer } from './behaviours/behaviour.ts'
+import { reasonOf, whyDead } from './reasons.ts'
 import { shortAddress } from './settings.ts'
 import type { LogLine } from './state.ts'
 
 /** A line of the event log without its key and time. */
 export type Described = Pick<LogLine, 'level' | 'title' | 'detail'>
-
-const reasons: Partial<Record<AfpErrorCode, string>> = {
-  TIMEOUT: 'no answer in time',
-  NO_ROUTE: 'no way to reach it now',
-  UNKNOWN_RECIPIENT: 'nobody of that name is here',
-  AMBIGUOUS_NAME: 'several agents go by that name',
-  NO_CAPABLE_AGENT: 'nobody here can do that',
-  NO_HANDLER: 'it takes no such messages',
-  MESSAGE_TOO_LARGE: 'too large',
-  MESSAGE_EXPIRED: 'too late',
-  CLOSED: 'the agent has closed',
-  INVALID_NAME: 'that name cannot be used',
-  INVALID_TOPIC: 'that topic cannot be used',
-}
-
-/** Why something failed, in words; errors that another agent told keep theirs. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof CannotAnswer) return error.message
-  // What the other side said stands behind its id, which means nothing to people.
-  if (error instanceof AfpError && error.code === 'HANDLER_FAILED')
-    return error.message.replace(/^the handler at \S+ failed: /, '')
-  if (error instanceof AfpError) return reasons[error.code] ?? error.message
-  return error instanceof Error ? error.message : 'it failed'
-}
 
 type Details = { [K in keyof AgentEvents]: AgentEvents[K] }
 
@@ -80,6 +57,29 @@ export function inWords<K extends keyof AgentEvents>(
       return event.detail.error instanceof CannotAnswer
         ? undefined
         : { level: 'bad', title: 'A handler failed', detail: reasonOf(event.detail.error) }
+    case 'dead-letter:added': {
+      const { side, peer, reason } = event.detail.letter
+      return {
+        level: 'warn',
+        title: `A message ${side === 'sender' ? 'to' : 'from'} ${name(peer)} is a dead letter`,
+        detail: whyDead(reason),
+      }
+    }
+    case 'breaker:changed': {
+      const { name: peer, to, failures, forced } = event.detail
+      const held = { level: 'warn', title: `Messages to ${name(peer)} are held back` } as const
+      if (to === 'open') return { ...held, detail: forced ? 'by hand' : `${failures} failures in a row` }
+      return to === 'closed' ? { level: 'good', title: `Messages to ${name(peer)} go again`, detail: '' } : undefined
+    }
+    case 'store:error':
+      return { level: 'bad', title: 'Something could not be written', detail: reasonOf(event.detail.error) }
+    case 'feed:lost':
+    case 'feed:hole':
+      return {
+        level: 'warn',
+        title: `${event.detail.count} messages of ${name(event.detail.peer)} never came`,
+        detail: event.type === 'feed:lost' ? 'this browser’s store was set back' : 'they were given up',
+      }
     case 'relay': {
       const { state, address, error } = event.detail
       const level = state === 'lost' ? 'bad' : state === 'reserved' ? 'good' : 'info'

@@ -39,6 +39,11 @@ export async function startResidents(options: ResidentsOptions): Promise<{ close
     await tick.close()
     throw error
   })
+  // Nobody looks after their dead letters: an answer to a visitor who never came back is not kept for ever.
+  for (const agent of [tick, abacus])
+    agent.addEventListener('dead-letter:added', ({ detail }) =>
+      agent.deadLetters.discard(detail.letter.id).catch(() => {}),
+    )
   clockBehaviour(tick)
   serve(abacus, undefined, message => work(textOf(message)))
   answerInLobby(abacus, clock)

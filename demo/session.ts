@@ -9,33 +9,38 @@ import {
   type AgentEvents,
   type Content,
   createAgent,
+  type HandlerContext,
   type Message,
   systemClock,
+  type Transaction,
 } from 'agent-flow-protocol'
-import { isAside, readSteps, type Watch } from './behaviours/behaviour.ts'
+import { CannotAnswer, isAside, readSteps, type Watch } from './behaviours/behaviour.ts'
 import { behaviourNamed, behaviourOf } from './behaviours/catalogue.ts'
+import type { Commands } from './commands.ts'
 import { show } from './content.ts'
+import { Conversations } from './conversations.ts'
 import { Desk } from './desk.ts'
-import { inWords, reasonOf } from './events.ts'
+import { History, type Said, write } from './history.ts'
+import type { LetterDesk } from './letters.ts'
+import { Mail } from './mail.ts'
+import { reasonOf } from './reasons.ts'
 import type { Mesh, Who } from './settings.ts'
-import { addEntry, addLog, type Channel, changeEntry, type Entry, nameOf, type Status, type Store } from './state.ts'
+import {
+  addLog,
+  type Channel,
+  changeEntry,
+  type Entry,
+  type LogLine,
+  nameOf,
+  type Status,
+  type Store,
+} from './state.ts'
 
 /** The topic every page joins. */
 export const LOBBY = 'lobby'
 
 /** Most topics a page joins. */
 const MAX_TOPICS = 24
-
-/** What the panels can ask for. */
-export interface Commands {
-  say(channel: Channel, text: string): Promise<void>
-  ask(id: string, text: string): Promise<void>
-  /** Answers a request that waits for the person in front of the page; without a text it is declined. */
-  answer(entry: Entry, text: string | undefined): void
-  join(topic: string): void
-  leave(topic: string): void
-  close(): Promise<void>
-}
 
 /** Starts the agent and keeps the store up to date until it is closed. */
 export async function startSession(store: Store, mesh: Mesh, who: Who): Promise<Commands> {
@@ -49,6 +54,7 @@ export async function startSession(store: Store, mesh: Mesh, who: Who): Promise<
     description: behaviour.summary,
   })
   const session = new Session(agent, store)
+  const topics = await session.recall()
   session.listen(mesh.relays)
   ;(await loading)(agent, session.watch)
   store.update(state => ({
@@ -57,7 +63,7 @@ export async function startSession(store: Store, mesh: Mesh, who: Who): Promise<
     mesh: agent.mesh,
     me: { id: agent.id, name: agent.name, as: behaviour.name },
   }))
-  session.join(LOBBY)
+  for (const topic of [LOBBY, ...topics]) session.join(topic)
   return session
 }
 
@@ -66,30 +72,47 @@ class Session implements Commands {
   readonly #store: Store
   readonly #topics = new Map<string, Disposable>()
   readonly #desk = new Desk()
+  readonly #history: History
+  readonly #said: Conversations
+  readonly #mail: Mail
+  #letters: Promise<LetterDesk> | undefined
   /** Requests of others under way: message -> its channel and entry. */
   readonly #asked = new WeakMap<Message, { channel: Channel; key: number }>()
 
   constructor(agent: Agent, store: Store) {
     this.#agent = agent
     this.#store = store
+    this.#history = new History(agent.storage, error => this.#mail.trouble(error))
+    this.#said = new Conversations(store, this.#history, () => document.visibilityState === 'visible')
+    this.#mail = new Mail(agent, store, this.#said)
+  }
+
+  /** Brings back what was said in earlier runs, before anything new comes; resolves with the topics of then. */
+  async recall(): Promise<readonly string[]> {
+    const topics = await this.#said.recall()
+    this.#mail.listen()
+    await this.#mail.resume()
+    return topics
   }
 
   // What the agent tells
 
   /** What this tab's behaviour shows of its work. */
   readonly watch: Watch = {
-    received: (message, expectsReply) => {
+    received: (message, context) => {
       if (message.metadata.progressOf !== undefined) {
         this.#progress(message)
         return
       }
+      if (this.#store.state.failing) throw new CannotAnswer('It was told to fail at what comes in')
+      const { expectsReply, transaction } = context
       const channel: Channel = `agent:${message.sender}`
-      const key = this.#add(channel, message, expectsReply ? 'request' : 'message', {
-        at: expectsReply ? 'waiting' : 'received',
-      })
+      const at = expectsReply ? 'waiting' : 'received'
+      const key = this.#add(channel, message, expectsReply ? 'request' : 'message', { at }, transaction)
       if (expectsReply) this.#asked.set(message, { channel, key })
     },
-    replied: (message, content) => this.#settle(message, { at: 'answered', ms: this.#since(message) }, content),
+    replied: (message, content, context, id) =>
+      this.#settle(message, { at: 'answered', ms: this.#since(message) }, { content, context, id }),
     failed: (message, error) => this.#settle(message, { at: 'failed', reason: reasonOf(error) }),
     progress: (message, steps) => this.#changeAsked(message, { steps }),
     ask: (message, signal) => {
@@ -105,9 +128,12 @@ class Session implements Commands {
     const agent = this.#agent
     const follow = <K extends keyof AgentEvents & string>(type: K): void =>
       agent.addEventListener(type, event => {
-        const line = inWords(type, event.detail, id => nameOf(this.#store.state, id))
-        if (line !== undefined) this.#log(line)
+        const time = systemClock.now()
         this.#refresh()
+        void import('./events.ts').then(({ inWords }) => {
+          const line = inWords(type, event.detail, id => nameOf(this.#store.state, id))
+          if (line !== undefined) this.#log(line, time)
+        })
       })
     for (const type of [
       'peer:online',
@@ -123,6 +149,11 @@ class Session implements Commands {
       'name:conflict',
       'message:dropped',
       'handler:error',
+      'dead-letter:added',
+      'breaker:changed',
+      'store:error',
+      'feed:hole',
+      'feed:lost',
       'identity:in-use',
       'closed',
     ] as const)
@@ -170,21 +201,26 @@ class Session implements Commands {
     this.#store.update(state => (state.phase === 'stopped' ? state : { ...state, phase: 'stopped', problem }))
   }
 
-  #log(line: { level: 'info' | 'good' | 'warn' | 'bad'; title: string; detail: string }): void {
-    this.#store.update(state => addLog(state, { ...line, key: this.#store.nextKey(), time: systemClock.now() }))
+  #log(line: Pick<LogLine, 'level' | 'title' | 'detail'>, time = systemClock.now()): void {
+    this.#store.update(state => addLog(state, { ...line, key: this.#store.nextKey(), time }))
   }
 
   #pulse(peer: string, outward: boolean): void {
     this.#store.update(state => ({ ...state, pulse: { key: this.#store.nextKey(), peer, outward } }))
   }
 
-  #add(channel: Channel, message: Message, kind: Entry['kind'], status: Status): number {
-    const key = this.#store.nextKey()
+  /** Shows a message of another's and keeps it: with the end of its handler where there is one. */
+  #add(channel: Channel, message: Message, kind: Entry['kind'], status: Status, transaction?: Transaction): number {
     const { id, sender, parentId } = message
+    // A message that comes again, since its handler failed or the tab ended before it was done, is not another one.
+    const before = this.#said.find(channel, entry => !entry.mine && entry.id === id && entry.sender === sender)
+    const key = before?.key ?? this.#store.nextKey()
     const content = show(message.content, message.contentType)
     const at = { key, id, sender, mine: false, kind, content, time: systemClock.now(), status } as const
-    const entry: Entry = parentId === undefined ? at : { ...at, parentId }
-    this.#store.update(state => addEntry(state, channel, entry, document.visibilityState === 'visible'))
+    const said = this.#said.add(channel, parentId === undefined ? at : { ...at, parentId })
+    // A request is written when it is answered: until then it is asked again after a reload.
+    if (transaction === undefined) this.#said.save(said)
+    else if (kind === 'message' && said !== undefined) write(transaction, said)
     this.#pulse(sender, false)
     return key
   }
@@ -209,51 +245,55 @@ class Session implements Commands {
   }
 
   /** What became of a message of another's: the reply stands with the request, or follows a plain message. */
-  #settle(message: Message, status: Status, content?: Content): void {
-    if (this.#asked.has(message)) {
-      this.#changeAsked(message, { status, ...(content === undefined ? {} : { reply: show(content) }) })
-    } else if (content !== undefined && !isAside(message)) {
-      this.#addMine(`agent:${message.sender}`, 'message', crypto.randomUUID(), content, { at: 'sent' })
+  #settle(
+    message: Message,
+    status: Status,
+    answer?: { content: Content; context: HandlerContext; id: string | undefined },
+  ): void {
+    const asked = this.#asked.get(message)
+    if (asked !== undefined) {
+      const { channel, key } = asked
+      const reply = answer === undefined ? {} : { reply: show(answer.content) }
+      const said = this.#said.change(channel, key, { status, ...reply })
+      // Nothing is kept of what a handler that failed wrote.
+      if (answer === undefined) this.#said.save(said)
+      else if (said !== undefined) write(answer.context.transaction, said)
+    } else if (answer?.id !== undefined && !isAside(message)) {
+      const { content, context, id } = answer
+      const said = this.#addMine(`agent:${message.sender}`, 'message', id, content, { at: 'queued' })
+      if (said !== undefined) write(context.transaction, said)
     }
   }
 
   // What the page wants
 
-  #addMine(
-    channel: Channel,
-    kind: Entry['kind'],
-    id: string,
-    content: Content,
-    status: Status,
-  ): (change: Partial<Entry>) => void {
+  #addMine(channel: Channel, kind: Entry['kind'], id: string, content: Content, status: Status): Said | undefined {
+    const { id: sender } = this.#agent
     const key = this.#store.nextKey()
-    const entry: Entry = {
-      key,
-      id,
-      sender: this.#agent.id,
-      mine: true,
-      kind,
-      content: show(content),
-      time: systemClock.now(),
-      status,
-    }
-    this.#store.update(state => addEntry(state, channel, entry, true))
-    return change => this.#store.update(state => changeEntry(state, channel, key, change))
+    const time = systemClock.now()
+    return this.#said.add(channel, { key, id, sender, mine: true, kind, content: show(content), time, status })
   }
 
-  async say(channel: Channel, text: string): Promise<void> {
+  /** Changes an entry of this page's, here and in the store. */
+  #end({ channel, entry: { key } }: Said, change: Partial<Entry>): void {
+    this.#said.save(this.#said.change(channel, key, change))
+  }
+
+  async say(channel: Channel, text: string, ttl?: number): Promise<void> {
     const id = crypto.randomUUID()
-    const change = this.#addMine(channel, 'message', id, text, { at: 'sending' })
+    const said = this.#addMine(channel, 'message', id, text, { at: 'sending' })
+    if (said === undefined) return
     try {
       if (channel.startsWith('agent:')) {
         const to = channel.slice(6)
+        // First here, then on its way: whatever happens in between, it is known to the one who wrote it.
+        await this.#said.keep(said)
         this.#pulse(to, true)
-        const { delivered, processed } = await this.#agent.send(to, text, { id })
-        change({ status: { at: 'queued' } })
-        await delivered
-        change({ status: { at: 'delivered' } })
-        await processed
-        change({ status: { at: 'processed' } })
+        await this.#agent.send(to, text, { id, ...(ttl === undefined ? {} : { ttl }) })
+        const { key } = said.entry
+        // News of how it goes on may have come before.
+        if (this.#said.find(channel, entry => entry.key === key)?.status.at === 'sending')
+          this.#said.change(channel, key, { status: { at: 'queued' } })
       } else {
         const { peers } =
           channel === 'everyone'
@@ -262,29 +302,54 @@ class Session implements Commands {
         // Gossip counts the relay among those it was handed to; it is no agent.
         const agents = peers.filter(peer => this.#store.state.peers.has(peer))
         for (const peer of agents) this.#pulse(peer, true)
-        change({ status: { at: 'published', peers: agents.length, onward: peers.length > agents.length } })
+        this.#end(said, { status: { at: 'published', peers: agents.length, onward: peers.length > agents.length } })
       }
     } catch (error) {
-      change({ status: { at: 'failed', reason: reasonOf(error) } })
+      this.#failed(said, error)
     }
+  }
+
+  #failed(said: Said, error: unknown): void {
+    const code = error instanceof AfpError ? error.code : undefined
+    if (code === 'QUEUE_FULL' || code === 'STORE_FULL' || code === 'STORE_FAILED') this.#mail.trouble(error)
+    this.#end(said, { status: { at: 'failed', reason: reasonOf(error) } })
   }
 
   async ask(to: string, text: string): Promise<void> {
     const id = crypto.randomUUID()
-    const change = this.#addMine(`agent:${to}`, 'request', id, text, { at: 'waiting' })
+    const said = this.#addMine(`agent:${to}`, 'request', id, text, { at: 'waiting' })
+    if (said === undefined) return
     const timeout = behaviourOf(this.#store.state.peers.get(to)?.card.capabilities ?? [])?.timeout ?? 10_000
     const started = systemClock.monotonic()
-    this.#pulse(to, true)
     try {
+      await this.#said.keep(said)
+      this.#pulse(to, true)
       const reply = await this.#agent.request(to, text, { id, timeout, ttl: timeout / 1000 })
       const shown = show(reply.content, reply.contentType)
       const steps = shown.kind === 'answer' ? shown.answer.steps : undefined
       const ms = systemClock.monotonic() - started
-      change({ status: { at: 'answered', ms }, reply: shown, ...(steps === undefined ? {} : { steps }) })
+      this.#end(said, { status: { at: 'answered', ms }, reply: shown, ...(steps === undefined ? {} : { steps }) })
       this.#pulse(to, false)
     } catch (error) {
-      change({ status: { at: 'failed', reason: reasonOf(error) } })
+      this.#failed(said, error)
     }
+  }
+
+  async cancel({ id }: Entry): Promise<void> {
+    await this.#agent.deliveries.cancel(id).catch(error => this.#mail.trouble(error))
+  }
+
+  clear(channel: Channel): void {
+    this.#said.clear(channel)
+  }
+
+  hold(id: string, on: boolean): void {
+    this.#mail.hold(id, on)
+  }
+
+  letters(): Promise<LetterDesk> {
+    this.#letters ??= import('./letters.ts').then(({ LetterDesk }) => LetterDesk.open(this.#agent, this.#store))
+    return this.#letters
   }
 
   answer(entry: Entry, text: string | undefined): void {
@@ -298,11 +363,14 @@ class Session implements Commands {
     })
     this.#topics.set(topic, { [Symbol.dispose]: () => this.#agent.unsubscribe(subscription.id) })
     this.#store.update(state => ({ ...state, topics: [...this.#topics.keys()] }))
+    if (topic !== LOBBY) this.#history.topics([...this.#topics.keys()])
   }
 
   leave(topic: string): void {
     this.#topics.get(topic)?.[Symbol.dispose]()
     this.#topics.delete(topic)
+    this.clear(`topic:${topic}`)
+    this.#history.topics([...this.#topics.keys()])
     this.#store.update(state => ({
       ...state,
       topics: [...this.#topics.keys()],

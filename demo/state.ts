@@ -11,15 +11,19 @@ import type { Shown } from './content.ts'
 /** A conversation: with everyone, on a topic, or with one agent by its id. */
 export type Channel = 'everyone' | `topic:${string}` | `agent:${string}`
 
+/** The way of a message that is kept: in this tab's store, handed over, in the other's store, handled there. */
+export type Way = 'queued' | 'sent' | 'delivered' | 'processed'
+
 /** How far a message has come. */
 export type Status =
   | { readonly at: 'sending' }
-  /** On its way, in the other's store, handled there; or an answer that has left. */
-  | { readonly at: 'queued' | 'delivered' | 'processed' | 'sent' }
+  | { readonly at: Way }
+  /** Called off here; `doubt`: it had left, and nobody knows yet whether it came all the same. */
+  | { readonly at: 'cancelled'; readonly doubt?: boolean }
   | { readonly at: 'published'; readonly peers: number; readonly onward: boolean }
   | { readonly at: 'received' }
   /** A request that waits for its reply. */
-  | { readonly at: 'waiting' }
+  | { readonly at: 'waiting'; readonly way?: Way }
   /** A request that waits for the person in front of this page. */
   | { readonly at: 'asked'; readonly until: number }
   | { readonly at: 'answered'; readonly ms: number }
@@ -50,6 +54,43 @@ export interface Conversation {
   readonly unread: number
 }
 
+/** What the page knows of an agent, also while it is away. */
+export interface Contact {
+  readonly id: string
+  readonly name: string
+  readonly capabilities: readonly string[]
+  readonly description: string
+}
+
+/** An agent of the list: in the mesh now, or known from what was said before. */
+export interface Someone extends Contact {
+  readonly peer: Peer | undefined
+}
+
+/** A message that could not be delivered or handled, as the page shows it. */
+export interface Letter {
+  readonly id: string
+  /** Whether it came and could not be handled; otherwise it could not be delivered. */
+  readonly came: boolean
+  readonly peer: string
+  readonly reason: string
+  readonly attempts: number
+  readonly time: number
+  readonly error: string | undefined
+  readonly text: string
+  readonly done: boolean
+  readonly notes: readonly string[]
+}
+
+/** A circuit breaker that does not let everything through. */
+export interface Held {
+  /** Whether somebody holds it by hand. */
+  readonly byHand: boolean
+  readonly failures: number
+  /** When it lets a message try again, ms since 1970; undefined: by hand only. */
+  readonly until: number | undefined
+}
+
 /** A line of the event log. */
 export interface LogLine {
   readonly key: number
@@ -70,7 +111,7 @@ export interface Pulse {
 }
 
 /** The part of the page in front where there is room for one only. */
-export type View = 'agents' | 'talk' | 'mesh' | 'log'
+export type View = 'agents' | 'talk' | 'mesh' | 'letters' | 'log'
 
 /** See the head of this file. */
 export interface State {
@@ -83,17 +124,29 @@ export interface State {
   readonly peers: ReadonlyMap<string, Peer>
   readonly topics: readonly string[]
   readonly conversations: ReadonlyMap<Channel, Conversation>
+  /** Agents with whom something was said, by id. */
+  readonly contacts: ReadonlyMap<string, Contact>
+  /** Dead letters that nobody has dealt with. */
+  readonly dead: number
+  /** The newest dead letters, once somebody has looked at them. */
+  readonly letters: readonly Letter[] | undefined
+  /** Agents to which messages are held back, by id. */
+  readonly held: ReadonlyMap<string, Held>
+  /** Whether this page fails at what comes in, for show. */
+  readonly failing: boolean
+  /** What went wrong with storage, and what to do. */
+  readonly notice: string | undefined
   readonly selected: Channel
   readonly log: readonly LogLine[]
   /** Warnings in the log that nobody has seen. */
   readonly warnings: number
   readonly pulse: Pulse | undefined
   readonly view: View
-  readonly open: 'invite' | 'keyboard' | 'log' | undefined
+  readonly open: 'invite' | 'keyboard' | 'log' | 'letters' | undefined
 }
 
-/** Most entries kept of one conversation; the oldest go first. */
-export const MAX_ENTRIES = 300
+/** Most entries kept of one conversation, here and in the store; the oldest give way. */
+export const MAX_ENTRIES = 500
 /** Most lines kept of the event log. */
 export const MAX_LOG = 300
 /** Most conversations kept; strangers can open new ones by writing. */
@@ -109,6 +162,12 @@ export const initialState: State = {
   peers: new Map(),
   topics: [],
   conversations: new Map(),
+  contacts: new Map(),
+  dead: 0,
+  letters: undefined,
+  held: new Map(),
+  failing: false,
+  notice: undefined,
   selected: 'topic:lobby',
   log: [],
   warnings: 0,
@@ -148,6 +207,29 @@ export function changeEntry(state: State, channel: Channel, key: number, change:
   return withConversation(state, channel, { ...before, entries: before.entries.with(at, { ...entry, ...change }) })
 }
 
+/** Whether a message of this page's is not in the other's store yet. */
+export const waits = ({ mine, kind, status }: Entry): boolean =>
+  mine && kind === 'message' && (status.at === 'sending' || status.at === 'queued' || status.at === 'sent')
+
+/** Whether something is still to come of an entry: it waits, or somebody's answer does. */
+export const isOpen = (entry: Entry): boolean =>
+  waits(entry) || entry.status.at === 'waiting' || entry.status.at === 'asked'
+
+const waitingIn = new WeakMap<Conversation, number>()
+
+/** How many messages wait for the other side of a conversation. */
+export function waitingFor(state: State, channel: Channel): number {
+  const conversation = conversationOf(state, channel)
+  // Conversations are never changed, so each is looked through once.
+  const count = waitingIn.get(conversation) ?? conversation.entries.filter(waits).length
+  waitingIn.set(conversation, count)
+  return count
+}
+
+/** Forgets what was said, but for what something is still to come of. */
+export const clear = (state: State, channel: Channel): State =>
+  withConversation(state, channel, { entries: conversationOf(state, channel).entries.filter(isOpen), unread: 0 })
+
 /** Turns to a channel: what is there counts as read. */
 export function select(state: State, channel: Channel): State {
   const turned: State = { ...state, selected: channel, view: 'talk' }
@@ -171,17 +253,30 @@ export function addLog(state: State, line: LogLine): State {
   }
 }
 
-/** Peers in the order of the roster: those online first, then by name. */
-export const roster = (state: State): Peer[] =>
-  [...state.peers.values()].sort(
-    (a, b) =>
-      Number(b.online) - Number(a.online) || a.card.name.localeCompare(b.card.name) || (a.card.id < b.card.id ? -1 : 1),
-  )
+/** An agent that is in the mesh, or with whom something was said. */
+export function someone(state: State, id: string): Someone | undefined {
+  const peer = state.peers.get(id)
+  const known = peer?.card ?? state.contacts.get(id)
+  if (known === undefined) return undefined
+  const { name, capabilities, description } = known
+  return { id, name, capabilities, description, peer }
+}
 
-/** The name of an agent, or the end of its id when its card is not known. */
+/** Agents in the order of the list: those online first, then by name. */
+export const roster = (state: State): Someone[] =>
+  [...new Set([...state.peers.keys(), ...state.contacts.keys()])]
+    .map(id => someone(state, id) as Someone)
+    .sort(
+      (a, b) =>
+        Number(b.peer?.online ?? false) - Number(a.peer?.online ?? false) ||
+        a.name.localeCompare(b.name) ||
+        (a.id < b.id ? -1 : 1),
+    )
+
+/** The name of an agent, or the end of its id when nothing is known of it. */
 export function nameOf(state: State, id: string): string {
   if (id === state.me?.id) return state.me.name
-  return state.peers.get(id)?.card.name ?? `…${id.slice(-6)}`
+  return someone(state, id)?.name ?? `…${id.slice(-6)}`
 }
 
 /** What a channel is called. */
@@ -194,7 +289,7 @@ export function titleOf(state: State, channel: Channel): string {
 export const channels = (state: State): Channel[] => [
   'everyone',
   ...state.topics.map(topic => `topic:${topic}` as const),
-  ...roster(state).map(peer => `agent:${peer.card.id}` as const),
+  ...roster(state).map(({ id }) => `agent:${id}` as const),
 ]
 
 /** Holds the state and tells when it changed. */
@@ -214,6 +309,11 @@ export class Store {
   /** A number that was not given before. */
   nextKey(): number {
     return ++this.#keys
+  }
+
+  /** Gives no number up to this one any more: an earlier run did. */
+  keysFrom(last: number): void {
+    this.#keys = Math.max(this.#keys, last)
   }
 
   update(change: (state: State) => State): void {

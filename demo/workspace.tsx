@@ -3,24 +3,25 @@
 import './talk.css'
 import './composer.css'
 import './list.css'
-import './mesh.css'
-import './overlays.css'
+import './delivery.css'
 
 import { useCallback, useEffect } from 'preact/hooks'
+import type { Commands } from './commands.ts'
 import { useLazy, useStore } from './hooks.ts'
-import { Connection } from './panels/connection.tsx'
 import { ConversationPanel } from './panels/conversation.tsx'
 import { Header } from './panels/header.tsx'
-import { Keyboard, shortcutOf } from './panels/keyboard.tsx'
+import { Icon } from './panels/icons.tsx'
 import { Roster } from './panels/roster.tsx'
+import { shortcutOf } from './panels/shortcuts.ts'
 import { Tabs } from './panels/tabs.tsx'
 import { Topics } from './panels/topics.tsx'
-import type { Commands } from './session.ts'
 import { type Channel, channels, markRead, type State, type Store, select } from './state.ts'
 
 const loadInvite = async () => (await import('./panels/invite.tsx')).Invite
+const loadKeyboard = async () => (await import('./panels/keyboard.tsx')).Keyboard
+const loadLetters = async () => (await import('./panels/letters.tsx')).Letters
 const loadLog = async () => (await import('./panels/log.tsx')).Log
-const loadTopology = async () => (await import('./panels/topology.tsx')).Topology
+const loadSide = async () => (await import('./panels/side.tsx')).Side
 
 /** What {@link Workspace} needs. */
 export interface WorkspaceProps {
@@ -36,10 +37,13 @@ export function Workspace({ store, commands, onLeave }: WorkspaceProps) {
   const turnTo = useCallback((channel: Channel) => store.update(before => select(before, channel)), [store])
   const close = useCallback(() => set({ open: undefined }), [set])
   const showLog = useCallback(() => set({ open: 'log', warnings: 0 }), [set])
+  const showLetters = useCallback(() => set({ open: 'letters' }), [set])
   const showInvite = useCallback(() => set({ open: 'invite' }), [set])
 
-  const Topology = useLazy(loadTopology)
+  const Side = useLazy(loadSide)
   const Invite = useLazy(loadInvite, state.open === 'invite' || state.peers.size === 0)
+  const Keyboard = useLazy(loadKeyboard, state.open === 'keyboard')
+  const Letters = useLazy(loadLetters, state.open === 'letters' || state.view === 'letters')
   const Log = useLazy(loadLog, state.open === 'log' || state.view === 'log')
 
   useEffect(() => {
@@ -80,7 +84,13 @@ export function Workspace({ store, commands, onLeave }: WorkspaceProps) {
 
   return (
     <div class="app" data-view={state.view}>
-      <Header state={state} onInvite={showInvite} onLog={showLog} onKeyboard={() => set({ open: 'keyboard' })} />
+      <Header
+        state={state}
+        onInvite={showInvite}
+        onLetters={showLetters}
+        onLog={showLog}
+        onKeyboard={() => set({ open: 'keyboard' })}
+      />
       <nav class="rail" aria-label="Conversations">
         <Topics state={state} onSelect={turnTo} onJoin={topic => commands.join(topic)} />
         <Roster state={state} onSelect={turnTo} onInvite={showInvite} />
@@ -89,16 +99,27 @@ export function Workspace({ store, commands, onLeave }: WorkspaceProps) {
         <ConversationPanel state={state} commands={commands} invite={Invite} onBack={() => set({ view: 'agents' })} />
       </main>
       <aside class="side" aria-label="Mesh">
-        <section class="card map" aria-labelledby="map-title">
-          <h2 id="map-title">The mesh, seen from here</h2>
-          {Topology === undefined ? <div class="map-space" /> : <Topology state={state} onSelect={turnTo} />}
-        </section>
-        <Connection state={state} onInvite={showInvite} onLeave={onLeave} />
+        {Side !== undefined && (
+          <Side
+            state={state}
+            onSelect={turnTo}
+            onInvite={showInvite}
+            onLeave={onLeave}
+            onFailing={failing => set({ failing })}
+          />
+        )}
       </aside>
       {(state.open === 'log' || state.view === 'log') && Log !== undefined && (
         <Log
           state={state}
           onClose={() => set({ open: undefined, view: state.view === 'log' ? 'agents' : state.view })}
+        />
+      )}
+      {(state.open === 'letters' || state.view === 'letters') && Letters !== undefined && (
+        <Letters
+          state={state}
+          commands={commands}
+          onClose={() => set({ open: undefined, view: state.view === 'letters' ? 'agents' : state.view })}
         />
       )}
       <Tabs
@@ -107,7 +128,15 @@ export function Workspace({ store, commands, onLeave }: WorkspaceProps) {
         onView={view => set({ view, open: undefined, ...(view === 'log' ? { warnings: 0 } : {}) })}
       />
       {state.open === 'invite' && Invite !== undefined && <Invite state={state} dialog onClose={close} />}
-      {state.open === 'keyboard' && <Keyboard onClose={close} />}
+      {state.open === 'keyboard' && Keyboard !== undefined && <Keyboard onClose={close} />}
+      {state.notice !== undefined && (
+        <div class="stopped notice" role="alert" data-testid="notice">
+          <p>{state.notice}</p>
+          <button type="button" class="icon-button" aria-label="Dismiss" onClick={() => set({ notice: undefined })}>
+            <Icon name="close" />
+          </button>
+        </div>
+      )}
       {state.phase === 'stopped' && (
         <div class="stopped" role="alert">
           <p>{state.problem}</p>

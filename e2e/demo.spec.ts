@@ -1,19 +1,5 @@
-import { Helper } from './fixtures/process.ts'
-import { test as base, expect } from './fixtures/test.ts'
+import { expect, test } from './fixtures/demo.ts'
 import { Visitor } from './fixtures/visitor.ts'
-
-/** The demo, one for the tests of each worker. */
-const test = base.extend<object, { demo: string }>({
-  demo: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from here.
-    async ({}, use) => {
-      const helper = new Helper('e2e/fixtures/demo-process.ts')
-      await use(await helper.call<string>('start', process.env.AFP_E2E_DEMO))
-      await helper.kill()
-    },
-    { scope: 'worker' },
-  ],
-})
 
 test('visitors of the demo join by its form, see each other and chat directly', async ({ tabs, demo }) => {
   const ada = await Visitor.join(tabs, demo, { name: 'Ada' })

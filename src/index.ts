@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 
-export type { Agent, AgentEvents } from './agent/agent.ts'
+export type { Agent, AgentEvents, Deliveries } from './agent/agent.ts'
 export { createAgent } from './agent/create-agent.ts'
 export { type Reply, reply } from './agent/handlers.ts'
 export type {
@@ -40,11 +40,20 @@ export {
 export { type Random, systemRandom } from './common/random.ts'
 export type { BreakerChange, BreakerOptions, BreakerState, CircuitBreaker } from './delivery/breaker.ts'
 export type { CircuitBreakers } from './delivery/breakers.ts'
-export { type DeadLetter, type DeadReason, letterMessage } from './delivery/dead-letter.ts'
-export type { DeadLetters, ListLettersOptions, PurgeOptions } from './delivery/dead-letters.ts'
-export type { DeliveryStatus, ReceiptState } from './delivery/receipts.ts'
+export {
+  type DeadLetter,
+  type DeadReason,
+  type LetterNote,
+  type LetterSide,
+  letterMessage,
+} from './delivery/dead-letter.ts'
+export type { LetterFilter } from './delivery/dead-letter-index.ts'
+export type { RetryOutcome } from './delivery/dead-letter-retries.ts'
+export type { DeadLetterEvents, DeadLetters, ListLettersOptions, PurgeOptions } from './delivery/dead-letters.ts'
+export type { DeliveryStatus, ReceiptState, RecipientReceipt } from './delivery/receipts.ts'
 export { exponentialRetry, fixedRetry, type RetryStrategy, untilExpiry } from './delivery/retry.ts'
-export type { Transaction } from './delivery/transaction.ts'
+export type { DeliveryNews } from './delivery/tracker.ts'
+export type { KeptValues, Transaction } from './delivery/transaction.ts'
 export type { Card } from './identity/card.ts'
 export { createIdentity, type Identity, isAgentId } from './identity/keys.ts'
 export type { Filter } from './message/filter.ts'

@@ -32,8 +32,9 @@ export type Answer = {
 
 /** Lets a page see what a behaviour receives and answers. Every part is optional. */
 export interface Watch {
-  received?(message: Message, expectsReply: boolean): void
-  replied?(message: Message, content: Content): void
+  received?(message: Message, context: HandlerContext): void
+  /** `id` is that of the message that answers, where the answer is no reply to a request. */
+  replied?(message: Message, content: Content, context: HandlerContext, id?: string): void
   failed?(message: Message, error: unknown): void
   /** All steps so far, each time one starts or ends. */
   progress?(message: Message, steps: readonly Step[]): void
@@ -58,18 +59,20 @@ export class CannotAnswer extends Error {
  */
 export function serve(agent: Agent, watch: Watch | undefined, reply: Reply): Disposable {
   return agent.handle(async (message, context) => {
-    watch?.received?.(message, context.expectsReply)
+    watch?.received?.(message, context)
     if (!context.expectsReply && isAside(message)) return undefined
     try {
       const content = await reply(message, context)
       if (content === undefined) return undefined
-      if (!context.expectsReply) await agent.respond(message, content)
-      watch?.replied?.(message, content)
+      const answer = context.expectsReply ? undefined : await agent.respond(message, content)
+      watch?.replied?.(message, content, context, answer?.id)
       return content
     } catch (error) {
       watch?.failed?.(message, error)
       if (context.expectsReply) throw error
-      if (error instanceof CannotAnswer) await agent.respond(message, { answer: error.message })
+      if (!(error instanceof CannotAnswer)) return undefined
+      const content = { answer: error.message }
+      watch?.replied?.(message, content, context, (await agent.respond(message, content)).id)
       return undefined
     }
   })
@@ -92,7 +95,7 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
 
 const clip = (value: unknown, length = 2_000): string | undefined =>
-  typeof value === 'string' ? value.slice(0, length) : undefined
+  typeof value === 'string' ? value.slice(0, length).toWellFormed() : undefined
 
 const finite = (value: unknown): number | undefined =>
   typeof value === 'number' && Number.isFinite(value) ? value : undefined

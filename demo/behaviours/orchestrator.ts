@@ -107,7 +107,11 @@ export const orchestrator: Behaviour = (agent, watch) =>
       watch?.progress?.(message, steps)
       // Word of progress is a courtesy: whoever cannot be told still gets the answer.
       agent
-        .send(message.sender, { steps: stepsToJson(steps) }, { metadata: { progressOf: message.id } })
+        .send(
+          message.sender,
+          { steps: stepsToJson(steps) },
+          { metadata: { progressOf: message.id }, guarantee: 'at-most-once' },
+        )
         .catch(() => {})
     }
     return await runPlan(agent, plan, tell, context.signal).then(answer => ({

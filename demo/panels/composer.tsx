@@ -2,9 +2,12 @@
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { behaviourOf } from '../behaviours/catalogue.ts'
-import type { Commands } from '../session.ts'
-import { type Channel, conversationOf, type State, titleOf } from '../state.ts'
+import type { Commands } from '../commands.ts'
+import { useLazy } from '../hooks.ts'
+import { type Channel, conversationOf, type State, someone, titleOf } from '../state.ts'
 import { Icon } from './icons.tsx'
+
+const loadWaiting = async () => (await import('./direct.ts')).Waiting
 
 type Mode = 'tell' | 'ask'
 
@@ -13,12 +16,14 @@ const MAX_LENGTH = 8_000
 
 /** See the head of this file. */
 export function Composer({ state, channel, commands }: { state: State; channel: Channel; commands: Commands }) {
-  const peer = channel.startsWith('agent:') ? state.peers.get(channel.slice(6)) : undefined
-  const behaviour = behaviourOf(peer?.card.capabilities ?? [])
+  const known = channel.startsWith('agent:') ? someone(state, channel.slice(6)) : undefined
+  const behaviour = behaviourOf(known?.capabilities ?? [])
   const canAsk = channel.startsWith('agent:')
   const machine = behaviour !== undefined && behaviour.name !== 'person'
-  const [mode, setMode] = useState<Mode>(machine ? 'ask' : 'tell')
+  const [mode, setMode] = useState<Mode>(machine && known?.peer?.online ? 'ask' : 'tell')
+  const [ttl, setTtl] = useState(3_600)
   const [text, setText] = useState('')
+  const Waiting = useLazy(loadWaiting, canAsk)
   const field = useRef<HTMLTextAreaElement>(null)
   const title = titleOf(state, channel)
 
@@ -34,7 +39,7 @@ export function Composer({ state, channel, commands }: { state: State; channel: 
     const said = text.trim()
     if (said === '') return
     if (as === 'ask' && canAsk) void commands.ask(channel.slice(6), said)
-    else void commands.say(channel, said)
+    else void commands.say(channel, said, canAsk ? ttl : undefined)
     setText('')
     field.current?.focus()
   }
@@ -103,6 +108,20 @@ export function Composer({ state, channel, commands }: { state: State; channel: 
           <Icon name="send" />
         </button>
       </div>
+      {canAsk && (
+        <div class="waiting-space">
+          {Waiting !== undefined && (
+            <Waiting
+              state={state}
+              id={channel.slice(6)}
+              asks={mode === 'ask' ? (behaviour?.timeout ?? 10_000) : undefined}
+              ttl={ttl}
+              onTtl={setTtl}
+              onHold={on => commands.hold(channel.slice(6), on)}
+            />
+          )}
+        </div>
+      )}
     </form>
   )
 }

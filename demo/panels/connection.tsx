@@ -8,7 +8,12 @@ import { Avatar } from './avatar.tsx'
 import { Icon } from './icons.tsx'
 
 /** See the head of this file. */
-export function Connection(props: { state: State; onInvite: () => void; onLeave: () => void }) {
+export function Connection(props: {
+  state: State
+  onInvite: () => void
+  onLeave: () => void
+  onFailing: (failing: boolean) => void
+}) {
   const { me, relays, peers } = props.state
   const [copied, copy] = useCopy()
   if (me === undefined) return null
@@ -69,6 +74,16 @@ export function Connection(props: { state: State; onInvite: () => void; onLeave:
           </div>
         )}
       </dl>
+      <label class="failing">
+        <input
+          type="checkbox"
+          checked={props.state.failing}
+          onChange={event => props.onFailing(event.currentTarget.checked)}
+        />
+        <span>
+          Fail at what comes in <span class="quiet">so that messages to this page become dead letters</span>
+        </span>
+      </label>
       <div class="you-actions">
         <button type="button" class="button" onClick={props.onInvite}>
           Invite link

@@ -1,10 +1,11 @@
 /** One conversation: its head, what was said, and the place to write. */
 
 import type { ComponentType } from 'preact'
-import { useLayoutEffect, useRef } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { behaviourOf } from '../behaviours/catalogue.ts'
-import type { Commands } from '../session.ts'
-import { type Channel, conversationOf, type State, titleOf } from '../state.ts'
+import type { Commands } from '../commands.ts'
+import { useLazy } from '../hooks.ts'
+import { type Channel, conversationOf, isOpen, type State, someone, titleOf } from '../state.ts'
 import { Avatar } from './avatar.tsx'
 import { Composer } from './composer.tsx'
 import { EntryView } from './entry.tsx'
@@ -12,12 +13,37 @@ import { Icon } from './icons.tsx'
 import type { InviteProps } from './invite.tsx'
 import { LinkLabel, presenceOf } from './roster.tsx'
 
+const loadExchange = async () => (await import('./direct.ts')).Exchange
+
 const about = (channel: Channel): string =>
   channel === 'everyone' ? 'Broadcast: reaches every agent in the mesh.' : 'Topic: reaches every agent that joined it.'
 
-function Head(props: { state: State; channel: Channel; onBack: () => void; onLeave: (topic: string) => void }) {
-  const { state, channel } = props
-  const peer = channel.startsWith('agent:') ? state.peers.get(channel.slice(6)) : undefined
+/** Clears a conversation; asks once more first, in the same place. */
+function Clear({ title, onClear }: { title: string; onClear: () => void }) {
+  const [sure, setSure] = useState(false)
+  return (
+    <button
+      type="button"
+      class={sure ? 'button danger' : 'icon-button'}
+      data-testid="clear"
+      aria-label={sure ? undefined : `Clear the conversation: ${title}`}
+      title={sure ? 'What still waits stays' : 'Clear the conversation'}
+      onBlur={() => setSure(false)}
+      onKeyDown={event => event.key === 'Escape' && setSure(false)}
+      onClick={() => {
+        if (sure) onClear()
+        setSure(!sure)
+      }}
+    >
+      {sure ? 'Clear all of it?' : <Icon name="bin" />}
+    </button>
+  )
+}
+
+function Head(props: { state: State; channel: Channel; onBack: () => void; commands: Commands }) {
+  const { state, channel, commands } = props
+  const known = channel.startsWith('agent:') ? someone(state, channel.slice(6)) : undefined
+  const peer = known?.peer
   const title = titleOf(state, channel)
   return (
     <header class="talk-head">
@@ -28,8 +54,8 @@ function Head(props: { state: State; channel: Channel; onBack: () => void; onLea
         <Avatar
           id={channel.slice(6)}
           name={title}
-          capabilities={peer?.card.capabilities ?? []}
-          presence={peer === undefined ? 'offline' : presenceOf(peer)}
+          capabilities={known?.capabilities ?? []}
+          presence={presenceOf(peer)}
         />
       ) : (
         <span class="sign big">
@@ -38,11 +64,11 @@ function Head(props: { state: State; channel: Channel; onBack: () => void; onLea
       )}
       <div class="talk-title">
         <h2 data-testid="title">{title}</h2>
-        <p>{channel.startsWith('agent:') ? peer?.card.description || 'Not known here any more' : about(channel)}</p>
+        <p>{channel.startsWith('agent:') ? known?.description || 'Not known here any more' : about(channel)}</p>
       </div>
-      {peer !== undefined && (
+      {known !== undefined && (
         <span class="talk-facts">
-          {peer.card.capabilities.map(capability => (
+          {known.capabilities.map(capability => (
             <code key={capability} class="chip">
               {capability}
             </code>
@@ -50,8 +76,11 @@ function Head(props: { state: State; channel: Channel; onBack: () => void; onLea
           <LinkLabel peer={peer} />
         </span>
       )}
+      {conversationOf(state, channel).entries.some(entry => !isOpen(entry)) && (
+        <Clear key={channel} title={title} onClear={() => commands.clear(channel)} />
+      )}
       {channel.startsWith('topic:') && (
-        <button type="button" class="button" onClick={() => props.onLeave(channel.slice(6))}>
+        <button type="button" class="button" onClick={() => commands.leave(channel.slice(6))}>
           Leave
         </button>
       )}
@@ -68,14 +97,13 @@ function Empty(props: {
 }) {
   const { state, channel, invite: Invite } = props
   if (channel.startsWith('agent:')) {
-    const peer = state.peers.get(channel.slice(6))
-    const behaviour = behaviourOf(peer?.card.capabilities ?? [])
+    const behaviour = behaviourOf(someone(state, channel.slice(6))?.capabilities ?? [])
     return (
       <div class="empty">
         <p class="empty-title">Say hello to {titleOf(state, channel)}</p>
         <p>
           {behaviour === undefined || behaviour.name === 'person'
-            ? 'Messages go straight from tab to tab.'
+            ? 'Messages go straight from tab to tab, and wait while one of you is away.'
             : 'It answers requests. Try one:'}
         </p>
         {behaviour !== undefined && behaviour.name !== 'person' && (
@@ -122,6 +150,7 @@ export function ConversationPanel(props: {
   const { state, commands } = props
   const channel = state.selected
   const { entries } = conversationOf(state, channel)
+  const Exchange = useLazy(loadExchange)
   const list = useRef<HTMLDivElement>(null)
   const last = entries.at(-1)
   const atEnd = useRef(true)
@@ -131,6 +160,16 @@ export function ConversationPanel(props: {
     const element = list.current
     if (element !== null && (atEnd.current || last?.mine === true)) element.scrollTop = element.scrollHeight
   }, [entries, last])
+  // So does a list that becomes lower, as when a drawer opens.
+  useLayoutEffect(() => {
+    const element = list.current
+    if (element === null) return undefined
+    const watch = new ResizeObserver(() => {
+      if (atEnd.current) element.scrollTop = element.scrollHeight
+    })
+    watch.observe(element)
+    return () => watch.disconnect()
+  }, [entries.length === 0])
   // A conversation that is turned to starts at its end.
   useLayoutEffect(() => {
     atEnd.current = true
@@ -138,7 +177,7 @@ export function ConversationPanel(props: {
 
   return (
     <>
-      <Head state={state} channel={channel} onBack={props.onBack} onLeave={topic => commands.leave(topic)} />
+      <Head state={state} channel={channel} onBack={props.onBack} commands={commands} />
       {entries.length === 0 ? (
         <div class="entries">
           <Empty
@@ -171,7 +210,9 @@ export function ConversationPanel(props: {
                   entries[index - 1]?.sender === entry.sender &&
                   entry.time - (entries[index - 1]?.time ?? 0) < 120_000
                 }
+                exchange={Exchange}
                 onAnswer={text => commands.answer(entry, text)}
+                onCancel={() => void commands.cancel(entry)}
               />
             ))}
           </ol>

@@ -18,7 +18,13 @@ export const bestRelay = (state: State): RelayState | undefined =>
   ranks.find(rank => [...state.relays.values()].includes(rank))
 
 /** See the head of this file. */
-export function Header(props: { state: State; onInvite: () => void; onLog: () => void; onKeyboard: () => void }) {
+export function Header(props: {
+  state: State
+  onInvite: () => void
+  onLetters: () => void
+  onLog: () => void
+  onKeyboard: () => void
+}) {
   const { state } = props
   const relay = bestRelay(state)
   return (
@@ -35,6 +41,11 @@ export function Header(props: { state: State; onInvite: () => void; onLog: () =>
         <span>{relay === undefined ? 'No relay' : words[relay]}</span>
       </p>
       <span class="grow" />
+      <button type="button" class="button" data-testid="open-letters" onClick={props.onLetters}>
+        <Icon name="letter" />
+        <span>Dead letters</span>
+        {state.dead > 0 && <b class="count warn">{state.dead}</b>}
+      </button>
       <button type="button" class="button" data-testid="open-log" onClick={props.onLog}>
         <Icon name="log" />
         <span>Events</span>
@@ -50,7 +61,13 @@ export function Header(props: { state: State; onInvite: () => void; onLog: () =>
         <Icon name="keyboard" />
       </button>
       <ThemeToggle />
-      <button type="button" class="button primary" data-testid="open-invite" onClick={props.onInvite}>
+      <button
+        type="button"
+        class="button primary"
+        aria-label="Invite"
+        data-testid="open-invite"
+        onClick={props.onInvite}
+      >
         <Icon name="invite" />
         <span>Invite</span>
       </button>

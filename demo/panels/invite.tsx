@@ -1,5 +1,7 @@
 /** The link that brings others here, and its QR code. Fetched when first shown. */
 
+import './overlays.css'
+
 import { useMemo } from 'preact/hooks'
 import { encode } from 'uqr'
 import { useCopy, useModal } from '../hooks.ts'

@@ -1,25 +1,9 @@
-/** The keyboard shortcuts: what they are, and the panel that tells. */
+/** The panel that tells of the keyboard shortcuts. Fetched when first shown. */
+
+import './overlays.css'
 
 import { useModal } from '../hooks.ts'
 import { Icon } from './icons.tsx'
-
-/** What a shortcut does. */
-export type Shortcut = 'next' | 'previous' | 'write' | 'invite' | 'log' | 'keyboard'
-
-const byCode: Readonly<Record<string, Shortcut>> = {
-  ArrowDown: 'next',
-  ArrowUp: 'previous',
-  KeyW: 'write',
-  KeyI: 'invite',
-  KeyL: 'log',
-  KeyK: 'keyboard',
-}
-
-/** The shortcut that a key press means. All take Alt, so that none is in the way of typing or of assistive technology. */
-export function shortcutOf(event: KeyboardEvent): Shortcut | undefined {
-  if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return undefined
-  return Object.hasOwn(byCode, event.code) ? byCode[event.code] : undefined
-}
 
 const rows: readonly (readonly [keys: readonly string[], what: string])[] = [
   [['Enter'], 'Send'],
@@ -30,6 +14,7 @@ const rows: readonly (readonly [keys: readonly string[], what: string])[] = [
   [['Alt', 'W'], 'Write'],
   [['Alt', 'I'], 'Invite'],
   [['Alt', 'L'], 'Event log'],
+  [['Alt', 'U'], 'Dead letters: undelivered, unhandled'],
   [['Alt', 'K'], 'These shortcuts'],
   [['Esc'], 'Close what is open'],
 ]

@@ -1,5 +1,7 @@
 /** The event log: everything the agent tells, refusals and drops above all. */
 
+import './overlays.css'
+
 import { useLayoutEffect, useState } from 'preact/hooks'
 import type { State } from '../state.ts'
 import { Icon } from './icons.tsx'
@@ -38,7 +40,7 @@ export function Log({ state, onClose }: { state: State; onClose: () => void }) {
           ))}
         </fieldset>
         <span class="grow" />
-        <button type="button" class="icon-button" aria-label="Close the events" onClick={onClose}>
+        <button type="button" class="icon-button close" aria-label="Close the events" onClick={onClose}>
           <Icon name="close" />
         </button>
       </header>

@@ -7,12 +7,13 @@ const tabs: readonly (readonly [View, string, IconName])[] = [
   ['agents', 'Agents', 'person'],
   ['talk', 'Talk', 'talk'],
   ['mesh', 'Mesh', 'map'],
+  ['letters', 'Letters', 'letter'],
   ['log', 'Events', 'log'],
 ]
 
 /** See the head of this file. */
 export function Tabs({ state, unread, onView }: { state: State; unread: number; onView: (view: View) => void }) {
-  const counts: Partial<Record<View, number>> = { agents: unread, log: state.warnings }
+  const counts: Partial<Record<View, number>> = { agents: unread, letters: state.dead, log: state.warnings }
   return (
     <nav class="tabs" aria-label="Parts of the page">
       {tabs.map(([view, label, icon]) => (

@@ -77,7 +77,7 @@ const sentence = (peers: readonly Peer[]): string =>
 
 /** See the head of this file. */
 export function Topology({ state, onSelect }: { state: State; onSelect: (channel: Channel) => void }) {
-  const peers = roster(state).filter(peer => peer.online)
+  const peers = roster(state).flatMap(({ peer }) => (peer?.online ? [peer] : []))
   const shown = peers.slice(0, MAX_SHOWN)
   const at = places(shown.map(peer => peer.link?.kind === 'relayed'))
   const relay = bestRelay(state)

@@ -87,7 +87,7 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   readonly deliveries: Deliveries
   /** Messages that could not be delivered or handled: list, get, retry, markProcessed, discard, purge. */
   readonly deadLetters: DeadLetters
-  /** How much room there is for what is kept, and whether it stays. */
+  /** What handlers keep through their transactions: list, change. How much room there is, and whether it stays: state, persist. */
   readonly storage: AgentStorage
   /** One circuit breaker for each recipient, by its id: states, forceOpen, reset. */
   readonly breakers: CircuitBreakers

@@ -10,12 +10,14 @@ import type { CircuitBreakers } from '../delivery/breakers.ts'
 import type { DeadLetterEvents, DeadLetters } from '../delivery/dead-letters.ts'
 import type { Requests } from '../delivery/requests.ts'
 import type { TrackerEvents } from '../delivery/tracker.ts'
+import { keptValues } from '../delivery/transaction.ts'
 import type { Card } from '../identity/card.ts'
 import type { KnownAgents } from '../identity/known-agents.ts'
 import { validateName } from '../identity/names.ts'
 import type { Filter } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
 import type { Link, Network, NetworkEvents, Peer } from '../network/network.ts'
+import type { Store } from '../store/store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Subscription, SubscriptionManager } from '../topics/subscriptions.ts'
 import type { Addressing } from './addressing.ts'
@@ -77,6 +79,7 @@ export interface AgentParts {
   name: string
   mesh: string
   clock: Clock
+  store: Store
   cards: CardKeeper
   known: KnownAgents
   network: Network
@@ -118,10 +121,15 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.mesh = parts.mesh
     this.metrics = parts.metrics
     this.subscriptions = parts.subscriptions
-    this.storage = parts.storage
     const { tracker, delivery, deadLetters, breakers } = parts.kept
     this.deadLetters = deadLetters
     this.breakers = breakers
+    const { storage } = parts
+    this.storage = {
+      ...keptValues(() => this.#open().store),
+      state: () => storage.state(),
+      persist: () => storage.persist(),
+    }
     this.deliveries = {
       get: async id => {
         const receipt = await tracker.get(id.toLowerCase())

@@ -1,6 +1,7 @@
 /** Looks after the room for what is kept: asks that it may stay, and tells before it runs out. */
 
 import { type Clock, repeat, type Timer } from '../common/clock.ts'
+import type { KeptValues } from '../delivery/transaction.ts'
 import type { StorageState, Store } from '../store/store.ts'
 
 /** How often it is looked how much room there is, ms. */
@@ -9,8 +10,8 @@ const LOOK = 60_000
 const LOW = 0.9
 const ENOUGH = 0.85
 
-/** What an agent keeps, and for how long it may. */
-export interface AgentStorage {
+/** What an agent keeps for its application, how much room there is, and how long it may stay. */
+export interface AgentStorage extends KeptValues {
   /** How much room there is, and whether what is stored stays. */
   state(): Promise<StorageState>
   /**
@@ -28,7 +29,7 @@ export interface StorageCareParts {
 }
 
 /** See the head of this file. */
-export class StorageCare implements AgentStorage {
+export class StorageCare implements Omit<AgentStorage, keyof KeptValues> {
   readonly #parts: StorageCareParts
   #timer: Timer | undefined
   #low = false

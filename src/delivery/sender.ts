@@ -59,6 +59,10 @@ export class Sender {
   constructor(parts: SenderParts) {
     this.#parts = parts
     this.#queue = new SendQueue(parts.window)
+    // Whoever closes it by hand wants what waits to go now.
+    parts.breaker.addEventListener('change', ({ detail }) => {
+      if (detail.to === 'closed') this.pump()
+    })
   }
 
   get size(): number {
@@ -244,5 +248,5 @@ export class Sender {
   }
 }
 
-/** A breaker that was opened by hand says nothing of when it closes: whoever closes it pumps. */
+/** A breaker that was opened by hand does not say when it closes: it tells when it has. */
 const finite = (ms: number): number => (Number.isFinite(ms) ? ms : 60_000)

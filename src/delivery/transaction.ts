@@ -10,7 +10,7 @@ import { decode, encode } from '../message/codec.ts'
 import { contentFromWire, contentToWire, toContent } from '../message/content.ts'
 import type { Content } from '../message/message.ts'
 import { encodeKey } from '../store/key.ts'
-import type { Check, Key, Store, Write } from '../store/store.ts'
+import type { Check, Key, RangeOptions, Store, Write } from '../store/store.ts'
 
 const TABLE = 'app'
 
@@ -40,6 +40,46 @@ export interface Transaction {
   /** @throws AfpDataStoreError CLOSED, INVALID_OPTION */
   delete(key: Key): void
 }
+
+/** What an agent keeps for its application: what handlers write through their transactions, seen from outside of them. */
+export interface KeptValues {
+  /**
+   * Keys and values in the order of the keys, all of one moment.
+   * @throws AfpDataStoreError as `Store.range`
+   */
+  list(range?: RangeOptions): Promise<{ readonly key: Key; readonly value: Content }[]>
+  /**
+   * Reads and writes in one step, as a handler does: what `work` wrote is on the disk when this resolves, and nothing of
+   * it when this rejects. It runs again where somebody else changed what it had read, so it should do nothing else.
+   * @throws AfpDataStoreError STORE_FULL, STORE_FAILED; STORE_CONFLICT when that happens again and again
+   */
+  change<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T>
+}
+
+/** How often {@link KeptValues.change} begins anew. */
+const MAX_CONFLICTS = 16
+
+/** @param store gives the store, or throws once the agent is closed */
+export const keptValues = (store: () => Store): KeptValues => ({
+  list: async range =>
+    (await store().range(TABLE, range)).map(({ key, value }) => ({ key, value: read(value) as Content })),
+  change: async work => {
+    // Once: what was begun before the agent closes is written.
+    const open = store()
+    for (let conflicts = 0; ; conflicts++) {
+      const transaction = new BufferedTransaction(open)
+      try {
+        const result = await work(transaction)
+        await open.commit(transaction.end())
+        return result
+      } catch (error) {
+        transaction.end()
+        const conflict = error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT'
+        if (!conflict || conflicts >= MAX_CONFLICTS) throw error
+      }
+    }
+  },
+})
 
 /** The transaction of one run of a handler. */
 export class BufferedTransaction implements Transaction {

@@ -7,6 +7,7 @@ import {
   type Channel,
   changeEntry,
   channels,
+  clear,
   conversationOf,
   type Entry,
   initialState,
@@ -14,9 +15,12 @@ import {
   MAX_ENTRIES,
   MAX_LOG,
   nameOf,
+  roster,
   type State,
   Store,
   select,
+  someone,
+  waitingFor,
 } from '../../demo/state.ts'
 
 const entry = (key: number, change: Partial<Entry> = {}): Entry => ({
@@ -73,6 +77,34 @@ describe('the state of the page', () => {
     expect(channels(state)).toEqual(['everyone', 'topic:lobby', 'agent:ann-id', 'agent:zoe-id', 'agent:bob-id'])
     expect(nameOf(state, 'zoe-id')).toBe('zoe')
     expect(nameOf(state, '12D3KooWstranger')).toBe('…ranger')
+  })
+
+  it('lists agents that are away and known from what was said, under their names', () => {
+    const contact = { id: 'bob-id', name: 'bob', capabilities: ['chat'], description: 'a person' }
+    const state: State = {
+      ...initialState,
+      peers: new Map([['zoe-id', peer('zoe', true)]]),
+      contacts: new Map([['bob-id', contact]]),
+    }
+    expect(roster(state).map(({ name, peer }) => [name, peer?.online])).toEqual([
+      ['zoe', true],
+      ['bob', undefined],
+    ])
+    expect(nameOf(state, 'bob-id')).toBe('bob')
+    expect(someone(state, 'nobody')).toBeUndefined()
+  })
+
+  it('counts what waits for somebody, and clears the rest', () => {
+    const mine = (key: number, at: 'queued' | 'sent' | 'processed') => entry(key, { mine: true, status: { at } })
+    let state = initialState
+    for (const each of [mine(1, 'queued'), mine(2, 'sent'), mine(3, 'processed'), entry(4)])
+      state = addEntry(state, 'agent:bob-id', each, true)
+    expect(waitingFor(state, 'agent:bob-id')).toBe(2)
+    state = changeEntry(state, 'agent:bob-id', 1, { status: { at: 'cancelled' } })
+    expect(waitingFor(state, 'agent:bob-id')).toBe(1)
+    state = clear(state, 'agent:bob-id')
+    expect(conversationOf(state, 'agent:bob-id').entries.map(({ key }) => key)).toEqual([2])
+    expect(waitingFor(state, 'everyone')).toBe(0)
   })
 
   it('tells its listeners of changes, and of nothing when nothing changed', () => {

@@ -1,0 +1,24 @@
+/** What the panels can ask for; `session.ts` does it. */
+
+import type { LetterDesk } from './letters.ts'
+import type { Channel, Entry } from './state.ts'
+
+/** See the head of this file. */
+export interface Commands {
+  /** `ttl`: how long it may wait for an agent that is away, seconds. */
+  say(channel: Channel, text: string, ttl?: number): Promise<void>
+  ask(id: string, text: string): Promise<void>
+  /** Answers a request that waits for the person in front of the page; without a text it is declined. */
+  answer(entry: Entry, text: string | undefined): void
+  /** Calls a message off that waits. */
+  cancel(entry: Entry): Promise<void>
+  /** Forgets what was said, here and in the store, but for what waits. */
+  clear(channel: Channel): void
+  /** Holds messages to an agent back, or lets them go. */
+  hold(id: string, on: boolean): void
+  /** The dead letters, kept up to date from now on. */
+  letters(): Promise<LetterDesk>
+  join(topic: string): void
+  leave(topic: string): void
+  close(): Promise<void>
+}

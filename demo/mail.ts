@@ -1,0 +1,125 @@
+/**
+ * What becomes of the messages that are kept: their states on the page, those that nobody could deliver or handle, the
+ * circuit breakers, and what storage has to say.
+ */
+
+import { AfpError, type Agent, type RecipientStatus, systemClock } from 'agent-flow-protocol'
+import type { Conversations } from './conversations.ts'
+import { afterwards } from './history.ts'
+import { reasonOf, whyDead } from './reasons.ts'
+import type { Channel, Entry, Held, Status, Store } from './state.ts'
+
+/** States that no row has to tell of: the agent's receipts do. */
+const PASSING = ['sending', 'queued', 'sent', 'delivered', 'waiting']
+
+/** What a receipt says of a message. */
+function statusOf({ state, reason, inDoubt }: Pick<RecipientStatus, 'state' | 'reason' | 'inDoubt'>): Status {
+  if (state === 'cancelled') return inDoubt ? { at: state, doubt: true } : { at: state }
+  if (state !== 'expired' && state !== 'dead') return { at: state === 'stored' ? 'sent' : state }
+  const why = whyDead(reason ?? 'expired')
+  return { at: 'failed', reason: inDoubt ? `${why}; it may have come all the same` : why }
+}
+
+/** See the head of this file. */
+export class Mail {
+  readonly #agent: Agent
+  readonly #store: Store
+  readonly #conversations: Conversations
+
+  constructor(agent: Agent, store: Store, conversations: Conversations) {
+    this.#agent = agent
+    this.#store = store
+    this.#conversations = conversations
+  }
+
+  /** Follows the agent; what was said before is looked at by {@link resume}. */
+  listen(): void {
+    const agent = this.#agent
+    agent.addEventListener('delivery:changed', ({ detail: { id, recipient, receipt } }) =>
+      this.#changed(`agent:${recipient}`, id, statusOf(receipt)),
+    )
+    for (const type of ['added', 'processed', 'removed'] as const)
+      agent.addEventListener(`dead-letter:${type}`, () => this.#count())
+    agent.addEventListener('dead-letter:refused', ({ detail }) => this.trouble(detail.error))
+    agent.addEventListener('breaker:changed', () => this.lookAtBreakers())
+    agent.addEventListener('store:error', ({ detail }) => this.trouble(detail.error, true))
+    this.#count()
+  }
+
+  /** Asks what became of the messages of earlier runs. */
+  async resume(): Promise<void> {
+    const open = [...this.#store.state.conversations].flatMap(([channel, { entries }]) =>
+      entries.filter(({ mine, status }) => mine && PASSING.includes(status.at)).map(entry => [channel, entry] as const),
+    )
+    await Promise.all(open.map(([channel, entry]) => this.#lookAgain(channel, entry)))
+  }
+
+  async #lookAgain(channel: Channel, entry: Entry): Promise<void> {
+    const { id, kind, status } = entry
+    const to = channel.slice(6)
+    const known = kind === 'message' ? await this.#agent.deliveries.get(id) : undefined
+    const receipt: RecipientStatus | undefined = known?.recipients.get(to)
+    // Nobody waits for the reply to a question of an earlier run.
+    if (kind === 'request') void this.#agent.deliveries.cancel(id).catch(() => {})
+    if (receipt === undefined) this.#change(channel, entry, afterwards(status))
+    else this.#changed(channel, id, statusOf(receipt))
+  }
+
+  /** News of a message of this page's. */
+  #changed(channel: Channel, id: string, status: Status): void {
+    const entry = this.#conversations.find(channel, ({ mine, id: other }) => mine && other === id)
+    if (entry === undefined) return
+    const { at } = status
+    if (entry.kind === 'message') this.#change(channel, entry, status)
+    else if (entry.status.at === 'waiting' && (at === 'queued' || at === 'sent' || at === 'delivered'))
+      this.#change(channel, entry, { at: 'waiting', way: at })
+  }
+
+  #change(channel: Channel, { key, status: before }: Entry, status: Status): void {
+    const said = this.#conversations.change(channel, key, { status })
+    // A message that is sent again, after its row said that it failed, is on its way there too.
+    if (!PASSING.includes(status.at) || !PASSING.includes(before.at)) this.#conversations.save(said)
+  }
+
+  /** Says what went wrong and what to do; `again`: it is tried again by itself. */
+  trouble(error: unknown, again = false): void {
+    const code = error instanceof AfpError ? error.code : undefined
+    // The page is about to go: what it still wanted to write is of no use to anybody.
+    if (code === 'CLOSED') return
+    const after = again
+      ? 'What was kept so far is safe, and this is tried again; what others send waits with them until then.'
+      : 'What was kept so far is safe; the last of it was not kept.'
+    const notice =
+      code === 'STORE_FULL'
+        ? `This browser has no room left. ${after} Clear a conversation or purge dead letters.`
+        : code === 'QUEUE_FULL'
+          ? `Too much waits. What waits is kept; the last of it was not taken. Cancel messages, or purge dead letters.`
+          : `This browser could not write: ${reasonOf(error)}. ${after}`
+    this.#store.update(state => ({ ...state, notice }))
+  }
+
+  #count(): void {
+    const dead = this.#agent.deadLetters.count({ processed: false })
+    this.#store.update(state => ({ ...state, dead }))
+  }
+
+  /** Holds messages to an agent back, or lets them go. */
+  hold(id: string, on: boolean): void {
+    const breaker = this.#agent.breakers.getOrCreate(id)
+    if (on) breaker.forceOpen()
+    else breaker.reset()
+    this.lookAtBreakers()
+  }
+
+  lookAtBreakers(): void {
+    const held = new Map<string, Held>()
+    for (const { name, state, forced, failureCount, retryAfter } of this.#agent.breakers.all())
+      if (state !== 'closed')
+        held.set(name, {
+          byHand: forced,
+          failures: failureCount,
+          until: forced ? undefined : systemClock.now() + retryAfter,
+        })
+    this.#store.update(state => ({ ...state, held }))
+  }
+}
