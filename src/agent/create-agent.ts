@@ -247,7 +247,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     },
   })
   function emit<K extends keyof AgentEvents & string>(type: K, detail: AgentEvents[K]): void {
-    agent.emit(type, detail)
+    // Before there is an agent nobody can listen.
+    if (opened !== undefined) agent.emit(type, detail)
   }
   function dropped(message: Message, reason: string, error?: unknown): void {
     metrics.counter('messages.dropped', { reason }).add()
@@ -297,6 +298,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     await agent.close()
     throw error
   }
+  // In a turn of its own: whoever waited for the agent says first who handles what.
+  clock.after(0, () => kept.start())
   return agent
 
   function checkedCarrier(made: Carrier): Carrier {

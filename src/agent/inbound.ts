@@ -186,7 +186,8 @@ export class Inbound {
     }
     const read = this.#leases.take(message, () => subscriptions.deliver(message, bytes))
     if (read === undefined && inbox.waiting === 0) {
-      if (!context.expectsReply) return 'waiting'
+      // A request that is here from an earlier run, whose handlers may only be on their way, is waited with as well.
+      if (!context.expectsReply || context.redelivered) return 'waiting'
       this.#parts.onDropped(message, 'no-handler')
       return this.#prepare(message, 'failure', NO_HANDLER, {})
     }

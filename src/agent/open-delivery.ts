@@ -44,6 +44,8 @@ export interface Kept {
   readonly tracker: Tracker
   readonly deadLetters: DeadLetters
   readonly breakers: CircuitBreakers
+  /** Hands out what came, and retries what died, once the application has had a turn to say who handles it. */
+  readonly start: () => void
   /** Deletes what is over. */
   readonly tidy: () => Promise<void>
   readonly close: () => Promise<void>
@@ -72,13 +74,16 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     strategy: options.retry ?? untilExpiry(),
     handlerStrategy: options.handlerRetry ?? exponentialRetry(),
   })
-  deadLetters.start()
   let purgeAt = 0
   return {
     delivery,
     tracker,
     deadLetters,
     breakers,
+    start: () => {
+      delivery.start()
+      deadLetters.start()
+    },
     tidy: async () => {
       delivery.offerAgain()
       await prekeys.rotate(clock.now())

@@ -90,6 +90,7 @@ export class Delivery {
   readonly #room: InboxRoom
   readonly #outgoing = new Map<string, Outgoing>()
   readonly #authors = new Map<string, Author>()
+  #started = false
   readonly #readable = new Set<string>()
   readonly #quota: OutboxQuota
 
@@ -119,6 +120,12 @@ export class Delivery {
     for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits)) {
       await this.#author(author).incoming.load(kept, settled, arrived)
     }
+  }
+
+  /** Hands out what came, from now on: to be called once the application has had a turn to say who handles it. */
+  start(): void {
+    this.#started = true
+    for (const { processing } of this.#authors.values()) processing.start()
   }
 
   /** A message as it is sealed; the same for every recipient. @throws AfpMessageError MESSAGE_TOO_LARGE */
@@ -314,6 +321,7 @@ export class Delivery {
       incoming,
     )
     const author: Author = { incoming, processing, holes: undefined }
+    if (this.#started) processing.start()
     this.#authors.set(id, author)
     return author
   }

@@ -35,9 +35,7 @@ export class Fencing {
 
   /** Gives a position up, as soon as that can be written. */
   end(entry: Entry, reason: FenceReason): void {
-    const { clock, onError, sender } = this.#parts
-    // Nothing more of it goes, though its end may take a while to be written.
-    sender.again(entry, Number.POSITIVE_INFINITY)
+    const { clock, onError } = this.#parts
     this.fence(entry, reason).catch(error => {
       onError(error)
       clock.after(WRITE_PAUSE, () => {
@@ -52,6 +50,8 @@ export class Fencing {
     const { epoch, number, row } = entry
     if (epoch.fences.has(number)) return
     epoch.fences.set(number, entry)
+    // Whether it has left is said for good: it must not leave while that is being written.
+    sender.hold(entry)
     try {
       const status = reason === 'attempts-exhausted' ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
       const fate: Fate = {
@@ -64,6 +64,7 @@ export class Fencing {
       await recorder.record([fate], [putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame: NO_BYTES })])
     } catch (error) {
       epoch.fences.delete(number)
+      if (reason === 'cancelled') sender.resume(entry)
       throw error
     }
     epoch.entries.delete(number)

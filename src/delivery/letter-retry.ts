@@ -34,13 +34,14 @@ export function retryLetter(
 
 async function sendAgain(
   { store, clock, limits, tracker, outgoingTo }: LetterRetryParts,
-  { peer, sender, security, message: bytes }: DeadLetter,
+  { peer, sender, security, message: bytes, inDoubt }: DeadLetter,
   settled: readonly Write[],
 ): Promise<RetryOutcome> {
   const { message: before, kind } = decodeMessage(bytes, { sender, security, limits })
   const known = await tracker.get(before.id)
   const standing = known?.recipients.get(peer)
-  if (standing?.inDoubt) return 'waiting'
+  // Without a receipt nobody knows any more what became of it.
+  if (standing === undefined ? inDoubt : standing.inDoubt) return 'waiting'
   if (standing?.state === 'delivered' || standing?.state === 'processed') {
     await store.commit({ writes: settled })
     return 'delivered'

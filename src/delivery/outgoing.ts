@@ -202,13 +202,18 @@ export class Outgoing {
         })),
       )
       const writes = [...epoch.fences.values()].map(entry => deleteRow(this.recipient, entry))
-      for (const { entry, draft } of again) {
+      const drop = this.#drop(epoch)
+      const moved = again.map(({ entry, draft }) => {
         this.#remove(epoch, entry.number)
         quota.keep(draft.payload.length)
-        this.#place(draft, rowKeyOf(this.recipient, entry)).catch(this.#parts.onError)
-      }
-      writes.push(this.#drop(epoch))
-      await this.#recorder.persist([], () => writes)
+        return this.#unsealed.add(draft, rowKeyOf(this.recipient, entry))
+      })
+      void this.#open()
+      if (writes.length > 0) await this.#recorder.persist([], () => writes)
+      // Rows that are still of this epoch can be read with its key alone: after a crash they are moved anew.
+      void Promise.allSettled(moved).then(fates => {
+        if (fates.every(({ status }) => status === 'fulfilled')) return this.#recorder.persist([], () => [drop])
+      })
     }
   }
 

@@ -87,16 +87,24 @@ export class Processing {
   /** Those at work that hold nothing up. */
   #asides = 0
   readonly #stop = new AbortController()
+  #started = false
 
   constructor(parts: ProcessingParts, incoming: Incoming) {
     this.#parts = parts
     this.#incoming = incoming
   }
 
+  /** From now on messages are handed out: whoever is to have them has had the time to say so. */
+  start(): void {
+    this.#started = true
+    this.#runAll()
+  }
+
   /** Messages to be handled, in this order. */
   add(arrived: readonly Arrived[]): void {
     for (const entry of arrived) {
-      if (entry.kind === 'reply' || entry.kind === 'failure') this.#aside(entry)
+      // Somebody in this run waits for it, or nobody.
+      if (this.#started && (entry.kind === 'reply' || entry.kind === 'failure')) this.#aside(entry)
       else this.#lane(entry.row.priority).queue.push(entry)
     }
     this.#runAll()
@@ -144,6 +152,7 @@ export class Processing {
   }
 
   #runAll(): void {
+    if (!this.#started) return
     for (const lane of this.#lanes.values()) void this.#run(lane)
   }
 

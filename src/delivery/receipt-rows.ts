@@ -17,6 +17,8 @@ const IN_DOUBT = 4
 const FINAL = 8
 
 /** Rows that are read or deleted at a time. */
+/** How much longer receipts stay that have no end, ms. */
+const KEPT_IN_DOUBT = 90 * 86_400_000
 const PAGE = 500
 
 /** The write that stores a receipt. */
@@ -45,8 +47,8 @@ export async function* openReceipts(store: Store): AsyncGenerator<MessageReceipt
 }
 
 /**
- * Deletes the receipts of messages that expired before `before`, ms since 1970, whatever became of them, and tells how
- * many.
+ * Deletes the receipts of messages that expired before `before`, ms since 1970, and tells how many. Those of which it is
+ * not known whether they arrived stay 90 days longer.
  * @throws AfpDataStoreError STORE_FAILED when a row is damaged
  */
 export async function purgeReceipts(store: Store, before: number): Promise<number> {
@@ -57,8 +59,11 @@ export async function purgeReceipts(store: Store, before: number): Promise<numbe
     count += writes.length
     writes = []
   }
-  for await (const { id, expiresAt } of storedReceipts(store)) {
-    if (expiresAt < before) writes.push({ op: 'delete', table: 'receipts', key: [id] })
+  for await (const { id, expiresAt, recipients } of storedReceipts(store)) {
+    // What may have an effect yet is asked for when its message is tried again.
+    const open = [...recipients.values()].some(({ final, inDoubt }) => !final || inDoubt)
+    if (expiresAt < (open ? before - KEPT_IN_DOUBT : before))
+      writes.push({ op: 'delete', table: 'receipts', key: [id] })
     if (writes.length === PAGE) await flush()
   }
   await flush()

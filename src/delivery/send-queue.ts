@@ -98,6 +98,21 @@ export class SendQueue<E extends Sendable> {
     this.#wait(slot, at)
   }
 
+  /** It is not to go, whatever waits for it or was said of it before, until {@link resume}. */
+  hold(entry: E): void {
+    const slot = this.#slots.get(entry)
+    if (slot === undefined) return
+    this.#flying.delete(slot)
+    slot.state = 'later'
+    slot.at = Number.POSITIVE_INFINITY
+  }
+
+  /** What was held may go after all. */
+  resume(entry: E, now: number): void {
+    const slot = this.#slots.get(entry)
+    if (slot?.state === 'later' && slot.at === Number.POSITIVE_INFINITY) this.#wait(slot, now)
+  }
+
   /** The connection is gone: what was under way may go over the next one at once. */
   recall(now: number): void {
     for (const slot of [...this.#flying]) this.again(slot.entry, now)

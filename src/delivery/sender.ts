@@ -82,6 +82,17 @@ export class Sender {
     this.#queue.again(entry, at)
   }
 
+  /** It must not leave any more. */
+  hold(entry: Entry): void {
+    this.#queue.hold(entry)
+  }
+
+  /** It may after all. */
+  resume(entry: Entry): void {
+    this.#queue.resume(entry, this.#parts.clock.now())
+    this.pump()
+  }
+
   /** A connection is open. What has arrived before is asked for first, when there may be something. */
   linked(ask: boolean): void {
     const { clock } = this.#parts

@@ -47,6 +47,7 @@ export class Unsealed {
   readonly #rounds = new Turns()
   #count = 0
   #timer: Timer | undefined
+  #wakeAt = Number.POSITIVE_INFINITY
   #closed = false
 
   constructor(parts: UnsealedParts, recipient: string) {
@@ -68,7 +69,7 @@ export class Unsealed {
     if (row?.[1] === '') this.#count = Math.max(this.#count, row[2] as number)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#all.push({ draft, row, resolve, reject })
-    this.#arm()
+    if (row !== undefined) this.#arm(draft.expiresAt)
     return promise
   }
 
@@ -102,7 +103,6 @@ export class Unsealed {
     if (append === undefined) return undefined
     const some = this.#all.splice(0, most)
     this.#underway = some.length
-    this.#arm()
     const rows = some.map(({ row }) => row)
     const fates = await Promise.allSettled(
       some.map((pending, i) =>
@@ -125,7 +125,7 @@ export class Unsealed {
       }
     }
     this.#all.unshift(...left)
-    this.#arm()
+    for (const { draft, row } of left) if (row !== undefined) this.#arm(draft.expiresAt)
     return error
   }
 
@@ -140,7 +140,7 @@ export class Unsealed {
       await recorder.record([{ ...this.#position(pending), status: 'queued' }], [put, ...writes], checks)
       pending.row = key
       resolve()
-      this.#arm()
+      this.#arm(draft.expiresAt)
     } catch (error) {
       this.#remove(pending)
       reject(error)
@@ -187,6 +187,7 @@ export class Unsealed {
       throw error
     }
     quota.give(draft.payload.length)
+    pending.resolve()
   }
 
   #position({ draft, row }: Pending): Position {
@@ -195,29 +196,29 @@ export class Unsealed {
 
   #remove(pending: Pending): void {
     this.#all = this.#all.filter(other => other !== pending)
-    this.#arm()
   }
 
-  /** Sets the timer to when the next one expires. */
-  #arm(pause = 0): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
-    const kept = this.#all.filter(({ row }) => row !== undefined)
-    if (this.#closed || kept.length === 0) return
+  /** Looks for what has expired at `at`, ms since 1970, or sooner. */
+  #arm(at: number): void {
+    if (this.#closed || at >= this.#wakeAt) return
     const { clock } = this.#parts
-    const next = kept.reduce((least, { draft }) => Math.min(least, draft.expiresAt), Number.POSITIVE_INFINITY)
-    this.#timer = clock.after(Math.max(pause, next - clock.now() + 1), () => this.#expire())
+    this.#timer?.cancel()
+    this.#wakeAt = at
+    this.#timer = clock.after(Math.max(0, at - clock.now() + 1), () => this.#expire())
   }
 
   #expire(): void {
     const { clock, onError } = this.#parts
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    const now = clock.now()
     for (const pending of this.#all) {
-      if (pending.row === undefined || pending.draft.expiresAt >= clock.now()) continue
-      this.#end(pending, 'expired').catch(error => {
-        onError(error)
-        this.#arm(WRITE_PAUSE)
-      })
+      if (pending.row === undefined) continue
+      if (pending.draft.expiresAt >= now) this.#arm(pending.draft.expiresAt)
+      else
+        this.#end(pending, 'expired').catch(error => {
+          onError(error)
+          this.#arm(clock.now() + WRITE_PAUSE)
+        })
     }
-    this.#arm()
   }
 }

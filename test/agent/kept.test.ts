@@ -248,6 +248,25 @@ describe('A kept request', () => {
     ])
   })
 
+  test('is handled by the next run of its recipient, once there is somebody to handle it', async () => {
+    const bobs = await machine('bob')
+    let bob = await start(bobs)
+    await met(ada, bob)
+    bob.handle(() => new Promise(() => {}))
+    const asked = ada.request(bob.id, 'again?', { timeout: 120_000 })
+    asked.catch(() => {})
+    await world.clock.advance(1_000)
+    expect(await bobs.store.count('inbox')).toBe(1)
+    await world.during(bob.close())
+    bob = await start(bobs)
+    const errors = collect(bob, 'handler:error')
+    await met(ada, bob)
+    await world.clock.advance(5_000)
+    bob.handle(({ content }, { redelivered }) => [content, redelivered])
+    expect((await world.during(asked)).content).toEqual(['again?', true])
+    expect(errors).toEqual([])
+  })
+
   test('whose asker gave up is not handled any more', async () => {
     const bobs = await machine('bob')
     const asked = failure(ada.request(bobs.identity.id, 'hurry', { timeout: 2_000 }))

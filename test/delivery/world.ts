@@ -161,6 +161,7 @@ export class Node {
     network.addEventListener('link:open', ({ detail }) => node.delivery.linked(detail.peer))
     network.addEventListener('link:closed', ({ detail }) => node.delivery.unlinked(detail.peer))
     await network.start({ direct: (from, frame) => node.delivery.received(from, frame), topic: () => {} })
+    node.delivery.start()
     return node
   }
 

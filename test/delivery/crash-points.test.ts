@@ -1,0 +1,102 @@
+/** What has been promised holds whenever the power goes, also between two commits that belong together. */
+
+import { afterEach, describe, expect, it } from 'vitest'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import { DeliveryWorld, type Node } from './world.ts'
+
+let world: DeliveryWorld
+afterEach(() => world.close())
+
+/** A disk whose commits can be counted, held up and lost. */
+class Disk {
+  readonly rows = memoryStore()
+  /** How many more commits are made; those after them neither succeed nor fail. */
+  left = Number.POSITIVE_INFINITY
+  /** Commits wait for it. */
+  gate: Promise<void> = Promise.resolve()
+
+  get store(): Store {
+    const { rows } = this
+    return Object.assign(Object.create(rows) as Store, {
+      durability: rows.durability,
+      get: rows.get.bind(rows),
+      range: rows.range.bind(rows),
+      count: rows.count.bind(rows),
+      commit: async (...batch: Parameters<Store['commit']>) => {
+        await this.gate
+        if (this.left-- <= 0) return new Promise<void>(() => {})
+        return rows.commit(...batch)
+      },
+      close: async () => {},
+    })
+  }
+}
+
+describe('a recipient that has lost its disk', () => {
+  // What is lost when the power goes after that many commits of moving what was sealed to the old key.
+  it.each([0, 1, 2, 3, 4, 5, 6, 8, 12])(
+    'gets everything from a sender that crashes %i commits later',
+    async commits => {
+      world = new DeliveryWorld()
+      const disk = new Disk()
+      const adas = await world.machine(disk.store)
+      const bobs = await world.machine()
+      let ada = await world.start(adas)
+      let bob = await world.start(bobs)
+      const texts = ['one', 'two', 'three']
+      for (const text of texts) await ada.send(bob, text)
+      bob.crash()
+      bob = await world.start({ identity: bobs.identity, store: memoryStore() })
+      disk.left = commits
+      await ada.meet(bob)
+      await world.clock.advance(2_000)
+      ada.crash()
+      disk.left = Number.POSITIVE_INFINITY
+      ada = await world.start({ identity: adas.identity, store: disk.store })
+      await ada.meet(bob)
+      await world.clock.advanceUntil(() => bob.texts.length >= 3)
+      await world.clock.advance(10_000)
+      expect(bob.texts).toEqual(texts)
+      expect(await disk.rows.count('outbox')).toBe(0)
+      expect(ada.errors).toEqual([])
+    },
+  )
+})
+
+describe('a message that is given up', () => {
+  /** Both ends are slow to write; then the way opens. */
+  async function meanwhile(
+    end: (ada: Node, id: string) => Promise<{ over: Promise<unknown> }>,
+  ): Promise<{ bob: Node; ada: Node }> {
+    world = new DeliveryWorld()
+    const disk = new Disk()
+    const ada = await world.start(await world.machine(disk.store))
+    const bob = await world.start(await world.machine())
+    const { receipt } = await ada.send(bob, 'x', { ttl: 60 })
+    const gate = Promise.withResolvers<void>()
+    disk.gate = gate.promise
+    const ended = await end(ada, receipt.id)
+    await ada.meet(bob)
+    await world.clock.advance(1_000)
+    gate.resolve()
+    await ended.over
+    await world.clock.advance(10_000)
+    return { ada, bob }
+  }
+
+  it('does not leave while its cancelling is being written', async () => {
+    const { ada, bob } = await meanwhile(async (ada, id) => ({ over: ada.delivery.cancel(id) }))
+    expect([bob.texts, bob.refused]).toEqual([[], []])
+    expect(await ada.machine.store.count('outbox')).toBe(0)
+  })
+
+  it('does not leave while its end is being written', async () => {
+    const { ada, bob } = await meanwhile(async () => {
+      await world.clock.advance(60_500)
+      return { over: Promise.resolve() }
+    })
+    expect([bob.texts, bob.refused]).toEqual([[], []])
+    expect((await ada.deadLetters.list())[0]).toMatchObject({ reason: 'expired', inDoubt: false })
+  })
+})
