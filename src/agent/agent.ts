@@ -95,9 +95,12 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   /**
    * Sends a message to each of `to`. Messages to one recipient leave in the order of the calls, also where a hook takes
    * its time over one of them.
-   * @throws AfpRoutingError NO_RECIPIENT, UNKNOWN_RECIPIENT, AMBIGUOUS_NAME, NO_CAPABLE_AGENT; NO_ROUTE when nobody was
-   * reached (when only some were not, the receipt says which); QUEUE_FULL when too much waits for the only recipient
-   * @throws AfpTimeoutError when the only recipient reads too slowly to take it in time: it was taken back and has not left
+   * Unless it is `at-most-once`, it resolves when the message is in this agent's store, whether or not anybody is there.
+   * @throws AfpRoutingError NO_RECIPIENT, UNKNOWN_RECIPIENT, AMBIGUOUS_NAME, NO_CAPABLE_AGENT; QUEUE_FULL when too much
+   * waits; with `at-most-once` NO_ROUTE when nobody was reached (when only some were not, the receipt says which)
+   * @throws AfpDataStoreError STORE_FULL, STORE_FAILED: then nothing of it was kept
+   * @throws AfpTimeoutError with `at-most-once`, when the only recipient reads too slowly to take it in time: it was taken
+   * back and has not left
    * @throws AfpMessageError for content or options that cannot be sent, MESSAGE_EXPIRED, HOOK_REFUSED
    * @throws AfpError INVALID_OPTION for an option that there is not, or of another type
    * @throws the signal's reason, unless somebody has the message by then: the receipt says who

@@ -132,7 +132,8 @@ export class Inbound {
       return Promise.resolve(undefined)
     }
     const { signal, handlers } = this.#parts
-    const context = { transaction, late, redelivered, expectsReply: kind === 'request', signal }
+    const expectsReply = kind === 'request'
+    const context = { transaction, late, redelivered, expectsReply, signal, idempotencyKey: keyOf(message) }
     const handler = handlers.find(message)
     if (handler instanceof Promise) return handler.then(found => this.#hold(message, context, bytes, found))
     return this.#hold(message, context, bytes, handler)
@@ -337,7 +338,8 @@ export class Inbound {
     const { signal, store } = this.#parts
     const expectsReply = kind === 'request'
     const transaction = new BufferedTransaction(store)
-    const context = { signal, expectsReply, transaction, late: false, redelivered: false }
+    const told = { signal, expectsReply, transaction, idempotencyKey: keyOf(message) }
+    const context = { ...told, late: false, redelivered: false }
     try {
       const result = await handler(message, context)
       const { checks, writes } = transaction.end()

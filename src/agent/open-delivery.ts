@@ -71,6 +71,9 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
       const prekey = agent === identity.id ? prekeys.current() : known.get(agent)?.prekey
       return prekey !== undefined && prekey.notAfter > clock.now() ? prekey : undefined
     },
+    maxOutbox: options.outbox,
+    inbox: options.inbox,
+    holePatience: options.holePatience,
     strategy: options.retry ?? untilExpiry(),
     handlerStrategy: options.handlerRetry ?? exponentialRetry(),
   })

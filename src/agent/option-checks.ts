@@ -65,6 +65,9 @@ const AGENT: OptionChecks<AgentOptions> = {
   retry: RETRY,
   handlerRetry: RETRY,
   deadLetterRetry: OBJECT,
+  outbox: OBJECT,
+  inbox: OBJECT,
+  holePatience: MILLISECONDS,
   breaker: OBJECT,
   limits: OBJECT,
   hooks: OBJECT,
@@ -150,4 +153,6 @@ export const CARRIER = withMethods('a carrier', 'start', 'stop', 'dial', 'publis
 export function checkAgentOptions(options: AgentOptions): void {
   checkOptions('createAgent()', options, AGENT)
   checkOptions('hooks', options.hooks ?? {}, HOOKS)
+  checkOptions('outbox', options.outbox ?? {}, { messages: COUNT, bytes: COUNT })
+  checkOptions('inbox', options.inbox ?? {}, { messages: COUNT, bytes: COUNT, totalBytes: COUNT })
 }

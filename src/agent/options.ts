@@ -57,6 +57,21 @@ export interface AgentOptions extends AbortOptions {
   handlerRetry?: RetryStrategy | undefined
   /** When dead letters are retried by themselves, by their reason; default: by hand only. */
   deadLetterRetry?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
+  /** How much may wait for recipients; beyond it `send` rejects with QUEUE_FULL. Default: 10,000 messages and 64 MiB. */
+  outbox?: { readonly messages?: number | undefined; readonly bytes?: number | undefined } | undefined
+  /**
+   * How much may wait for handlers; what is beyond it stays with its sender. Default: 10,000 messages and 64 MiB of each
+   * sender, 256 MiB of all together.
+   */
+  inbox?:
+    | {
+        readonly messages?: number | undefined
+        readonly bytes?: number | undefined
+        readonly totalBytes?: number | undefined
+      }
+    | undefined
+  /** How long order waits for a message that its sender, who is linked, does not send, ms; default 30,000. */
+  holePatience?: number | undefined
   /** The circuit breaker of each recipient; default: opens after 5 failures in a row for 30 s. */
   breaker?: BreakerOptions | undefined
   /** Bounds on what is sent and accepted. */
@@ -104,6 +119,16 @@ export interface MessageOptions extends AbortOptions {
 
 /** Options of `send`. */
 export interface SendOptions extends MessageOptions {
+  /**
+   * Default: the agent's, `at-least-once`.
+   * - `at-most-once`, also called `best-effort`: handed to a connection once, kept nowhere.
+   * - `at-least-once`: kept until the recipient has it in its own store, and there until its handler is done. The handler
+   *   may run again after a crash or its own failure, then with `redelivered`.
+   * - `exactly-once`: the same, and what the handler writes through its `transaction` counts once, in one step with the
+   *   end of the message. What it does elsewhere is promised no more than `at-least-once` does: see `idempotencyKey`.
+   *
+   * What `receive` or a `for await` loop has taken has its end with that: a crash of the reader after it loses it.
+   */
   guarantee?: Guarantee | 'best-effort' | undefined
   /** When it is tried again; default: the agent's. With `at-most-once` never. */
   retry?: RetryStrategy | undefined
@@ -202,6 +227,12 @@ export interface HandlerContext {
    * when the handler is done.
    */
   readonly transaction: Transaction
+  /**
+   * Stays the same however often this message comes, and is no other's: for effects outside of {@link transaction}, such
+   * as a payment, hand it to whoever carries them out as their idempotency key. A handler can run again with any
+   * guarantee but `at-most-once`: the agent may end after the effect and before the end of the message is on the disk.
+   */
+  readonly idempotencyKey: string
   /** The message may have been handled before: the handler failed, or the agent ended before it was done. */
   readonly redelivered: boolean
   /** It came after order had stopped waiting for it. */

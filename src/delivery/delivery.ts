@@ -5,6 +5,7 @@
 
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpMessageError } from '../common/errors.ts'
+import { type Given, given } from '../common/given.ts'
 import type { Random } from '../common/random.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { decode } from '../message/codec.ts'
@@ -66,9 +67,9 @@ export interface DeliveryParts
   /** When handlers that failed run again. */
   readonly handlerStrategy: RetryStrategy
   /** The most messages, and bytes of them, that may wait for recipients. Default 10,000 and 64 MiB. */
-  readonly maxOutbox?: OutboxLimits | undefined
+  readonly maxOutbox?: Given<OutboxLimits> | undefined
   /** Default {@link DEFAULT_INBOX}. */
-  readonly inbox?: Partial<InboxLimits> | undefined
+  readonly inbox?: Given<InboxLimits> | undefined
   /** Default {@link HOLE_PATIENCE}. */
   readonly holePatience?: number | undefined
   readonly onRollback: (recipient: string, epoch: string) => void
@@ -99,7 +100,7 @@ export class Delivery {
     const { identity, tracker, deadLetters } = parts
     this.#quota = new OutboxQuota(parts.maxOutbox)
     this.#books = new Books({ self: identity.id, tracker, deadLetters })
-    this.#room = { limits: { ...DEFAULT_INBOX, ...parts.inbox }, used: 0 }
+    this.#room = { limits: given(DEFAULT_INBOX, parts.inbox), used: 0 }
     this.#lines = new Lines({ ...parts, self: identity.id, received: (from, frame) => this.received(from, frame) })
   }
 

@@ -1,6 +1,7 @@
 /** How much waits for all recipients together, and how much may. */
 
 import { AfpRoutingError } from '../common/errors.ts'
+import { type Given, given } from '../common/given.ts'
 import type { Quota } from './ledger.ts'
 
 /** The most messages, and bytes of them, that may wait for recipients. */
@@ -9,6 +10,9 @@ export interface OutboxLimits {
   readonly bytes: number
 }
 
+/** Unless the agent has others. */
+const DEFAULT_OUTBOX: OutboxLimits = { messages: 10_000, bytes: 2 ** 26 }
+
 /** See the head of this file. */
 export class OutboxQuota implements Quota {
   readonly #most: OutboxLimits
@@ -16,8 +20,8 @@ export class OutboxQuota implements Quota {
   #bytes = 0
   #closed = false
 
-  constructor(most: OutboxLimits = { messages: 10_000, bytes: 2 ** 26 }) {
-    this.#most = most
+  constructor(most: Given<OutboxLimits> = {}) {
+    this.#most = given(DEFAULT_OUTBOX, most)
   }
 
   take(bytes: number): void {

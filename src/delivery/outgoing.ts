@@ -7,11 +7,13 @@ import { toHex } from '../common/bytes.ts'
 import { Turns } from '../common/turns.ts'
 import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
+import { MAX_EARLIER } from '../security/opening.ts'
+import type { Prekey } from '../security/prekeys.ts'
 import type { Check, Key, Write } from '../store/store.ts'
-import { deleteRow, draftAgain, endedOf, fateOf, rowKeyOf } from './entries.ts'
-import { Fencing, NO_BYTES } from './fencing.ts'
+import { consequences } from './consequences.ts'
+import { deleteRow, draftAgain, fateOf, rowKeyOf } from './entries.ts'
+import { Fencing } from './fencing.ts'
 import { statesFrame } from './frames.ts'
-import type { Fate } from './ledger.ts'
 import { type Entry, type OutEpoch, openEpoch } from './out-epoch.ts'
 import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
 import { Recorder } from './recorder.ts'
@@ -131,35 +133,8 @@ export class Outgoing {
     if (epoch === undefined) return
     const news = epoch.feed.acked(ack)
     if (news.rollback) this.#parts.onRollback(this.recipient, epoch.id)
-    const refused = new Map(news.refused)
-    const over = new Set([...news.processed, ...refused.keys(), ...news.skipped])
-    const fates: Fate[] = []
-    const arrived = new Map<number, Write>()
-    const writes: Write[] = []
-    for (const number of news.delivered) {
-      const messageId = epoch.messages.get(number)
-      const entry = epoch.entries.get(number) ?? epoch.fences.get(number)
-      if (messageId === undefined || entry === undefined) continue
-      fates.push(fateOf(this.recipient, epoch, number, messageId, 'delivered'))
-      // Until its end is known the row says whose it is; its bytes are not needed any more.
-      if (!over.has(number))
-        arrived.set(
-          number,
-          putOutbox(rowKeyOf(this.recipient, entry), { ...entry.row, fence: 'delivered', frame: NO_BYTES }),
-        )
-    }
-    for (const number of over) {
-      const messageId = epoch.messages.get(number)
-      const entry = epoch.entries.get(number)
-      writes.push({ op: 'delete', table: 'outbox', key: outboxKey(this.recipient, epoch.id, number) })
-      if (messageId === undefined) continue
-      const reason = refused.get(number)
-      const status = reason !== undefined ? 'refused' : news.skipped.includes(number) ? 'skipped' : 'processed'
-      // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
-      const keeps = reason === undefined || reason === 'handler-error' || reason === 'expired'
-      const ended = keeps || entry === undefined ? undefined : await endedOf(entry, this.#parts.identity.id)
-      fates.push({ ...fateOf(this.recipient, epoch, number, messageId, status), reason, ended })
-    }
+    const author = this.#parts.identity.id
+    const { fates, arrived, over, writes } = await consequences(news, epoch, { author, recipient: this.recipient })
     this.#sender.heard({ arrived: news.delivered.length > 0, news: over.size > 0 })
     for (const number of [...news.delivered, ...over]) this.#remove(epoch, number)
     for (const number of over) epoch.messages.delete(number)
@@ -171,6 +146,8 @@ export class Outgoing {
     if (epoch.feed.done && this.#epochs.has(epoch.id)) {
       const drop = this.#drop(epoch)
       await this.#recorder.persist([], () => [drop])
+      // With one less there may be room to open another.
+      this.cardChanged()
     }
     this.#sender.pump()
   }
@@ -280,23 +257,33 @@ export class Outgoing {
       .then(opened => {
         this.#opening = undefined
         // It may have come meanwhile, or another message that is to be kept without it.
-        const again = this.#parts.prekey(this.recipient) !== undefined || this.#unsealed.unkept
+        const again = this.#openable() !== undefined || this.#unsealed.unkept
         if (!opened && !this.#closed && again) return this.#open()
       })
     return this.#opening
   }
 
+  #unsettled(): string[] {
+    return [...this.#epochs.values()].filter(epoch => !epoch.feed.settled).map(epoch => epoch.id)
+  }
+
+  /** The prekey to seal to; undefined while there is none, or while more epochs wait for their end than an opening can name. */
+  #openable(): Prekey | undefined {
+    const many = this.#usable() === undefined && this.#unsettled().length > MAX_EARLIER
+    return many ? undefined : this.#parts.prekey(this.recipient)
+  }
+
   /** False: there is no prekey to open one to. */
   async #openNow(): Promise<boolean> {
-    const { prekey, identity, mesh, random } = this.#parts
-    const shown = prekey(this.recipient)
+    const { identity, mesh, random } = this.#parts
+    const shown = this.#openable()
     if (shown === undefined) {
       await this.#unsealed.keep()
       return false
     }
     if (this.#usable() === undefined) {
       this.#current?.feed.close()
-      const earlier = [...this.#epochs.values()].filter(epoch => !epoch.feed.settled).map(epoch => epoch.id)
+      const earlier = this.#unsettled()
       const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random }
       this.#current = await openEpoch(options)
       this.#epochs.set(this.#current.id, this.#current)

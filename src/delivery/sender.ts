@@ -1,6 +1,7 @@
 /**
  * Hands one recipient's messages to its connection: the openings they need first, no more under way than the window
- * allows, again when nothing is heard, and none while the circuit breaker is open.
+ * allows, again when nothing is heard, and none while the circuit breaker is open. It waits by the monotonic clock: one
+ * that is set back holds nothing up.
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
@@ -71,15 +72,16 @@ export class Sender {
 
   /** A message that is on the disk; it may go from `at` on, ms since 1970. */
   add(entry: Entry, at = 0): void {
-    this.#queue.add(entry, at)
+    this.#queue.add(entry, this.#moment(at))
   }
 
   remove(entry: Entry): void {
     this.#queue.remove(entry)
   }
 
+  /** It may go again from `at` on, ms since 1970. */
   again(entry: Entry, at: number): void {
-    this.#queue.again(entry, at)
+    this.#queue.again(entry, this.#moment(at))
   }
 
   /** It must not leave any more. */
@@ -89,7 +91,7 @@ export class Sender {
 
   /** It may after all. */
   resume(entry: Entry): void {
-    this.#queue.resume(entry, this.#parts.clock.now())
+    this.#queue.resume(entry, 0)
     this.pump()
   }
 
@@ -100,7 +102,7 @@ export class Sender {
     this.#announced.clear()
     this.#askLater(ASK_PAUSE)
     if (ask) {
-      this.#holdUntil = clock.now() + this.#patience()
+      this.#holdUntil = clock.monotonic() + this.#patience()
       this.#sendStates()
     }
     this.pump()
@@ -114,7 +116,7 @@ export class Sender {
     this.#holdUntil = 0
     this.#probe?.abandon()
     this.#probe = undefined
-    this.#queue.recall(this.#parts.clock.now())
+    this.#queue.recall(this.#parts.clock.monotonic())
     this.#arm()
   }
 
@@ -146,7 +148,7 @@ export class Sender {
       this.#announced.delete(epoch)
       if (this.#linked) this.announce(epoch)
     }
-    this.#queue.recall(this.#parts.clock.now())
+    this.#queue.recall(this.#parts.clock.monotonic())
     this.pump()
   }
 
@@ -161,7 +163,7 @@ export class Sender {
 
   /** Hands over what may go now. */
   pump(): void {
-    const now = this.#parts.clock.now()
+    const now = this.#parts.clock.monotonic()
     if (this.#linked && !this.#closed && now >= this.#holdUntil) {
       while (this.#admitted()) {
         const entry = this.#queue.take(now)
@@ -180,19 +182,25 @@ export class Sender {
     this.#timer?.cancel()
   }
 
+  /** A time of day on the clock that nobody sets; 0: at once. */
+  #moment(at: number): number {
+    const { clock } = this.#parts
+    return at > clock.now() ? clock.monotonic() + at - clock.now() : 0
+  }
+
   #hand(entry: Entry): void {
     const { lines, recipient, clock } = this.#parts
     entry.left = true
     lines.send(recipient, entry.row.frame).catch(() => {
       // Too slow a peer, or a link that has just closed: neither is a try that failed.
-      this.#queue.again(entry, clock.now() + BUSY_PAUSE)
+      this.#queue.again(entry, clock.monotonic() + BUSY_PAUSE)
       this.#arm()
     })
   }
 
   #askLater(pause: number): void {
     this.#askPause = pause
-    this.#askAt = this.#parts.clock.now() + pause
+    this.#askAt = this.#parts.clock.monotonic() + pause
   }
 
   #sendStates(): void {
@@ -226,9 +234,10 @@ export class Sender {
     this.#timer = undefined
     if (this.#closed) return
     const { clock, breaker } = this.#parts
-    const now = clock.now()
+    const now = clock.monotonic()
     const queue = this.#queue
-    let next = queue.nextExpiry ?? Number.POSITIVE_INFINITY
+    // Only the end of a message is a time of day.
+    let next = now + (queue.nextExpiry ?? Number.POSITIVE_INFINITY) - clock.now()
     if (this.#linked) {
       next = Math.min(next, queue.nextOverdue(this.#patience()) ?? next)
       if (this.#parts.waits()) next = Math.min(next, this.#askAt)
@@ -241,8 +250,8 @@ export class Sender {
 
   #tick(): void {
     const { clock, onOverdue, onExpired, breaker } = this.#parts
-    const now = clock.now()
-    for (const entry of this.#queue.expired(now)) onExpired(entry)
+    const now = clock.monotonic()
+    for (const entry of this.#queue.expired(clock.now())) onExpired(entry)
     if (this.#linked && now >= this.#askAt) {
       this.#stateDue ||= this.#parts.waits()
       this.#askLater(Math.min(2 * this.#askPause, LONGEST_ASK_PAUSE))

@@ -100,3 +100,31 @@ describe('a message that is given up', () => {
     expect((await ada.deadLetters.list())[0]).toMatchObject({ reason: 'expired', inDoubt: false })
   })
 })
+
+describe('more runs of a sender than an opening can name', () => {
+  it('are kept one and all, in their order, while nobody reads', async () => {
+    world = new DeliveryWorld()
+    const adas = await world.machine(memoryStore())
+    const store = Object.assign(adas.store, { close: async () => {} })
+    let open = false
+    const bob = await world.start(await world.machine(), () => (open ? Promise.resolve() : 'waiting'))
+    const texts: string[] = []
+    for (let run = 0; run < 70; run++) {
+      const ada = await world.start({ identity: adas.identity, store })
+      await ada.send(bob, `${run}`)
+      texts.push(`${run}`)
+      await ada.meet(bob)
+      await world.clock.advance(500)
+      ada.crash()
+    }
+    open = true
+    const ada = await world.start({ identity: adas.identity, store })
+    await ada.send(bob, 'last')
+    await ada.meet(bob)
+    bob.delivery.offerAgain()
+    await world.clock.advanceUntil(() => bob.texts.length === 71)
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual([...texts, 'last'])
+    expect(await store.count('outbox')).toBe(0)
+  })
+})

@@ -1,0 +1,54 @@
+/** What a recipient's word on an epoch comes to: fates of messages, and what is written of them. */
+
+import type { AckNews } from '../feed/index.ts'
+import type { Write } from '../store/store.ts'
+import { endedOf, fateOf, rowKeyOf } from './entries.ts'
+import { NO_BYTES } from './fencing.ts'
+import type { Fate } from './ledger.ts'
+import type { OutEpoch } from './out-epoch.ts'
+import { outboxKey, putOutbox } from './rows.ts'
+
+/** See the head of this file. */
+export interface Consequences {
+  readonly fates: readonly Fate[]
+  /** Rows of what has arrived and has no end yet, by position. */
+  readonly arrived: ReadonlyMap<number, Write>
+  /** Positions of what has its end. */
+  readonly over: ReadonlySet<number>
+  /** What takes their rows away. */
+  readonly writes: readonly Write[]
+}
+
+export async function consequences(
+  news: AckNews,
+  epoch: OutEpoch,
+  { author, recipient }: { readonly author: string; readonly recipient: string },
+): Promise<Consequences> {
+  const refused = new Map(news.refused)
+  const over = new Set([...news.processed, ...refused.keys(), ...news.skipped])
+  const fates: Fate[] = []
+  const arrived = new Map<number, Write>()
+  const writes: Write[] = []
+  for (const number of news.delivered) {
+    const messageId = epoch.messages.get(number)
+    const entry = epoch.entries.get(number) ?? epoch.fences.get(number)
+    if (messageId === undefined || entry === undefined) continue
+    fates.push(fateOf(recipient, epoch, number, messageId, 'delivered'))
+    // Until its end is known the row says whose it is; its bytes are not needed any more.
+    const row = { ...entry.row, fence: 'delivered', frame: NO_BYTES } as const
+    if (!over.has(number)) arrived.set(number, putOutbox(rowKeyOf(recipient, entry), row))
+  }
+  for (const number of over) {
+    const messageId = epoch.messages.get(number)
+    const entry = epoch.entries.get(number)
+    writes.push({ op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch.id, number) })
+    if (messageId === undefined) continue
+    const reason = refused.get(number)
+    const status = reason !== undefined ? 'refused' : news.skipped.includes(number) ? 'skipped' : 'processed'
+    // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
+    const keeps = reason === undefined || reason === 'handler-error' || reason === 'expired'
+    const ended = keeps || entry === undefined ? undefined : await endedOf(entry, author)
+    fates.push({ ...fateOf(recipient, epoch, number, messageId, status), reason, ended })
+  }
+  return { fates, arrived, over, writes }
+}
