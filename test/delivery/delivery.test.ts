@@ -288,21 +288,3 @@ describe('bounds', () => {
     }
   })
 })
-
-describe('a clock that is set back', () => {
-  it.each([100_000, 3_000_000])('by %i ms holds up nothing that is under way', async back => {
-    const [ada, bob] = await pair()
-    await ada.send(bob, 'before')
-    await world.clock.advanceUntil(() => bob.texts.length === 1)
-    world.net.partition([ada.id], [bob.id])
-    await ada.send(bob, 'lost')
-    await world.clock.advance(300)
-    world.clock.jump(-back)
-    world.net.heal()
-    await ada.send(bob, 'after', { ttl: 7_200 })
-    const started = world.clock.monotonic()
-    await world.clock.advanceUntil(() => bob.texts.length === 3)
-    expect(world.clock.monotonic() - started).toBeLessThan(20_000)
-    expect(bob.texts).toEqual(['before', 'lost', 'after'])
-  })
-})
