@@ -13,6 +13,8 @@ import { PrekeyRing } from '../security/prekeys.ts'
 import type { Store } from '../store/store.ts'
 import type { AgentOptions } from './options.ts'
 
+/** The longest pause between two tries, ms: well below the patience that order has with a message that is missing. */
+const LONGEST_PAUSE = 15_000
 /** How long after their time to live receipts can be asked for, ms: a day. */
 const KEEP_RECEIPTS = 24 * 3_600_000
 /** How often those that are over are looked for, which reads all of them, ms. */
@@ -74,7 +76,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     maxOutbox: options.outbox,
     inbox: options.inbox,
     holePatience: options.holePatience,
-    strategy: options.retry ?? untilExpiry(),
+    strategy: options.retry ?? untilExpiry({ cap: LONGEST_PAUSE }),
     handlerStrategy: options.handlerRetry ?? exponentialRetry(),
   })
   let purgeAt = 0

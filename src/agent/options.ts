@@ -51,7 +51,7 @@ export interface AgentOptions extends AbortOptions {
   persistStorage?: boolean | undefined
   /** Default guarantee of what is sent to agents; default `at-least-once`. What is published is `at-most-once`. */
   guarantee?: Guarantee | 'best-effort' | undefined
-  /** When messages that are not acknowledged are sent again; default: with growing pauses until their time to live ends. */
+  /** When messages that are not acknowledged are sent again; default: with pauses that grow to 15 s, until their time to live ends. */
   retry?: RetryStrategy | undefined
   /** When handlers that failed run again; default: `exponentialRetry()`, 5 times. */
   handlerRetry?: RetryStrategy | undefined

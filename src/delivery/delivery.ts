@@ -38,7 +38,7 @@ import { newReceipt } from './receipts.ts'
 import type { RetryStrategy } from './retry.ts'
 import type { Tracker, Tracking } from './tracker.ts'
 
-/** How long a hole blocks order once its author, linked, has said nothing of it, ms. */
+/** How long a hole blocks order after its author, who is linked, has spoken of it, ms. */
 export const HOLE_PATIENCE = 30_000
 /** How many messages to one recipient may be under way. */
 const WINDOW = 256
@@ -372,17 +372,17 @@ export class Delivery {
     return own
   }
 
-  /** Holes that the author, who is linked, does not fill are waited for no longer. */
+  /** Order waits for what is missing as long as its author, who is linked, says that it is there: each word renews that. */
   #watchHoles(author: Author): void {
     const { clock, holePatience = HOLE_PATIENCE } = this.#parts
-    if (!author.incoming.hasHoles) {
-      author.holes?.cancel()
-      author.holes = undefined
-    } else
-      author.holes ??= clock.after(holePatience, () => {
-        author.holes = undefined
-        author.incoming.giveUpHoles()
-      })
+    author.holes?.cancel()
+    author.holes = undefined
+    const { holes } = author.incoming
+    if (holes.size === 0) return
+    author.holes = clock.after(holePatience, () => {
+      author.incoming.giveUpHoles(holes)
+      this.#watchHoles(author)
+    })
   }
 
   /** Connects to an agent for which something waits. */

@@ -5,7 +5,7 @@
 
 import { AfpMessageError, AfpSecurityError } from '../common/errors.ts'
 import { Turns } from '../common/turns.ts'
-import { Epochs, type EpochsNews, type FeedState, type Handed } from '../feed/index.ts'
+import { Epochs, type EpochsNews, type FeedState, type Handed, type Range } from '../feed/index.ts'
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
@@ -159,20 +159,24 @@ export class Incoming {
     for (const { epoch } of states) answers.ack(epoch)
   }
 
-  /** Order waits no longer for what is missing by the author's own word. */
-  giveUpHoles(): void {
+  /** What order waits for, by epoch. */
+  get holes(): Map<string, Range[]> {
+    const all = new Map<string, Range[]>()
     for (const epoch of this.#epochs.ids) {
       const holes = this.#epochs.feed(epoch)?.holes() ?? []
-      if (holes.length === 0) continue
-      const { released, given } = this.#epochs.giveUp(epoch, holes)
+      if (holes.length > 0) all.set(epoch, holes)
+    }
+    return all
+  }
+
+  /** Order waits no longer for these, as far as they are still missing. */
+  giveUpHoles(holes: ReadonlyMap<string, Range[]>): void {
+    for (const [epoch, ranges] of holes) {
+      if (this.#epochs.feed(epoch) === undefined) continue
+      const { released, given } = this.#epochs.giveUp(epoch, ranges)
       if (given.length > 0) this.#parts.onHole(this.author, epoch, given)
       this.#release(released)
     }
-  }
-
-  /** Whether order waits for anything. */
-  get hasHoles(): boolean {
-    return this.#epochs.ids.some(epoch => (this.#epochs.feed(epoch)?.holes(1).length ?? 0) > 0)
   }
 
   /**

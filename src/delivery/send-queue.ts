@@ -113,6 +113,13 @@ export class SendQueue<E extends Sendable> {
     if (slot?.state === 'later' && slot.at === Number.POSITIVE_INFINITY) this.#wait(slot, now)
   }
 
+  /** Whatever waits for its next try may go at once. */
+  wake(): void {
+    for (const slot of this.#slots.values()) {
+      if (slot.state === 'later' && slot.at !== Number.POSITIVE_INFINITY) this.#makeReady(slot)
+    }
+  }
+
   /** The connection is gone: what was under way may go over the next one at once. */
   recall(now: number): void {
     for (const slot of [...this.#flying]) this.again(slot.entry, now)

@@ -16,10 +16,11 @@ const PATIENCE = 1_000
 const PATIENCE_ROUND_TRIPS = 4
 /**
  * How long after its last word the recipient is asked what it has, ms, while something has no end: an answer may have
- * been lost with a connection that another one stood in for. Doubled with each question up to the other.
+ * been lost with a connection that another one stood in for. Doubled with each question up to the other, which is below
+ * the patience of recipients with what is missing: the question says that it is there.
  */
 const ASK_PAUSE = 5_000
-const LONGEST_ASK_PAUSE = 320_000
+const LONGEST_ASK_PAUSE = 20_000
 /** How long a message waits after the connection would not take it, ms. */
 const BUSY_PAUSE = 100
 
@@ -100,6 +101,8 @@ export class Sender {
     const { clock } = this.#parts
     this.#linked = true
     this.#announced.clear()
+    // What failed did so over another link. Its recipient holds back for it what came after it, and not for ever.
+    this.#queue.wake()
     this.#askLater(ASK_PAUSE)
     if (ask) {
       this.#holdUntil = clock.monotonic() + this.#patience()

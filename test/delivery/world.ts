@@ -144,7 +144,7 @@ export class Node {
       deadLetters: node.deadLetters,
       breakers: node.breakers,
       prekeyOf: agent => world.nodes.get(agent)?.prekeys.current(),
-      strategy: untilExpiry(),
+      strategy: untilExpiry({ cap: 15_000 }),
       handlerStrategy: exponentialRetry(),
       judge: () => {},
       take,
