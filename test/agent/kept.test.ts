@@ -306,6 +306,25 @@ describe('A handler with a transaction', () => {
     expect((await world.during(ada.request(bob.id, 'and now?', { guarantee: 'exactly-once' }))).content).toBe(2)
   })
 
+  test('has a key for effects elsewhere that is the same at each run for one message, and another for each other', async () => {
+    const [bob, eve] = [await join('bob'), await join('eve')]
+    await met(ada, bob)
+    await met(eve, bob)
+    const keys: string[] = []
+    bob.handle((_message, { idempotencyKey, redelivered }) => {
+      keys.push(idempotencyKey)
+      if (!redelivered) throw new Error('not at the first time')
+    })
+    // An id is its sender's choice, so that by itself it is nobody's.
+    const id = '0190b2a0-0000-7000-8000-000000000001'
+    await world.during((await ada.send('bob', 1, { id })).processed)
+    await world.during((await eve.send('bob', 1, { id })).processed)
+    await world.during((await ada.send('bob', 2)).processed)
+    expect(keys).toHaveLength(6)
+    expect(new Set(keys).size).toBe(3)
+    expect([keys[0], keys[2], keys[4]]).toEqual([keys[1], keys[3], keys[5]])
+  })
+
   test('answers with what was committed, also when two of them have read the same', async () => {
     const [bob, carol] = [await join('bob'), await join('carol')]
     await met(ada, bob)
