@@ -137,8 +137,6 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
       '100',
       'F2',
     ],
-    'Agents on libp2p over loopback > what is wrong is refused before anything is sent > an undone guarantee': ['F8'],
-    'Agents on libp2p over loopback > what is wrong is refused before anything is sent > another undone one': ['F8'],
     'Agents on libp2p over loopback > what is wrong is refused before anything is sent > no MIME type': ['22'],
     'Agents on libp2p over loopback > what is wrong is refused before anything is sent > too much': ['22'],
   },
