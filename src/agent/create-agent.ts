@@ -41,6 +41,8 @@ const MAX_KNOWN_AGENTS = 1_024
 
 /** How often it is looked whether the own card and keys grow old, and what is over, ms: soon after a machine has slept. */
 const CARD_CHECK = 300_000
+/** How long a handler may take unless the application says, ms. */
+const HANDLER_TIMEOUT = 1_800_000
 
 /**
  * Makes an agent and joins it to a mesh. It resolves when the agent is running; relays and other agents may come later.
@@ -323,6 +325,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       limits: resolveLimits(given.limits),
       hooks: given.hooks ?? {},
       guarantee: validateGuarantee(given.guarantee ?? 'at-least-once'),
+      handlerTimeout: given.handlerTimeout ?? HANDLER_TIMEOUT,
     }
   }
 }

@@ -16,6 +16,7 @@ import { type Hooks, type Limits, runHook, validateTime } from '../message/valid
 import type { RefusalReason } from '../network/network.ts'
 import type { Store } from '../store/store.ts'
 import type { SubscriptionManager } from '../topics/subscriptions.ts'
+import { runHandler } from './handler-run.ts'
 import type { Handlers } from './handlers.ts'
 import { Leases } from './leases.ts'
 import type { Handler, HandlerContext, MessageOptions } from './options.ts'
@@ -50,6 +51,8 @@ export interface InboundParts {
   subscriptions: SubscriptionManager
   /** What nobody else took. */
   inbox: BoundedQueue<Message>
+  /** How long a handler may take, ms. */
+  handlerTimeout: number
   /** Fires when the agent closes. */
   signal: AbortSignal
   /** Answers a request. */
@@ -131,10 +134,9 @@ export class Inbound {
       this.#settle(message, kind)
       return Promise.resolve(undefined)
     }
-    const { signal, handlers } = this.#parts
     const expectsReply = kind === 'request'
-    const context = { transaction, late, redelivered, expectsReply, signal, idempotencyKey: keyOf(message) }
-    const handler = handlers.find(message)
+    const context = { transaction, late, redelivered, expectsReply, idempotencyKey: keyOf(message) }
+    const handler = this.#parts.handlers.find(message)
     if (handler instanceof Promise) return handler.then(found => this.#hold(message, context, bytes, found))
     return this.#hold(message, context, bytes, handler)
   }
@@ -201,13 +203,14 @@ export class Inbound {
   /** What a handler does with a kept message. Its failure is an answer to a request, and has other messages come again. */
   async #handle(message: Message, context: KeptContext, handler: Handler): Promise<KeptReply | undefined> {
     try {
-      const result = await handler(message, context)
+      const result = await runHandler(this.#parts, handler, message, context)
       if (!context.expectsReply) return undefined
       const { content, options } = replyOf(result)
       return await this.#parts.prepare(message, 'reply', content, options)
     } catch (error) {
-      if (!context.expectsReply) throw error
-      context.transaction.discard()
+      // Whoever was in the way of its reads is no failure of its own.
+      if (!context.expectsReply || context.transaction.conflict !== undefined) throw error
+      context.transaction.abandon()
       this.#parts.onHandlerError(message.id, error)
       return this.#prepare(message, 'failure', failureOf(error), {})
     }
@@ -335,19 +338,19 @@ export class Inbound {
   }
 
   async #run(message: Message, kind: MessageKind, handler: Handler): Promise<void> {
-    const { signal, store } = this.#parts
+    const { store } = this.#parts
     const expectsReply = kind === 'request'
     const transaction = new BufferedTransaction(store)
-    const told = { signal, expectsReply, transaction, idempotencyKey: keyOf(message) }
-    const context = { ...told, late: false, redelivered: false }
+    const told = { expectsReply, transaction, idempotencyKey: keyOf(message) }
     try {
-      const result = await handler(message, context)
+      const result = await runHandler(this.#parts, handler, message, { ...told, late: false, redelivered: false })
       const { checks, writes } = transaction.end()
       if (writes.length > 0) await store.commit({ checks, writes })
       if (!expectsReply) return
       const { content, options } = replyOf(result)
       await this.#parts.answer(message, 'reply', content, options)
     } catch (error) {
+      transaction.abandon()
       this.#parts.onHandlerError(message.id, error)
       if (expectsReply) await this.#answer(message, 'failure', failureOf(error), {})
     }
@@ -371,7 +374,7 @@ export class Inbound {
 type Taken = KeptReply | 'waiting' | undefined
 
 /** The context of a kept message. */
-interface KeptContext extends HandlerContext {
+interface KeptContext extends Omit<HandlerContext, 'signal'> {
   readonly transaction: BufferedTransaction
 }
 

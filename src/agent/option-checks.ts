@@ -64,6 +64,7 @@ const AGENT: OptionChecks<AgentOptions> = {
   guarantee: STRING,
   retry: RETRY,
   handlerRetry: RETRY,
+  handlerTimeout: MILLISECONDS,
   deadLetterRetry: OBJECT,
   outbox: OBJECT,
   inbox: OBJECT,

@@ -55,6 +55,11 @@ export interface AgentOptions extends AbortOptions {
   retry?: RetryStrategy | undefined
   /** When handlers that failed run again; default: `exponentialRetry()`, 5 times. */
   handlerRetry?: RetryStrategy | undefined
+  /**
+   * How long a handler may take, ms; default 1,800,000, half an hour. One that takes longer has failed: its `signal` fires,
+   * what it kept is dropped, and it runs again as `handlerRetry` says, maybe beside what is still at work of it.
+   */
+  handlerTimeout?: number | undefined
   /** When dead letters are retried by themselves, by their reason; default: by hand only. */
   deadLetterRetry?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
   /** How much may wait for recipients; beyond it `send` rejects with QUEUE_FULL. Default: 10,000 messages and 64 MiB. */
@@ -217,7 +222,7 @@ export interface Published {
 
 /** What a handler is told beside the message. */
 export interface HandlerContext {
-  /** Fires when the agent closes. */
+  /** Fires when the agent closes, and when the handler takes longer than it may, see `handlerTimeout`. */
   readonly signal: AbortSignal
   /** Whether the sender waits for a reply. */
   readonly expectsReply: boolean

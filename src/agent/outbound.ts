@@ -10,7 +10,6 @@ import type { Delivery } from '../delivery/delivery.ts'
 import type { Draft } from '../delivery/outgoing-parts.ts'
 import type { KeptReply } from '../delivery/processing.ts'
 import type { Requests } from '../delivery/requests.ts'
-import type { RetryStrategy } from '../delivery/retry.ts'
 import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
 import { encodeMessage, type MessageKind } from '../message/envelope.ts'
 import { readFailure } from '../message/failure.ts'
@@ -81,7 +80,7 @@ export class Outbound {
     const draft = this.#draft(target, content, options)
     const message = await this.#address(draft, target, timeout, signal)
     const left = timeout - (this.#parts.clock.monotonic() - start)
-    return this.#dispatch(message, 'message', { timeout, left, signal }, options.retry)
+    return this.#dispatch(message, 'message', { timeout, left, signal }, options)
   }
 
   async request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
@@ -100,11 +99,11 @@ export class Outbound {
     const { requests, delivery } = this.#parts
     // Its time ends first: what it says then is that no reply came, whatever was in the way.
     const left = timeout - elapsed + GRACE
-    this.#track(this.#dispatch(message, 'request', { timeout, left, signal }, options.retry)).catch(error =>
-      requests.cancel(message.id, error),
-    )
+    const sent = this.#track(this.#dispatch(message, 'request', { timeout, left, signal }, options))
+    sent.catch(error => requests.cancel(message.id, error))
     const { message: answer, failed } = await reply.catch(error => {
-      if (message.guarantee !== 'at-most-once') delivery.cancel(message.id).catch(() => {})
+      // Only what was taken: another one may have this id.
+      if (message.guarantee !== 'at-most-once') sent.then(() => delivery.cancel(message.id)).catch(() => {})
       throw error
     })
     if (failed) throw failureOf(answer, message)
@@ -123,7 +122,7 @@ export class Outbound {
     const inherits = kind !== 'message' && options.guarantee === undefined
     const guarantee = inherits ? to.guarantee : this.#guarantee(options.guarantee)
     const message = respondTo(to, content, { ...options, guarantee }, this.#parts.build)
-    return this.#track(this.#dispatch(message, kind, { timeout, left: timeout, signal }, options.retry))
+    return this.#track(this.#dispatch(message, kind, { timeout, left: timeout, signal }, options))
   }
 
   /** The answer to a request that is kept. One for which less was asked is sent at once. */
@@ -174,17 +173,20 @@ export class Outbound {
     message: Message,
     kind: MessageKind,
     patience: Patience,
-    retry: RetryStrategy | undefined,
+    { retry, id }: Pick<SendOptions, 'retry' | 'id'>,
   ): Promise<Receipt> {
     const { clock, delivery, onSent } = this.#parts
     const { left, signal } = patience
     if (message.guarantee !== 'at-most-once') {
-      return this.#hooked(message, message.recipients, signal, async () => {
+      const keep = async (): Promise<Receipt> => {
         const draft = delivery.draft(message, kind, retry)
         const tracking = await delivery.send(draft, message.recipients)
         onSent(message, draft.payload.length)
         return keptReceipt(tracking)
-      })
+      }
+      // One that was made here is new.
+      const unused = id === undefined ? undefined : (): Promise<void> => delivery.unused(id)
+      return this.#hooked(message, message.recipients, signal, keep, unused)
     }
     const routes = await this.#hooked(message, message.recipients, signal, () => {
       const draft = delivery.draft(message, kind)
@@ -194,15 +196,17 @@ export class Outbound {
     return this.#receipt(message, new Map(await Promise.all(routes)), signal)
   }
 
-  /** Lets the hook see a message, then does `go`, in the order in which this was called for each place it goes to. */
+  /** Lets the hook see a message, then, and after `first`, does `go`, in the order of the calls for each place it goes to. */
   async #hooked<T>(
     message: Message,
     places: readonly string[],
     signal: AbortSignal | undefined,
     go: () => T,
+    first?: () => Promise<void>,
   ): Promise<T> {
     signal?.throwIfAborted()
-    const hooked = runHook(this.#parts.hooks.beforeSend, message)
+    const hook = runHook(this.#parts.hooks.beforeSend, message)
+    const hooked = first === undefined ? hook : Promise.all([hook, first()])
     const ahead = this.#ahead.size === 0 ? [] : places.flatMap(place => this.#ahead.get(place) ?? [])
     if (hooked === undefined && ahead.length === 0) {
       signal?.throwIfAborted()

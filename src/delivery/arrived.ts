@@ -26,6 +26,8 @@ export interface Arrived {
   readonly message: Message
   readonly kind: MessageKind
   row: InboxRow
+  /** Its handler does not run before, on the clock that nobody sets. */
+  notBefore?: number | undefined
   /** It came after order had stopped waiting for it. */
   late: boolean
   /** It was handed on before, in this run or an earlier one. */

@@ -42,6 +42,8 @@ export class Books implements Ledger {
           messageId: fate.messageId,
           sender: self,
           attempts: fate.attempts ?? 0,
+          lastError: fate.error,
+          strategy: fate.ended.row.strategy,
           inDoubt: fate.inDoubt,
         })
         staged.push(letter)
@@ -68,8 +70,8 @@ export class Books implements Ledger {
   }
 }
 
-function eventOf({ status, reason, inDoubt }: Fate): ReceiptEvent {
-  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt }
+function eventOf({ status, reason, inDoubt, error }: Fate): ReceiptEvent {
+  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt, error }
   if (status === 'refused') return { type: 'refused', reason: reasonOf(reason) }
   return status === 'expired' || status === 'cancelled' ? { type: status, inDoubt } : { type: status }
 }

@@ -8,7 +8,14 @@ import { bytesToUuid, uuidToBytes } from '../message/ids.ts'
 import type { Message, MessageSecurity, SecurityLevel } from '../message/message.ts'
 import { DEFAULT_LIMITS, type Limits } from '../message/validate.ts'
 import type { Key, Write } from '../store/store.ts'
-import { type RetryState, retryStateFromWire, retryStateToWire } from './retry.ts'
+import {
+  type RetryState,
+  type RetryStrategy,
+  retryStateFromWire,
+  retryStateToWire,
+  strategyFromWire,
+  strategyToWire,
+} from './retry.ts'
 import { failure, flag, list, notOne, pick, text, whole } from './row-fields.ts'
 
 /** Why a message died. Their order is their number in stores: new ones go to the end. */
@@ -64,6 +71,8 @@ export interface NewDeadLetter {
   readonly lastError?: Failure | undefined
   /** Bytes have left and the recipient has not said what became of them. */
   readonly inDoubt?: boolean | undefined
+  /** How delivery tries the message, if it was sent with a strategy of its own. */
+  readonly strategy?: RetryStrategy | undefined
 }
 
 /** A message that died. */
@@ -75,6 +84,7 @@ export interface DeadLetter extends NewDeadLetter {
   readonly security: MessageSecurity
   readonly lastError: Failure | undefined
   readonly inDoubt: boolean
+  readonly strategy: RetryStrategy | undefined
   /** ms since 1970. */
   readonly createdAt: number
   /** Whether somebody, or a retry, has dealt with it. */
@@ -126,6 +136,7 @@ export function newEntry(
     security: letter.security ?? NOT_RECEIVED,
     lastError: letter.lastError && cutFailure(letter.lastError),
     inDoubt: letter.inDoubt ?? false,
+    strategy: letter.strategy,
     createdAt: made.createdAt,
     processed: false,
     processedAt: undefined,
@@ -185,6 +196,7 @@ export const putEntry = (entry: LetterEntry): Extract<Write, { op: 'put' }> => (
     entry.notes.map(({ at, text }) => [at, text]),
     entry.retry === undefined ? null : retryStateToWire(entry.retry),
     entry.messageBytes,
+    entry.strategy === undefined ? null : strategyToWire(entry.strategy),
   ]),
 })
 
@@ -208,9 +220,9 @@ export const deleteLetter = (id: string): Write[] => [
  */
 export function readEntry(id: string, value: Uint8Array): LetterEntry {
   try {
-    const fields = list(decode(value), 15)
+    const fields = list(decode(value), 16)
     const [side, peer, reason, messageId, sender, topic, security, attempts] = fields
-    const [lastError, inDoubt, createdAt, processedAt, notes, retry, messageBytes] = fields.slice(8)
+    const [lastError, inDoubt, createdAt, processedAt, notes, retry, messageBytes, strategy] = fields.slice(8)
     return {
       id,
       side: pick(SIDES, side),
@@ -232,6 +244,7 @@ export function readEntry(id: string, value: Uint8Array): LetterEntry {
       }),
       retry: retry === null ? undefined : retryStateFromWire(retry),
       messageBytes: whole(messageBytes),
+      strategy: strategy === null ? undefined : strategyFromWire(strategy),
     }
   } catch (cause) {
     throw new AfpDataStoreError('STORE_FAILED', `the dead letter ${id} in the store is damaged`, {

@@ -4,13 +4,12 @@
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
-import { AfpMessageError } from '../common/errors.ts'
+import { AfpError, AfpMessageError } from '../common/errors.ts'
 import { type Given, given } from '../common/given.ts'
 import type { Random } from '../common/random.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { decode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
-import { toFailure } from '../message/failure.ts'
 import type { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
 import type { Network } from '../network/network.ts'
@@ -34,8 +33,10 @@ import { type OutboxLimits, OutboxQuota } from './outbox-quota.ts'
 import { Outgoing } from './outgoing.ts'
 import type { Draft } from './outgoing-parts.ts'
 import { Processing, type ProcessingParts } from './processing.ts'
-import { newReceipt } from './receipts.ts'
+import { Recorder } from './recorder.ts'
+import { Reservations } from './reservations.ts'
 import type { RetryStrategy } from './retry.ts'
+import { sendToAll } from './send-all.ts'
 import type { Tracker, Tracking } from './tracker.ts'
 
 /** How long a hole blocks order after its author, who is linked, has spoken of it, ms. */
@@ -94,12 +95,16 @@ export class Delivery {
   #started = false
   readonly #readable = new Set<string>()
   readonly #quota: OutboxQuota
+  readonly #recorder: Recorder
+  readonly #reservations: Reservations
 
   private constructor(parts: DeliveryParts) {
     this.#parts = parts
     const { identity, tracker, deadLetters } = parts
     this.#quota = new OutboxQuota(parts.maxOutbox)
+    this.#reservations = new Reservations(parts.clock)
     this.#books = new Books({ self: identity.id, tracker, deadLetters })
+    this.#recorder = new Recorder({ ...parts, ledger: this.#books })
     this.#room = { limits: given(DEFAULT_INBOX, parts.inbox), used: 0 }
     this.#lines = new Lines({ ...parts, self: identity.id, received: (from, frame) => this.received(from, frame) })
   }
@@ -134,30 +139,23 @@ export class Delivery {
     return draftOf(message, kind, strategy, this.#parts)
   }
 
+  /** @throws AfpError INVALID_OPTION for an id that a message has of which there is a receipt, of this run or an earlier one */
+  async unused(id: string): Promise<void> {
+    if ((await this.#parts.tracker.get(id)) !== undefined)
+      throw new AfpError('INVALID_OPTION', `there is a message with the id ${id}; this one was not sent`)
+  }
+
   /**
-   * Queues a message for each of its recipients; resolves when it is on the disk for them. Where that is so for some of
-   * them only, the receipt says who will not get it.
+   * Queues a message for each of its recipients; resolves when it is on the disk for them, see {@link sendToAll}.
    * @throws AfpRoutingError QUEUE_FULL; AfpDataStoreError STORE_FULL, STORE_FAILED; AfpError INVALID_OPTION for an id
    *   that another message of these days has
    */
-  async send(draft: Draft, recipients: readonly string[]): Promise<Tracking> {
-    const { clock, tracker } = this.#parts
-    const { messageId: id, guarantee, expiresAt } = draft
-    const tracking = tracker.track(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, recipients))
-    const errors: unknown[] = []
-    const sending = recipients.map(async recipient => {
-      try {
-        await this.#outgoingTo(recipient).send(draft)
-        this.#reach(recipient)
-      } catch (error) {
-        errors.push(error)
-        tracker.apply(id, recipient, { type: 'dead', reason: 'quota', error: toFailure(error) })?.committed()
-      }
-    })
-    await Promise.all(sending)
-    if (errors.length < recipients.length) return tracking
-    tracker.forget(id, errors[0])
-    throw errors[0]
+  send(draft: Draft, recipients: readonly string[]): Promise<Tracking> {
+    const send = async (draft: Draft, recipient: string): Promise<void> => {
+      await this.#outgoingTo(recipient).send(draft)
+      this.#reach(recipient)
+    }
+    return sendToAll({ ...this.#parts, recorder: this.#recorder, send }, draft, recipients)
   }
 
   /**
@@ -251,6 +249,7 @@ export class Delivery {
   /** Stops: what handlers at work end with is still written, everything else stays on the disk. */
   async close(): Promise<void> {
     this.#quota.close()
+    this.#recorder.close()
     this.#lines.close()
     for (const outgoing of this.#outgoing.values()) outgoing.close()
     for (const { incoming, processing, holes } of this.#authors.values()) {
@@ -315,6 +314,7 @@ export class Delivery {
     const processing = new Processing(
       {
         ...this.#parts,
+        reservations: this.#reservations,
         strategy: this.#parts.handlerStrategy,
         onDead: (arrived, reason, error) => this.#parts.deadLetters.stage(letterOf(arrived, reason, error)),
         reply: this.#reply,

@@ -1,5 +1,6 @@
 /** What becomes of messages, told to whoever keeps receipts and dead letters: first as rows of the same batch, then as news. */
 
+import type { Failure } from '../message/failure.ts'
 import type { Write } from '../store/store.ts'
 import type { OutboxRow } from './rows.ts'
 
@@ -27,6 +28,8 @@ export interface Fate extends Position {
   readonly reason?: string | undefined
   /** Bytes left, and nobody knows whether they arrived. */
   readonly inDoubt?: boolean | undefined
+  /** What it failed with. */
+  readonly error?: Failure | undefined
   /** Tries so far. */
   readonly attempts?: number | undefined
   /** The row that ends, and its content: what a dead letter keeps. */

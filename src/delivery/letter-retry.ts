@@ -10,6 +10,7 @@ import type { DeadLetter } from './dead-letter.ts'
 import type { RetryOutcome } from './dead-letter-retries.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { ProcessingParts } from './processing.ts'
+import { newReceipt } from './receipts.ts'
 import { NEVER_TRIED } from './retry.ts'
 import type { Tracker } from './tracker.ts'
 import { BufferedTransaction } from './transaction.ts'
@@ -34,7 +35,7 @@ export function retryLetter(
 
 async function sendAgain(
   { store, clock, limits, tracker, outgoingTo }: LetterRetryParts,
-  { peer, sender, security, message: bytes, inDoubt }: DeadLetter,
+  { peer, sender, security, message: bytes, inDoubt, strategy }: DeadLetter,
   settled: readonly Write[],
 ): Promise<RetryOutcome> {
   const { message: before, kind } = decodeMessage(bytes, { sender, security, limits })
@@ -46,13 +47,19 @@ async function sendAgain(
     await store.commit({ writes: settled })
     return 'delivered'
   }
-  if (known !== undefined && tracker.tracking(before.id) === undefined) tracker.track(known)
   // Its time begins anew; it keeps its id, by which its recipient knows it.
   const message = new Message({ ...before, timestamp: Math.floor(clock.now()) })
   const { id, guarantee, priority, expiresAt } = message
   const payload = encodeMessage(message, kind, limits)
-  const draft = { messageId: id, guarantee, priority, expiresAt, strategy: undefined, payload }
-  await outgoingTo(peer).send({ ...draft, also: { writes: settled } })
+  const draft = { messageId: id, guarantee, priority, expiresAt, strategy, payload }
+  if (tracker.tracking(id) === undefined)
+    tracker.track(known ?? newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, [peer]))
+  try {
+    await outgoingTo(peer).send({ ...draft, also: { writes: settled } })
+  } catch (error) {
+    if (known === undefined) tracker.forget(id, error)
+    throw error
+  }
   return 'retried'
 }
 

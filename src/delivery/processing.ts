@@ -15,10 +15,13 @@ import type { Batch, Check, Store } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
 import type { Incoming } from './incoming.ts'
 import type { Staged } from './ledger.ts'
-import { nextRetry, type RetryStrategy } from './retry.ts'
+import type { Reservations } from './reservations.ts'
+import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
 import { BufferedTransaction } from './transaction.ts'
 
-/** How often a handler runs anew because somebody else wrote what it had read, before that counts as its failure. */
+/** How often a handler runs anew because somebody else wrote what it had read, before it has that to itself. */
+const FREE_CONFLICTS = 3
+/** How often in all, before that counts as its failure: by then it is slow beyond patience, or in its own way. */
 const MAX_CONFLICTS = 16
 /** How long a write that failed waits before it is tried again, ms. */
 const WRITE_PAUSE = 1_000
@@ -32,6 +35,8 @@ export interface ProcessingParts {
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
+  /** Of the handlers of all authors. */
+  readonly reservations: Reservations
   /** When a handler that failed runs again. */
   readonly strategy: RetryStrategy
   /** Hands a message to whoever wants it; `waiting` when nobody does yet. */
@@ -103,6 +108,7 @@ export class Processing {
   /** Messages to be handled, in this order. */
   add(arrived: readonly Arrived[]): void {
     for (const entry of arrived) {
+      this.#hold(entry)
       // Somebody in this run waits for it, or nobody.
       if (this.#started && (entry.kind === 'reply' || entry.kind === 'failure')) this.#aside(entry)
       else this.#lane(entry.row.priority).queue.push(entry)
@@ -164,7 +170,7 @@ export class Processing {
     try {
       while (lane.queue.length > 0 && !this.#stop.signal.aborted) {
         const entry = lane.queue[0] as Arrived
-        const wait = entry.row.retry.nextAt - this.#parts.clock.now()
+        const wait = (entry.notBefore ?? 0) - this.#parts.clock.monotonic()
         if (wait > 0) {
           lane.timer = this.#parts.clock.after(wait, () => void this.#run(lane))
           return
@@ -198,39 +204,61 @@ export class Processing {
 
   /** Hands one out. False: it is to be tried again later, and what comes after it waits. */
   async #handle(entry: Arrived): Promise<boolean> {
-    const { clock, take, onFailed } = this.#parts
-    // A handler never starts after its message has expired.
-    if (entry.message.isExpired(clock.now())) return this.#dead(entry, 'expired', undefined)
+    const { reservations, onFailed } = this.#parts
+    const read = new Set<string>()
     for (let conflicts = 0; ; conflicts++) {
-      const transaction = new BufferedTransaction(this.#parts.store)
-      let reply: KeptReply | undefined
-      try {
-        const taken = await take(entry, transaction)
-        if (taken !== 'waiting') reply = taken
-        else {
-          transaction.end()
-          this.#parked.push(entry)
-          return true
-        }
-      } catch (error) {
-        transaction.end()
-        onFailed(entry, error)
-        return this.#failed(entry, error)
+      let release: (() => void) | undefined
+      if (conflicts > FREE_CONFLICTS) {
+        // What comes before it must not wait for it.
+        await Promise.allSettled([...read].map(key => this.#writers.get(key)?.ended))
+        release = await reservations.take(read)
       }
-      entry.redelivered = true
-      const { checks, writes, keys } = transaction.end()
-      const ended = this.#end(entry, () => ({ checks, writes, reply }), keys)
-      // Without a read nothing can be in its way, and the next one need not wait for the disk.
-      if (checks.length === 0) return true
       try {
-        await ended
-        return true
+        if (this.#stop.signal.aborted) return false
+        return await this.#once(entry, read, release !== undefined)
       } catch (error) {
         if (conflicts < MAX_CONFLICTS) continue
         onFailed(entry, error)
         return this.#failed(entry, error)
+      } finally {
+        release?.()
       }
     }
+  }
+
+  /**
+   * Runs its handler once.
+   * @param read takes the keys that it read
+   * @param reserved whether these are reserved for it
+   * @throws AfpDataStoreError STORE_CONFLICT
+   */
+  async #once(entry: Arrived, read: Set<string>, reserved: boolean): Promise<boolean> {
+    const { clock, store, take, onFailed } = this.#parts
+    // A handler never starts after its message has expired.
+    if (entry.message.isExpired(clock.now())) return this.#dead(entry, 'expired', undefined)
+    const transaction = new BufferedTransaction(store)
+    let reply: KeptReply | undefined
+    try {
+      const taken = await take(entry, transaction)
+      if (taken !== 'waiting') reply = taken
+      else {
+        transaction.end()
+        this.#parked.push(entry)
+        return true
+      }
+    } catch (error) {
+      for (const key of transaction.end().reads) read.add(key)
+      if (transaction.conflict !== undefined) throw transaction.conflict
+      onFailed(entry, error)
+      return this.#failed(entry, error)
+    }
+    entry.redelivered = true
+    const { checks, writes, reads, keys } = transaction.end()
+    for (const key of reads) read.add(key)
+    const ended = this.#end(entry, () => ({ checks, writes, reply }), keys, reserved)
+    // Without a read nothing can be in its way, and the next one need not wait for the disk.
+    if (checks.length > 0) await ended
+    return true
   }
 
   async #failed(entry: Arrived, error: unknown): Promise<boolean> {
@@ -239,9 +267,19 @@ export class Processing {
     const step = nextRetry(strategy, entry.row.retry, { now: clock.now(), random, expiresAt })
     entry.row = { ...entry.row, retry: step.state }
     if ('exhausted' in step) return this.#dead(entry, 'handler-error', error)
+    this.#hold(entry)
     entry.redelivered = true
     await store.commit({ writes: [this.#incoming.rowOf(entry)] }).catch(onError)
     return false
+  }
+
+  /** Has it wait for its next try; whatever time of day it is by then. */
+  #hold(entry: Arrived): void {
+    const { clock, strategy } = this.#parts
+    if (entry.row.retry.nextAt === 0) return
+    const now = clock.now()
+    const { nextAt } = resumeRetry(strategy, entry.row.retry, now)
+    entry.notBefore = clock.monotonic() + nextAt - now
   }
 
   #dead(entry: Arrived, reason: 'handler-error' | 'expired', error: unknown): true {
@@ -253,11 +291,12 @@ export class Processing {
   /**
    * Writes the end of a message until the disk has it.
    * @param keys what its handler writes
+   * @param reserved whether nobody else may write these
    * @throws AfpDataStoreError STORE_CONFLICT
    */
-  #end(entry: Arrived, stage: () => Ending, keys: readonly string[] = []): Promise<void> {
+  #end(entry: Arrived, stage: () => Ending, keys: readonly string[] = [], reserved = false): Promise<void> {
     const ahead = keys.flatMap(key => this.#writers.get(key) ?? [])
-    const ended = this.#write(entry, stage, ahead)
+    const ended = this.#write(entry, stage, ahead, reserved ? [] : keys)
     for (const key of keys) this.#writers.set(key, { entry, ended })
     this.#ending.add(ended)
     const done = (): void => {
@@ -268,9 +307,15 @@ export class Processing {
     return ended
   }
 
-  async #write(entry: Arrived, stage: () => Ending, ahead: readonly Underway[]): Promise<void> {
-    const { store, clock, reply, onError } = this.#parts
+  async #write(
+    entry: Arrived,
+    stage: () => Ending,
+    ahead: readonly Underway[],
+    keys: readonly string[],
+  ): Promise<void> {
+    const { store, clock, reply, reservations, onError } = this.#parts
     for (;;) {
+      for (let other = reservations.holder(keys); other !== undefined; other = reservations.holder(keys)) await other
       let ending: Ending | undefined
       try {
         ending = stage()

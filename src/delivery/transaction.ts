@@ -89,9 +89,15 @@ export class BufferedTransaction implements Transaction {
   readonly #writes = new Map<string, { key: Key; value: Uint8Array | undefined }>()
   #bytes = 0
   #ended = false
+  #conflict: AfpDataStoreError | undefined
 
   constructor(store: Store) {
     this.#store = store
+  }
+
+  /** Somebody else wrote what was being read: whatever the handler made of that. */
+  get conflict(): AfpDataStoreError | undefined {
+    return this.#conflict
   }
 
   async get(key: Key): Promise<Content | undefined> {
@@ -105,8 +111,10 @@ export class BufferedTransaction implements Transaction {
     // Two reads of one key may have been under way: the first one counts.
     const first = this.#reads.get(name)
     if (first === undefined) this.#reads.set(name, { key: [...key], value })
-    else if (!same(first.value, value))
-      throw new AfpDataStoreError('STORE_CONFLICT', 'a value changed while it was read')
+    else if (!same(first.value, value)) {
+      this.#conflict ??= new AfpDataStoreError('STORE_CONFLICT', 'a value changed while it was read')
+      throw this.#conflict
+    }
     return read(value)
   }
 
@@ -118,17 +126,18 @@ export class BufferedTransaction implements Transaction {
     this.#write(key, undefined)
   }
 
-  /** Forgets what was read and written so far. */
-  discard(): void {
+  /** Ends it without anything of what was read and written: whatever of the handler is still at work writes no more. */
+  abandon(): void {
+    this.#ended = true
     this.#reads.clear()
     this.#writes.clear()
-    this.#bytes = 0
   }
 
-  /** Ends it: what has to hold, what is to be written, and the keys of that as text. */
-  end(): { checks: Check[]; writes: Write[]; keys: string[] } {
+  /** Ends it: what has to hold, what is to be written, and the keys as text of what was read and what is written. */
+  end(): { checks: Check[]; writes: Write[]; reads: string[]; keys: string[] } {
     this.#ended = true
     return {
+      reads: [...this.#reads.keys()],
       keys: [...this.#writes.keys()],
       checks: [...this.#reads.values()].map(({ key, value }) => ({ table: TABLE, key, value })),
       writes: [...this.#writes.values()].map(({ key, value }) =>

@@ -1,0 +1,58 @@
+/** One run of a handler: no longer than it may take, and told when to stop. */
+
+import type { Clock } from '../common/clock.ts'
+import { AfpTimeoutError } from '../common/errors.ts'
+import type { Message } from '../message/message.ts'
+import type { Handler, HandlerContext } from './options.ts'
+
+/** What a run needs. */
+export interface HandlerRunParts {
+  readonly clock: Clock
+  /** How long it may take, ms. */
+  readonly handlerTimeout: number
+  /** Fires when the agent closes; the handler is waited for all the same. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * What the handler returns.
+ * @throws what it throws; AfpTimeoutError when it takes too long: it may still be at work then, and nobody listens to it
+ */
+export async function runHandler(
+  { clock, handlerTimeout, signal: closing }: HandlerRunParts,
+  handler: Handler,
+  message: Message,
+  context: Omit<HandlerContext, 'signal'>,
+): Promise<unknown> {
+  let own: AbortController | undefined
+  let late: AfpTimeoutError | undefined
+  const close = (): void => own?.abort(closing.reason)
+  const over = Promise.withResolvers<never>()
+  const timer = clock.after(handlerTimeout, () => {
+    late = new AfpTimeoutError(`the handler was not done within ${handlerTimeout / 1000} s; what it kept is dropped`, {
+      messageId: message.id,
+      timeoutSeconds: handlerTimeout / 1000,
+    })
+    own?.abort(late)
+    over.reject(late)
+  })
+  try {
+    const told = {
+      ...context,
+      // Made for those who look at it: most do not.
+      get signal(): AbortSignal {
+        if (own === undefined) {
+          own = new AbortController()
+          closing.addEventListener('abort', close, { once: true })
+          if (closing.aborted) close()
+          if (late !== undefined) own.abort(late)
+        }
+        return own.signal
+      },
+    }
+    return await Promise.race([handler(message, told), over.promise])
+  } finally {
+    timer.cancel()
+    closing.removeEventListener('abort', close)
+  }
+}

@@ -1,0 +1,61 @@
+/** Sends one message to each of its recipients, and keeps the books on those who will not get it. */
+
+import type { Clock } from '../common/clock.ts'
+import { toFailure } from '../message/failure.ts'
+import type { Fate } from './ledger.ts'
+import { type Draft, rowOf } from './outgoing-parts.ts'
+import { newReceipt } from './receipts.ts'
+import type { Recorder } from './recorder.ts'
+import type { Tracker, Tracking } from './tracker.ts'
+
+/** What sending needs. */
+export interface SendParts {
+  readonly clock: Clock
+  readonly tracker: Tracker
+  readonly recorder: Recorder
+  /** Resolves when it is on the disk for this recipient. */
+  readonly send: (draft: Draft, recipient: string) => Promise<void>
+  /** Something could not be written; it is tried again. */
+  readonly onError: (error: unknown) => void
+}
+
+/**
+ * Resolves when the message is on the disk for its recipients. Where that is so for some of them only, the receipt says
+ * who will not get it, and there is a dead letter for each of these. @throws when it is so for none
+ */
+export async function sendToAll(parts: SendParts, draft: Draft, recipients: readonly string[]): Promise<Tracking> {
+  const { clock, tracker, send } = parts
+  const { messageId: id, guarantee, expiresAt, payload } = draft
+  const tracking = tracker.track(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, recipients))
+  const failed = new Map<string, unknown>()
+  const sending = recipients.map(recipient =>
+    send(draft, recipient).catch(error => {
+      failed.set(recipient, error)
+    }),
+  )
+  await Promise.all(sending)
+  if (failed.size === recipients.length) {
+    const [error] = failed.values()
+    tracker.forget(id, error)
+    throw error
+  }
+  const ended = { row: rowOf(draft, clock.now(), payload), payload }
+  const fates = [...failed].map(([recipient, error]): Fate => {
+    const position = { messageId: id, recipient, epoch: '', number: 0 }
+    return { ...position, status: 'dead', reason: 'quota', error: toFailure(error), inDoubt: false, ended }
+  })
+  if (fates.length > 0) await giveUp(parts, fates)
+  return tracking
+}
+
+async function giveUp({ tracker, recorder, onError }: SendParts, fates: readonly Fate[]): Promise<void> {
+  try {
+    await recorder.record(fates, [])
+  } catch (error) {
+    onError(error)
+    // It is so, whenever there is room to write it.
+    for (const { messageId, recipient, error } of fates)
+      tracker.apply(messageId, recipient, { type: 'dead', reason: 'quota', error })?.committed()
+    void recorder.persist(fates, () => [])
+  }
+}
