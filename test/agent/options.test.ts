@@ -82,6 +82,7 @@ describe('createAgent', () => {
       { store: {} },
       'store has to be a store with get, range, count, commit, close, not an object',
     ],
+    ['a time for handlers that is none', { handlerTimeout: -1 }, 'handlerTimeout has to be a number of milliseconds'],
     ['a guarantee that is a number', { guarantee: 2 }, 'guarantee has to be a string, not 2'],
     ['limits that are null', { limits: null }, 'limits has to be a plain object, not null'],
     ['limits that are a list', { limits: [] }, 'limits has to be a plain object, not []'],

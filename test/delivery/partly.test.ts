@@ -1,0 +1,115 @@
+/** Messages that some of their recipients get, and letters that are sent once more. */
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
+import { fixedRetry } from '../../src/delivery/retry.ts'
+import { readOutbox } from '../../src/delivery/rows.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Batch } from '../../src/store/store.ts'
+import { DeliveryWorld, type Machine, type Node } from './world.ts'
+
+let world: DeliveryWorld
+let adas: Machine
+let bob: Node
+let cid: Node
+let ada: Node
+/** Batches for which ada's disk has no room. */
+let full: (batch: Batch) => boolean
+beforeEach(async () => {
+  world = new DeliveryWorld()
+  const store = memoryStore()
+  const commit = store.commit.bind(store)
+  full = () => false
+  store.commit = async (batch, options) => {
+    if (full(batch)) throw new AfpDataStoreError('STORE_FULL', 'there is no room')
+    return commit(batch, options)
+  }
+  adas = await world.machine(store)
+  bob = await world.start(await world.machine())
+  cid = await world.start(await world.machine())
+})
+afterEach(() => world.close())
+
+/** One to both; the second does not fit into the outbox. */
+async function toBoth(strategy = fixedRetry({ delay: 700, retries: 9 })): ReturnType<typeof ada.delivery.send> {
+  ada = await world.start(adas, undefined, { maxOutbox: { messages: 1 } })
+  const message = Object.assign(ada.message(bob, 'hello'), { recipients: [bob.id, cid.id] })
+  return ada.delivery.send(ada.delivery.draft(message, 'message', strategy), message.recipients)
+}
+
+/** The same machine after a restart, and what retries its letters. */
+async function again(): Promise<Node> {
+  await ada.stop()
+  ada = await world.start(adas)
+  return ada
+}
+
+const lettersOf = ({ deadLetters }: Node) => deadLetters.list({ processed: false })
+const retry = async (): Promise<unknown> => {
+  const [letter] = await lettersOf(ada)
+  return ada.delivery.retryLetter(letter as NonNullable<typeof letter>, [])
+}
+
+describe('a recipient for whom there is no room', () => {
+  it('is failed in the receipt, also after a restart, and a dead letter; the others get the message', async () => {
+    const tracking = await toBoth()
+    const states = (): unknown[] =>
+      [bob, cid].map(({ id }) => ada.tracker.latest(tracking.id)?.recipients.get(id)?.state)
+    expect(states()).toEqual(['queued', 'dead'])
+    await expect(tracking.delivered).rejects.toMatchObject({ code: 'DELIVERY_FAILED' })
+    expect(await lettersOf(ada)).toMatchObject([
+      { peer: cid.id, reason: 'quota', inDoubt: false, lastError: { code: 'QUEUE_FULL' } },
+    ])
+    await again()
+    expect(states()).toEqual(['queued', 'dead'])
+    await ada.meet(bob)
+    await world.clock.advanceUntil(() => bob.texts.length === 1)
+    expect(await retry()).toBe('retried')
+    await ada.meet(cid)
+    await world.clock.advanceUntil(() => states().every(state => state === 'processed'))
+    expect([bob.texts, cid.texts]).toEqual([['hello'], ['hello']])
+    expect(cid.got[0]?.message.recipients).toEqual([bob.id, cid.id])
+  })
+
+  it('is failed at once, and in the store as soon as there is room for that', async () => {
+    full = ({ writes }) => writes.some(({ table }) => table === 'dead-letters')
+    const { receipt } = await toBoth()
+    expect(receipt.recipients.get(cid.id)).toMatchObject({ state: 'dead', reason: 'quota' })
+    expect(ada.deadLetters.count()).toBe(0)
+    full = () => false
+    await world.clock.advanceUntil(() => ada.deadLetters.count() === 1)
+    await again()
+    expect(ada.tracker.latest(receipt.id)?.recipients.get(cid.id)).toMatchObject({ state: 'dead', reason: 'quota' })
+  })
+})
+
+describe('a letter that is sent again', () => {
+  it('keeps to the strategy of its message', async () => {
+    await toBoth(fixedRetry({ delay: 700, retries: 9 }))
+    await again()
+    await retry()
+    const [row] = (await adas.store.range('outbox', { prefix: [cid.id] })).map(readOutbox)
+    expect(row?.row.strategy).toEqual(fixedRetry({ delay: 700, retries: 9 }))
+  })
+
+  it('is followed also where its receipt is gone', async () => {
+    const { id } = await toBoth()
+    await adas.store.commit({ writes: [{ op: 'deleteRange', table: 'receipts', range: {} }] })
+    await again()
+    expect(ada.tracker.latest(id)).toBeUndefined()
+    expect(await retry()).toBe('retried')
+    await ada.meet(cid)
+    await world.clock.advanceUntil(() => ada.tracker.latest(id)?.recipients.get(cid.id)?.state === 'processed')
+  })
+
+  it('that cannot be kept is not followed', async () => {
+    const { id } = await toBoth()
+    await adas.store.commit({ writes: [{ op: 'deleteRange', table: 'receipts', range: {} }] })
+    await again()
+    full = () => true
+    await expect(retry()).rejects.toMatchObject({ code: 'STORE_FULL' })
+    expect(ada.tracker.latest(id)).toBeUndefined()
+    full = () => false
+    expect(await retry()).toBe('retried')
+  })
+})
