@@ -100,10 +100,14 @@ export class History {
 const toContent = (value: Entry | Contact): Content => value as unknown as Content
 
 /** How a message of an earlier run stands when nothing more is known of it than its row says. */
-export function afterwards(status: Status): Status {
+export function afterwards(status: Status, channel: Channel): Status {
   switch (status.at) {
     case 'sending':
-      return { at: 'failed', reason: 'the page ended before it was kept' }
+      // To an agent it cannot have gone without a receipt; what is published has none.
+      return {
+        at: 'failed',
+        reason: `the page ended first${channel.startsWith('agent:') ? '' : '; it may have come all the same'}`,
+      }
     case 'queued':
     case 'sent':
       return { at: 'failed', reason: 'nobody knows any more what became of it' }

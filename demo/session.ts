@@ -283,11 +283,12 @@ class Session implements Commands {
     const id = crypto.randomUUID()
     const said = this.#addMine(channel, 'message', id, text, { at: 'sending' })
     if (said === undefined) return
+    // First here, then on its way: whatever happens in between, it is known to the one who wrote it.
+    const keeping = this.#said.keep(said)
     try {
       if (channel.startsWith('agent:')) {
         const to = channel.slice(6)
-        // First here, then on its way: whatever happens in between, it is known to the one who wrote it.
-        await this.#said.keep(said)
+        await keeping
         this.#pulse(to, true)
         await this.#agent.send(to, text, { id, ...(ttl === undefined ? {} : { ttl }) })
         const { key } = said.entry
@@ -295,6 +296,8 @@ class Session implements Commands {
         if (this.#said.find(channel, entry => entry.key === key)?.status.at === 'sending')
           this.#said.change(channel, key, { status: { at: 'queued' } })
       } else {
+        // Nobody else keeps it for those who are away: it goes also where there is no room for it here.
+        await keeping.catch(error => this.#mail.trouble(error))
         const { peers } =
           channel === 'everyone'
             ? await this.#agent.broadcast(text, { id })

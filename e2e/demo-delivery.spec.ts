@@ -24,6 +24,7 @@ test('what was said in the demo is there again after a reload and after a crash,
   await ada.reads('Hello Ada')
   await ada.joinTopic('garden')
   await ada.write('The roses are out')
+  await expect(ada.said('The roses are out')).toHaveAttribute('data-status', 'published')
 
   await ada.reload()
   await ada.turnTo('Bob')
@@ -40,6 +41,60 @@ test('what was said in the demo is there again after a reload and after a crash,
   await again.write('I am back')
   await ada.turnTo('Bob')
   await ada.reads('I am back')
+})
+
+/** Holds up what a page's agent writes, as a transaction of another tab's would, until the returned function is called. */
+async function holdStore(page: Page): Promise<() => Promise<void>> {
+  const held = await page.evaluateHandle(async () => {
+    const names = (await indexedDB.databases()).flatMap(({ name }) => (name?.startsWith('afp:') ? [name] : []))
+    if (names.length !== 1) throw new Error(`databases of agents: ${names.join()}`)
+    const db = await new Promise<IDBDatabase>((resolve, reject) => {
+      const opening = indexedDB.open(names[0] as string)
+      opening.onsuccess = () => resolve(opening.result)
+      opening.onerror = () => reject(opening.error)
+    })
+    let holding = true
+    const rows = db.transaction('app', 'readwrite').objectStore('app')
+    const over = new Promise<void>(resolve => {
+      rows.transaction.oncomplete = () => resolve(db.close())
+    })
+    await new Promise<void>(resolve => {
+      // A transaction ends as soon as nothing is asked of it.
+      const ask = (): void => {
+        resolve()
+        if (holding) rows.count().onsuccess = ask
+      }
+      rows.count().onsuccess = ask
+    })
+    const letGo = (): Promise<void> => {
+      holding = false
+      return over
+    }
+    return { letGo }
+  })
+  return () => held.evaluate(({ letGo }) => letGo())
+}
+
+test('what is said on a topic of the demo, or to everyone, is kept first, and leaves only then', async ({
+  tabs,
+  demo,
+}) => {
+  const ada = await Visitor.join(tabs, demo, { name: 'Ada' })
+  const bob = await Visitor.join(tabs, demo, { name: 'Bob' })
+  await expect(ada.row('Bob').getByTestId('link')).toContainText('direct')
+  for (const channel of ['[data-testid=everyone]', '[data-testid=topic][data-name=lobby]']) {
+    for (const { page } of [ada, bob]) await page.locator(channel).click()
+    const letGo = await holdStore(ada.page)
+    await ada.write('The roses are out')
+    // Gossip between two that are linked keeps its order: what was sent before this answer would be there by now.
+    await bob.write('Any news?')
+    await ada.reads('Any news?')
+    await expect(ada.statusOf('The roses')).toHaveText('sending')
+    await expect(bob.page.getByTestId('messages')).not.toContainText('roses')
+    await letGo()
+    await bob.reads('The roses are out')
+    await expect(ada.said('The roses')).toHaveAttribute('data-status', 'published')
+  }
 })
 
 test('a message of the demo to an agent that is away waits over a reload, and goes when that agent is back', async ({
@@ -247,7 +302,7 @@ const fill = (page: Page): Promise<number> =>
   })
 
 test('a browser whose storage is full says in the demo what was kept and what to do', async ({ tabs, demo }) => {
-  await Visitor.join(tabs, demo, { name: 'Bob' })
+  const bob = await Visitor.join(tabs, demo, { name: 'Bob' })
   const profile = await tabs.context()
   const devtools = await profile.newCDPSession(await profile.newPage())
   const { origin } = new URL(demo)
@@ -266,6 +321,16 @@ test('a browser whose storage is full says in the demo what was kept and what to
   await expect(page.getByTestId('notice')).toContainText('Clear a conversation')
   await isNamed(page)
   await isReadable(page)
+
+  // On a topic nobody keeps it for those who are away: it goes all the same.
+  await page.getByTestId('notice').getByRole('button', { name: 'Dismiss' }).click()
+  await page.locator('[data-testid=topic][data-name=lobby]').click()
+  await bob.page.locator('[data-testid=topic][data-name=lobby]').click()
+  await ada.write(`Said all the same ${randomBytes(2_500).toString('base64')}`)
+  await bob.reads('Said all the same')
+  await expect(ada.said('Said all the same')).toHaveAttribute('data-status', 'published')
+  await expect(page.getByTestId('notice')).toContainText('the last of it was not kept')
+  await ada.turnTo('Bob')
 
   await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 100_000_000 })
   await expect(async () => {

@@ -175,7 +175,8 @@ describe('a message of an earlier run', () => {
     ])
   })
 
-  it('that was never sent, or whose reply nobody waits for any more, says so', async () => {
+  it('that was never sent or perhaps published, or whose reply nobody waits for any more, says so', async () => {
+    await page.said.keep(page.said.add('topic:lobby', entry(3, { mine: true, status: { at: 'sending' } })))
     await say('12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo', 1)
     await page.said.keep(
       page.said.add('agent:bob', entry(2, { mine: true, kind: 'request', status: { at: 'waiting' } })),
@@ -183,7 +184,11 @@ describe('a message of an earlier run', () => {
     const next = await reopen(page, kept)
     expect(next.entries('agent:12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo')[0]?.status).toEqual({
       at: 'failed',
-      reason: 'the page ended before it was kept',
+      reason: 'the page ended first',
+    })
+    expect(next.entries('topic:lobby')[0]?.status).toEqual({
+      at: 'failed',
+      reason: 'the page ended first; it may have come all the same',
     })
     expect(next.entries('agent:bob')[0]?.status).toMatchObject({ reason: expect.stringContaining('page was closed') })
   })
