@@ -5,15 +5,17 @@
  */
 
 import type { AgentStorage, Content, Key, Transaction } from 'agent-flow-protocol'
-import { type Channel, type Contact, type Entry, MAX_ENTRIES, type Status } from './state.ts'
+import { type Channel, type Contact, type Conversation, type Entry, MAX_ENTRIES, type Status } from './state.ts'
 
 const said = (channel: Channel, key: number): Key => ['said', channel, key]
 const contact = (id: string): Key => ['contact', id]
+/** Up to which key a conversation is read; beyond it, what came while nobody looked is not. */
+const read = (channel: Channel): Key => ['read', channel]
 const TOPICS: Key = ['topics']
 
 /** What earlier runs left. */
 export interface Kept {
-  readonly conversations: ReadonlyMap<Channel, readonly Entry[]>
+  readonly conversations: ReadonlyMap<Channel, Conversation>
   readonly contacts: ReadonlyMap<string, Contact>
   readonly topics: readonly string[]
   /** The highest key that was given. */
@@ -47,23 +49,36 @@ export class History {
   }
 
   async load(): Promise<Kept> {
-    const conversations = new Map<Channel, Entry[]>()
+    const said = new Map<Channel, Entry[]>()
     let last = 0
     const gone: Key[] = []
     // The newest first: what is beyond the bound is left over from a run that ended in between.
     for (const { key, value } of await this.#storage.list({ prefix: ['said'], reverse: true })) {
       const [, channel, number] = key as [string, Channel, number]
-      const entries = conversations.get(channel) ?? []
-      conversations.set(channel, entries)
+      const entries = said.get(channel) ?? []
+      said.set(channel, entries)
       last = Math.max(last, number)
       if (entries.length < MAX_ENTRIES) entries.unshift({ ...(value as unknown as Entry), key: number })
       else gone.push(key)
+    }
+    const marks = new Map<Channel, number>()
+    for (const { key, value } of await this.#storage.list({ prefix: ['read'] })) {
+      const channel = key[1] as Channel
+      marks.set(channel, value as number)
+      // Also where what was read is gone: new keys are above every mark.
+      last = Math.max(last, value as number)
+      if (!said.has(channel)) gone.push(key)
     }
     const contacts = await this.#storage.list({ prefix: ['contact'] })
     const topics = await this.#storage.list({ prefix: TOPICS })
     this.#delete(gone)
     return {
-      conversations,
+      conversations: new Map(
+        [...said].map(([channel, entries]) => {
+          const mark = marks.get(channel) ?? 0
+          return [channel, { entries, unread: entries.filter(({ unseen, key }) => unseen && key > mark).length }]
+        }),
+      ),
       contacts: new Map(contacts.map(({ value }) => value as unknown as Contact).map(who => [who.id, who])),
       topics: topics.flatMap(({ value }) => value as string[]),
       last,
@@ -82,6 +97,11 @@ export class History {
 
   topics(topics: readonly string[]): void {
     this.try(transaction => transaction.put(TOPICS, [...topics]))
+  }
+
+  /** A conversation is read up to a key. */
+  read(channel: Channel, key: number): void {
+    this.try(transaction => transaction.put(read(channel), key))
   }
 
   forget(channel: Channel, keys: readonly number[]): void {
