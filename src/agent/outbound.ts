@@ -100,11 +100,11 @@ export class Outbound {
     const { requests, delivery } = this.#parts
     // Its time ends first: what it says then is that no reply came, whatever was in the way.
     const left = timeout - elapsed + GRACE
-    this.#track(this.#dispatch(message, 'request', { timeout, left, signal }, options.retry)).catch(error =>
-      requests.cancel(message.id, error),
-    )
+    const sent = this.#track(this.#dispatch(message, 'request', { timeout, left, signal }, options.retry))
+    sent.catch(error => requests.cancel(message.id, error))
     const { message: answer, failed } = await reply.catch(error => {
-      if (message.guarantee !== 'at-most-once') delivery.cancel(message.id).catch(() => {})
+      // Also where it is still being written: before that there is nothing to call off.
+      if (message.guarantee !== 'at-most-once') sent.then(() => delivery.cancel(message.id)).catch(() => {})
       throw error
     })
     if (failed) throw failureOf(answer, message)
