@@ -10,7 +10,7 @@ export interface Commands {
   ask(id: string, text: string): Promise<void>
   /** Answers a request that waits for the person in front of the page; without a text it is declined. */
   answer(entry: Entry, text: string | undefined): void
-  /** Calls a message off that waits. */
+  /** Calls off a message that waits, or a request that waits for its reply. */
   cancel(entry: Entry): Promise<void>
   /** Forgets what was said, here and in the store, but for what waits. */
   clear(channel: Channel): void

@@ -2,7 +2,17 @@
 
 import { type History, type Said, write } from './history.ts'
 import type { Store } from './state.ts'
-import { addEntry, type Channel, changeEntry, clear, conversationOf, type Entry, isOpen, MAX_ENTRIES } from './state.ts'
+import {
+  addEntry,
+  type Channel,
+  changeEntry,
+  clear,
+  conversationOf,
+  type Entry,
+  isOpen,
+  MAX_ENTRIES,
+  markRead,
+} from './state.ts'
 
 /** See the head of this file. */
 export class Conversations {
@@ -15,17 +25,30 @@ export class Conversations {
     this.#store = store
     this.#history = history
     this.#visible = visible
+    this.#noteReading()
+  }
+
+  /** Whatever on the page it is read by: it is read in the next run too. */
+  #noteReading(): void {
+    let before = this.#store.state.conversations
+    this.#store.subscribe(() => {
+      const { conversations } = this.#store.state
+      if (conversations === before) return
+      for (const [channel, { entries, unread }] of conversations) {
+        const last = entries.at(-1)
+        if (unread === 0 && last !== undefined && (before.get(channel)?.unread ?? 0) > 0)
+          this.#history.read(channel, last.key)
+      }
+      before = conversations
+    })
   }
 
   /** Brings back what was said in earlier runs; resolves with the topics of then. */
   async recall(): Promise<readonly string[]> {
     const { conversations, contacts, topics, last } = await this.#history.load()
     this.#store.keysFrom(last)
-    this.#store.update(state => ({
-      ...state,
-      contacts,
-      conversations: new Map([...conversations].map(([channel, entries]) => [channel, { entries, unread: 0 }])),
-    }))
+    this.#store.update(state => ({ ...state, contacts, conversations }))
+    if (this.#visible()) this.#store.update(markRead)
     return topics
   }
 
@@ -43,8 +66,8 @@ export class Conversations {
     const gone = entries.slice(0, Math.max(0, entries.length + 1 - MAX_ENTRIES)).map(({ key }) => key)
     const seen = entry.mine || this.#visible()
     this.#store.update(state => addEntry(state, channel, entry, seen))
-    if (this.find(channel, ({ key }) => key === entry.key) === undefined) return undefined
-    return { channel, entry, gone, contact: this.#contact(channel) }
+    const added = this.find(channel, ({ key }) => key === entry.key)
+    return added && { channel, entry: added, gone, contact: this.#contact(channel) }
   }
 
   /** Changes a message on the page; what there is to write of it, or undefined where it has given way. */

@@ -5,15 +5,17 @@
  */
 
 import type { AgentStorage, Content, Key, Transaction } from 'agent-flow-protocol'
-import { type Channel, type Contact, type Entry, MAX_ENTRIES, type Status } from './state.ts'
+import { type Channel, type Contact, type Conversation, type Entry, MAX_ENTRIES, type Status } from './state.ts'
 
 const said = (channel: Channel, key: number): Key => ['said', channel, key]
 const contact = (id: string): Key => ['contact', id]
+/** Up to which key a conversation is read; beyond it, what came while nobody looked is not. */
+const read = (channel: Channel): Key => ['read', channel]
 const TOPICS: Key = ['topics']
 
 /** What earlier runs left. */
 export interface Kept {
-  readonly conversations: ReadonlyMap<Channel, readonly Entry[]>
+  readonly conversations: ReadonlyMap<Channel, Conversation>
   readonly contacts: ReadonlyMap<string, Contact>
   readonly topics: readonly string[]
   /** The highest key that was given. */
@@ -47,23 +49,36 @@ export class History {
   }
 
   async load(): Promise<Kept> {
-    const conversations = new Map<Channel, Entry[]>()
+    const said = new Map<Channel, Entry[]>()
     let last = 0
     const gone: Key[] = []
     // The newest first: what is beyond the bound is left over from a run that ended in between.
     for (const { key, value } of await this.#storage.list({ prefix: ['said'], reverse: true })) {
       const [, channel, number] = key as [string, Channel, number]
-      const entries = conversations.get(channel) ?? []
-      conversations.set(channel, entries)
+      const entries = said.get(channel) ?? []
+      said.set(channel, entries)
       last = Math.max(last, number)
       if (entries.length < MAX_ENTRIES) entries.unshift({ ...(value as unknown as Entry), key: number })
       else gone.push(key)
+    }
+    const marks = new Map<Channel, number>()
+    for (const { key, value } of await this.#storage.list({ prefix: ['read'] })) {
+      const channel = key[1] as Channel
+      marks.set(channel, value as number)
+      // Also where what was read is gone: new keys are above every mark.
+      last = Math.max(last, value as number)
+      if (!said.has(channel)) gone.push(key)
     }
     const contacts = await this.#storage.list({ prefix: ['contact'] })
     const topics = await this.#storage.list({ prefix: TOPICS })
     this.#delete(gone)
     return {
-      conversations,
+      conversations: new Map(
+        [...said].map(([channel, entries]) => {
+          const mark = marks.get(channel) ?? 0
+          return [channel, { entries, unread: entries.filter(({ unseen, key }) => unseen && key > mark).length }]
+        }),
+      ),
       contacts: new Map(contacts.map(({ value }) => value as unknown as Contact).map(who => [who.id, who])),
       topics: topics.flatMap(({ value }) => value as string[]),
       last,
@@ -84,6 +99,11 @@ export class History {
     this.try(transaction => transaction.put(TOPICS, [...topics]))
   }
 
+  /** A conversation is read up to a key. */
+  read(channel: Channel, key: number): void {
+    this.try(transaction => transaction.put(read(channel), key))
+  }
+
   forget(channel: Channel, keys: readonly number[]): void {
     this.#delete(keys.map(key => said(channel, key)))
   }
@@ -100,10 +120,14 @@ export class History {
 const toContent = (value: Entry | Contact): Content => value as unknown as Content
 
 /** How a message of an earlier run stands when nothing more is known of it than its row says. */
-export function afterwards(status: Status): Status {
+export function afterwards(status: Status, channel: Channel): Status {
   switch (status.at) {
     case 'sending':
-      return { at: 'failed', reason: 'the page ended before it was kept' }
+      // To an agent it cannot have gone without a receipt; what is published has none.
+      return {
+        at: 'failed',
+        reason: `the page ended first${channel.startsWith('agent:') ? '' : '; it may have come all the same'}`,
+      }
     case 'queued':
     case 'sent':
       return { at: 'failed', reason: 'nobody knows any more what became of it' }

@@ -61,7 +61,7 @@ export class Mail {
     const receipt: RecipientStatus | undefined = known?.recipients.get(to)
     // Nobody waits for the reply to a question of an earlier run.
     if (kind === 'request') void this.#agent.deliveries.cancel(id).catch(() => {})
-    if (receipt === undefined) this.#change(channel, entry, afterwards(status))
+    if (receipt === undefined) this.#change(channel, entry, afterwards(status, channel))
     else this.#changed(channel, id, statusOf(receipt))
   }
 

@@ -28,12 +28,14 @@ import type { Mesh, Who } from './settings.ts'
 import {
   addLog,
   type Channel,
+  calledOff,
   changeEntry,
   type Entry,
   type LogLine,
   nameOf,
   type Status,
   type Store,
+  select,
 } from './state.ts'
 
 /** The topic every page joins. */
@@ -78,6 +80,8 @@ class Session implements Commands {
   #letters: Promise<LetterDesk> | undefined
   /** Requests of others under way: message -> its channel and entry. */
   readonly #asked = new WeakMap<Message, { channel: Channel; key: number }>()
+  /** What calls this page's own requests off, by their id, while they wait for their reply. */
+  readonly #asking = new Map<string, AbortController>()
 
   constructor(agent: Agent, store: Store) {
     this.#agent = agent
@@ -142,9 +146,7 @@ class Session implements Commands {
       'link:open',
       'link:changed',
       'link:closed',
-    ] as const)
-      follow(type)
-    for (const type of [
+      'relay',
       'refused',
       'name:conflict',
       'message:dropped',
@@ -158,7 +160,6 @@ class Session implements Commands {
       'closed',
     ] as const)
       follow(type)
-    follow('relay')
     // Links change with every round trip; only a change of kind is news.
     const kinds = new Map<string, string>()
     for (const type of ['link:open', 'link:changed'] as const) {
@@ -170,10 +171,9 @@ class Session implements Commands {
         this.#log({ level: kind === 'direct' ? 'good' : 'info', title, detail: transport })
       })
     }
-    agent.addEventListener('relay', event => {
-      const { address, state } = event.detail
-      this.#store.update(before => ({ ...before, relays: new Map(before.relays).set(address, state) }))
-    })
+    agent.addEventListener('relay', ({ detail: { address, state } }) =>
+      this.#store.update(before => ({ ...before, relays: new Map(before.relays).set(address, state) })),
+    )
     agent.addEventListener('identity:in-use', () => this.#stop('Another tab took over this agent’s identity.'))
     agent.addEventListener('closed', () => this.#stop('The agent has closed.'))
 
@@ -283,11 +283,12 @@ class Session implements Commands {
     const id = crypto.randomUUID()
     const said = this.#addMine(channel, 'message', id, text, { at: 'sending' })
     if (said === undefined) return
+    // First here, then on its way: whatever happens in between, it is known to the one who wrote it.
+    const keeping = this.#said.keep(said)
     try {
       if (channel.startsWith('agent:')) {
         const to = channel.slice(6)
-        // First here, then on its way: whatever happens in between, it is known to the one who wrote it.
-        await this.#said.keep(said)
+        await keeping
         this.#pulse(to, true)
         await this.#agent.send(to, text, { id, ...(ttl === undefined ? {} : { ttl }) })
         const { key } = said.entry
@@ -295,6 +296,8 @@ class Session implements Commands {
         if (this.#said.find(channel, entry => entry.key === key)?.status.at === 'sending')
           this.#said.change(channel, key, { status: { at: 'queued' } })
       } else {
+        // Nobody else keeps it for those who are away: it goes also where there is no room for it here.
+        await keeping.catch(error => this.#mail.trouble(error))
         const { peers } =
           channel === 'everyone'
             ? await this.#agent.broadcast(text, { id })
@@ -319,23 +322,30 @@ class Session implements Commands {
     const id = crypto.randomUUID()
     const said = this.#addMine(`agent:${to}`, 'request', id, text, { at: 'waiting' })
     if (said === undefined) return
+    const asking = new AbortController()
+    this.#asking.set(id, asking)
     const timeout = behaviourOf(this.#store.state.peers.get(to)?.card.capabilities ?? [])?.timeout ?? 10_000
     const started = systemClock.monotonic()
     try {
       await this.#said.keep(said)
       this.#pulse(to, true)
-      const reply = await this.#agent.request(to, text, { id, timeout, ttl: timeout / 1000 })
+      const reply = await this.#agent.request(to, text, { id, timeout, ttl: timeout / 1000, signal: asking.signal })
       const shown = show(reply.content, reply.contentType)
       const steps = shown.kind === 'answer' ? shown.answer.steps : undefined
       const ms = systemClock.monotonic() - started
       this.#end(said, { status: { at: 'answered', ms }, reply: shown, ...(steps === undefined ? {} : { steps }) })
       this.#pulse(to, false)
     } catch (error) {
-      this.#failed(said, error)
+      if (!asking.signal.aborted) return this.#failed(said, error)
+      const { status } = this.#said.find(said.channel, ({ key }) => key === said.entry.key) ?? said.entry
+      this.#end(said, { status: calledOff(status) })
+    } finally {
+      this.#asking.delete(id)
     }
   }
 
   async cancel({ id }: Entry): Promise<void> {
+    this.#asking.get(id)?.abort()
     await this.#agent.deliveries.cancel(id).catch(error => this.#mail.trouble(error))
   }
 
@@ -371,11 +381,10 @@ class Session implements Commands {
     this.#topics.delete(topic)
     this.clear(`topic:${topic}`)
     this.#history.topics([...this.#topics.keys()])
-    this.#store.update(state => ({
-      ...state,
-      topics: [...this.#topics.keys()],
-      selected: state.selected === `topic:${topic}` ? 'everyone' : state.selected,
-    }))
+    this.#store.update(before => {
+      const state = { ...before, topics: [...this.#topics.keys()] }
+      return state.selected === `topic:${topic}` ? select(state, 'everyone') : state
+    })
   }
 
   async close(): Promise<void> {

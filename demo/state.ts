@@ -18,8 +18,8 @@ export type Way = 'queued' | 'sent' | 'delivered' | 'processed'
 export type Status =
   | { readonly at: 'sending' }
   | { readonly at: Way }
-  /** Called off here; `doubt`: it had left, and nobody knows yet whether it came all the same. */
-  | { readonly at: 'cancelled'; readonly doubt?: boolean }
+  /** Called off here; `doubt`: it had left, and nobody knows yet whether it came all the same; `came`: it had come. */
+  | { readonly at: 'cancelled'; readonly doubt?: boolean; readonly came?: boolean }
   | { readonly at: 'published'; readonly peers: number; readonly onward: boolean }
   | { readonly at: 'received' }
   /** A request that waits for its reply. */
@@ -46,6 +46,8 @@ export interface Entry {
   /** Id of the message that it answers. */
   readonly parentId?: string
   readonly steps?: readonly Step[]
+  /** It came while nobody looked; whether it has been read since, {@link Conversation.unread} says. */
+  readonly unseen?: true
 }
 
 /** What has been said on a channel. */
@@ -191,10 +193,10 @@ const withConversation = (state: State, channel: Channel, conversation: Conversa
 export function addEntry(state: State, channel: Channel, entry: Entry, seen: boolean): State {
   if (!state.conversations.has(channel) && state.conversations.size >= MAX_CONVERSATIONS) return state
   const before = conversationOf(state, channel)
-  const looked = seen && state.selected === channel
+  const counts = !entry.mine && !(seen && state.selected === channel)
   return withConversation(state, channel, {
-    entries: [...before.entries, entry].slice(-MAX_ENTRIES),
-    unread: entry.mine || looked ? before.unread : before.unread + 1,
+    entries: [...before.entries, counts ? ({ ...entry, unseen: true } as const) : entry].slice(-MAX_ENTRIES),
+    unread: counts ? before.unread + 1 : before.unread,
   })
 }
 
@@ -214,6 +216,13 @@ export const waits = ({ mine, kind, status }: Entry): boolean =>
 /** Whether something is still to come of an entry: it waits, or somebody's answer does. */
 export const isOpen = (entry: Entry): boolean =>
   waits(entry) || entry.status.at === 'waiting' || entry.status.at === 'asked'
+
+/** How a request stands that was called off: as far as it had come by then. */
+export function calledOff(status: Status): Status {
+  const way = status.at === 'waiting' ? status.way : undefined
+  if (way === 'delivered') return { at: 'cancelled', came: true }
+  return way === 'sent' ? { at: 'cancelled', doubt: true } : { at: 'cancelled' }
+}
 
 const waitingIn = new WeakMap<Conversation, number>()
 

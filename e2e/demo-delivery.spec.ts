@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import type { Page } from '@playwright/test'
 import { expect, test } from './fixtures/demo.ts'
 import { fits, isNamed, isReadable } from './fixtures/page-checks.ts'
 import { Visitor } from './fixtures/visitor.ts'
@@ -24,6 +22,7 @@ test('what was said in the demo is there again after a reload and after a crash,
   await ada.reads('Hello Ada')
   await ada.joinTopic('garden')
   await ada.write('The roses are out')
+  await expect(ada.said('The roses are out')).toHaveAttribute('data-status', 'published')
 
   await ada.reload()
   await ada.turnTo('Bob')
@@ -40,6 +39,73 @@ test('what was said in the demo is there again after a reload and after a crash,
   await again.write('I am back')
   await ada.turnTo('Bob')
   await ada.reads('I am back')
+})
+
+test('what nobody has read in the demo is still unread after a reload, and what was read is not', async ({
+  tabs,
+  demo,
+}) => {
+  const ada = await Visitor.join(tabs, demo, { name: 'Ada' })
+  const bob = await Visitor.join(tabs, demo, { name: 'Bob' })
+  await bob.turnTo('Ada')
+  for (const text of ['First', 'Second']) {
+    await bob.write(text)
+    await expect(bob.statusOf(text)).toHaveText('processed')
+  }
+  await expect(ada.row('Bob')).toContainText('2 unread')
+  await ada.reload()
+  await expect(ada.row('Bob')).toContainText('2 unread')
+
+  await ada.turnTo('Bob')
+  await expect(ada.row('Bob')).not.toContainText('unread')
+  await bob.write('Third')
+  await expect(bob.statusOf('Third')).toHaveText('processed')
+  // What is written after it was read is on the disk after that.
+  await ada.write('I have read it')
+  await expect(ada.statusOf('I have read it')).toHaveText('processed')
+  await ada.reload()
+  await expect(ada.row('Bob')).not.toContainText('unread')
+})
+
+test('a request of the demo that waits for its reply is called off, and says so after a reload', async ({
+  tabs,
+  demo,
+}) => {
+  const ada = await Visitor.join(tabs, demo, { name: 'Ada' })
+  const bob = await Visitor.join(tabs, demo, { name: 'Bob' })
+  const { page } = ada
+  await ada.turnTo('Bob')
+  await page.getByRole('radio', { name: 'Ask' }).check()
+  await ada.write('Coffee or tea?')
+  await expect(ada.statusOf('Coffee')).toHaveText('waiting for the reply, delivered')
+  await isNamed(page)
+  await isReadable(page)
+  await page.getByRole('button', { name: 'Cancel “Coffee or tea?”' }).click()
+  await expect(ada.statusOf('Coffee')).toHaveText('cancelled; it had come, and nobody waits for its reply')
+  await expect(page.getByRole('button', { name: /^Cancel/ })).toHaveCount(0)
+
+  // The one who was asked may still answer; it changes nothing.
+  await bob.turnTo('Ada')
+  await bob.page.getByTestId('answer').fill('Tea, please')
+  await bob.page.getByRole('button', { name: 'Reply' }).click()
+  await expect(bob.statusOf('Coffee')).toContainText('answered')
+  await page.getByTestId('hold').click()
+  await ada.write('And now?')
+  await expect(ada.statusOf('And now?')).toHaveText('waiting for the reply')
+  await page.getByRole('button', { name: 'Cancel “And now?”' }).click()
+  await expect(ada.statusOf('And now?')).toHaveText('cancelled')
+  await page.getByTestId('hold').click()
+  await page.getByRole('radio', { name: 'Tell' }).check()
+  await ada.write('Never mind')
+  await expect(ada.statusOf('Never mind')).toHaveText('processed')
+  await bob.reads('Never mind')
+  await expect(bob.page.getByTestId('messages')).not.toContainText('And now?')
+
+  await ada.reload()
+  await ada.turnTo('Bob')
+  await expect(ada.statusOf('Coffee')).toHaveText('cancelled; it had come, and nobody waits for its reply')
+  await expect(ada.statusOf('And now?')).toHaveText('cancelled')
+  await expect(page.getByTestId('reply')).toHaveCount(0)
 })
 
 test('a message of the demo to an agent that is away waits over a reload, and goes when that agent is back', async ({
@@ -217,65 +283,4 @@ test('what is held back in the demo waits until its circuit breaker is reset, an
   await ada.reload()
   await ada.turnTo('Bob')
   await expect(page.getByTestId('message')).toHaveText([/Not before I say so.*processed/])
-})
-
-/** Fills what an origin may keep to the last kilobyte; resolves with how much that took. */
-const fill = (page: Page): Promise<number> =>
-  page.evaluate(async () => {
-    const opening = indexedDB.open('ballast')
-    opening.onupgradeneeded = () => opening.result.createObjectStore('ballast', { autoIncrement: true })
-    const done = (request: IDBRequest): Promise<void> =>
-      new Promise((resolve, reject) => {
-        request.onsuccess = () => resolve()
-        request.onerror = () => reject(request.error)
-      })
-    await done(opening)
-    let bytes = 0
-    for (let size = 65_536; size >= 1_024; ) {
-      const writing = opening.result.transaction('ballast', 'readwrite', { durability: 'strict' })
-      // Random, because engines compress what they store.
-      writing.objectStore('ballast').add(crypto.getRandomValues(new Uint8Array(size)))
-      const written = await new Promise<boolean>(resolve => {
-        writing.oncomplete = () => resolve(true)
-        writing.onabort = () => resolve(false)
-      })
-      if (written) bytes += size
-      else size /= 2
-    }
-    opening.result.close()
-    return bytes
-  })
-
-test('a browser whose storage is full says in the demo what was kept and what to do', async ({ tabs, demo }) => {
-  await Visitor.join(tabs, demo, { name: 'Bob' })
-  const profile = await tabs.context()
-  const devtools = await profile.newCDPSession(await profile.newPage())
-  const { origin } = new URL(demo)
-  // Before anything is kept: Chromium goes on for many seconds with the room it found at first.
-  await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 3_000_000 })
-  const ada = await Visitor.joinIn(profile, demo, { name: 'Ada' })
-  const { page } = ada
-  await ada.turnTo('Bob')
-  await ada.write('Hello Bob')
-  await expect(ada.statusOf('Hello Bob')).toHaveText('processed')
-
-  expect(await fill(page)).toBeGreaterThan(100_000)
-  await ada.write(`No room for this one ${randomBytes(2_500).toString('base64')}`)
-  await expect(ada.statusOf('No room')).toHaveText('failed: this browser has no room left')
-  await expect(page.getByTestId('notice')).toContainText('This browser has no room left. What was kept so far is safe')
-  await expect(page.getByTestId('notice')).toContainText('Clear a conversation')
-  await isNamed(page)
-  await isReadable(page)
-
-  await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 100_000_000 })
-  await expect(async () => {
-    await ada.write('Again')
-    await expect(ada.statusOf('Again').last()).toHaveText('processed', { timeout: 2_000 })
-  }).toPass()
-  await page.getByTestId('notice').getByRole('button', { name: 'Dismiss' }).click()
-  await ada.reload()
-  await ada.turnTo('Bob')
-  await ada.reads('Hello Bob')
-  await ada.reads('Again')
-  await expect(page.getByTestId('messages')).not.toContainText('No room')
 })

@@ -23,6 +23,7 @@ export function statusText(status: Status): string {
       if (status.peers === 0) return status.onward ? 'sent to the relay' : 'nobody was there'
       return `sent to ${status.peers} ${status.peers === 1 ? 'agent' : 'agents'}`
     case 'cancelled':
+      if (status.came) return 'cancelled; it had come, and nobody waits for its reply'
       return status.doubt ? 'cancelled; it may have come all the same' : 'cancelled'
     case 'waiting':
       return `waiting for the reply${status.way === undefined ? '' : `, ${status.way}`}`
@@ -44,6 +45,7 @@ export interface ExchangeProps {
   /** Of the one who asks, where it is not this page. */
   name: string
   onAnswer: (text: string | undefined) => void
+  onCancel: () => void
 }
 
 /** What a message says. */
@@ -63,6 +65,21 @@ const signs: Partial<Record<Status['at'], IconName>> = {
   cancelled: 'close',
 }
 
+/** What calls off an entry of this page's. */
+export function Cancel(props: { entry: Entry; onCancel: () => void }) {
+  return (
+    <button
+      type="button"
+      class="text-button"
+      aria-label={`Cancel “${summary(props.entry.content)}”`}
+      disabled={props.entry.status.at === 'sending'}
+      onClick={props.onCancel}
+    >
+      Cancel
+    </button>
+  )
+}
+
 /** How far a message of this page's has come, and what calls it off while it waits. */
 function Delivery({ entry, onCancel }: { entry: Entry; onCancel: () => void }) {
   const sign = signs[entry.status.at]
@@ -70,17 +87,7 @@ function Delivery({ entry, onCancel }: { entry: Entry; onCancel: () => void }) {
     <p class="entry-status">
       {sign !== undefined && <Icon name={sign} />}
       <span data-testid="status">{statusText(entry.status)}</span>
-      {waits(entry) && (
-        <button
-          type="button"
-          class="text-button"
-          aria-label={`Cancel “${summary(entry.content)}”`}
-          disabled={entry.status.at === 'sending'}
-          onClick={onCancel}
-        >
-          Cancel
-        </button>
-      )}
+      {waits(entry) && <Cancel entry={entry} onCancel={onCancel} />}
     </p>
   )
 }
@@ -117,7 +124,7 @@ export function EntryView(props: {
           </p>
         )}
         {entry.kind === 'request' && Exchange !== undefined ? (
-          <Exchange entry={entry} state={state} name={name} onAnswer={props.onAnswer} />
+          <Exchange entry={entry} state={state} name={name} onAnswer={props.onAnswer} onCancel={props.onCancel} />
         ) : (
           <div class="bubble">
             {props.parent !== undefined && (

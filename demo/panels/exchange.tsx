@@ -5,7 +5,7 @@ import './exchange.css'
 import { useState } from 'preact/hooks'
 import type { Step } from '../behaviours/behaviour.ts'
 import type { State } from '../state.ts'
-import { Body, type ExchangeProps, statusText } from './entry.tsx'
+import { Body, Cancel, type ExchangeProps, statusText } from './entry.tsx'
 import { Icon } from './icons.tsx'
 
 function Steps({ steps, state }: { steps: readonly Step[]; state: State }) {
@@ -89,8 +89,9 @@ export function Exchange(props: ExchangeProps) {
           <Body content={reply} />
         </div>
       )}
-      <p class="exchange-foot" data-testid="status">
-        {statusText(status)}
+      <p class="exchange-foot">
+        <span data-testid="status">{statusText(status)}</span>
+        {entry.mine && status.at === 'waiting' && <Cancel entry={entry} onCancel={props.onCancel} />}
       </p>
     </div>
   )

@@ -103,11 +103,13 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
    * back and has not left
    * @throws AfpMessageError for content or options that cannot be sent, MESSAGE_EXPIRED, HOOK_REFUSED
    * @throws AfpError INVALID_OPTION for an option that there is not, or of another type
-   * @throws the signal's reason, unless somebody has the message by then: the receipt says who
+   * @throws the signal's reason, unless somebody has the message by then, or it is being kept: see
+   * {@link MessageOptions.signal}
    */
   send(to: Target, content: Content, options?: SendOptions): Promise<Receipt>
   /**
-   * Sends a request to one agent and waits for its one reply.
+   * Sends a request to one agent and waits for its one reply. One that ends without it is called off: whoever has it
+   * already may handle it all the same.
    * @throws AfpTimeoutError TIMEOUT; AfpRoutingError as `send`, and NO_HANDLER; AfpDeliveryError HANDLER_FAILED
    */
   request<C extends Content = Content>(to: Target, content: Content, options?: RequestOptions): Promise<Message<C>>

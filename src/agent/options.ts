@@ -103,6 +103,11 @@ export interface MessageOptions extends AbortOptions {
   /**
    * Calls the message off for those who do not have it yet. When nobody has it, the call rejects with the signal's reason;
    * when some do, `send` resolves with the receipt that says who. What has left cannot be called back.
+   *
+   * A message that is kept (`at-least-once`, `exactly-once`) is called off until it is being written: while a recipient
+   * is looked up, or a hook is at work on it or on one before it; the call then rejects with the signal's reason, and
+   * nothing is kept. From there on, also once `send` has resolved, the signal does nothing, and
+   * `agent.deliveries.cancel(id)` calls it off. Only a `request` is cancelled with its signal as long as it waits.
    */
   signal?: AbortSignal | undefined
   /** MIME type; default by content: `text/plain`, `application/octet-stream`, else `application/json`. */

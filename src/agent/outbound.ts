@@ -102,7 +102,7 @@ export class Outbound {
     const sent = this.#track(this.#dispatch(message, 'request', { timeout, left, signal }, options))
     sent.catch(error => requests.cancel(message.id, error))
     const { message: answer, failed } = await reply.catch(error => {
-      // Only what was taken: another one may have this id.
+      // Also where it is still being written; and only what was taken: another one may have this id.
       if (message.guarantee !== 'at-most-once') sent.then(() => delivery.cancel(message.id)).catch(() => {})
       throw error
     })

@@ -268,7 +268,8 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
 
   /**
    * Sends or handles a letter's message again. A second call for the same letter while the first is under way joins it.
-   * See {@link RetryLetter} for the outcomes.
+   * What comes of sending it again is in the receipt of its message. Handling it again is told to nobody: its sender's
+   * receipt stays failed, and the reply to a request finds nobody who waits. See {@link RetryLetter} for the outcomes.
    * @throws AfpError INVALID_OPTION when there is no such letter, when it has been dealt with, or without a way to retry
    * @throws what the retry throws; the letter keeps it as its last error
    */

@@ -51,6 +51,8 @@ export interface KeptValues {
   /**
    * Reads and writes in one step, as a handler does: what `work` wrote is on the disk when this resolves, and nothing of
    * it when this rejects. It runs again where somebody else changed what it had read, so it should do nothing else.
+   * A handler writes when its message is processed, which may wait until there is room: a change that comes before that
+   * is overwritten, unless the handler has read the key and so runs again.
    * @throws AfpDataStoreError STORE_FULL, STORE_FAILED; STORE_CONFLICT when that happens again and again
    */
   change<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T>

@@ -156,11 +156,14 @@ export class Unsealed {
   }
 
   /** Calls a message off; false when it is not here. */
-  async cancel(messageId: string): Promise<boolean> {
-    const pending = this.#all.find(({ draft, row }) => draft.messageId === messageId && row !== undefined)
-    if (pending === undefined) return false
-    await this.#end(pending, 'cancelled')
-    return true
+  cancel(messageId: string): Promise<boolean> {
+    // What is being sealed is nowhere until then.
+    return this.#rounds.take(async () => {
+      const pending = this.#all.find(({ draft, row }) => draft.messageId === messageId && row !== undefined)
+      if (pending === undefined) return false
+      await this.#end(pending, 'cancelled')
+      return true
+    })
   }
 
   /** Stops; what is on the disk stays there. */

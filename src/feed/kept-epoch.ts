@@ -6,9 +6,9 @@
  * ```
  */
 
-import { AfpDataStoreError } from '../common/errors.ts'
 import { isNumber } from './ranges.ts'
 import { ReaderFeed } from './reader-feed.ts'
+import { damaged } from './snapshot.ts'
 import type { Position } from './wire.ts'
 
 /** See the head of this file. */
@@ -54,13 +54,10 @@ export const writeKept = (kept: KeptEpoch, awaits: readonly string[], reader: un
  */
 export function readKept(epoch: string, stored: unknown, rows: Iterable<Position>): KeptEpoch {
   const [order, earlier, awaits, final, unlisted, reader, ...more] = Array.isArray(stored) ? (stored as unknown[]) : []
-  if (!isNumber(order) || !areIds(earlier) || !areIds(awaits) || more.length > 0) throw damaged()
-  if (typeof final !== 'boolean' || typeof unlisted !== 'boolean') throw damaged()
+  if (!isNumber(order) || !areIds(earlier) || !areIds(awaits) || more.length > 0) throw damaged('its shape')
+  if (typeof final !== 'boolean' || typeof unlisted !== 'boolean') throw damaged('its shape')
   const feed = ReaderFeed.restore(epoch, reader, rows)
   return { feed, earlier: new Set(earlier), awaits: new Set(awaits), order, final, unlisted, held: true }
 }
 
 const areIds = (value: unknown): value is string[] => Array.isArray(value) && value.every(isEpochId)
-
-const damaged = (): AfpDataStoreError =>
-  new AfpDataStoreError('STORE_FAILED', 'the snapshot of an epoch is damaged: its shape')

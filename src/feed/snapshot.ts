@@ -80,5 +80,6 @@ function keptOf([, base, last, delivered, skipped, givenUp, passed, refused, fre
 
 const setOf = (value: unknown): RangeSet => RangeSet.fromWire(value, { maxRanges: Number.POSITIVE_INFINITY })
 
-const damaged = (what: string, cause?: unknown): AfpDataStoreError =>
+/** What is thrown for a snapshot that is none. */
+export const damaged = (what: string, cause?: unknown): AfpDataStoreError =>
   new AfpDataStoreError('STORE_FAILED', `the snapshot of an epoch is damaged: ${what}`, { cause })

@@ -215,6 +215,10 @@ describe('A kept message', () => {
     works = true
     expect(await world.during(bob.deadLetters.retry(id))).toBe('retried')
     expect(await bob.deadLetters.get(id)).toMatchObject({ processed: true })
+    // Its sender has been told that it failed, may have sent it anew, and hears no more of it.
+    await world.pass()
+    expect(receipt.recipients.get(bob.id)).toMatchObject({ state: 'dead', reason: 'handler-error' })
+    expect(await ada.deliveries.get(receipt.id)).toMatchObject({ status: 'failed' })
   })
 
   test('waits while the circuit breaker of its recipient is held open', async () => {

@@ -1,10 +1,12 @@
 /** What an agent keeps for its application, reached from outside of handlers. */
 
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import type { Handler } from '../../src/agent/options.ts'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { failure } from './waiting.ts'
-import { ada, adaAndBob, bob, world } from './worlds.ts'
+import { acquainted, ada, adaAndBob, bob, world } from './worlds.ts'
 
 adaAndBob()
 
@@ -59,6 +61,52 @@ test('a change that always meets another one says so in the end', async () => {
   })
   expect(await failure(hopeless)).toMatchObject({ code: 'STORE_CONFLICT' })
   expect(await carl.storage.list()).toEqual([{ key: ['sum'], value: runs }])
+})
+
+describe('a change while the end of a handler waits for room', () => {
+  /** Has carl's handler run, and write, while there is room for changes and none for the end of its message. */
+  async function changedMeanwhile(handler: Handler): Promise<readonly unknown[]> {
+    const store: Store = memoryStore()
+    const carl = await world.join('carl', { store })
+    await world.during(acquainted([ada, carl]))
+    const commit = store.commit.bind(store)
+    const refused = Promise.withResolvers<void>()
+    let full = false
+    store.commit = async (batch, options) => {
+      if (!full || batch.writes.every(({ table }) => table !== 'inbox' && table !== 'epochs'))
+        return commit(batch, options)
+      if (batch.writes.some(({ table }) => table === 'app')) refused.resolve()
+      throw new AfpDataStoreError('STORE_FULL', 'there is no room')
+    }
+    let runs = 0
+    carl.handle((message, context) => {
+      // Not before: its message had to get in.
+      full = ++runs === 1
+      return handler(message, context)
+    })
+    const { processed } = await ada.send('carl', 'hello', { guarantee: 'at-least-once' })
+    await world.during(refused.promise)
+    await carl.storage.change(transaction => transaction.put(['key'], 'changed'))
+    full = false
+    await world.during(processed)
+    const [row] = await carl.storage.list({ prefix: ['key'] })
+    return [row?.value, runs]
+  }
+
+  test('of what the handler has read has the handler run again on it', async () => {
+    const seen: unknown[] = []
+    const kept = await changedMeanwhile(async (_, { transaction }) => {
+      seen.push(await transaction.get(['key']))
+      transaction.put(['key'], `${seen.at(-1)}, handled`)
+    })
+    expect(seen).toEqual([undefined, 'changed'])
+    expect(kept).toEqual(['changed, handled', 2])
+  })
+
+  test('of what the handler only writes comes before it: the handler writes when its message is processed', async () => {
+    const kept = await changedMeanwhile((_, { transaction }) => transaction.put(['key'], 'handled'))
+    expect(kept).toEqual(['handled', 1])
+  })
 })
 
 test('what was begun before the agent closes is written', async () => {

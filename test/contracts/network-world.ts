@@ -5,9 +5,10 @@ import { seededRandom } from '../../src/common/random.ts'
 import { type Card, type CardFields, signCard } from '../../src/identity/card.ts'
 import { createIdentity, type Identity } from '../../src/identity/keys.ts'
 import { encode } from '../../src/message/codec.ts'
+import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
 import type { Carrier, Channel, Connection } from '../../src/network/carrier.ts'
 import { encodeFrames, FrameType, frameOf } from '../../src/network/frames.ts'
-import { DIRECT_PROTOCOL, MeshNetwork } from '../../src/network/mesh.ts'
+import { DIRECT_PROTOCOL, MeshNetwork, type MeshNetworkOptions } from '../../src/network/mesh.ts'
 import type { NetworkEvents } from '../../src/network/network.ts'
 import { eventually, until } from './waiting.ts'
 
@@ -41,6 +42,27 @@ export const cardFields = (now: number, fields: Partial<CardFields> = {}): CardF
   expiresAt: Math.floor(now) + 3_600_000,
   ...fields,
 })
+
+/** What a member without an agent is made of. */
+export interface BareMember extends Pick<MeshNetworkOptions, 'carrier' | 'identity' | 'clock' | 'random'> {
+  readonly fields: CardFields
+}
+
+/** A network of the real kind that believes every card and renews its own. */
+export async function bareNetwork({ fields, ...parts }: BareMember): Promise<MeshNetwork> {
+  let card = await signCard(parts.identity, fields)
+  const network: MeshNetwork = new MeshNetwork({
+    ...parts,
+    mesh: fields.mesh,
+    card: () => card,
+    renewCard: async () => {
+      card = await signCard(parts.identity, { ...fields, addresses: network.addresses(), seq: card.seq + 1 })
+    },
+    learn: () => true,
+    maxFrameBytes: DEFAULT_LIMITS.frameBytes,
+  })
+  return network
+}
 
 /** A network of the real kind, its card, and what it delivered. */
 export class Member {

@@ -15,6 +15,8 @@ class Disk {
   left = Number.POSITIVE_INFINITY
   /** Commits wait for it. */
   gate: Promise<void> = Promise.resolve()
+  /** How many do. */
+  waiting = 0
 
   get store(): Store {
     const { rows } = this
@@ -24,7 +26,9 @@ class Disk {
       range: rows.range.bind(rows),
       count: rows.count.bind(rows),
       commit: async (...batch: Parameters<Store['commit']>) => {
+        this.waiting++
         await this.gate
+        this.waiting--
         if (this.left-- <= 0) return new Promise<void>(() => {})
         return rows.commit(...batch)
       },
@@ -88,6 +92,29 @@ describe('a message that is given up', () => {
   it('does not leave while its cancelling is being written', async () => {
     const { ada, bob } = await meanwhile(async (ada, id) => ({ over: ada.delivery.cancel(id) }))
     expect([bob.texts, bob.refused]).toEqual([[], []])
+    expect(await ada.machine.store.count('outbox')).toBe(0)
+  })
+
+  it('does not leave when it is called off while it is being sealed', async () => {
+    world = new DeliveryWorld()
+    const disk = new Disk()
+    const ada = await world.start(await world.machine(disk.store))
+    const bob = await world.start(await world.machine())
+    // Without the key of its recipient it is kept as it is.
+    world.nodes.delete(bob.id)
+    const tracking = await ada.send(bob, 'x')
+    world.nodes.set(bob.id, bob)
+    const gate = Promise.withResolvers<void>()
+    disk.gate = gate.promise
+    ada.delivery.cardChanged(bob.id)
+    await world.clock.advanceUntil(() => disk.waiting > 0)
+    const cancelling = ada.delivery.cancel(tracking.id)
+    gate.resolve()
+    expect(await cancelling).toBe(true)
+    await ada.meet(bob)
+    await world.clock.advance(10_000)
+    expect([bob.texts, bob.refused]).toEqual([[], []])
+    expect(tracking.receipt.recipients.get(bob.id)?.state).toBe('cancelled')
     expect(await ada.machine.store.count('outbox')).toBe(0)
   })
 

@@ -13,20 +13,18 @@ import {
   readEnvelope,
 } from '../../src/delivery/frames.ts'
 import type { FeedAck } from '../../src/feed/index.ts'
-import { type Card, signCard } from '../../src/identity/card.ts'
 import { createIdentity, type Identity, publicKeyOf } from '../../src/identity/keys.ts'
 import { encode } from '../../src/message/codec.ts'
 import { encodeMessage, type MessageKind } from '../../src/message/envelope.ts'
 import { createIds } from '../../src/message/ids.ts'
 import { Message, type MessageFields } from '../../src/message/message.ts'
-import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
-import { MeshNetwork } from '../../src/network/mesh.ts'
+import type { MeshNetwork } from '../../src/network/mesh.ts'
 import { type AeadKey, importKey } from '../../src/security/aead.ts'
 import { type MakeOpeningOptions, makeOpening } from '../../src/security/opening.ts'
 import { type Prekey, PrekeyRing } from '../../src/security/prekeys.ts'
 import { sealDirect } from '../../src/security/seal.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import { cardFields, MESH } from '../contracts/network-world.ts'
+import { bareNetwork, cardFields, MESH } from '../contracts/network-world.ts'
 import type { HostileWorld, Passing } from './hostile-world.ts'
 
 /** An epoch that a hostile member opened, or says it did. */
@@ -73,20 +71,8 @@ export class Hostile {
     const prekeys = new PrekeyRing({ store: memoryStore(), random: systemRandom })
     await prekeys.rotate(clock.now())
     const fields = cardFields(clock.now(), { name: 'mallory', prekey: prekeys.current() })
-    let card: Card = await signCard(identity, fields)
-    const network: MeshNetwork = new MeshNetwork({
-      carrier: driven.net.carrier(identity.id),
-      identity,
-      mesh: MESH,
-      card: () => card,
-      renewCard: async () => {
-        card = await signCard(identity, { ...fields, addresses: network.addresses(), seq: card.seq + 1 })
-      },
-      learn: () => true,
-      maxFrameBytes: DEFAULT_LIMITS.frameBytes,
-      clock,
-      random: systemRandom,
-    })
+    const carrier = driven.net.carrier(identity.id)
+    const network = await bareNetwork({ carrier, identity, fields, clock, random: systemRandom })
     const hostile = new Hostile(world, identity, network, prekeys)
     await network.start({
       direct: (from, frame) => void (hostile.listening && hostile.heard.push({ from, frame: frame.slice() })),

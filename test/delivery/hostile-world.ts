@@ -162,6 +162,13 @@ export class Party {
     return this.agent.metrics.counter('refused', { reason }).value
   }
 
+  /** Waits until just these things of a peer's are refused and counted. */
+  async refuses(peer: { readonly id: string }, ...reasons: string[]): Promise<void> {
+    await this.#world.until(() => this.reasons(peer).length >= reasons.length)
+    expect(this.reasons(peer)).toEqual(reasons)
+    for (const reason of reasons) expect(this.counted(reason)).toBe(reasons.filter(each => each === reason).length)
+  }
+
   events<K extends keyof AgentEvents>(type: K): AgentEvents[K][] {
     return collect(this.agent, type)
   }

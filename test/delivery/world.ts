@@ -10,18 +10,17 @@ import { loadReceipt, openReceipts } from '../../src/delivery/receipt-rows.ts'
 import { exponentialRetry, untilExpiry } from '../../src/delivery/retry.ts'
 import { Tracker, type Tracking } from '../../src/delivery/tracker.ts'
 import type { Transaction } from '../../src/delivery/transaction.ts'
-import { type Card, signCard } from '../../src/identity/card.ts'
 import { createIdentity, type Identity } from '../../src/identity/keys.ts'
 import { buildMessage } from '../../src/message/build.ts'
 import { createIds } from '../../src/message/ids.ts'
 import type { Content, Message } from '../../src/message/message.ts'
 import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
 import { MemoryNet, type MemoryNetOptions } from '../../src/network/memory.ts'
-import { MeshNetwork } from '../../src/network/mesh.ts'
+import type { MeshNetwork } from '../../src/network/mesh.ts'
 import { PrekeyRing } from '../../src/security/prekeys.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
-import { cardFields, MESH } from '../contracts/network-world.ts'
+import { bareNetwork, cardFields, MESH } from '../contracts/network-world.ts'
 
 /** What a node does with what it gets. */
 export type Handler = (arrived: Arrived, transaction: Transaction) => Promise<void> | 'waiting'
@@ -104,20 +103,7 @@ export class Node {
     const { clock, random, net } = world
     const { identity, store } = machine
     const fields = cardFields(clock.now(), { name: 'node' })
-    let card: Card = await signCard(identity, fields)
-    const network: MeshNetwork = new MeshNetwork({
-      carrier: net.carrier(identity.id),
-      identity,
-      mesh: MESH,
-      card: () => card,
-      renewCard: async () => {
-        card = await signCard(identity, { ...fields, addresses: network.addresses(), seq: card.seq + 1 })
-      },
-      learn: () => true,
-      maxFrameBytes: DEFAULT_LIMITS.frameBytes,
-      clock,
-      random,
-    })
+    const network = await bareNetwork({ carrier: net.carrier(identity.id), identity, fields, clock, random })
     const prekeys = new PrekeyRing({ store, random })
     await prekeys.load()
     await prekeys.rotate(clock.now())

@@ -10,7 +10,16 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Conversations } from '../../demo/conversations.ts'
 import { History, write } from '../../demo/history.ts'
 import { Mail } from '../../demo/mail.ts'
-import { type Channel, conversationOf, type Entry, initialState, MAX_ENTRIES, Store } from '../../demo/state.ts'
+import {
+  type Channel,
+  conversationOf,
+  type Entry,
+  initialState,
+  MAX_ENTRIES,
+  markRead,
+  Store,
+  select,
+} from '../../demo/state.ts'
 
 /** A browser's profile: who its agent is and what it keeps outlive the agent. */
 interface Profile {
@@ -38,14 +47,14 @@ afterEach(async () => {
   await Promise.all(agents.splice(0).map(agent => agent.close()))
 })
 
-async function open({ identity, rows }: Profile, name = 'ada'): Promise<Page> {
+async function open({ identity, rows }: Profile, name = 'ada', visible = () => true): Promise<Page> {
   const listen = ['/ip4/127.0.0.1/tcp/0']
   const agent = await createAgent({ name, mesh: 'test', listen, identity, store: rows })
   agents.push(agent)
   const store = new Store(initialState)
   const troubles: unknown[] = []
   const history = new History(agent.storage, error => troubles.push(error))
-  const said = new Conversations(store, history, () => true)
+  const said = new Conversations(store, history, visible)
   const mail = new Mail(agent, store, said)
   const topics = await said.recall()
   mail.listen()
@@ -91,9 +100,8 @@ describe('what was said', () => {
     await page.said.keep(page.said.add('agent:bob', entry(10)))
     await page.said.keep(page.said.add('topic:lobby', entry(9)))
     const next = await reopen(page, kept)
-    expect(next.entries('agent:bob')).toEqual([asked, entry(10)])
+    expect(next.entries('agent:bob')).toEqual([asked, entry(10, { unseen: true })])
     expect(next.entries('topic:lobby')).toEqual([entry(9)])
-    expect(conversationOf(next.store.state, 'agent:bob').unread).toBe(0)
     expect(next.store.nextKey()).toBe(11)
   })
 
@@ -144,6 +152,64 @@ describe('what was said', () => {
   })
 })
 
+describe('what nobody has read', () => {
+  const unread = ({ store }: Page, channel: Channel = 'agent:bob'): number =>
+    conversationOf(store.state, channel).unread
+  const come = (to: Page, key: number, channel: Channel = 'agent:bob'): Promise<void> =>
+    to.said.keep(to.said.add(channel, entry(key)))
+  const turnTo = ({ store }: Page, channel: Channel): void => store.update(state => select(state, channel))
+
+  it('is unread in the next run too, until somebody turns to it, and what comes before their eyes never is', async () => {
+    for (const key of [1, 2]) await come(page, key)
+    await come(page, 3, 'topic:lobby')
+    const second = await reopen(page, kept)
+    expect([unread(second), unread(second, 'topic:lobby')]).toEqual([2, 0])
+
+    await come(second, 4)
+    expect(unread(second)).toBe(3)
+    turnTo(second, 'agent:bob')
+    await come(second, 5)
+    turnTo(second, 'everyone')
+    const third = await reopen(second, kept)
+    expect(unread(third)).toBe(0)
+    await come(third, 6)
+    expect(unread(await reopen(third, kept))).toBe(1)
+  })
+
+  it('is still so when nobody looks at the page that it is in front of, also in the next run', async () => {
+    let visible = false
+    const hidden = await open(await profile(), 'carl', () => visible)
+    await come(hidden, 1, 'topic:lobby')
+    expect(unread(hidden, 'topic:lobby')).toBe(1)
+    visible = true
+    hidden.store.update(markRead)
+    await hidden.agent.storage.change(() => {})
+    expect(await hidden.agent.storage.list({ prefix: ['read'] })).toEqual([{ key: ['read', 'topic:lobby'], value: 1 }])
+  })
+
+  it('counts as read at the start where it is in front', async () => {
+    turnTo(page, 'everyone')
+    await come(page, 1, 'topic:lobby')
+    const next = await reopen(page, kept)
+    expect(unread(next, 'topic:lobby')).toBe(0)
+    await next.agent.close()
+    expect(unread(await open(kept, 'ada', () => false), 'topic:lobby')).toBe(0)
+  })
+
+  it('leaves nothing behind when it is cleared, and no new key is below what was read', async () => {
+    for (const key of [40, 50]) await come(page, key)
+    turnTo(page, 'agent:bob')
+    page.said.clear('agent:bob')
+    await page.agent.storage.change(() => {})
+    expect(await page.agent.storage.list({ prefix: ['read'] })).toEqual([{ key: ['read', 'agent:bob'], value: 50 }])
+    const next = await reopen(page, kept)
+    expect(next.store.nextKey()).toBe(51)
+    await come(next, 51)
+    expect(unread(next)).toBe(1)
+    expect(await next.agent.storage.list({ prefix: ['read'] })).toEqual([])
+  })
+})
+
 describe('a message of an earlier run', () => {
   const say = async (to: string, key: number): Promise<string> => {
     const id = crypto.randomUUID()
@@ -175,7 +241,8 @@ describe('a message of an earlier run', () => {
     ])
   })
 
-  it('that was never sent, or whose reply nobody waits for any more, says so', async () => {
+  it('that was never sent or perhaps published, or whose reply nobody waits for any more, says so', async () => {
+    await page.said.keep(page.said.add('topic:lobby', entry(3, { mine: true, status: { at: 'sending' } })))
     await say('12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo', 1)
     await page.said.keep(
       page.said.add('agent:bob', entry(2, { mine: true, kind: 'request', status: { at: 'waiting' } })),
@@ -183,7 +250,11 @@ describe('a message of an earlier run', () => {
     const next = await reopen(page, kept)
     expect(next.entries('agent:12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo')[0]?.status).toEqual({
       at: 'failed',
-      reason: 'the page ended before it was kept',
+      reason: 'the page ended first',
+    })
+    expect(next.entries('topic:lobby')[0]?.status).toEqual({
+      at: 'failed',
+      reason: 'the page ended first; it may have come all the same',
     })
     expect(next.entries('agent:bob')[0]?.status).toMatchObject({ reason: expect.stringContaining('page was closed') })
   })

@@ -5,6 +5,7 @@ import {
   addEntry,
   addLog,
   type Channel,
+  calledOff,
   changeEntry,
   channels,
   clear,
@@ -105,6 +106,13 @@ describe('the state of the page', () => {
     state = clear(state, 'agent:bob-id')
     expect(conversationOf(state, 'agent:bob-id').entries.map(({ key }) => key)).toEqual([2])
     expect(waitingFor(state, 'everyone')).toBe(0)
+  })
+
+  it('says of a request that was called off how far it had come', () => {
+    expect(calledOff({ at: 'waiting' })).toEqual({ at: 'cancelled' })
+    expect(calledOff({ at: 'waiting', way: 'queued' })).toEqual({ at: 'cancelled' })
+    expect(calledOff({ at: 'waiting', way: 'sent' })).toEqual({ at: 'cancelled', doubt: true })
+    expect(calledOff({ at: 'waiting', way: 'delivered' })).toEqual({ at: 'cancelled', came: true })
   })
 
   it('tells its listeners of changes, and of nothing when nothing changed', () => {

@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { type AckNews, AuthorFeed, type FeedAck } from '../../src/feed/author-feed.ts'
 import { MAX_RANGES, RangeSet } from '../../src/feed/ranges.ts'
 import { AuthorModel, range } from './author-model.ts'
+import { wire } from './positions.ts'
 import { runs } from './properties.ts'
 
 const epoch = 'a'.repeat(32)
-const wire = (numbers: readonly number[]) => RangeSet.of(numbers.map(number => [number, number] as const)).toWire()
 const malformed = expect.objectContaining({ code: 'MALFORMED' })
 const nothing = {
   delivered: [],

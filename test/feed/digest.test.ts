@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Holding, MAX_DIGEST_FEEDS, makeDigest, missing, readDigest } from '../../src/feed/digest.ts'
 import { MAX_RANGES, numbersIn, RangeSet } from '../../src/feed/ranges.ts'
+import { id } from './positions.ts'
 import { runs } from './properties.ts'
 
 const malformed = expect.objectContaining({ code: 'MALFORMED' })
-const id = (index: number): string => index.toString(16).padStart(32, '0')
 const holding = (author: string, epoch: string, ...numbers: number[]): Holding => ({
   author,
   epoch,

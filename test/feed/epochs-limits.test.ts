@@ -1,9 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Epochs, MAX_EARLIER, MAX_KEPT, MAX_OPEN, MAX_SETTLED } from '../../src/feed/epochs.ts'
-import { at } from './positions.ts'
+import { at, id } from './positions.ts'
 import { range } from './reader-model.ts'
 
-const id = (index: number): string => index.toString(16).padStart(32, '0')
 const [A, B, C] = [id(0xa0_0000), id(0xb0_0000), id(0xc0_0000)]
 
 let epochs: Epochs

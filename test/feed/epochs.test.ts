@@ -1,11 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Epochs, type Handed, KEEP_SETTLED, MAX_EARLIER, MAX_LISTED } from '../../src/feed/epochs.ts'
 import type { FeedState, Position } from '../../src/feed/wire.ts'
-import { at, copied } from './positions.ts'
+import { at, copied, id } from './positions.ts'
 import { range } from './reader-model.ts'
 
 const malformed = expect.objectContaining({ code: 'MALFORMED' })
-const id = (index: number): string => index.toString(16).padStart(32, '0')
 const [A, B, C] = [id(0xa0_0000), id(0xb0_0000), id(0xc0_0000)]
 const stateOf = (epoch: string, base: number, last: number, skips: FeedState['skips'] = [0, []]): FeedState => ({
   epoch,

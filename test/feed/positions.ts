@@ -7,6 +7,9 @@ import type { FeedState, Position } from '../../src/feed/wire.ts'
 
 export const epoch = 'b'.repeat(32)
 
+/** The id of an epoch by a number. */
+export const id = (index: number): string => index.toString(16).padStart(32, '0')
+
 /** A position; what is not told follows the one just below it in class 0. */
 export const at = (number: number, prev = number - 1, priority = 0): Position => ({ number, prev, priority })
 

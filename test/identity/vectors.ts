@@ -1,9 +1,7 @@
 /** Test vectors of RFC 8032, section 7.1, and what every Ed25519 implementation here has to do with them. */
 
 import { describe, expect, test } from 'vitest'
-
-export const fromHex = (hex: string): Uint8Array =>
-  Uint8Array.from(hex.match(/../g) ?? [], byte => Number.parseInt(byte, 16))
+import { fromHex } from '../../src/common/bytes.ts'
 
 export const vectors = [
   {

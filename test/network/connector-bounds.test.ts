@@ -11,11 +11,7 @@ beforeEach(() => {
 })
 
 const times = (): number[] => carrier.times()
-/** Times between one dial and the next, ms. */
-const pauses = (): number[] =>
-  times()
-    .slice(1)
-    .map((at, i) => at - (times()[i] as number))
+const pauses = (): number[] => carrier.pauses()
 
 describe('An agent that would have others dial somebody else', () => {
   /** Dials in the minutes after the first. */

@@ -41,6 +41,12 @@ export class FakeCarrier extends TypedEventTarget<CarrierEvents> {
   times(): number[] {
     return this.dials.map(({ at }) => at)
   }
+
+  /** Times between one dial and the next, ms. */
+  pauses(): number[] {
+    const times = this.times()
+    return times.slice(1).map((at, i) => at - (times[i] as number))
+  }
 }
 
 /** What a test of the connector has in hand. */

@@ -11,11 +11,7 @@ beforeEach(() => {
 })
 
 const times = (): number[] => carrier.times()
-/** Times between one dial and the next, ms. */
-const pauses = (): number[] =>
-  times()
-    .slice(1)
-    .map((at, i) => at - (times()[i] as number))
+const pauses = (): number[] => carrier.pauses()
 
 describe('Who dials whom', () => {
   test('of two alike the one with the lower id dials at once, the other only when nothing came in four seconds', async () => {

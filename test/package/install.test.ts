@@ -17,7 +17,7 @@ import {
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { extname, join, normalize } from 'node:path'
+import { dirname, extname, join, normalize } from 'node:path'
 import { chromium } from 'playwright'
 import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -126,6 +126,28 @@ describe('the published package', () => {
     const files = named([exports, imports, bin])
     expect(files.length).toBeGreaterThan(20)
     expect(files.filter(file => !existsSync(join(folder, file)))).toEqual([])
+  })
+
+  test('its texts link only to what is in it, and say where the rest is that they name', () => {
+    const folder = join(nodeApp, 'node_modules/agent-flow-protocol')
+    const { repository } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    const home = repository.url.replace(/^git\+|\.git$/g, '')
+    const texts = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+      file => file.endsWith('.md') && !file.includes('node_modules'),
+    )
+    expect(texts).toEqual(expect.arrayContaining(['README.md', join('docs', 'protocol.md')]))
+    const isHere = (path: string): boolean => existsSync(join(folder, path))
+    for (const file of texts) {
+      const text = readFileSync(join(folder, file), 'utf8')
+      const links = [...text.matchAll(/\]\(([^)#]+)[^)]*\)/g)].map(([, to = '']) => to)
+      const inside = links.filter(to => !to.includes('://')).map(to => join(dirname(file), to))
+      expect(inside.filter(path => !isHere(path))).toEqual([])
+      const toHome = links.filter(to => to.startsWith(home)).map(to => to.slice(home.length))
+      const there = toHome.flatMap(path => /^\/(?:tree|blob)\/HEAD\/(.+)/.exec(path)?.[1] ?? [])
+      expect(there.filter(path => !existsSync(join(root, path)))).toEqual([])
+      const missing = [...text.matchAll(/`((?:test|e2e)\/[^`*]*)/g)].filter(([, path = '']) => !isHere(path))
+      if (missing.length > 0) expect(toHome.length, `${file} names ${missing[0]?.[1]}`).toBeGreaterThan(0)
+    }
   })
 
   test('a bundler keeps the modules that are imported for what they do', async () => {

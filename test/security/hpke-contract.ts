@@ -2,11 +2,11 @@
 
 import { describe, expect, test } from 'vitest'
 import { verify } from '#ed25519'
-import { toHex, utf8 } from '../../src/common/bytes.ts'
+import { fromHex, toHex, utf8 } from '../../src/common/bytes.ts'
 import { type Random, seededRandom } from '../../src/common/random.ts'
 import { hkdfSha256 } from '../../src/security/hkdf.ts'
 import { generateKey, setupReceiver, setupSender } from '../../src/security/hpke.ts'
-import { failureOf, flips, fromHex, rfc9180, wycheproof } from './vectors.ts'
+import { failureOf, flips, rfc9180, wycheproof } from './vectors.ts'
 
 /** Randomness whose first bytes are known: a copy each time, since keys are wiped after use. */
 const fixed = (bytes: Uint8Array): Random => ({ ...seededRandom(1), bytes: () => bytes.slice() })

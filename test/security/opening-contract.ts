@@ -1,14 +1,14 @@
 /** What openings do in every environment. */
 
 import { describe, expect, test } from 'vitest'
-import { toHex } from '../../src/common/bytes.ts'
+import { fromHex, toHex } from '../../src/common/bytes.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import { createIdentity, type Identity } from '../../src/identity/keys.ts'
 import { decode, encode } from '../../src/message/codec.ts'
 import { generateKey } from '../../src/security/hpke.ts'
 import { type MakeOpeningOptions, makeOpening, OPENING_GRACE, readOpening } from '../../src/security/opening.ts'
 import { type OwnPrekey, prekeyId } from '../../src/security/prekeys.ts'
-import { cuts, failureOf, flips, fromHex, wycheproof } from './vectors.ts'
+import { cuts, failureOf, flips, wycheproof } from './vectors.ts'
 
 const now = 1_800_000_000_000
 const skew = 120_000

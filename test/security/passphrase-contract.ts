@@ -1,10 +1,11 @@
 /** What exported identities do in every environment. Each try costs a scrypt on purpose, so there are few. */
 
 import { describe, expect, test } from 'vitest'
+import { fromHex } from '../../src/common/bytes.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { exportIdentity, importIdentity } from '../../src/security/passphrase.ts'
-import { failureOf, fromHex } from './vectors.ts'
+import { failureOf } from './vectors.ts'
 
 const passphrase = 'correct horse battery'
 /** Computed by another implementation, in Python, from the written format alone. */

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { utf8 } from '../../src/common/bytes.ts'
+import { fromHex, utf8 } from '../../src/common/bytes.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { toBase64 } from '../../src/message/base64.ts'
 import { importKey } from '../../src/security/aead.ts'
 import { primitives } from '../../src/security/crypto.ts'
 import { exportIdentity, importIdentity, MIN_PASSPHRASE_LENGTH } from '../../src/security/passphrase.ts'
 import { passphraseContract } from './passphrase-contract.ts'
-import { failureOf, fromHex } from './vectors.ts'
+import { failureOf } from './vectors.ts'
 
 passphraseContract('in Node')
 

@@ -1,9 +1,9 @@
 /** What every implementation of the primitives has to do. */
 
 import { describe, expect, test } from 'vitest'
-import { toHex, utf8 } from '../../src/common/bytes.ts'
+import { fromHex, toHex, utf8 } from '../../src/common/bytes.ts'
 import type { Primitives } from '../../src/security/primitives.ts'
-import { cuts, failureOf, flips, fromHex, wycheproof } from './vectors.ts'
+import { cuts, failureOf, flips, wycheproof } from './vectors.ts'
 
 const undecryptable = { name: 'AfpSecurityError', code: 'UNDECRYPTABLE' }
 

@@ -1,10 +1,10 @@
 /** What the seal of a direct message does in every environment. */
 
 import { describe, expect, test } from 'vitest'
-import { toHex, utf8 } from '../../src/common/bytes.ts'
+import { fromHex, toHex, utf8 } from '../../src/common/bytes.ts'
 import { importKey } from '../../src/security/aead.ts'
 import { openDirect, sealDirect, sealedLength } from '../../src/security/seal.ts'
-import { cuts, failureOf, flips, fromHex } from './vectors.ts'
+import { cuts, failureOf, flips } from './vectors.ts'
 
 const undecryptable = { name: 'AfpSecurityError', code: 'UNDECRYPTABLE' }
 const feedKey = fromHex('1f'.repeat(32))

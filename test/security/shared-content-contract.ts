@@ -1,12 +1,12 @@
 /** What content for several recipients does in every environment. */
 
 import { describe, expect, test } from 'vitest'
-import { toHex, utf8 } from '../../src/common/bytes.ts'
+import { fromHex, toHex, utf8 } from '../../src/common/bytes.ts'
 import { seededRandom, systemRandom } from '../../src/common/random.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { importKey } from '../../src/security/aead.ts'
 import { openShared, sealShared } from '../../src/security/shared-content.ts'
-import { cuts, failureOf, flips, fromHex } from './vectors.ts'
+import { cuts, failureOf, flips } from './vectors.ts'
 
 const refusal = (reason: string) => ({ name: 'AfpSecurityError', code: 'UNDECRYPTABLE', details: { reason } })
 

@@ -9,9 +9,6 @@ import x25519 from '../vectors/wycheproof-x25519.json' with { type: 'json' }
 export const wycheproof = { aesGcm, ed25519, hkdf, x25519 }
 export const rfc9180 = hpke
 
-export const fromHex = (hex: string): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(hex.match(/../g) ?? [], byte => Number.parseInt(byte, 16))
-
 /** The bytes once for each of their bits, or for each `step`th, with that bit flipped. */
 export function* flips(bytes: Uint8Array, step = 1): Generator<Uint8Array<ArrayBuffer>> {
   for (let bit = 0; bit < 8 * bytes.length; bit += step) {
