@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../common/clock.ts'
 import { AfpMessageError } from '../common/errors.ts'
 import { type Given, given } from '../common/given.ts'
 import type { Random } from '../common/random.ts'
+import { type NextTask, Slices } from '../common/slices.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { decode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
@@ -31,10 +32,11 @@ import { retryLetter } from './letter-retry.ts'
 import { Lines } from './lines.ts'
 import { loadIncoming, loadOutgoing } from './loading.ts'
 import { type OutboxLimits, OutboxQuota } from './outbox-quota.ts'
-import { Outgoing } from './outgoing.ts'
+import type { Outgoing } from './outgoing.ts'
 import type { Draft } from './outgoing-parts.ts'
 import { Processing, type ProcessingParts } from './processing.ts'
 import { newReceipt } from './receipts.ts'
+import { Recipients } from './recipients.ts'
 import type { RetryStrategy } from './retry.ts'
 import type { Tracker, Tracking } from './tracker.ts'
 
@@ -72,6 +74,8 @@ export interface DeliveryParts
   readonly inbox?: Given<InboxLimits> | undefined
   /** Default {@link HOLE_PATIENCE}. */
   readonly holePatience?: number | undefined
+  /** How long work lets others have their turn. Default: the platform's. */
+  readonly nextTask?: NextTask | undefined
   readonly onRollback: (recipient: string, epoch: string) => void
   readonly onError: (error: unknown) => void
 }
@@ -89,7 +93,7 @@ export class Delivery {
   readonly #books: Books
   readonly #lines: Lines
   readonly #room: InboxRoom
-  readonly #outgoing = new Map<string, Outgoing>()
+  readonly #recipients: Recipients
   readonly #authors = new Map<string, Author>()
   #started = false
   readonly #readable = new Set<string>()
@@ -102,6 +106,14 @@ export class Delivery {
     this.#books = new Books({ self: identity.id, tracker, deadLetters })
     this.#room = { limits: given(DEFAULT_INBOX, parts.inbox), used: 0 }
     this.#lines = new Lines({ ...parts, self: identity.id, received: (from, frame) => this.received(from, frame) })
+    this.#recipients = new Recipients({
+      ...parts,
+      lines: this.#lines,
+      ledger: this.#books,
+      quota: this.#quota,
+      window: WINDOW,
+      prekey: parts.prekeyOf,
+    })
   }
 
   /** Takes up what earlier runs left. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
@@ -112,15 +124,15 @@ export class Delivery {
   }
 
   async #load(): Promise<void> {
-    const { store, limits } = this.#parts
-    for (const [recipient, { epochs, waiting }] of await loadOutgoing(store)) {
-      for (const { entries } of epochs) for (const { bytes } of entries.values()) this.#quota.keep(bytes)
-      for (const { draft } of waiting) this.#quota.keep(draft.payload.length)
-      this.#outgoingTo(recipient).load(epochs, waiting)
-    }
-    for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits)) {
+    const { store, limits, nextTask } = this.#parts
+    await this.#recipients.load(await loadOutgoing(store, nextTask))
+    const slices = new Slices(nextTask)
+    for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits, nextTask)) {
       await this.#author(author).incoming.load(kept, settled, arrived)
+      if (slices.did(0, 1 + kept.length + settled.length + arrived.length)) await slices.pause()
     }
+    // What this agent sent to itself comes at once, and must find what came of it before.
+    await this.#recipients.resume()
   }
 
   /** Hands out what came, from now on: to be called once the application has had a turn to say who handles it. */
@@ -147,7 +159,7 @@ export class Delivery {
     const errors: unknown[] = []
     const sending = recipients.map(async recipient => {
       try {
-        await this.#outgoingTo(recipient).send(draft)
+        await this.#recipients.to(recipient).send(draft)
         this.#reach(recipient)
       } catch (error) {
         errors.push(error)
@@ -165,7 +177,7 @@ export class Delivery {
    * of the calls. @throws AfpRoutingError NO_ROUTE, QUEUE_FULL; the signal's reason
    */
   sendOnce(draft: Draft, recipient: string, signal?: AbortSignal): Promise<void> {
-    return this.#outgoingTo(recipient).sendOnce(draft, signal)
+    return this.#recipients.to(recipient).sendOnce(draft, signal)
   }
 
   /** In one batch: the reply is on its way exactly when what its handler wrote is on the disk. */
@@ -175,7 +187,7 @@ export class Delivery {
 
   /** Calls a message off for every recipient that does not have it. False when there is none. */
   async cancel(messageId: string): Promise<boolean> {
-    const all = await Promise.all([...this.#outgoing.values()].map(outgoing => outgoing.cancel(messageId)))
+    const all = await Promise.all(this.#recipients.all().map(outgoing => outgoing.cancel(messageId)))
     return all.includes(true)
   }
 
@@ -194,7 +206,7 @@ export class Delivery {
           return this.#states(from, body)
         case FrameType.unknownEpochs: {
           const own = this.#own(from, readEpochs(decode(body)))
-          return this.#outgoing.get(from)?.unknownEpochs(own)
+          return this.#recipients.get(from)?.unknownEpochs(own)
         }
         case FrameType.lostKey:
           return this.#lostKey(from, body)
@@ -208,14 +220,14 @@ export class Delivery {
 
   /** A connection with an agent is open. */
   linked(agent: string): void {
-    this.#outgoing.get(agent)?.linked()
+    this.#recipients.get(agent)?.linked()
     const author = this.#authors.get(agent)
     if (author !== undefined) this.#watchHoles(author)
   }
 
   /** It is gone. */
   unlinked(agent: string): void {
-    this.#outgoing.get(agent)?.unlinked()
+    this.#recipients.get(agent)?.unlinked()
     // Nobody is there who could say what is missing.
     const author = this.#authors.get(agent)
     author?.holes?.cancel()
@@ -224,7 +236,7 @@ export class Delivery {
 
   /** An agent's card came or changed, or it is online again. */
   cardChanged(agent: string): void {
-    this.#outgoing.get(agent)?.cardChanged()
+    this.#recipients.get(agent)?.cardChanged()
     this.#reach(agent)
   }
 
@@ -235,7 +247,7 @@ export class Delivery {
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */
   retryLetter(letter: DeadLetter, settled: readonly Write[]): Promise<RetryOutcome> {
-    const outgoingTo = (recipient: string): Outgoing => this.#outgoingTo(recipient)
+    const outgoingTo = (recipient: string): Outgoing => this.#recipients.to(recipient)
     return retryLetter({ ...this.#parts, outgoingTo, reply: this.#reply }, letter, settled)
   }
 
@@ -252,35 +264,13 @@ export class Delivery {
   async close(): Promise<void> {
     this.#quota.close()
     this.#lines.close()
-    for (const outgoing of this.#outgoing.values()) outgoing.close()
+    this.#recipients.close()
     for (const { incoming, processing, holes } of this.#authors.values()) {
       holes?.cancel()
       incoming.close()
       processing.close()
     }
     await Promise.all([...this.#authors.values()].map(({ processing }) => processing.settled()))
-  }
-
-  #outgoingTo(recipient: string): Outgoing {
-    const known = this.#outgoing.get(recipient)
-    if (known !== undefined) return known
-    const { strategy, prekeyOf, breakers } = this.#parts
-    const outgoing = new Outgoing(
-      {
-        ...this.#parts,
-        lines: this.#lines,
-        ledger: this.#books,
-        quota: this.#quota,
-        strategy,
-        window: WINDOW,
-        prekey: prekeyOf,
-        breaker: agent => breakers.getOrCreate(agent),
-      },
-      recipient,
-    )
-    this.#outgoing.set(recipient, outgoing)
-    if (this.#lines.isOpen(recipient)) outgoing.linked()
-    return outgoing
   }
 
   #author(id: string): Author {
@@ -332,7 +322,7 @@ export class Delivery {
       const { credit, acks } = readAcks(body)
       const epochs = acks.map(({ epoch }) => epoch)
       const own = new Set(this.#own(from, epochs))
-      const outgoing = this.#outgoing.get(from)
+      const outgoing = this.#recipients.get(from)
       outgoing?.credit(credit)
       // All at once: what they say counts before what a later frame says, however long it takes to be written.
       await Promise.all(acks.map(ack => own.has(ack.epoch) && outgoing?.acked(ack)))
@@ -358,7 +348,7 @@ export class Delivery {
       if (!(await verifySignature(from, LOST_KEY_LABEL, lostKeyBody(mesh, identity.id, epochs), signature)))
         return this.#parts.onRefused(from, 'bad-signature', 'a lost key')
       const own = this.#own(from, epochs)
-      await this.#outgoing.get(from)?.lostKey(own)
+      await this.#recipients.get(from)?.lostKey(own)
     } catch (error) {
       this.#failed(from, error)
     }
@@ -366,7 +356,7 @@ export class Delivery {
 
   /** Those of some epochs that are this agent's own towards `from`: nobody else has a say in them. */
   #own(from: string, epochs: readonly string[]): string[] {
-    const outgoing = this.#outgoing.get(from)
+    const outgoing = this.#recipients.get(from)
     const own = epochs.filter(epoch => outgoing?.has(epoch))
     if (own.length < epochs.length) this.#parts.onRefused(from, 'unknown-epoch', 'an epoch')
     return own
@@ -387,7 +377,7 @@ export class Delivery {
 
   /** Connects to an agent for which something waits. */
   #reach(agent: string): void {
-    const wanted = (): boolean => (this.#outgoing.get(agent)?.size ?? 0) > 0
+    const wanted = (): boolean => (this.#recipients.get(agent)?.size ?? 0) > 0
     if (wanted()) this.#lines.reach(agent, wanted)
   }
 

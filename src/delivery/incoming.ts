@@ -63,8 +63,9 @@ export class Incoming {
   /** Takes in what was on the disk: epochs first, with their rows. What may be handed on is. */
   async load(epochs: readonly KeptEpoch[], settled: readonly Settled[], arrived: readonly Arrived[]): Promise<void> {
     for (const { epoch, floor, at } of settled) this.#epochs.restoreSettled(epoch, floor, at)
+    const byEpoch = Map.groupBy(arrived, ({ epoch }) => epoch)
     for (const { id, key, notAfter, earlier, snapshot } of epochs) {
-      const mine = arrived.filter(({ epoch }) => epoch === id)
+      const mine = byEpoch.get(id) ?? []
       const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
       this.#epochs.restore(id, snapshot, positions)
       for (const entry of mine) this.#arrived.add(entry)

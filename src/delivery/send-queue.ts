@@ -135,10 +135,14 @@ export class SendQueue<E extends Sendable> {
     return late
   }
 
-  /** What has expired; the caller removes it once that is on the disk. */
-  expired(now: number): E[] {
+  /** What has expired, at most so many at a time; the caller removes it once that is on the disk. */
+  expired(now: number, most = Number.POSITIVE_INFINITY): E[] {
     const over: E[] = []
-    for (let slot = this.#expiry.shift(now); slot !== undefined; slot = this.#expiry.shift(now)) over.push(slot.entry)
+    while (over.length < most) {
+      const slot = this.#expiry.shift(now)
+      if (slot === undefined) break
+      over.push(slot.entry)
+    }
     return over
   }
 
