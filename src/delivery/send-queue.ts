@@ -120,9 +120,9 @@ export class SendQueue<E extends Sendable> {
     }
   }
 
-  /** The connection is gone: what was under way may go over the next one at once. */
-  recall(now: number): void {
-    for (const slot of [...this.#flying]) this.again(slot.entry, now)
+  /** What was under way, or of it what `lost` says, has not arrived: it may go again at once. */
+  recall(now: number, lost: (entry: E) => boolean = () => true): void {
+    for (const slot of [...this.#flying]) if (lost(slot.entry)) this.again(slot.entry, now)
   }
 
   /** What has been under way for `patience` ms without an acknowledgement. */

@@ -58,6 +58,8 @@ export class Sender {
   #askAt = 0
   #probe: BreakerCall | undefined
   #timer: Timer | undefined
+  /** When the opening of an epoch went again over this link because the recipient did not know it. */
+  #repeated = new WeakMap<OutEpoch, number>()
   #expiring = false
   #closed = false
   /** A breaker may outlive what it guards. */
@@ -110,6 +112,7 @@ export class Sender {
     const { clock } = this.#parts
     this.#linked = true
     this.#announced.clear()
+    this.#repeated = new WeakMap()
     // What failed did so over another link. Its recipient holds back for it what came after it, and not for ever.
     this.#queue.wake()
     this.#askLater(ASK_PAUSE)
@@ -154,13 +157,22 @@ export class Sender {
     this.#stateDue = true
   }
 
-  /** The opening of an epoch has to go again, and what was under way with it. */
+  /**
+   * The opening of an epoch has to go again, and what was under way with it. Each envelope that comes without its opening
+   * has the recipient say so: what is said once more before an answer could be here is about what went before, and
+   * would have all of it sent once for each. Where the repetition is lost as well, patience brings it about.
+   */
   forgotten(epochs: readonly OutEpoch[]): void {
-    for (const epoch of epochs) {
+    const now = this.#parts.clock.monotonic()
+    const since = now - this.#patience()
+    const lost = new Set(epochs.filter(epoch => (this.#repeated.get(epoch) ?? Number.NEGATIVE_INFINITY) <= since))
+    if (lost.size === 0) return
+    for (const epoch of lost) {
+      this.#repeated.set(epoch, now)
       this.#announced.delete(epoch)
       if (this.#linked) this.announce(epoch)
     }
-    this.#queue.recall(this.#parts.clock.monotonic())
+    this.#queue.recall(now, ({ epoch }) => lost.has(epoch))
     this.pump()
   }
 

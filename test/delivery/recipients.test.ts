@@ -1,7 +1,7 @@
 /** Who was written to is not held for ever, and is written to again as if it were. */
 
 import { afterEach, expect, it } from 'vitest'
-import { acksFrame } from '../../src/delivery/frames.ts'
+import { acksFrame, FrameType, readEnvelope, unknownEpochsFrame } from '../../src/delivery/frames.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { DeliveryWorld, type Node } from './world.ts'
 
@@ -131,4 +131,46 @@ it('what an agent sent to itself and did not handle comes after a restart', asyn
   const ada = await world.start(adas)
   await world.clock.advanceUntil(() => ada.texts.length === 2)
   expect(ada.texts).toEqual(['one', 'two'])
+})
+
+it('an epoch that is not known there is opened again at once, and not once for each word of it', async () => {
+  world = new DeliveryWorld()
+  const [ada, bob] = [await world.start(await world.machine()), await world.start(await world.machine())]
+  await ada.meet(bob)
+  const received = bob.delivery.received.bind(bob.delivery)
+  let lost = true
+  const envelopes: number[] = []
+  let openings = 0
+  bob.delivery.received = (from, frame) => {
+    if (frame[0] === FrameType.opening) openings++
+    // The opening is lost, once.
+    if (frame[0] === FrameType.opening && lost) {
+      lost = false
+      return
+    }
+    if (frame[0] === FrameType.envelope) envelopes.push(readEnvelope(frame.subarray(1)).header.number)
+    return received(from, frame)
+  }
+  const at = world.clock.monotonic()
+  await Promise.all(Array.from({ length: 100 }, (_, i) => ada.send(bob, `number ${i}`)))
+  await world.clock.advanceUntil(() => bob.texts.length === 100)
+  // Long before anybody's patience is over.
+  expect(world.clock.monotonic() - at).toBeLessThan(500)
+  expect(openings).toBe(2)
+  expect(envelopes).toHaveLength(200)
+  await world.clock.advance(5_000)
+  // A recipient that goes on saying so has it sent once for as long as an answer may take.
+  const epoch = (await ada.machine.store.range('epochs', { prefix: ['out', bob.id] }))[0]?.key[2] as string
+  bob.delivery.received = (_from, frame) => {
+    if (frame[0] === FrameType.envelope) envelopes.push(readEnvelope(frame.subarray(1)).header.number)
+    if (frame[0] === FrameType.opening) openings++
+  }
+  ;[openings, envelopes.length] = [0, 0]
+  await ada.send(bob, 'lost')
+  await world.clock.advance(100)
+  expect(envelopes).toHaveLength(1)
+  const word = unknownEpochsFrame([epoch])
+  for (let i = 0; i < 50; i++) await ada.delivery.received(bob.id, word)
+  await world.clock.advance(100)
+  expect([openings, envelopes.length]).toEqual([1, 2])
 })
