@@ -128,7 +128,9 @@ export class Delivery {
     await this.#recipients.load(await loadOutgoing(store, nextTask))
     const slices = new Slices(nextTask)
     for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits, nextTask)) {
-      await this.#author(author).incoming.load(kept, settled, arrived)
+      const { incoming } = this.#author(author)
+      await incoming.load(kept, settled, arrived)
+      void incoming.tidy()
       if (slices.did(0, 1 + kept.length + settled.length + arrived.length)) await slices.pause()
     }
     // What this agent sent to itself comes at once, and must find what came of it before.
@@ -243,6 +245,15 @@ export class Delivery {
   /** There is a new handler, subscription or reader. */
   offerAgain(): void {
     for (const { processing } of this.#authors.values()) processing.offerAgain()
+  }
+
+  /** Forgets what is over of authors that do not come any more; now and then. */
+  async tidy(): Promise<void> {
+    const slices = new Slices(this.#parts.nextTask)
+    for (const { incoming } of [...this.#authors.values()]) {
+      await incoming.tidy()
+      if (slices.did()) await slices.pause()
+    }
   }
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */
