@@ -138,7 +138,7 @@ class Watch {
   }
 
   async end(): Promise<Figures> {
-    await new Promise(resolve => setTimeout(resolve))
+    await new Promise<void>(resolve => clock.after(0, resolve))
     this.#on = false
     return this.#figures
   }
@@ -152,7 +152,7 @@ function cpuNow(): number {
 
 /** Looks seldom: counting is work as well. */
 async function until(done: () => Promise<boolean>): Promise<void> {
-  while (!(await done())) await new Promise(resolve => setTimeout(resolve, 100))
+  while (!(await done())) await new Promise<void>(resolve => clock.after(100, resolve))
 }
 
 const CASES = ['outbox', 'unsealed', 'inbox', 'inbox, no handler'] as const
