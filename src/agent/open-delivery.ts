@@ -95,6 +95,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
       const now = clock.now()
       if (now < purgeAt) return
       purgeAt = now + PURGE
+      await delivery.tidy()
       await purgeReceipts(store, now - KEEP_RECEIPTS)
     },
     close: async () => {

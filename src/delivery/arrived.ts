@@ -34,6 +34,13 @@ export interface Arrived {
   redelivered: boolean
 }
 
+/** A message that has just come. */
+export const arrivedAs = (
+  row: InboxRow,
+  { message, kind }: Pick<Arrived, 'message' | 'kind'>,
+  position: Pick<Arrived, 'author' | 'epoch' | 'number'>,
+): Arrived => ({ ...position, message, kind, row, late: false, redelivered: false })
+
 /** What goes back to the author. */
 export interface Answers {
   /** An epoch has news for its author. */

@@ -47,15 +47,27 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
    * @throws AfpError INVALID_OPTION
    */
   getOrCreate(name: string, options: BreakerOptions = {}): CircuitBreaker {
-    const kept = this.#breakers.get(name) ?? this.#create(name, options)
-    this.#breakers.delete(name)
-    this.#breakers.set(name, kept)
+    const kept = this.#renew(name, options)
+    kept.known = true
     return kept.breaker
   }
 
   /** The breaker of this name, if there is one. */
   get(name: string): CircuitBreaker | undefined {
-    return this.#breakers.get(name)?.breaker
+    const kept = this.#breakers.get(name)
+    if (kept !== undefined) kept.known = true
+    return kept?.breaker
+  }
+
+  /** As {@link getOrCreate}, for whoever gives it back by {@link giveBack}. @internal */
+  borrow(name: string): CircuitBreaker {
+    return this.#renew(name, {}).breaker
+  }
+
+  /** Removes a breaker that has nothing to say, unless somebody asked for it by its name and may go by it. @internal */
+  giveBack(name: string): void {
+    const kept = this.#breakers.get(name)
+    if (kept !== undefined && !kept.known && isAtRest(kept.breaker)) this.remove(name)
   }
 
   /** Removes a breaker; false when there was none. Calls it let through go on. */
@@ -79,13 +91,20 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
     for (const breaker of this.all()) breaker.reset()
   }
 
+  #renew(name: string, options: BreakerOptions): Kept {
+    const kept = this.#breakers.get(name) ?? this.#create(name, options)
+    this.#breakers.delete(name)
+    this.#breakers.set(name, kept)
+    return kept
+  }
+
   #create(name: string, options: BreakerOptions): Kept {
     const { clock } = this.#options
     const breaker = new CircuitBreaker(name, clock, { ...this.#options, ...defined(options) })
     const detach = new AbortController()
     breaker.addEventListener('change', ({ detail }) => this.emit('change', detail), { signal: detach.signal })
     this.#makeRoom()
-    return { breaker, detach }
+    return { breaker, detach, known: false }
   }
 
   #makeRoom(): void {
@@ -100,7 +119,13 @@ interface Kept {
   readonly breaker: CircuitBreaker
   /** Stops the forwarding of its events. */
   readonly detach: AbortController
+  /** Somebody asked for it by its name. */
+  known: boolean
 }
+
+/** Whether a breaker is as a new one would be. */
+export const isAtRest = ({ state, forced, failureCount }: CircuitBreaker): boolean =>
+  state === 'closed' && !forced && failureCount === 0
 
 /** Options left undefined keep their defaults. */
 const defined = (options: BreakerOptions): BreakerOptions =>

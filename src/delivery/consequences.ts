@@ -25,7 +25,8 @@ export async function consequences(
   { author, recipient }: { readonly author: string; readonly recipient: string },
 ): Promise<Consequences> {
   const refused = new Map(news.refused)
-  const over = new Set([...news.processed, ...refused.keys(), ...news.skipped])
+  const skipped = new Set(news.skipped)
+  const over = new Set([...news.processed, ...refused.keys(), ...skipped])
   const fates: Fate[] = []
   const arrived = new Map<number, Write>()
   const writes: Write[] = []
@@ -44,7 +45,7 @@ export async function consequences(
     writes.push({ op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch.id, number) })
     if (messageId === undefined) continue
     const reason = refused.get(number)
-    const status = reason !== undefined ? 'refused' : news.skipped.includes(number) ? 'skipped' : 'processed'
+    const status = reason !== undefined ? 'refused' : skipped.has(number) ? 'skipped' : 'processed'
     // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
     const keeps = reason === undefined || reason === 'handler-error' || reason === 'expired'
     const ended = keeps || entry === undefined ? undefined : await endedOf(entry, author)

@@ -10,6 +10,7 @@ import type { Clock } from '../common/clock.ts'
 import { AfpDataStoreError, AfpDeliveryError, AfpError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { Random } from '../common/random.ts'
+import { paged } from '../store/paged.ts'
 import type { Store, Write } from '../store/store.ts'
 import {
   type DeadLetter,
@@ -93,7 +94,7 @@ export interface PurgeOptions {
   readonly processed?: boolean | 'any' | undefined
 }
 
-/** Rows that are read or deleted at a time. */
+/** Rows that are deleted at a time. */
 const PAGE = 500
 
 /** See the head of this file. */
@@ -302,17 +303,10 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   }
 
   async #load(): Promise<void> {
-    const { store } = this.#options
-    let after = entryKey('')
-    for (;;) {
-      const rows = await store.range('dead-letters', { prefix: ['entry'], gt: after, limit: PAGE })
-      for (const { key, value } of rows) {
-        const entry = readEntry(String(key[1]), value)
-        this.#index.set(summaryOf(entry, value.length))
-        this.#retries.restore(entry)
-        after = key
-      }
-      if (rows.length < PAGE) return
+    for await (const { key, value } of paged(this.#options.store, 'dead-letters', ['entry'])) {
+      const entry = readEntry(String(key[1]), value)
+      this.#index.set(summaryOf(entry, value.length))
+      this.#retries.restore(entry)
     }
   }
 

@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../common/clock.ts'
 import { AfpError, AfpMessageError } from '../common/errors.ts'
 import { type Given, given } from '../common/given.ts'
 import type { Random } from '../common/random.ts'
+import { type NextTask, Slices } from '../common/slices.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { decode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
@@ -30,9 +31,10 @@ import { retryLetter } from './letter-retry.ts'
 import { Lines } from './lines.ts'
 import { loadIncoming, loadOutgoing } from './loading.ts'
 import { type OutboxLimits, OutboxQuota } from './outbox-quota.ts'
-import { Outgoing } from './outgoing.ts'
+import type { Outgoing } from './outgoing.ts'
 import type { Draft } from './outgoing-parts.ts'
 import { Processing, type ProcessingParts } from './processing.ts'
+import { Recipients } from './recipients.ts'
 import { Recorder } from './recorder.ts'
 import { Reservations } from './reservations.ts'
 import type { RetryStrategy } from './retry.ts'
@@ -73,6 +75,8 @@ export interface DeliveryParts
   readonly inbox?: Given<InboxLimits> | undefined
   /** Default {@link HOLE_PATIENCE}. */
   readonly holePatience?: number | undefined
+  /** How long work lets others have their turn. Default: the platform's. */
+  readonly nextTask?: NextTask | undefined
   readonly onRollback: (recipient: string, epoch: string) => void
   readonly onError: (error: unknown) => void
 }
@@ -90,7 +94,7 @@ export class Delivery {
   readonly #books: Books
   readonly #lines: Lines
   readonly #room: InboxRoom
-  readonly #outgoing = new Map<string, Outgoing>()
+  readonly #recipients: Recipients
   readonly #authors = new Map<string, Author>()
   #started = false
   readonly #readable = new Set<string>()
@@ -107,6 +111,14 @@ export class Delivery {
     this.#recorder = new Recorder({ ...parts, ledger: this.#books })
     this.#room = { limits: given(DEFAULT_INBOX, parts.inbox), used: 0 }
     this.#lines = new Lines({ ...parts, self: identity.id, received: (from, frame) => this.received(from, frame) })
+    this.#recipients = new Recipients({
+      ...parts,
+      lines: this.#lines,
+      ledger: this.#books,
+      quota: this.#quota,
+      window: WINDOW,
+      prekey: parts.prekeyOf,
+    })
   }
 
   /** Takes up what earlier runs left. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
@@ -117,15 +129,17 @@ export class Delivery {
   }
 
   async #load(): Promise<void> {
-    const { store, limits } = this.#parts
-    for (const [recipient, { epochs, waiting }] of await loadOutgoing(store)) {
-      for (const { entries } of epochs) for (const { bytes } of entries.values()) this.#quota.keep(bytes)
-      for (const { draft } of waiting) this.#quota.keep(draft.payload.length)
-      this.#outgoingTo(recipient).load(epochs, waiting)
+    const { store, limits, nextTask } = this.#parts
+    await this.#recipients.load(await loadOutgoing(store, nextTask))
+    const slices = new Slices(nextTask)
+    for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits, nextTask)) {
+      const { incoming } = this.#author(author)
+      await incoming.load(kept, settled, arrived)
+      void incoming.tidy()
+      if (slices.did(0, 1 + kept.length + settled.length + arrived.length)) await slices.pause()
     }
-    for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits)) {
-      await this.#author(author).incoming.load(kept, settled, arrived)
-    }
+    // What this agent sent to itself comes at once, and must find what came of it before.
+    await this.#recipients.resume()
   }
 
   /** Hands out what came, from now on: to be called once the application has had a turn to say who handles it. */
@@ -152,7 +166,7 @@ export class Delivery {
    */
   send(draft: Draft, recipients: readonly string[]): Promise<Tracking> {
     const send = async (draft: Draft, recipient: string): Promise<void> => {
-      await this.#outgoingTo(recipient).send(draft)
+      await this.#recipients.to(recipient).send(draft)
       this.#reach(recipient)
     }
     return sendToAll({ ...this.#parts, recorder: this.#recorder, send }, draft, recipients)
@@ -163,7 +177,7 @@ export class Delivery {
    * of the calls. @throws AfpRoutingError NO_ROUTE, QUEUE_FULL; the signal's reason
    */
   sendOnce(draft: Draft, recipient: string, signal?: AbortSignal): Promise<void> {
-    return this.#outgoingTo(recipient).sendOnce(draft, signal)
+    return this.#recipients.to(recipient).sendOnce(draft, signal)
   }
 
   /** In one batch: the reply is on its way exactly when what its handler wrote is on the disk. */
@@ -173,7 +187,7 @@ export class Delivery {
 
   /** Calls a message off for every recipient that does not have it. False when there is none. */
   async cancel(messageId: string): Promise<boolean> {
-    const all = await Promise.all([...this.#outgoing.values()].map(outgoing => outgoing.cancel(messageId)))
+    const all = await Promise.all(this.#recipients.all().map(outgoing => outgoing.cancel(messageId)))
     return all.includes(true)
   }
 
@@ -192,7 +206,7 @@ export class Delivery {
           return this.#states(from, body)
         case FrameType.unknownEpochs: {
           const own = this.#own(from, readEpochs(decode(body)))
-          return this.#outgoing.get(from)?.unknownEpochs(own)
+          return this.#recipients.get(from)?.unknownEpochs(own)
         }
         case FrameType.lostKey:
           return this.#lostKey(from, body)
@@ -206,14 +220,14 @@ export class Delivery {
 
   /** A connection with an agent is open. */
   linked(agent: string): void {
-    this.#outgoing.get(agent)?.linked()
+    this.#recipients.get(agent)?.linked()
     const author = this.#authors.get(agent)
     if (author !== undefined) this.#watchHoles(author)
   }
 
   /** It is gone. */
   unlinked(agent: string): void {
-    this.#outgoing.get(agent)?.unlinked()
+    this.#recipients.get(agent)?.unlinked()
     // Nobody is there who could say what is missing.
     const author = this.#authors.get(agent)
     author?.holes?.cancel()
@@ -222,7 +236,7 @@ export class Delivery {
 
   /** An agent's card came or changed, or it is online again. */
   cardChanged(agent: string): void {
-    this.#outgoing.get(agent)?.cardChanged()
+    this.#recipients.get(agent)?.cardChanged()
     this.#reach(agent)
   }
 
@@ -231,9 +245,18 @@ export class Delivery {
     for (const { processing } of this.#authors.values()) processing.offerAgain()
   }
 
+  /** Forgets what is over of authors that do not come any more; now and then. */
+  async tidy(): Promise<void> {
+    const slices = new Slices(this.#parts.nextTask)
+    for (const { incoming } of [...this.#authors.values()]) {
+      await incoming.tidy()
+      if (slices.did()) await slices.pause()
+    }
+  }
+
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */
   retryLetter(letter: DeadLetter, settled: readonly Write[]): Promise<RetryOutcome> {
-    const outgoingTo = (recipient: string): Outgoing => this.#outgoingTo(recipient)
+    const outgoingTo = (recipient: string): Outgoing => this.#recipients.to(recipient)
     return retryLetter({ ...this.#parts, outgoingTo, reply: this.#reply }, letter, settled)
   }
 
@@ -251,35 +274,13 @@ export class Delivery {
     this.#quota.close()
     this.#recorder.close()
     this.#lines.close()
-    for (const outgoing of this.#outgoing.values()) outgoing.close()
+    this.#recipients.close()
     for (const { incoming, processing, holes } of this.#authors.values()) {
       holes?.cancel()
       incoming.close()
       processing.close()
     }
     await Promise.all([...this.#authors.values()].map(({ processing }) => processing.settled()))
-  }
-
-  #outgoingTo(recipient: string): Outgoing {
-    const known = this.#outgoing.get(recipient)
-    if (known !== undefined) return known
-    const { strategy, prekeyOf, breakers } = this.#parts
-    const outgoing = new Outgoing(
-      {
-        ...this.#parts,
-        lines: this.#lines,
-        ledger: this.#books,
-        quota: this.#quota,
-        strategy,
-        window: WINDOW,
-        prekey: prekeyOf,
-        breaker: agent => breakers.getOrCreate(agent),
-      },
-      recipient,
-    )
-    this.#outgoing.set(recipient, outgoing)
-    if (this.#lines.isOpen(recipient)) outgoing.linked()
-    return outgoing
   }
 
   #author(id: string): Author {
@@ -332,7 +333,7 @@ export class Delivery {
       const { credit, acks } = readAcks(body)
       const epochs = acks.map(({ epoch }) => epoch)
       const own = new Set(this.#own(from, epochs))
-      const outgoing = this.#outgoing.get(from)
+      const outgoing = this.#recipients.get(from)
       outgoing?.credit(credit)
       // All at once: what they say counts before what a later frame says, however long it takes to be written.
       await Promise.all(acks.map(ack => own.has(ack.epoch) && outgoing?.acked(ack)))
@@ -358,7 +359,7 @@ export class Delivery {
       if (!(await verifySignature(from, LOST_KEY_LABEL, lostKeyBody(mesh, identity.id, epochs), signature)))
         return this.#parts.onRefused(from, 'bad-signature', 'a lost key')
       const own = this.#own(from, epochs)
-      await this.#outgoing.get(from)?.lostKey(own)
+      await this.#recipients.get(from)?.lostKey(own)
     } catch (error) {
       this.#failed(from, error)
     }
@@ -366,7 +367,7 @@ export class Delivery {
 
   /** Those of some epochs that are this agent's own towards `from`: nobody else has a say in them. */
   #own(from: string, epochs: readonly string[]): string[] {
-    const outgoing = this.#outgoing.get(from)
+    const outgoing = this.#recipients.get(from)
     const own = epochs.filter(epoch => outgoing?.has(epoch))
     if (own.length < epochs.length) this.#parts.onRefused(from, 'unknown-epoch', 'an epoch')
     return own
@@ -387,7 +388,7 @@ export class Delivery {
 
   /** Connects to an agent for which something waits. */
   #reach(agent: string): void {
-    const wanted = (): boolean => (this.#outgoing.get(agent)?.size ?? 0) > 0
+    const wanted = (): boolean => (this.#recipients.get(agent)?.size ?? 0) > 0
     if (wanted()) this.#lines.reach(agent, wanted)
   }
 

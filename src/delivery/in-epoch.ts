@@ -5,6 +5,13 @@ import { type AeadKey, importKey } from '../security/aead.ts'
 /** Unnumbered messages of an epoch that are remembered. */
 const ONCE_WINDOW = 1_024
 
+/**
+ * How long after the end of its key an epoch is kept that nothing is missing in, ms: the longest time to live, and a day
+ * for clocks that are apart. Nothing is sealed after that end, so all of it has expired; its opening, and the prekey
+ * that this was sealed to, are over two weeks after it.
+ */
+const KEEP_ENDED = 31 * 86_400_000
+
 /** An epoch as it was stored. */
 export interface KeptEpoch {
   readonly id: string
@@ -39,6 +46,11 @@ export class InEpoch {
 
   get id(): string {
     return this.kept.id
+  }
+
+  /** Whether everything that can have been sealed in it has expired. */
+  isOver(now: number): boolean {
+    return this.kept.notAfter + KEEP_ENDED < now
   }
 
   /** Whether no unnumbered message has come. */

@@ -9,7 +9,7 @@ import { Epochs, type EpochsNews, type FeedState, type Handed, type Range } from
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
-import type { Arrived, EnvelopeRefusal, IncomingParts } from './arrived.ts'
+import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts } from './arrived.ts'
 import { EnvelopeReader } from './envelope-reader.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { fingerprintOf, InEpoch, type KeptEpoch } from './in-epoch.ts'
@@ -63,8 +63,9 @@ export class Incoming {
   /** Takes in what was on the disk: epochs first, with their rows. What may be handed on is. */
   async load(epochs: readonly KeptEpoch[], settled: readonly Settled[], arrived: readonly Arrived[]): Promise<void> {
     for (const { epoch, floor, at } of settled) this.#epochs.restoreSettled(epoch, floor, at)
+    const byEpoch = Map.groupBy(arrived, ({ epoch }) => epoch)
     for (const { id, key, notAfter, earlier, snapshot } of epochs) {
-      const mine = arrived.filter(({ epoch }) => epoch === id)
+      const mine = byEpoch.get(id) ?? []
       const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
       this.#epochs.restore(id, snapshot, positions)
       for (const entry of mine) this.#arrived.add(entry)
@@ -140,7 +141,7 @@ export class Incoming {
    * @throws AfpMessageError MALFORMED; nothing of them counts then
    */
   async states(states: readonly FeedState[]): Promise<void> {
-    const { onLost, onError, answers, store } = this.#parts
+    const { onLost, answers } = this.#parts
     // They speak of epochs whose openings came just before.
     if (this.#reading !== undefined) await this.#reading
     const { news, released, unknown } = this.#epochs.applyStates(states)
@@ -148,15 +149,32 @@ export class Incoming {
     for (const { epoch, lost } of news) if (lost.length > 0) onLost(this.author, epoch, lost)
     this.#release(released)
     await this.#keepNews(news)
-    const { settled, forgotten } = this.#epochs.shrink(this.#parts.clock.now())
-    for (const { epoch } of settled) this.#letGo(epoch)
+    await this.#shrink([])
+    for (const { epoch } of states) answers.ack(epoch)
+  }
+
+  /**
+   * Lets go of what nobody can come back to: settled epochs after their time, and of those whose author was not heard
+   * again the ones whose last message has expired. By then no opening of theirs is taken: a replay finds no way in.
+   */
+  tidy(): Promise<void> {
+    const now = this.#parts.clock.now()
+    const ended = [...this.#keys.values()].filter(epoch => epoch.isOver(now) && this.#epochs.forget(epoch.id))
+    return this.#shrink(ended.map(({ id }) => id))
+  }
+
+  /** @param ended epochs that are not kept any more */
+  async #shrink(ended: readonly string[]): Promise<void> {
+    const { store, clock, onError } = this.#parts
+    const { settled, forgotten } = this.#epochs.shrink(clock.now())
+    for (const id of [...ended, ...settled.map(({ epoch }) => epoch)]) this.#letGo(id)
+    const gone = [...ended, ...forgotten].map(id => epochKey('in', this.author, id))
     const writes = [
       ...settled.map(entry => putSettled(this.author, entry)),
-      ...forgotten.map(epoch => ({ op: 'delete', table: 'epochs', key: epochKey('in', this.author, epoch) }) as const),
+      ...gone.map((key): Write => ({ op: 'delete', table: 'epochs', key })),
     ]
     // Where they stay, the author's next word settles them anew after a restart.
     if (writes.length > 0) await store.commit({ writes }).catch(onError)
-    for (const { epoch } of states) answers.ack(epoch)
   }
 
   /** What order waits for, by epoch. */
@@ -282,18 +300,7 @@ export class Incoming {
       const opening = epoch.stored ? [] : this.#snapshot(epoch.id).writes
       await store.commit({ writes: [putInbox(inboxKey(this.author, epoch.id, number), row), ...opening] })
       epoch.stored = true
-      const { message, kind } = judged
-      const entry: Arrived = {
-        author: this.author,
-        epoch: epoch.id,
-        number,
-        message,
-        kind,
-        row,
-        late: false,
-        redelivered: false,
-      }
-      this.#settle(entry, position)
+      this.#settle(arrivedAs(row, judged, { author: this.author, epoch: epoch.id, number }), position)
     } catch (error) {
       this.#epochs.abandon(epoch.id, number)
       throw error

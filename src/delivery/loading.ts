@@ -1,10 +1,12 @@
 /** What an earlier run left in the store, as this run takes it up. */
 
+import { type NextTask, Slices } from '../common/slices.ts'
 import { AuthorFeed } from '../feed/index.ts'
 import { decodeMessage } from '../message/envelope.ts'
 import type { Limits } from '../message/validate.ts'
 import { importKey } from '../security/aead.ts'
-import type { Key, Store } from '../store/store.ts'
+import { paged } from '../store/paged.ts'
+import type { Key, Row, Store } from '../store/store.ts'
 import { type Arrived, SEALED } from './arrived.ts'
 import type { KeptEpoch } from './in-epoch.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
@@ -40,19 +42,25 @@ interface OutRow {
 }
 
 /** By recipient. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
-export async function loadOutgoing(store: Store): Promise<Map<string, OutgoingRemains>> {
-  const openings = Map.groupBy((await readAll(store, 'epochs', ['out'])).map(readOpeningRow), by('recipient'))
-  const rows = Map.groupBy((await readAll(store, 'outbox')).map(readOutbox), by('recipient'))
+export async function loadOutgoing(store: Store, next?: NextTask): Promise<Map<string, OutgoingRemains>> {
+  const openings = Map.groupBy(await readAll(store, 'epochs', ['out'], next, readOpeningRow), by('recipient'))
+  const rows = Map.groupBy(await readAll(store, 'outbox', [], next, readOutbox), by('recipient'))
   const remains = new Map<string, OutgoingRemains>()
+  const slices = new Slices(next)
   for (const recipient of new Set([...openings.keys(), ...rows.keys()])) {
-    const byEpoch = Map.groupBy(rows.get(recipient) ?? [], by('epoch'))
-    const mine = openings.get(recipient) ?? []
-    const epochs = await Promise.all(mine.map(({ epoch, row }) => outEpoch(epoch, row, byEpoch.get(epoch) ?? [])))
+    const mine = rows.get(recipient) ?? []
+    const byEpoch = Map.groupBy(mine, by('epoch'))
+    const epochs: OutEpoch[] = []
+    for (const { epoch, row } of openings.get(recipient) ?? []) {
+      epochs.push(await outEpoch(epoch, row, byEpoch.get(epoch) ?? []))
+      if (slices.did()) await slices.pause()
+    }
     const waiting = (byEpoch.get('') ?? []).map(({ number, row }) => ({
       key: [recipient, '', number] as Key,
       draft: { ...row, payload: row.frame },
     }))
     remains.set(recipient, { epochs, waiting })
+    if (slices.did(0, 1 + mine.length)) await slices.pause()
   }
   return remains
 }
@@ -94,28 +102,40 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
 }
 
 /** By author. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
-export async function loadIncoming(store: Store, limits: Limits): Promise<Map<string, IncomingRemains>> {
-  const epochs = Map.groupBy((await readAll(store, 'epochs', ['in'])).map(readEpoch), by('author'))
-  const rows = Map.groupBy((await readAll(store, 'inbox')).map(readInbox), by('author'))
-  const remains = new Map<string, IncomingRemains>()
-  for (const [author, mine] of epochs) {
-    const kept: KeptEpoch[] = []
-    const settled: Settled[] = []
-    for (const { epoch, row } of mine) {
-      if ('floor' in row) settled.push(row)
-      else kept.push({ id: epoch, ...row })
-    }
-    const arrived = (rows.get(author) ?? []).map(({ epoch, number, row }): Arrived => {
-      const { message, kind } = decodeMessage(row.message, { sender: author, security: SEALED, limits })
-      return { author, epoch, number, message, kind, row, late: false, redelivered: true }
-    })
-    remains.set(author, { kept, settled, arrived })
+export async function loadIncoming(
+  store: Store,
+  limits: Limits,
+  next?: NextTask,
+): Promise<Map<string, IncomingRemains>> {
+  const remains = new Map<string, { kept: KeptEpoch[]; settled: Settled[]; arrived: Arrived[] }>()
+  for await (const entry of paged(store, 'epochs', ['in'], next)) {
+    const { author, epoch, row } = readEpoch(entry)
+    const mine = remains.get(author) ?? { kept: [], settled: [], arrived: [] }
+    remains.set(author, mine)
+    if ('floor' in row) mine.settled.push(row)
+    else mine.kept.push({ id: epoch, ...row })
+  }
+  for await (const entry of paged(store, 'inbox', [], next)) {
+    const { author, epoch, number, row } = readInbox(entry)
+    const mine = remains.get(author)
+    if (mine === undefined) continue
+    const { message, kind } = decodeMessage(row.message, { sender: author, security: SEALED, limits })
+    mine.arrived.push({ author, epoch, number, message, kind, row, late: false, redelivered: true })
   }
   return remains
 }
 
-const readAll = (store: Store, table: string, prefix: Key = []): ReturnType<Store['range']> =>
-  store.range(table, { prefix })
+async function readAll<T>(
+  store: Store,
+  table: string,
+  prefix: Key,
+  next: NextTask | undefined,
+  read: (row: Row) => T,
+): Promise<T[]> {
+  const all: T[] = []
+  for await (const row of paged(store, table, prefix, next)) all.push(read(row))
+  return all
+}
 
 const by =
   <K extends string>(key: K) =>

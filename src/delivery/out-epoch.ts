@@ -4,7 +4,7 @@ import { toHex } from '../common/bytes.ts'
 import { AuthorFeed } from '../feed/index.ts'
 import { type AeadKey, importKey } from '../security/aead.ts'
 import { type MakeOpeningOptions, makeOpening } from '../security/opening.ts'
-import type { RetryState } from './retry.ts'
+import { NEVER_TRIED, type RetryState } from './retry.ts'
 import type { OutboxRow } from './rows.ts'
 import type { Sendable } from './send-queue.ts'
 
@@ -42,6 +42,24 @@ export interface Entry extends Sendable {
   /** Bytes may have left. */
   left: boolean
 }
+
+/** A message that has just got its position. */
+export const newEntry = (
+  epoch: OutEpoch,
+  number: number,
+  row: OutboxRow,
+  { bytes, order }: Pick<Entry, 'bytes' | 'order'>,
+): Entry => ({
+  epoch,
+  number,
+  row,
+  bytes,
+  retry: NEVER_TRIED,
+  left: false,
+  priority: row.priority,
+  expiresAt: row.expiresAt,
+  order,
+})
 
 /** A new epoch, to last as long as the prekey; nothing of it is on the disk. @throws AfpSecurityError as `makeOpening` */
 export async function openEpoch(options: Omit<MakeOpeningOptions, 'notAfter'>): Promise<OutEpoch> {

@@ -3,6 +3,7 @@
 import type { Clock } from '../common/clock.ts'
 import { AfpRoutingError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
+import type { NextTask } from '../common/slices.ts'
 import type { Identity } from '../identity/keys.ts'
 import type { Guarantee } from '../message/message.ts'
 import type { Prekey } from '../security/prekeys.ts'
@@ -49,6 +50,8 @@ export interface OutgoingParts {
   /** The recipient's newest prekey; undefined as long as its card is not known. */
   readonly prekey: (recipient: string) => Prekey | undefined
   readonly breaker: (recipient: string) => CircuitBreaker
+  /** How long work lets others have their turn. Default: the platform's. */
+  readonly nextTask?: NextTask | undefined
   /** The recipient forgot what it had acknowledged: its store was lost or set back. */
   readonly onRollback: (recipient: string, epoch: string) => void
   /** Something could not be written; it is tried again. */

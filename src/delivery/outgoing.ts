@@ -3,45 +3,42 @@
  * says what became of it. Bytes leave only after their commit, and are the same at every try.
  */
 
-import { toHex } from '../common/bytes.ts'
 import { Turns } from '../common/turns.ts'
 import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
 import { MAX_EARLIER } from '../security/opening.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import type { Check, Key, Write } from '../store/store.ts'
+import type { CircuitBreaker } from './breaker.ts'
+import { isAtRest } from './breakers.ts'
 import { consequences } from './consequences.ts'
 import { deleteRow, draftAgain, fateOf, rowKeyOf } from './entries.ts'
 import { Fencing } from './fencing.ts'
-import { statesFrame } from './frames.ts'
-import { type Entry, type OutEpoch, openEpoch } from './out-epoch.ts'
+import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
 import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
+import { OwnEpochs } from './own-epochs.ts'
 import { Recorder } from './recorder.ts'
-import { NEVER_TRIED, nextRetry } from './retry.ts'
-import { epochKey, outboxKey, putOpening, putOutbox } from './rows.ts'
+import { nextRetry } from './retry.ts'
+import { outboxKey, putOpening, putOutbox } from './rows.ts'
 import { type Destination, sealFrame } from './sealing.ts'
 import { Sender } from './sender.ts'
 import { type Append, Unsealed } from './unsealed.ts'
-
-/** Epochs that are over and remembered. */
-const MAX_OVER = 64
 
 /** See the head of this file. */
 export class Outgoing {
   readonly recipient: string
   readonly #parts: OutgoingParts
   readonly #to: Destination
+  readonly #breaker: CircuitBreaker
   readonly #sender: Sender
   readonly #unsealed: Unsealed
   readonly #recorder: Recorder
   readonly #fencing: Fencing
-  /** Every epoch with something unsettled, oldest first, and the current one. */
-  readonly #epochs = new Map<string, OutEpoch>()
-  /** The last ones that are over: a word on them may be slow. */
-  readonly #over = new Set<string>()
-  #current: OutEpoch | undefined
+  readonly #epochs: OwnEpochs
   #opening: Promise<void> | undefined
   #order = 0
+  /** Messages that are handed to a connection. */
+  #handing = 0
   /** Messages that are being sealed and will not be kept. */
   readonly #sealing = new Turns()
   #closed = false
@@ -53,14 +50,17 @@ export class Outgoing {
     this.#unsealed = new Unsealed({ ...parts, recorder: this.#recorder }, recipient)
     this.#to = { mesh: parts.mesh, destination: publicKeyOf(recipient) as Uint8Array }
     const { lines, clock, window } = parts
+    this.#breaker = parts.breaker(recipient)
+    this.#epochs = new OwnEpochs(recipient)
     this.#sender = new Sender({
       recipient,
       lines,
       clock,
       window,
-      breaker: parts.breaker(recipient),
-      states: () => this.#states(),
-      waits: () => [...this.#epochs.values()].some(epoch => !epoch.feed.settled),
+      nextTask: parts.nextTask,
+      breaker: this.#breaker,
+      states: () => this.#epochs.states(),
+      waits: () => !this.#epochs.settled,
       onOverdue: entry => this.#overdue(entry),
       onExpired: entry => this.#fencing.end(entry, 'expired'),
     })
@@ -80,7 +80,7 @@ export class Outgoing {
 
   /** Whether an epoch is this agent's own towards this recipient, or was not long ago. */
   has(epoch: string): boolean {
-    return this.#epochs.has(epoch) || this.#over.has(epoch)
+    return this.#epochs.knows(epoch)
   }
 
   /**
@@ -100,6 +100,15 @@ export class Outgoing {
 
   /** Hands a message to the connection that is open, sealed but not kept. @throws AfpRoutingError NO_ROUTE */
   async sendOnce(draft: Draft, signal?: AbortSignal): Promise<void> {
+    this.#handing++
+    try {
+      await this.#hand(draft, signal)
+    } finally {
+      this.#handing--
+    }
+  }
+
+  async #hand(draft: Draft, signal: AbortSignal | undefined): Promise<void> {
     if (this.#usable() === undefined) await this.#open()
     const epoch = this.#usable()
     if (epoch === undefined) throw noKey(this.recipient)
@@ -117,7 +126,7 @@ export class Outgoing {
   }
 
   linked(): void {
-    this.#sender.linked([...this.#epochs.values()].some(epoch => epoch.feed.last > 0))
+    this.#sender.linked(this.#epochs.used)
   }
 
   unlinked(): void {
@@ -143,7 +152,7 @@ export class Outgoing {
     const rows = (): Write[] => [...arrived].flatMap(([number, put]) => (epoch.messages.has(number) ? put : []))
     if (fates.length > 0 || writes.length > 0) await this.#recorder.persist(fates, () => [...rows(), ...writes])
     news.committed()
-    if (epoch.feed.done && this.#epochs.has(epoch.id)) {
+    if (epoch.feed.done && this.#epochs.get(epoch.id) !== undefined) {
       const drop = this.#drop(epoch)
       await this.#recorder.persist([], () => [drop])
       // With one less there may be room to open another.
@@ -171,7 +180,7 @@ export class Outgoing {
   async lostKey(ids: readonly string[]): Promise<void> {
     const { quota } = this.#parts
     for (const epoch of ids.map(id => this.#epochs.get(id)).filter(found => found !== undefined)) {
-      if (epoch === this.#current) this.#current = undefined
+      this.#epochs.leave(epoch)
       const again = await Promise.all(
         [...epoch.entries.values()].map(async entry => ({
           entry,
@@ -197,27 +206,60 @@ export class Outgoing {
   /** Calls a message off. False when it is settled, or not known. */
   async cancel(messageId: string): Promise<boolean> {
     if (await this.#unsealed.cancel(messageId)) return true
-    for (const epoch of this.#epochs.values()) {
-      for (const entry of epoch.entries.values()) {
-        if (entry.row.messageId !== messageId) continue
-        await this.#fencing.fence(entry, 'cancelled')
-        return true
-      }
-    }
-    return false
+    const entry = this.#epochs.find(messageId)
+    if (entry === undefined) return false
+    await this.#fencing.fence(entry, 'cancelled')
+    return true
   }
 
   /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
   load(epochs: readonly OutEpoch[], waiting: readonly { key: Key; draft: Draft }[]): void {
     for (const epoch of epochs) {
-      this.#epochs.set(epoch.id, epoch)
+      this.#epochs.add(epoch)
       for (const entry of epoch.entries.values()) {
         this.#order = Math.max(this.#order, entry.order)
         this.#sender.add(entry, entry.retry.nextAt)
       }
     }
     for (const { key, draft } of waiting) this.#unsealed.add(draft, key).catch(this.#parts.onError)
+  }
+
+  /** Goes on with it, once everything else of that run is here. */
+  resume(): void {
     this.cardChanged()
+    if (this.#parts.lines.isOpen(this.recipient)) this.linked()
+    // Nobody is there, and it expires all the same.
+    else this.#sender.pump()
+  }
+
+  /** Whether nothing waits, nothing is under way and nothing failed: what is left is memory of what is over. */
+  get idle(): boolean {
+    return (
+      this.size === 0 &&
+      this.#handing === 0 &&
+      this.#opening === undefined &&
+      !this.#recorder.busy &&
+      isAtRest(this.#breaker) &&
+      this.#epochs.settled
+    )
+  }
+
+  /** Whether there is no epoch, here or on the disk. */
+  get blank(): boolean {
+    return this.#epochs.size === 0
+  }
+
+  /**
+   * Ends the epochs of one that is {@link idle}; what is sent from now on is in another one, as after a restart. They
+   * are out of memory once they are out of the store: what is there at the next start was not ended.
+   * @throws AfpDataStoreError
+   */
+  async retire(): Promise<void> {
+    this.#epochs.end()
+    const over = this.#epochs.all()
+    const writes = over.filter(({ stored }) => stored).map(({ id }) => this.#epochs.deletion(id))
+    if (writes.length > 0) await this.#recorder.record([], writes)
+    for (const epoch of over) this.#drop(epoch)
   }
 
   /** Stops; what is on the disk stays there. */
@@ -239,12 +281,7 @@ export class Outgoing {
   }
 
   #usable(): OutEpoch | undefined {
-    const { clock, prekey } = this.#parts
-    const epoch = this.#current
-    if (epoch === undefined || epoch.notAfter <= clock.now()) return undefined
-    // The recipient shows another key: it may have lost the one before, as after a start with an empty store.
-    const shown = prekey(this.recipient)
-    return shown === undefined || toHex(shown.id) === epoch.prekey ? epoch : undefined
+    return this.#epochs.usable(this.#parts.clock.now(), this.#parts.prekey(this.recipient))
   }
 
   /** Opens an epoch to the recipient's newest prekey, and puts into it what waits for one. */
@@ -263,13 +300,9 @@ export class Outgoing {
     return this.#opening
   }
 
-  #unsettled(): string[] {
-    return [...this.#epochs.values()].filter(epoch => !epoch.feed.settled).map(epoch => epoch.id)
-  }
-
   /** The prekey to seal to; undefined while there is none, or while more epochs wait for their end than an opening can name. */
   #openable(): Prekey | undefined {
-    const many = this.#usable() === undefined && this.#unsettled().length > MAX_EARLIER
+    const many = this.#usable() === undefined && this.#epochs.unsettled().length > MAX_EARLIER
     return many ? undefined : this.#parts.prekey(this.recipient)
   }
 
@@ -282,11 +315,10 @@ export class Outgoing {
       return false
     }
     if (this.#usable() === undefined) {
-      this.#current?.feed.close()
-      const earlier = this.#unsettled()
+      this.#epochs.end()
+      const earlier = this.#epochs.unsettled()
       const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random }
-      this.#current = await openEpoch(options)
-      this.#epochs.set(this.#current.id, this.#current)
+      this.#epochs.begin(await openEpoch(options))
     }
     void this.#unsealed.seal(() => this.#appendTo(this.#usable())).then(() => this.cardChanged())
     return true
@@ -333,27 +365,10 @@ export class Outgoing {
     staged.committed()
     epoch.stored = true
     epoch.messages.set(number, draft.messageId)
-    const { priority, expiresAt } = draft
-    const entry: Entry = {
-      epoch,
-      number,
-      row,
-      bytes: draft.payload.length,
-      retry: NEVER_TRIED,
-      left: false,
-      priority,
-      expiresAt,
-      order: ++this.#order,
-    }
+    const entry = newEntry(epoch, number, row, { bytes: draft.payload.length, order: ++this.#order })
     epoch.entries.set(number, entry)
     this.#sender.add(entry)
     this.#sender.pump()
-  }
-
-  /** Every epoch with something unsettled: what is not in the list, the recipient waits for no longer. */
-  #states(): Uint8Array | undefined {
-    const epochs = [...this.#epochs.values()].filter(epoch => epoch.stored && epoch.feed.last > 0)
-    return epochs.length === 0 ? undefined : statesFrame(epochs.map(epoch => epoch.feed.state()))
   }
 
   #overdue(entry: Entry): void {
@@ -377,10 +392,7 @@ export class Outgoing {
   }
 
   #drop(epoch: OutEpoch): Write {
-    this.#epochs.delete(epoch.id)
-    this.#over.add(epoch.id)
-    if (this.#over.size > MAX_OVER) this.#over.delete(this.#over.values().next().value as string)
     this.#sender.stateChanged()
-    return { op: 'delete', table: 'epochs', key: epochKey('out', this.recipient, epoch.id) }
+    return this.#epochs.drop(epoch)
   }
 }

@@ -9,6 +9,7 @@
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
+import { type NextTask, Slices } from '../common/slices.ts'
 import type { MessageKind } from '../message/envelope.ts'
 import type { Message } from '../message/message.ts'
 import type { Batch, Check, Store } from '../store/store.ts'
@@ -52,6 +53,8 @@ export interface ProcessingParts {
   readonly onFailed: (arrived: Arrived, error: unknown) => void
   /** Something could not be written; it is tried again. */
   readonly onError: (error: unknown) => void
+  /** How long work lets others have their turn. Default: the platform's. */
+  readonly nextTask?: NextTask | undefined
 }
 
 /** What a request's handler answered, to be kept as the request was. */
@@ -76,6 +79,8 @@ interface Underway {
 interface Lane {
   readonly queue: Arrived[]
   running: boolean
+  /** The first of the queue, while its handler is at work: the run may wait for something else as well. */
+  atWork: Arrived | undefined
   timer: Timer | undefined
 }
 
@@ -92,11 +97,14 @@ export class Processing {
   /** Those at work that hold nothing up. */
   #asides = 0
   readonly #stop = new AbortController()
+  /** Neither a store in memory nor a handler that has nothing to wait for lets anybody else have a turn. */
+  readonly #slices: Slices
   #started = false
 
   constructor(parts: ProcessingParts, incoming: Incoming) {
     this.#parts = parts
     this.#incoming = incoming
+    this.#slices = new Slices(parts.nextTask)
   }
 
   /** From now on messages are handed out: whoever is to have them has had the time to say so. */
@@ -120,10 +128,10 @@ export class Processing {
   offerAgain(): void {
     const again = this.#parked
     this.#parked = []
-    for (const entry of again.reverse()) {
-      const { queue, running } = this.#lane(entry.row.priority)
+    for (const [priority, entries] of Map.groupBy(again, ({ row }) => row.priority)) {
+      const { queue, atWork } = this.#lane(priority)
       // The one whose handler is at work stays where it is.
-      queue.splice(running ? 1 : 0, 0, entry)
+      queue.splice(atWork === undefined ? 0 : 1, 0, ...entries)
     }
     this.#runAll()
   }
@@ -152,7 +160,7 @@ export class Processing {
   }
 
   #lane(priority: number): Lane {
-    const lane = this.#lanes.get(priority) ?? { queue: [], running: false, timer: undefined }
+    const lane = this.#lanes.get(priority) ?? { queue: [], running: false, atWork: undefined, timer: undefined }
     this.#lanes.set(priority, lane)
     return lane
   }
@@ -175,14 +183,21 @@ export class Processing {
           lane.timer = this.#parts.clock.after(wait, () => void this.#run(lane))
           return
         }
-        if (this.#ending.size >= MAX_ENDING) await Promise.race(this.#ending)
+        if (this.#slices.full) await this.#slices.pause()
+        else if (this.#ending.size >= MAX_ENDING) await Promise.race(this.#ending)
         else if (entry.kind !== 'message') {
           if (this.#asides >= MAX_REQUESTS) return
           lane.queue.shift()
           this.#aside(entry)
-        } else if (await this.#handle(entry)) lane.queue.splice(lane.queue.indexOf(entry), 1)
+        } else {
+          lane.atWork = entry
+          const ended = await this.#handle(entry)
+          lane.atWork = undefined
+          if (ended) lane.queue.splice(lane.queue.indexOf(entry), 1)
+        }
       }
     } finally {
+      lane.atWork = undefined
       lane.running = false
     }
   }
@@ -205,6 +220,7 @@ export class Processing {
   /** Hands one out. False: it is to be tried again later, and what comes after it waits. */
   async #handle(entry: Arrived): Promise<boolean> {
     const { reservations, onFailed } = this.#parts
+    this.#slices.did(entry.row.message.length)
     const read = new Set<string>()
     for (let conflicts = 0; ; conflicts++) {
       let release: (() => void) | undefined

@@ -1,9 +1,11 @@
 /** Receipts as they are stored: table `receipts`, key [message id], a CBOR array that is read strictly. */
 
 import { AfpDataStoreError } from '../common/errors.ts'
+import type { NextTask } from '../common/slices.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { Guarantee } from '../message/message.ts'
-import type { Key, Store, Write } from '../store/store.ts'
+import { paged } from '../store/paged.ts'
+import type { Store, Write } from '../store/store.ts'
 import { DEAD_REASONS } from './dead-letter.ts'
 import { hasFailed, type MessageReceipt, RECEIPT_STATES, type RecipientReceipt } from './receipts.ts'
 import { failure, list, notOne, pick, text, time, whole } from './row-fields.ts'
@@ -16,9 +18,9 @@ const ARRIVED = 2
 const IN_DOUBT = 4
 const FINAL = 8
 
-/** Rows that are read or deleted at a time. */
 /** How much longer receipts stay that have no end, ms. */
 const KEPT_IN_DOUBT = 90 * 86_400_000
+/** Rows that are deleted at a time. */
 const PAGE = 500
 
 /** The write that stores a receipt. */
@@ -40,8 +42,8 @@ export async function loadReceipt(store: Store, id: string): Promise<MessageRece
  * know at once.
  * @throws AfpDataStoreError STORE_FAILED when a row is damaged
  */
-export async function* openReceipts(store: Store): AsyncGenerator<MessageReceipt> {
-  for await (const receipt of storedReceipts(store)) {
+export async function* openReceipts(store: Store, next?: NextTask): AsyncGenerator<MessageReceipt> {
+  for await (const receipt of storedReceipts(store, next)) {
     if ([...receipt.recipients.values()].some(({ final }) => !final)) yield receipt
   }
 }
@@ -70,16 +72,8 @@ export async function purgeReceipts(store: Store, before: number): Promise<numbe
   return count
 }
 
-async function* storedReceipts(store: Store): AsyncGenerator<MessageReceipt> {
-  let after: Key = ['']
-  for (;;) {
-    const rows = await store.range('receipts', { gt: after, limit: PAGE })
-    for (const { key, value } of rows) {
-      after = key
-      yield readReceipt(String(key[0]), value)
-    }
-    if (rows.length < PAGE) return
-  }
+async function* storedReceipts(store: Store, next?: NextTask): AsyncGenerator<MessageReceipt> {
+  for await (const { key, value } of paged(store, 'receipts', [], next)) yield readReceipt(String(key[0]), value)
 }
 
 /** A receipt as a value that CBOR can hold. */

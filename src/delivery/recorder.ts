@@ -19,21 +19,30 @@ export interface RecorderParts {
 /** See the head of this file. */
 export class Recorder {
   readonly #parts: RecorderParts
+  /** What is being written, or will be tried again. */
+  #underway = 0
   #closed = false
 
   constructor(parts: RecorderParts) {
     this.#parts = parts
   }
 
+  get busy(): boolean {
+    return this.#underway > 0
+  }
+
   /** @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL without room for a dead letter: then nothing has changed */
   async record(fates: readonly Fate[], writes: readonly Write[], checks: readonly Check[] = []): Promise<void> {
     const { store, ledger } = this.#parts
     const staged = ledger.stage(fates)
+    this.#underway++
     try {
       await store.commit({ checks, writes: [...writes, ...staged.writes] })
     } catch (error) {
       staged.abandoned()
       throw error
+    } finally {
+      this.#underway--
     }
     staged.committed()
   }
@@ -44,13 +53,18 @@ export class Recorder {
    */
   async persist(fates: readonly Fate[], writes: () => readonly Write[]): Promise<void> {
     const { clock, onError } = this.#parts
-    while (!this.#closed) {
-      try {
-        return await this.record(fates, writes())
-      } catch (error) {
-        onError(error)
-        await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
+    this.#underway++
+    try {
+      while (!this.#closed) {
+        try {
+          return await this.record(fates, writes())
+        } catch (error) {
+          onError(error)
+          await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
+        }
       }
+    } finally {
+      this.#underway--
     }
   }
 

@@ -120,9 +120,9 @@ export class SendQueue<E extends Sendable> {
     }
   }
 
-  /** The connection is gone: what was under way may go over the next one at once. */
-  recall(now: number): void {
-    for (const slot of [...this.#flying]) this.again(slot.entry, now)
+  /** What was under way, or of it what `lost` says, has not arrived: it may go again at once. */
+  recall(now: number, lost: (entry: E) => boolean = () => true): void {
+    for (const slot of [...this.#flying]) if (lost(slot.entry)) this.again(slot.entry, now)
   }
 
   /** What has been under way for `patience` ms without an acknowledgement. */
@@ -135,10 +135,14 @@ export class SendQueue<E extends Sendable> {
     return late
   }
 
-  /** What has expired; the caller removes it once that is on the disk. */
-  expired(now: number): E[] {
+  /** What has expired, at most so many at a time; the caller removes it once that is on the disk. */
+  expired(now: number, most = Number.POSITIVE_INFINITY): E[] {
     const over: E[] = []
-    for (let slot = this.#expiry.shift(now); slot !== undefined; slot = this.#expiry.shift(now)) over.push(slot.entry)
+    while (over.length < most) {
+      const slot = this.#expiry.shift(now)
+      if (slot === undefined) break
+      over.push(slot.entry)
+    }
     return over
   }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
+import { type NextTask, nextTask, SLICE_ITEMS } from '../common/slices.ts'
 import type { BreakerCall, CircuitBreaker } from './breaker.ts'
 import { FrameType, frameOf } from './frames.ts'
 import type { Lines } from './lines.ts'
@@ -32,6 +33,7 @@ export interface SenderParts {
   readonly breaker: CircuitBreaker
   /** How many may be under way. */
   readonly window: number
+  readonly nextTask?: NextTask | undefined
   /** The states of every epoch as a frame; undefined while there is nothing to say. */
   readonly states: () => Uint8Array | undefined
   /** Whether anything has no end yet. */
@@ -56,15 +58,24 @@ export class Sender {
   #askAt = 0
   #probe: BreakerCall | undefined
   #timer: Timer | undefined
+  /** When the opening of an epoch went again over this link because the recipient did not know it. */
+  #repeated = new WeakMap<OutEpoch, number>()
+  #expiring = false
   #closed = false
+  /** A breaker may outlive what it guards. */
+  readonly #detach = new AbortController()
 
   constructor(parts: SenderParts) {
     this.#parts = parts
     this.#queue = new SendQueue(parts.window)
     // Whoever closes it by hand wants what waits to go now.
-    parts.breaker.addEventListener('change', ({ detail }) => {
-      if (detail.to === 'closed') this.pump()
-    })
+    parts.breaker.addEventListener(
+      'change',
+      ({ detail }) => {
+        if (detail.to === 'closed') this.pump()
+      },
+      { signal: this.#detach.signal },
+    )
   }
 
   get size(): number {
@@ -101,6 +112,7 @@ export class Sender {
     const { clock } = this.#parts
     this.#linked = true
     this.#announced.clear()
+    this.#repeated = new WeakMap()
     // What failed did so over another link. Its recipient holds back for it what came after it, and not for ever.
     this.#queue.wake()
     this.#askLater(ASK_PAUSE)
@@ -145,13 +157,22 @@ export class Sender {
     this.#stateDue = true
   }
 
-  /** The opening of an epoch has to go again, and what was under way with it. */
+  /**
+   * The opening of an epoch has to go again, and what was under way with it. Each envelope that comes without its opening
+   * has the recipient say so: what is said once more before an answer could be here is about what went before, and
+   * would have all of it sent once for each. Where the repetition is lost as well, patience brings it about.
+   */
   forgotten(epochs: readonly OutEpoch[]): void {
-    for (const epoch of epochs) {
+    const now = this.#parts.clock.monotonic()
+    const since = now - this.#patience()
+    const lost = new Set(epochs.filter(epoch => (this.#repeated.get(epoch) ?? Number.NEGATIVE_INFINITY) <= since))
+    if (lost.size === 0) return
+    for (const epoch of lost) {
+      this.#repeated.set(epoch, now)
       this.#announced.delete(epoch)
       if (this.#linked) this.announce(epoch)
     }
-    this.#queue.recall(this.#parts.clock.monotonic())
+    this.#queue.recall(now, ({ epoch }) => lost.has(epoch))
     this.pump()
   }
 
@@ -181,6 +202,7 @@ export class Sender {
 
   close(): void {
     this.#closed = true
+    this.#detach.abort()
     this.#probe?.abandon()
     this.#timer?.cancel()
   }
@@ -240,7 +262,8 @@ export class Sender {
     const now = clock.monotonic()
     const queue = this.#queue
     // Only the end of a message is a time of day.
-    let next = now + (queue.nextExpiry ?? Number.POSITIVE_INFINITY) - clock.now()
+    const expiry = this.#expiring ? undefined : queue.nextExpiry
+    let next = now + (expiry ?? Number.POSITIVE_INFINITY) - clock.now()
     if (this.#linked) {
       next = Math.min(next, queue.nextOverdue(this.#patience()) ?? next)
       if (this.#parts.waits()) next = Math.min(next, this.#askAt)
@@ -252,9 +275,9 @@ export class Sender {
   }
 
   #tick(): void {
-    const { clock, onOverdue, onExpired, breaker } = this.#parts
+    const { clock, onOverdue, breaker } = this.#parts
     const now = clock.monotonic()
-    for (const entry of this.#queue.expired(clock.now())) onExpired(entry)
+    if (!this.#expiring) void this.#expire()
     if (this.#linked && now >= this.#askAt) {
       this.#stateDue ||= this.#parts.waits()
       this.#askLater(Math.min(2 * this.#askPause, LONGEST_ASK_PAUSE))
@@ -268,6 +291,20 @@ export class Sender {
       for (const entry of overdue) onOverdue(entry)
     }
     this.pump()
+  }
+
+  /** Some at a time: the end of each is a batch of its own, mostly with a dead letter. */
+  async #expire(): Promise<void> {
+    const { clock, onExpired, nextTask: next = nextTask } = this.#parts
+    this.#expiring = true
+    while (!this.#closed) {
+      const over = this.#queue.expired(clock.now(), SLICE_ITEMS)
+      for (const entry of over) onExpired(entry)
+      if (over.length < SLICE_ITEMS) break
+      await next()
+    }
+    this.#expiring = false
+    this.#arm()
   }
 }
 

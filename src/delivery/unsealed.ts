@@ -4,6 +4,7 @@
  */
 
 import type { Timer } from '../common/clock.ts'
+import { Slices } from '../common/slices.ts'
 import { Turns } from '../common/turns.ts'
 import type { Key } from '../store/store.ts'
 import type { Fate, Position } from './ledger.ts'
@@ -12,7 +13,7 @@ import { type Recorder, WRITE_PAUSE } from './recorder.ts'
 import { outboxKey, putOutbox } from './rows.ts'
 
 /** What keeping them needs. */
-export interface UnsealedParts extends Pick<OutgoingParts, 'clock' | 'quota' | 'onError'> {
+export interface UnsealedParts extends Pick<OutgoingParts, 'clock' | 'quota' | 'onError' | 'nextTask'> {
   readonly recorder: Recorder
 }
 
@@ -32,14 +33,17 @@ export interface Pending {
  */
 export type Append = (pending: Pending, before: Key | undefined) => Promise<void>
 
-/** How many are sealed in one turn. */
+/** How many are sealed before the fate of each of them is known. */
 const MOST_AT_ONCE = 1_024
 
 /** See the head of this file. */
 export class Unsealed {
   readonly #parts: UnsealedParts
   readonly #recipient: string
-  #all: Pending[] = []
+  /** In their order. */
+  #all = new Set<Pending>()
+  /** Those of them that have no row. */
+  readonly #unkept = new Set<Pending>()
   /** How many are on their way into an epoch: what is sent meanwhile comes behind them. */
   #underway = 0
   #sealing = false
@@ -56,20 +60,22 @@ export class Unsealed {
   }
 
   get size(): number {
-    return this.#all.length + this.#underway
+    return this.#all.size + this.#underway
   }
 
   /** Whether somebody waits to hear that a message is on the disk. */
   get unkept(): boolean {
-    return this.#all.some(({ row }) => row === undefined)
+    return this.#unkept.size > 0
   }
 
   /** Takes a message; with the row that it has, if it has one. Resolves when it is on the disk, here or sealed. */
   add(draft: Draft, row: Key | undefined): Promise<void> {
     if (row?.[1] === '') this.#count = Math.max(this.#count, row[2] as number)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#all.push({ draft, row, resolve, reject })
-    if (row !== undefined) this.#arm(draft.expiresAt)
+    const pending = { draft, row, resolve, reject }
+    this.#all.add(pending)
+    if (row === undefined) this.#unkept.add(pending)
+    else this.#arm(draft.expiresAt)
     return promise
   }
 
@@ -83,7 +89,7 @@ export class Unsealed {
     const { clock, onError } = this.#parts
     let most = MOST_AT_ONCE
     while (this.size > 0 && !this.#closed && place() !== undefined) {
-      const error = await this.#rounds.take(() => this.#sealSome(place(), most))
+      const error = await this.#rounds.take(() => this.#sealSome(place, most))
       most = error === undefined ? MOST_AT_ONCE : 1
       if (error === undefined || this.#closed) continue
       onError(error)
@@ -95,50 +101,79 @@ export class Unsealed {
 
   /** Puts those on the disk that are not there yet. */
   async keep(): Promise<void> {
-    await this.#rounds.take(() => Promise.all(this.#all.map(pending => this.#keepOne(pending))))
+    await this.#rounds.take(() => Promise.all([...this.#unkept].map(pending => this.#keepOne(pending))))
   }
 
-  /** Resolves with why the first one that is tried again could not be written. */
-  async #sealSome(append: Append | undefined, most: number): Promise<unknown> {
-    if (append === undefined) return undefined
-    const some = this.#all.splice(0, most)
+  /**
+   * Resolves with why the first one that is tried again could not be written. The batches of a slice share a sync of the
+   * disk; while it is made the next one is sealed, as far as the event loop is free.
+   */
+  async #sealSome(place: () => Append | undefined, most: number): Promise<unknown> {
+    const some = this.#take(most)
     this.#underway = some.length
-    const rows = some.map(({ row }) => row)
-    const fates = await Promise.allSettled(
-      some.map((pending, i) =>
-        append(
-          pending,
-          rows.slice(0, i).findLast(row => row !== undefined),
-        ),
-      ),
-    )
+    const slices = new Slices(this.#parts.nextTask)
+    const appended: Promise<void>[] = []
+    let before: Key | undefined
+    for (const pending of some) {
+      // The epoch may have come to its end in the meantime.
+      const append = place()
+      if (append === undefined) break
+      const end = append(pending, before)
+      // Its fate is looked at below: until then it is nobody's.
+      end.catch(() => {})
+      appended.push(end)
+      before = pending.row ?? before
+      if (slices.did(pending.draft.payload.length)) await slices.pause()
+    }
+    const fates = await Promise.allSettled(appended)
     this.#underway = 0
     const left: Pending[] = []
     let error: unknown
     for (const [i, pending] of some.entries()) {
-      const fate = fates[i] as PromiseSettledResult<void>
-      if (fate.status === 'fulfilled') pending.resolve()
-      else if (pending.row === undefined && left.length === 0) pending.reject(fate.reason)
+      const fate = fates[i]
+      if (fate?.status === 'fulfilled') pending.resolve()
+      else if (fate !== undefined && pending.row === undefined && left.length === 0) pending.reject(fate.reason)
       else {
-        error ??= fate.reason
+        error ??= fate?.reason
         left.push(pending)
       }
     }
-    this.#all.unshift(...left)
-    for (const { draft, row } of left) if (row !== undefined) this.#arm(draft.expiresAt)
+    this.#putBack(left)
     return error
+  }
+
+  /** Takes the first ones out. */
+  #take(most: number): Pending[] {
+    const some: Pending[] = []
+    for (const pending of this.#all) {
+      if (some.length === most) break
+      some.push(pending)
+    }
+    for (const pending of some) this.#remove(pending)
+    return some
+  }
+
+  /** Before all others, as they were. */
+  #putBack(some: readonly Pending[]): void {
+    if (some.length === 0) return
+    this.#all = new Set([...some, ...this.#all])
+    for (const pending of some) {
+      if (pending.row === undefined) this.#unkept.add(pending)
+      else this.#arm(pending.draft.expiresAt)
+    }
+    if (this.#closed) this.refuse(noKey(this.#recipient))
   }
 
   async #keepOne(pending: Pending): Promise<void> {
     const { clock, recorder } = this.#parts
-    const { draft, row, resolve, reject } = pending
-    if (row !== undefined) return
+    const { draft, resolve, reject } = pending
     const key = outboxKey(this.#recipient, '', ++this.#count)
     const { checks, writes } = draft.also ?? { writes: [] }
     const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
     try {
       await recorder.record([{ ...this.#position(pending), status: 'queued' }], [put, ...writes], checks)
       pending.row = key
+      this.#unkept.delete(pending)
       resolve()
       this.#arm(draft.expiresAt)
     } catch (error) {
@@ -149,7 +184,7 @@ export class Unsealed {
 
   /** Gives those up that are not on the disk. */
   refuse(error: unknown): void {
-    for (const pending of this.#all.filter(({ row }) => row === undefined)) {
+    for (const pending of [...this.#unkept]) {
       this.#remove(pending)
       pending.reject(error)
     }
@@ -159,10 +194,12 @@ export class Unsealed {
   cancel(messageId: string): Promise<boolean> {
     // What is being sealed is nowhere until then.
     return this.#rounds.take(async () => {
-      const pending = this.#all.find(({ draft, row }) => draft.messageId === messageId && row !== undefined)
-      if (pending === undefined) return false
-      await this.#end(pending, 'cancelled')
-      return true
+      for (const pending of this.#all) {
+        if (pending.draft.messageId !== messageId || pending.row === undefined) continue
+        await this.#end(pending, 'cancelled')
+        return true
+      }
+      return false
     })
   }
 
@@ -186,7 +223,7 @@ export class Unsealed {
     try {
       await recorder.record(fates, [{ op: 'delete', table: 'outbox', key: row as Key }])
     } catch (error) {
-      this.#all.push(pending)
+      this.#all.add(pending)
       throw error
     }
     quota.give(draft.payload.length)
@@ -198,7 +235,8 @@ export class Unsealed {
   }
 
   #remove(pending: Pending): void {
-    this.#all = this.#all.filter(other => other !== pending)
+    this.#all.delete(pending)
+    this.#unkept.delete(pending)
   }
 
   /** Looks for what has expired at `at`, ms since 1970, or sooner. */
@@ -207,21 +245,26 @@ export class Unsealed {
     const { clock } = this.#parts
     this.#timer?.cancel()
     this.#wakeAt = at
-    this.#timer = clock.after(Math.max(0, at - clock.now() + 1), () => this.#expire())
+    this.#timer = clock.after(Math.max(0, at - clock.now() + 1), () => void this.#expire())
   }
 
-  #expire(): void {
-    const { clock, onError } = this.#parts
+  async #expire(): Promise<void> {
+    const { clock, onError, nextTask } = this.#parts
     this.#wakeAt = Number.POSITIVE_INFINITY
     const now = clock.now()
-    for (const pending of this.#all) {
-      if (pending.row === undefined) continue
+    const slices = new Slices(nextTask)
+    for (const pending of [...this.#all]) {
+      if (this.#closed) return
+      // One that is being sealed meanwhile expires as what it is then.
+      if (pending.row === undefined || !this.#all.has(pending)) continue
       if (pending.draft.expiresAt >= now) this.#arm(pending.draft.expiresAt)
-      else
+      else {
         this.#end(pending, 'expired').catch(error => {
           onError(error)
           this.#arm(clock.now() + WRITE_PAUSE)
         })
+        if (slices.did(pending.draft.payload.length)) await slices.pause()
+      }
     }
   }
 }

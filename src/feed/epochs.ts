@@ -124,6 +124,17 @@ export class Epochs {
     return undefined
   }
 
+  /**
+   * Lets go of an epoch of which nothing can come any more, although its author has not said so: false where something in
+   * it has no end, is missing, or is waited for. What is stored of it is to be deleted.
+   */
+  forget(epoch: string): boolean {
+    const kept = this.#kept.get(epoch)
+    if (kept === undefined || kept.held || kept.feed.pending > 0 || !kept.feed.complete) return false
+    for (const { awaits } of this.#kept.values()) if (awaits.has(epoch)) return false
+    return this.#kept.delete(epoch)
+  }
+
   /** As {@link ReaderFeed.check}; `unknown`: its opening is wanted first. @throws AfpMessageError MALFORMED */
   check(epoch: string, position: Position): Verdict | 'unknown' {
     const kept = this.#kept.get(epoch)

@@ -4,6 +4,7 @@ import { type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
 import { type AbortOptions, abortable } from '../common/abort.ts'
 import { type Clock, systemClock } from '../common/clock.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
+import { nextTurn } from '../common/slices.ts'
 import { type CheckedKey, checkedKey, closedError, conflictError, holds, knownLimit, knownTable } from './batch.ts'
 import { GroupCommit, type Pending } from './group-commit.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
@@ -278,16 +279,6 @@ function abort(tx: { abort(): void }): void {
   } catch {
     // It has ended on its own.
   }
-}
-
-/** Calls back in a task of its own, also in hidden tabs, whose timers are throttled. */
-function nextTurn(run: () => void): void {
-  const { port1, port2 } = new MessageChannel()
-  port1.onmessage = () => {
-    port1.close()
-    run()
-  }
-  port2.postMessage(null)
 }
 
 function mapError(cause: unknown, name: string): AfpDataStoreError {

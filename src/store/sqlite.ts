@@ -7,6 +7,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { AbortOptions } from '../common/abort.ts'
 import { COUNT, checkOption, checkOptions, STRING } from '../common/check-options.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
+import { nextTurn } from '../common/slices.ts'
 import { type Bytes, closedError, conflictError, type EncodedBatch, holds, knownLimit, knownTable } from './batch.ts'
 import { GroupCommit, type Pending } from './group-commit.ts'
 import { type ByteRange, decodeKey, encodeKey, encodeRange, keyBytes } from './key.ts'
@@ -117,11 +118,7 @@ class SqliteStore implements Store {
   readonly #db: DatabaseSync
   readonly #path: string
   readonly #statements: ReadonlyMap<string, Statements>
-  readonly #commits = new GroupCommit(
-    keyBytes,
-    group => this.#write(group),
-    run => setImmediate(run),
-  )
+  readonly #commits = new GroupCommit(keyBytes, group => this.#write(group), nextTurn)
   #closing: Promise<void> | undefined
 
   constructor(db: DatabaseSync, path: string) {

@@ -96,6 +96,19 @@ describe('a full registry', () => {
     expect(names()).toEqual(['down', 'stranger 98', 'stranger 99'])
   })
 
+  it('takes back what nobody asked for by its name, and nothing that has something to say', () => {
+    const lent = ['plain', 'named', 'failing'].map(name => breakers.borrow(name))
+    expect(breakers.get('named')).toBe(lent[1])
+    lent[2]?.admit()?.fail(new Error('down'))
+    for (const { name } of lent) breakers.giveBack(name)
+    expect(names()).toEqual(['named', 'failing'])
+    lent[2]?.reset()
+    breakers.giveBack('failing')
+    breakers.getOrCreate('made')
+    breakers.giveBack('made')
+    expect(names()).toEqual(['named', 'made'])
+  })
+
   it('lets the oldest open one go when none is closed', () => {
     for (const name of ['a', 'b', 'c']) open(name)
     breakers.getOrCreate('d')

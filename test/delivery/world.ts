@@ -108,7 +108,7 @@ export class Node {
     await prekeys.load()
     await prekeys.rotate(clock.now())
     const node = new Node(world, machine, network, prekeys)
-    for await (const receipt of openReceipts(store)) node.tracker.track(receipt)
+    for await (const receipt of openReceipts(store, parts.nextTask)) node.tracker.track(receipt)
     node.deadLetters = await DeadLetters.open({ store, clock, random, ids: node.#ids })
     const take: DeliveryParts['take'] = (arrived, transaction) => {
       if (node.#crashed) return new Promise(() => {})

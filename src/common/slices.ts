@@ -1,0 +1,58 @@
+/**
+ * Long work in slices, so that whatever else is due, as frames, pings and input, has its turn in between. A slice ends by
+ * what was done in it and not by the time it took: so it ends at the same place in every run.
+ */
+
+/** Items of a slice, and bytes of them. */
+export const SLICE_ITEMS = 64
+export const SLICE_BYTES = 2 ** 18
+
+/** Resolves in a later task of the event loop. */
+export type NextTask = () => Promise<void>
+
+/** Calls back in a task of its own. Not by a timer: hidden tabs have theirs slowed down to one a second, or a minute. */
+export function nextTurn(run: () => void): void {
+  if (typeof setImmediate === 'function') {
+    setImmediate(run)
+    return
+  }
+  const { port1, port2 } = new MessageChannel()
+  port1.onmessage = () => {
+    port1.close()
+    run()
+  }
+  port2.postMessage(null)
+}
+
+/** The platform's. */
+export const nextTask: NextTask = () => new Promise(nextTurn)
+
+/** See the head of this file. */
+export class Slices {
+  readonly #next: NextTask
+  #items = 0
+  #bytes = 0
+
+  constructor(next: NextTask = nextTask) {
+    this.#next = next
+  }
+
+  /** Whether {@link pause} is to be awaited before anything more. */
+  get full(): boolean {
+    return this.#items >= SLICE_ITEMS || this.#bytes >= SLICE_BYTES
+  }
+
+  /** Something is done, with so many bytes; whether that makes the slice full. */
+  did(bytes = 0, items = 1): boolean {
+    this.#items += items
+    this.#bytes += bytes
+    return this.full
+  }
+
+  /** Ends the slice. */
+  pause(): Promise<void> {
+    this.#items = 0
+    this.#bytes = 0
+    return this.#next()
+  }
+}

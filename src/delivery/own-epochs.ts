@@ -1,0 +1,117 @@
+/** This agent's epochs towards one recipient: which are open, which has room for more, which are over. */
+
+import { toHex } from '../common/bytes.ts'
+import type { Prekey } from '../security/prekeys.ts'
+import type { Write } from '../store/store.ts'
+import { statesFrame } from './frames.ts'
+import type { Entry, OutEpoch } from './out-epoch.ts'
+import { epochKey } from './rows.ts'
+
+/** Epochs that are over and remembered. */
+const MAX_OVER = 64
+
+/** See the head of this file. */
+export class OwnEpochs {
+  readonly #recipient: string
+  /** Every epoch with something unsettled, oldest first, and the current one. */
+  readonly #open = new Map<string, OutEpoch>()
+  /** The last ones that are over: a word on them may be slow. */
+  readonly #over = new Set<string>()
+  #current: OutEpoch | undefined
+
+  constructor(recipient: string) {
+    this.#recipient = recipient
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  /** Whether everything in them has its end, on the disk. */
+  get settled(): boolean {
+    for (const { feed } of this.#open.values()) if (!feed.settled) return false
+    return true
+  }
+
+  /** Whether a number of one of them was ever given out. */
+  get used(): boolean {
+    for (const { feed } of this.#open.values()) if (feed.last > 0) return true
+    return false
+  }
+
+  get(epoch: string): OutEpoch | undefined {
+    return this.#open.get(epoch)
+  }
+
+  all(): OutEpoch[] {
+    return [...this.#open.values()]
+  }
+
+  /** What has not arrived of a message. */
+  find(messageId: string): Entry | undefined {
+    for (const { entries } of this.#open.values()) {
+      for (const entry of entries.values()) if (entry.row.messageId === messageId) return entry
+    }
+    return undefined
+  }
+
+  /** Whether an epoch is one of these, or was not long ago. */
+  knows(epoch: string): boolean {
+    return this.#open.has(epoch) || this.#over.has(epoch)
+  }
+
+  /** Takes one of an earlier run in. */
+  add(epoch: OutEpoch): void {
+    this.#open.set(epoch.id, epoch)
+  }
+
+  /** From here on messages go into this one. */
+  begin(epoch: OutEpoch): void {
+    this.#current = epoch
+    this.add(epoch)
+  }
+
+  /** Nothing goes into the current one any more. */
+  end(): void {
+    this.#current?.feed.close()
+    this.#current = undefined
+  }
+
+  /** Nothing goes into this one any more. */
+  leave(epoch: OutEpoch): void {
+    if (this.#current === epoch) this.#current = undefined
+  }
+
+  /** The one that messages go into, if the recipient shows no other prekey, as after a start with an empty store. */
+  usable(now: number, shown: Prekey | undefined): OutEpoch | undefined {
+    const epoch = this.#current
+    if (epoch === undefined || epoch.notAfter <= now) return undefined
+    return shown === undefined || toHex(shown.id) === epoch.prekey ? epoch : undefined
+  }
+
+  /** Those that an opening has to name. */
+  unsettled(): string[] {
+    return this.all().flatMap(({ id, feed }) => (feed.settled ? [] : [id]))
+  }
+
+  /** Every epoch with something unsettled: what is not in the list, the recipient waits for no longer. */
+  states(): Uint8Array | undefined {
+    const epochs = this.all().filter(({ stored, feed }) => stored && feed.last > 0)
+    return epochs.length === 0 ? undefined : statesFrame(epochs.map(({ feed }) => feed.state()))
+  }
+
+  /** Forgets one that is over; what is to be written. */
+  drop(epoch: OutEpoch): Write {
+    const { id } = epoch
+    this.leave(epoch)
+    this.#open.delete(id)
+    this.#over.add(id)
+    if (this.#over.size > MAX_OVER) this.#over.delete(this.#over.values().next().value as string)
+    return this.deletion(id)
+  }
+
+  /** What takes the row of one away. */
+  deletion(epoch: string): Write {
+    return { op: 'delete', table: 'epochs', key: epochKey('out', this.#recipient, epoch) }
+  }
+}

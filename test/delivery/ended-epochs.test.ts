@@ -1,0 +1,93 @@
+/** What is remembered of authors that do not come any more, and for how long. */
+
+import { afterEach, expect, it } from 'vitest'
+import { FrameType } from '../../src/delivery/frames.ts'
+import { DeliveryWorld, type Handler, type Machine, type Node } from './world.ts'
+
+const DAY = 86_400_000
+/** A prekey is used for 21 days; what was sealed on the last has expired 30 days later. */
+const KEPT = 52 * DAY
+
+let world: DeliveryWorld
+let bobs: Machine
+let adas: string
+/** Everything that the author sent. */
+let frames: Uint8Array[]
+afterEach(() => world.close())
+
+/** Somebody who wrote once, and is gone; so is the run that heard of it. */
+async function heard(handler?: Handler): Promise<void> {
+  world = new DeliveryWorld()
+  bobs = await world.machine()
+  const [ada, bob] = [await world.start(await world.machine()), await world.start(bobs, handler)]
+  adas = ada.id
+  await ada.meet(bob)
+  frames = []
+  const received = bob.delivery.received.bind(bob.delivery)
+  bob.delivery.received = (from, frame) => {
+    frames.push(frame.slice())
+    return received(from, frame)
+  }
+  await ada.send(bob, 'hello', { ttl: (30 * DAY) / 1_000 })
+  await world.clock.advanceUntil(() => frames.some(([type]) => type === FrameType.envelope))
+  await world.clock.advance(1_000)
+  for (const node of [ada, bob]) {
+    await node.delivery.close()
+    node.crash()
+  }
+}
+
+const openings = (): Promise<number> => bobs.store.count('epochs', { prefix: ['in'] })
+
+/** Has everything of the author played again, to a run of now. */
+async function replay(bob: Node): Promise<void> {
+  for (const frame of frames) await bob.delivery.received(adas, frame)
+  await world.clock.advance(100)
+}
+
+it('an epoch is remembered for as long as anything of it could be taken again', async () => {
+  await heard()
+  world.clock.jump(29 * DAY)
+  let bob = await world.start(bobs)
+  await replay(bob)
+  expect(bob.texts).toEqual([])
+  bob.crash()
+  world.clock.jump(KEPT - 30 * DAY)
+  bob = await world.start(bobs)
+  expect(await openings()).toBe(1)
+  bob.crash()
+  world.clock.jump(2 * DAY)
+  bob = await world.start(bobs)
+  expect(await openings()).toBe(0)
+  await replay(bob)
+  expect(bob.texts).toEqual([])
+  expect(bob.refused).toEqual(['expired', 'expired'])
+  expect(await openings()).toBe(0)
+})
+
+it('it is forgotten while an agent runs as well', async () => {
+  await heard()
+  const bob = await world.start(bobs)
+  world.clock.jump(KEPT - DAY)
+  await bob.delivery.tidy()
+  expect(await openings()).toBe(1)
+  world.clock.jump(2 * DAY)
+  await bob.prekeys.rotate(world.clock.now())
+  await bob.delivery.tidy()
+  expect(await openings()).toBe(0)
+  await replay(bob)
+  expect(bob.texts).toEqual([])
+  expect(bob.refused).toEqual(['expired', 'expired'])
+})
+
+it('one with a message that was not handled stays until that has its end, which is told', async () => {
+  await heard(() => 'waiting')
+  world.clock.jump(KEPT + DAY)
+  const bob = await world.start(bobs, () => 'waiting')
+  expect(await openings()).toBe(1)
+  await world.clock.advanceUntil(() => bob.deadLetters.count() === 1)
+  await world.clock.advance(1_000)
+  expect(await bobs.store.count('inbox')).toBe(0)
+  await bob.delivery.tidy()
+  expect(await openings()).toBe(0)
+})
