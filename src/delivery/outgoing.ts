@@ -44,6 +44,8 @@ export class Outgoing {
   #order = 0
   /** Messages that are being sealed and will not be kept. */
   readonly #sealing = new Turns()
+  /** Those that are being sealed and will be. */
+  readonly #appending = new Turns()
   #closed = false
 
   constructor(parts: OutgoingParts, recipient: string) {
@@ -299,8 +301,11 @@ export class Outgoing {
   #append(epoch: OutEpoch, draft: Draft, replaces: Key | undefined, before?: Key): Promise<void> {
     const { number, prev } = epoch.feed.next(draft.priority)
     const frame = sealFrame(epoch, draft, { number, prev, numbered: true }, this.#to)
-    if (frame instanceof Uint8Array) return this.#commit(epoch, draft, number, frame, replaces, before)
-    return frame.then(bytes => this.#commit(epoch, draft, number, bytes, replaces, before))
+    if (frame instanceof Uint8Array && !this.#appending.busy)
+      return this.#commit(epoch, draft, number, frame, replaces, before)
+    // As above: where one takes the place of a row, the next one is committed after it.
+    const sealed = this.#appending.take(async () => frame)
+    return sealed.then(bytes => this.#commit(epoch, draft, number, bytes, replaces, before))
   }
 
   async #commit(
