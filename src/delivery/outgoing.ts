@@ -180,7 +180,11 @@ export class Outgoing {
           draft: await draftAgain(entry, this.#parts.identity.id),
         })),
       )
-      const writes = [...epoch.fences.values()].map(entry => deleteRow(this.recipient, entry))
+      // What was given up is that for good, and of what had arrived nothing is left to be sent.
+      const fences = [...epoch.fences]
+      const given = fences.map(([number, { row }]) => fateOf(this.recipient, epoch, number, row.messageId, 'skipped'))
+      const over = [...epoch.messages.keys()].filter(number => !epoch.entries.has(number))
+      const writes = over.map(number => deleteRow(this.recipient, { epoch, number }))
       const drop = this.#drop(epoch)
       const moved = again.map(({ entry, draft }) => {
         this.#remove(epoch, entry.number)
@@ -188,7 +192,7 @@ export class Outgoing {
         return this.#unsealed.add(draft, rowKeyOf(this.recipient, entry))
       })
       void this.#open()
-      if (writes.length > 0) await this.#recorder.persist([], () => writes)
+      if (writes.length > 0) await this.#recorder.persist(given, () => writes)
       // Rows that are still of this epoch can be read with its key alone: after a crash they are moved anew.
       void Promise.allSettled(moved).then(fates => {
         if (fates.every(({ status }) => status === 'fulfilled')) return this.#recorder.persist([], () => [drop])
