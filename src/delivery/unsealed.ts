@@ -21,6 +21,8 @@ export interface Pending {
   readonly draft: Draft
   /** Its row, once it has one. */
   row: Key | undefined
+  /** That is on its way to the disk: whether it is there is known only then. */
+  writing: boolean
   /** Whoever sent it hears that it is on the disk, or why it is not. */
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -68,7 +70,7 @@ export class Unsealed {
   add(draft: Draft, row: Key | undefined): Promise<void> {
     if (row?.[1] === '') this.#count = Math.max(this.#count, row[2] as number)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#all.push({ draft, row, resolve, reject })
+    this.#all.push({ draft, row, writing: false, resolve, reject })
     if (row !== undefined) this.#arm(draft.expiresAt)
     return promise
   }
@@ -91,6 +93,8 @@ export class Unsealed {
       await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
     }
     this.#sealing = false
+    // Those that failed meanwhile.
+    if (this.#closed) this.refuse(noKey(this.#recipient))
   }
 
   /** Puts those on the disk that are not there yet. */
@@ -136,6 +140,7 @@ export class Unsealed {
     const key = outboxKey(this.#recipient, '', ++this.#count)
     const { checks, writes } = draft.also ?? { writes: [] }
     const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
+    pending.writing = true
     try {
       await recorder.record([{ ...this.#position(pending), status: 'queued' }], [put, ...writes], checks)
       pending.row = key
@@ -144,12 +149,14 @@ export class Unsealed {
     } catch (error) {
       this.#remove(pending)
       reject(error)
+    } finally {
+      pending.writing = false
     }
   }
 
-  /** Gives those up that are not on the disk. */
+  /** Gives those up that are not on the disk, nor on their way there. */
   refuse(error: unknown): void {
-    for (const pending of this.#all.filter(({ row }) => row === undefined)) {
+    for (const pending of this.#all.filter(({ row, writing }) => row === undefined && !writing)) {
       this.#remove(pending)
       pending.reject(error)
     }
