@@ -199,9 +199,9 @@ export class Processing {
   /** Hands one out. False: it is to be tried again later, and what comes after it waits. */
   async #handle(entry: Arrived): Promise<boolean> {
     const { clock, take, onFailed } = this.#parts
-    // A handler never starts after its message has expired.
-    if (entry.message.isExpired(clock.now())) return this.#dead(entry, 'expired', undefined)
     for (let conflicts = 0; ; conflicts++) {
+      // A handler never starts after its message has expired, nor anew.
+      if (entry.message.isExpired(clock.now())) return this.#dead(entry, 'expired', undefined)
       const transaction = new BufferedTransaction(this.#parts.store)
       let reply: KeptReply | undefined
       try {

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { AfpError } from '../../src/common/errors.ts'
+import { encode } from '../../src/message/codec.ts'
+import { contentToWire } from '../../src/message/content.ts'
 import { DeliveryWorld, type Handler, type Node } from './world.ts'
 
 let world: DeliveryWorld
@@ -286,5 +288,24 @@ describe('bounds', () => {
       await world.clock.advance(5_000)
       expect(await fill()).toBe(room)
     }
+  })
+})
+
+describe('a message whose handler runs anew', () => {
+  it('is not handed out after its end, where somebody else wrote what was read', async () => {
+    let runs = 0
+    const [ada, bob] = await pair(async (_, transaction) => {
+      runs++
+      await transaction.get(['read'])
+      await bob.machine.store.commit({
+        writes: [{ op: 'put', table: 'app', key: ['read'], value: encode(contentToWire(runs)) }],
+      })
+      await new Promise<void>(resolve => world.clock.after(1_500, resolve))
+    })
+    const tracking = await ada.send(bob, 'x', { ttl: 1 })
+    await world.clock.advanceUntil(() => tracking.receipt.recipients.get(bob.id)?.final === true)
+    expect(tracking.status).toBe('expired')
+    expect(runs).toBe(1)
+    expect(await bob.deadLetters.list()).toMatchObject([{ side: 'recipient', reason: 'expired' }])
   })
 })
