@@ -309,3 +309,23 @@ describe('a message whose handler runs anew', () => {
     expect(await bob.deadLetters.list()).toMatchObject([{ side: 'recipient', reason: 'expired' }])
   })
 })
+
+describe('a dead letter of a sender in doubt', () => {
+  it('is dealt with where its recipient has one: it is not sent a second time', async () => {
+    const [ada, bob] = await pair(async () => {
+      throw new Error('no')
+    })
+    const tracking = await ada.send(bob, 'x', { ttl: 1 })
+    await world.clock.advanceUntil(() => bob.got.length > 0)
+    world.net.partition([ada.id], [bob.id])
+    await world.clock.advanceUntil(() => tracking.status === 'expired')
+    const [letter] = await ada.deadLetters.list()
+    expect(letter).toMatchObject({ reason: 'expired', inDoubt: true })
+    world.net.heal()
+    await world.clock.advanceUntil(() => tracking.receipt.recipients.get(bob.id)?.final === true)
+    expect(await bob.deadLetters.list()).toHaveLength(1)
+    expect(await ada.deadLetters.retry(letter?.id as string)).toBe('delivered')
+    expect(await ada.machine.store.count('outbox')).toBe(0)
+    expect(await ada.deadLetters.list({ processed: false })).toEqual([])
+  })
+})
