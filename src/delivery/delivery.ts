@@ -123,10 +123,11 @@ export class Delivery {
     }
   }
 
-  /** Hands out what came, from now on: to be called once the application has had a turn to say who handles it. */
+  /** Hands out what came and what it left to itself: once the application has had a turn to say who handles it. */
   start(): void {
     this.#started = true
     for (const { processing } of this.#authors.values()) processing.start()
+    this.linked(this.#parts.identity.id)
   }
 
   /** A message as it is sealed; the same for every recipient. @throws AfpMessageError MESSAGE_TOO_LARGE */
@@ -235,8 +236,8 @@ export class Delivery {
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */
   retryLetter(letter: DeadLetter, settled: readonly Write[]): Promise<RetryOutcome> {
-    const outgoingTo = (recipient: string): Outgoing => this.#outgoingTo(recipient)
-    return retryLetter({ ...this.#parts, outgoingTo, reply: this.#reply }, letter, settled)
+    const ways = { outgoingTo: (recipient: string) => this.#outgoingTo(recipient), reply: this.#reply }
+    return retryLetter({ ...this.#parts, ...ways }, letter, settled)
   }
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { AfpError } from '../../src/common/errors.ts'
 import { encode } from '../../src/message/codec.ts'
 import { contentToWire } from '../../src/message/content.ts'
+import { MortalStore } from './mortal-store.ts'
 import { DeliveryWorld, type Handler, type Node } from './world.ts'
 
 let world: DeliveryWorld
@@ -327,5 +328,31 @@ describe('a dead letter of a sender in doubt', () => {
     expect(await ada.deadLetters.retry(letter?.id as string)).toBe('delivered')
     expect(await ada.machine.store.count('outbox')).toBe(0)
     expect(await ada.deadLetters.list({ processed: false })).toEqual([])
+  })
+})
+
+describe('what an agent has sent to itself', () => {
+  it('goes on after a crash', async () => {
+    world = new DeliveryWorld()
+    const adas = await world.machine()
+    const disk = new MortalStore(adas.store, world.clock, world.random, 0)
+    let first: Node | undefined
+    void world.start({ identity: adas.identity, store: disk }).then(node => {
+      first = node
+    })
+    await world.clock.advanceUntil(() => first !== undefined)
+    const node = first as unknown as Node
+    const message = node.message(node, 'note')
+    void node.delivery.send(node.delivery.draft(message, 'message'), [node.id]).then(() => {
+      disk.die()
+      node.crash()
+    })
+    await world.clock.advanceUntil(() => disk.dead)
+    const { id } = message
+    const ada = await world.start(adas)
+    await world.clock.advanceUntil(() => ada.tracker.tracking(id)?.receipt.recipients.get(ada.id)?.final === true)
+    expect(ada.texts).toEqual(['note'])
+    expect(await adas.store.count('outbox')).toBe(0)
+    quiet(ada)
   })
 })
