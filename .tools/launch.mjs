@@ -1,6 +1,6 @@
 /**
- * `npm start`, `npm test`, `npm run build` and `npm run bench` come through here. It runs on Node 18 and newer so that
- * it can say plainly what is missing, and gets it: a Node that is new enough, the packages of the lock file, browsers
+ * `npm start`, `npm test`, `npm run build`, `npm run bench` and `npm run soak` come through here. It runs on Node 18 and
+ * newer so that it can say plainly what is missing, and gets it: a Node that is new enough, the packages of the lock file, browsers
  * and a Python for the tests. Then it runs the command in a process group of its own, passes signals on, and never
  * outlives its parent.
  */
@@ -24,6 +24,7 @@ const commands = {
   test: ['.tools/test.mjs'],
   build: ['.tools/build.mjs'],
   bench: ['.tools/bench.mjs'],
+  soak: ['.tools/soak.mjs'],
 }
 
 /** The browsers that each needs. */

@@ -2,10 +2,11 @@
 
 import type { AckNews } from '../feed/index.ts'
 import type { Write } from '../store/store.ts'
-import { endedOf, fateOf, rowKeyOf } from './entries.ts'
+import { deleteRow, draftAgain, endedOf, fateOf, rowKeyOf } from './entries.ts'
 import { NO_BYTES } from './fencing.ts'
 import type { Fate } from './ledger.ts'
-import type { OutEpoch } from './out-epoch.ts'
+import type { Entry, OutEpoch } from './out-epoch.ts'
+import type { Draft } from './outgoing-parts.ts'
 import { outboxKey, putOutbox } from './rows.ts'
 
 /** See the head of this file. */
@@ -52,4 +53,25 @@ export async function consequences(
     fates.push({ ...fateOf(recipient, epoch, number, messageId, status), reason, ended })
   }
   return { fates, arrived, over, writes }
+}
+
+/** What an epoch comes to that its recipient can never open, by its own signed word. */
+export interface LostEpoch {
+  /** What goes again under new numbers. */
+  readonly again: readonly { readonly entry: Entry; readonly draft: Draft }[]
+  /** What was given up is that for good. */
+  readonly fates: readonly Fate[]
+  /** What takes the rows away of which nothing is left to be sent: given up, or arrived. */
+  readonly writes: readonly Write[]
+}
+
+export async function lostEpoch(epoch: OutEpoch, author: string, recipient: string): Promise<LostEpoch> {
+  const entries = [...epoch.entries.values()]
+  const again = await Promise.all(entries.map(async entry => ({ entry, draft: await draftAgain(entry, author) })))
+  const over = [...epoch.messages.keys()].filter(number => !epoch.entries.has(number))
+  return {
+    again,
+    fates: [...epoch.fences].map(([number, { row }]) => fateOf(recipient, epoch, number, row.messageId, 'skipped')),
+    writes: over.map(number => deleteRow(recipient, { epoch, number })),
+  }
 }

@@ -31,7 +31,6 @@ import { retryLetter } from './letter-retry.ts'
 import { Lines } from './lines.ts'
 import { loadIncoming, loadOutgoing } from './loading.ts'
 import { type OutboxLimits, OutboxQuota } from './outbox-quota.ts'
-import type { Outgoing } from './outgoing.ts'
 import type { Draft } from './outgoing-parts.ts'
 import { Processing, type ProcessingParts } from './processing.ts'
 import { Recipients } from './recipients.ts'
@@ -256,8 +255,8 @@ export class Delivery {
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */
   retryLetter(letter: DeadLetter, settled: readonly Write[]): Promise<RetryOutcome> {
-    const outgoingTo = (recipient: string): Outgoing => this.#recipients.to(recipient)
-    return retryLetter({ ...this.#parts, outgoingTo, reply: this.#reply }, letter, settled)
+    const ways = { outgoingTo: (recipient: string) => this.#recipients.to(recipient), reply: this.#reply }
+    return retryLetter({ ...this.#parts, ...ways }, letter, settled)
   }
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */

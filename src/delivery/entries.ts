@@ -8,10 +8,11 @@ import { outboxKey } from './rows.ts'
 import { openPayload } from './sealing.ts'
 
 /** Where its row is. */
-export const rowKeyOf = (recipient: string, { epoch, number }: Entry): Key => outboxKey(recipient, epoch.id, number)
+export const rowKeyOf = (recipient: string, { epoch, number }: Pick<Entry, 'epoch' | 'number'>): Key =>
+  outboxKey(recipient, epoch.id, number)
 
 /** Takes its row away. */
-export const deleteRow = (recipient: string, entry: Entry): Write => ({
+export const deleteRow = (recipient: string, entry: Pick<Entry, 'epoch' | 'number'>): Write => ({
   op: 'delete',
   table: 'outbox',
   key: rowKeyOf(recipient, entry),

@@ -43,7 +43,8 @@ async function sendAgain(
   const standing = known?.recipients.get(peer)
   // Without a receipt nobody knows any more what became of it.
   if (standing === undefined ? inDoubt : standing.inDoubt) return 'waiting'
-  if (standing?.state === 'delivered' || standing?.state === 'processed') {
+  // Also where its handler failed: then it is a dead letter of the recipient's, and a second one would be a second effect.
+  if (standing?.arrived) {
     await store.commit({ writes: settled })
     return 'delivered'
   }

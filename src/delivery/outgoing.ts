@@ -11,8 +11,8 @@ import type { Prekey } from '../security/prekeys.ts'
 import type { Check, Key, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
 import { isAtRest } from './breakers.ts'
-import { consequences } from './consequences.ts'
-import { deleteRow, draftAgain, fateOf, rowKeyOf } from './entries.ts'
+import { consequences, lostEpoch } from './consequences.ts'
+import { fateOf, rowKeyOf } from './entries.ts'
 import { Fencing } from './fencing.ts'
 import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
 import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
@@ -41,6 +41,8 @@ export class Outgoing {
   #handing = 0
   /** Messages that are being sealed and will not be kept. */
   readonly #sealing = new Turns()
+  /** Those that are being sealed and will be. */
+  readonly #appending = new Turns()
   #closed = false
 
   constructor(parts: OutgoingParts, recipient: string) {
@@ -181,13 +183,7 @@ export class Outgoing {
     const { quota } = this.#parts
     for (const epoch of ids.map(id => this.#epochs.get(id)).filter(found => found !== undefined)) {
       this.#epochs.leave(epoch)
-      const again = await Promise.all(
-        [...epoch.entries.values()].map(async entry => ({
-          entry,
-          draft: await draftAgain(entry, this.#parts.identity.id),
-        })),
-      )
-      const writes = [...epoch.fences.values()].map(entry => deleteRow(this.recipient, entry))
+      const { again, fates: given, writes } = await lostEpoch(epoch, this.#parts.identity.id, this.recipient)
       const drop = this.#drop(epoch)
       const moved = again.map(({ entry, draft }) => {
         this.#remove(epoch, entry.number)
@@ -195,7 +191,7 @@ export class Outgoing {
         return this.#unsealed.add(draft, rowKeyOf(this.recipient, entry))
       })
       void this.#open()
-      if (writes.length > 0) await this.#recorder.persist([], () => writes)
+      if (writes.length > 0) await this.#recorder.persist(given, () => writes)
       // Rows that are still of this epoch can be read with its key alone: after a crash they are moved anew.
       void Promise.allSettled(moved).then(fates => {
         if (fates.every(({ status }) => status === 'fulfilled')) return this.#recorder.persist([], () => [drop])
@@ -331,8 +327,11 @@ export class Outgoing {
   #append(epoch: OutEpoch, draft: Draft, replaces: Key | undefined, before?: Key): Promise<void> {
     const { number, prev } = epoch.feed.next(draft.priority)
     const frame = sealFrame(epoch, draft, { number, prev, numbered: true }, this.#to)
-    if (frame instanceof Uint8Array) return this.#commit(epoch, draft, number, frame, replaces, before)
-    return frame.then(bytes => this.#commit(epoch, draft, number, bytes, replaces, before))
+    if (frame instanceof Uint8Array && !this.#appending.busy)
+      return this.#commit(epoch, draft, number, frame, replaces, before)
+    // As above: where one takes the place of a row, the next one is committed after it.
+    const sealed = this.#appending.take(async () => frame)
+    return sealed.then(bytes => this.#commit(epoch, draft, number, bytes, replaces, before))
   }
 
   async #commit(

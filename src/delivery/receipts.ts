@@ -196,7 +196,11 @@ function step(before: RecipientReceipt, event: ReceiptEvent, at: number): Recipi
     case 'dead': {
       if (failed || before.arrived) return undefined
       const inDoubt = event.inDoubt ?? before.left
-      if (event.type === 'dead') return ended(before, event.reason, at, inDoubt, event.error)
+      if (event.type === 'dead') {
+        // Of what was never taken nobody will say anything.
+        const final = event.reason === 'quota'
+        return { ...ended(before, event.reason, at, inDoubt, event.error), final }
+      }
       return { ...before, state: event.type, inDoubt, at }
     }
   }

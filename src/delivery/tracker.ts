@@ -217,14 +217,14 @@ export class Tracker extends TypedEventTarget<TrackerEvents> {
     this.#settled.delete(id)
   }
 
-  /** Ends every wait: what is on the disk goes on in the next run. */
+  /**
+   * Ends every wait: what is on the disk goes on in the next run. Messages are still followed: what is on its way to the
+   * disk takes its receipt there.
+   */
   close(): void {
     for (const { id, goals } of this.#entries.values()) {
       for (const { reject } of goals) reject(new AfpDeliveryError('CLOSED', 'this agent has closed', { messageId: id }))
     }
-    this.#entries.clear()
-    this.#waiting.clear()
-    this.#settled.clear()
   }
 
   #publish(entry: Entry, recipient: string, event: ReceiptEvent, after: RecipientReceipt, version: number): void {

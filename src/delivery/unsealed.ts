@@ -22,6 +22,8 @@ export interface Pending {
   readonly draft: Draft
   /** Its row, once it has one. */
   row: Key | undefined
+  /** That is on its way to the disk: whether it is there is known only then. */
+  writing: boolean
   /** Whoever sent it hears that it is on the disk, or why it is not. */
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -72,7 +74,7 @@ export class Unsealed {
   add(draft: Draft, row: Key | undefined): Promise<void> {
     if (row?.[1] === '') this.#count = Math.max(this.#count, row[2] as number)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const pending = { draft, row, resolve, reject }
+    const pending = { draft, row, writing: false, resolve, reject }
     this.#all.add(pending)
     if (row === undefined) this.#unkept.add(pending)
     else this.#arm(draft.expiresAt)
@@ -97,6 +99,8 @@ export class Unsealed {
       await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
     }
     this.#sealing = false
+    // Those that failed meanwhile.
+    if (this.#closed) this.refuse(noKey(this.#recipient))
   }
 
   /** Puts those on the disk that are not there yet. */
@@ -170,6 +174,7 @@ export class Unsealed {
     const key = outboxKey(this.#recipient, '', ++this.#count)
     const { checks, writes } = draft.also ?? { writes: [] }
     const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
+    pending.writing = true
     try {
       await recorder.record([{ ...this.#position(pending), status: 'queued' }], [put, ...writes], checks)
       pending.row = key
@@ -179,12 +184,14 @@ export class Unsealed {
     } catch (error) {
       this.#remove(pending)
       reject(error)
+    } finally {
+      pending.writing = false
     }
   }
 
-  /** Gives those up that are not on the disk. */
+  /** Gives those up that are not on the disk, nor on their way there. */
   refuse(error: unknown): void {
-    for (const pending of [...this.#unkept]) {
+    for (const pending of [...this.#unkept].filter(({ writing }) => !writing)) {
       this.#remove(pending)
       pending.reject(error)
     }

@@ -60,16 +60,23 @@ function syncTime(folder: string): number {
   return median(times)
 }
 
-/** Where figures were measured, for whoever compares them. */
-export async function surroundings(folder: string) {
+/** What ran, when and on what machine. */
+export function origin() {
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' }).trim()
-  const { type } = await statfs(folder)
   return {
     date: new Date().toISOString(),
     commit: git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain') === '' ? '' : ', changed'),
     node: process.version,
     machine: `${cpus().length} x ${cpus()[0]?.model ?? arch()}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${platform()} ${release()}`,
+  }
+}
+
+/** Where figures were measured, for whoever compares them. */
+export async function surroundings(folder: string) {
+  const { type } = await statfs(folder)
+  return {
+    ...origin(),
     disk: `${FILE_SYSTEMS.get(type) ?? `file system 0x${type.toString(16)}`}, fsync ${syncTime(folder).toFixed(2)} ms`,
   }
 }

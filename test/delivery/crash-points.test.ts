@@ -1,9 +1,10 @@
 /** What has been promised holds whenever the power goes, also between two commits that belong together. */
 
 import { afterEach, describe, expect, it } from 'vitest'
+import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
-import { DeliveryWorld, type Node } from './world.ts'
+import { DeliveryWorld, type Handler, type Node } from './world.ts'
 
 let world: DeliveryWorld
 afterEach(() => world.close())
@@ -66,6 +67,44 @@ describe('a recipient that has lost its disk', () => {
       expect(ada.errors).toEqual([])
     },
   )
+})
+
+describe('what a recipient that has lost its disk had been sent', () => {
+  const away = async (handler?: Handler): Promise<{ ada: Node; bob: Node; back: () => Promise<Node> }> => {
+    world = new DeliveryWorld()
+    const ada = await world.start(await world.machine())
+    const bobs = await world.machine()
+    const bob = await world.start(bobs, handler)
+    const back = async (): Promise<Node> => {
+      bob.crash()
+      const next = await world.start({ identity: bobs.identity, store: memoryStore() })
+      await ada.meet(next)
+      await world.clock.advance(30_000)
+      return next
+    }
+    return { ada, bob, back }
+  }
+
+  it('and had on it is not kept by its sender for ever', async () => {
+    const { ada, bob, back } = await away(() => new Promise(() => {}))
+    await ada.meet(bob)
+    const { receipt } = await ada.send(bob, 'x')
+    await world.clock.advanceUntil(() => ada.tracker.tracking(receipt.id)?.status === 'delivered')
+    await back()
+    expect(await ada.machine.store.count('outbox')).toBe(0)
+    expect(ada.errors).toEqual([])
+  })
+
+  it('and was called off has its end: nothing of it can come any more', async () => {
+    const { ada, bob, back } = await away()
+    const tracking = await ada.send(bob, 'x')
+    await ada.delivery.cancel(tracking.id)
+    const next = await back()
+    expect(tracking.receipt.recipients.get(bob.id)).toMatchObject({ state: 'cancelled', inDoubt: false, final: true })
+    expect(await loadReceipt(ada.machine.store, tracking.id)).toEqual(tracking.receipt)
+    expect(await ada.machine.store.count('outbox')).toBe(0)
+    expect(next.texts).toEqual([])
+  })
 })
 
 describe('a message that is given up', () => {

@@ -1,5 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { AfpError } from '../../src/common/errors.ts'
+import { encode } from '../../src/message/codec.ts'
+import { contentToWire } from '../../src/message/content.ts'
+import { MortalStore } from './mortal-store.ts'
 import { DeliveryWorld, type Handler, type Node } from './world.ts'
 
 let world: DeliveryWorld
@@ -286,5 +289,70 @@ describe('bounds', () => {
       await world.clock.advance(5_000)
       expect(await fill()).toBe(room)
     }
+  })
+})
+
+describe('a message whose handler runs anew', () => {
+  it('is not handed out after its end, where somebody else wrote what was read', async () => {
+    let runs = 0
+    const [ada, bob] = await pair(async (_, transaction) => {
+      runs++
+      await transaction.get(['read'])
+      await bob.machine.store.commit({
+        writes: [{ op: 'put', table: 'app', key: ['read'], value: encode(contentToWire(runs)) }],
+      })
+      await new Promise<void>(resolve => world.clock.after(1_500, resolve))
+    })
+    const tracking = await ada.send(bob, 'x', { ttl: 1 })
+    await world.clock.advanceUntil(() => tracking.receipt.recipients.get(bob.id)?.final === true)
+    expect(tracking.status).toBe('expired')
+    expect(runs).toBe(1)
+    expect(await bob.deadLetters.list()).toMatchObject([{ side: 'recipient', reason: 'expired' }])
+  })
+})
+
+describe('a dead letter of a sender in doubt', () => {
+  it('is dealt with where its recipient has one: it is not sent a second time', async () => {
+    const [ada, bob] = await pair(async () => {
+      throw new Error('no')
+    })
+    const tracking = await ada.send(bob, 'x', { ttl: 1 })
+    await world.clock.advanceUntil(() => bob.got.length > 0)
+    world.net.partition([ada.id], [bob.id])
+    await world.clock.advanceUntil(() => tracking.status === 'expired')
+    const [letter] = await ada.deadLetters.list()
+    expect(letter).toMatchObject({ reason: 'expired', inDoubt: true })
+    world.net.heal()
+    await world.clock.advanceUntil(() => tracking.receipt.recipients.get(bob.id)?.final === true)
+    expect(await bob.deadLetters.list()).toHaveLength(1)
+    expect(await ada.deadLetters.retry(letter?.id as string)).toBe('delivered')
+    expect(await ada.machine.store.count('outbox')).toBe(0)
+    expect(await ada.deadLetters.list({ processed: false })).toEqual([])
+  })
+})
+
+describe('what an agent has sent to itself', () => {
+  it('goes on after a crash', async () => {
+    world = new DeliveryWorld()
+    const adas = await world.machine()
+    const disk = new MortalStore(adas.store, world.clock, world.random, 0)
+    let first: Node | undefined
+    void world.start({ identity: adas.identity, store: disk }).then(node => {
+      first = node
+    })
+    await world.clock.advanceUntil(() => first !== undefined)
+    const node = first as unknown as Node
+    const message = node.message(node, 'note')
+    void node.delivery.send(node.delivery.draft(message, 'message'), [node.id]).then(() => {
+      disk.die()
+      node.crash()
+    })
+    await world.clock.advanceUntil(() => disk.dead)
+    const { id } = message
+    const ada = await world.start(adas)
+    await world.clock.advanceUntil(() => ada.tracker.tracking(id)?.receipt.recipients.get(ada.id)?.final === true)
+    expect(ada.texts).toEqual(['note'])
+    expect(await adas.store.count('outbox')).toBe(0)
+    quiet(ada)
   })
 })

@@ -12,6 +12,7 @@ export class MortalStore implements Store {
   readonly #slowest: number
   #free = 0
   #dead = false
+  #left = Number.POSITIVE_INFINITY
 
   /** @param slowest how long a commit may take, ms */
   constructor(disk: Store, clock: Clock, random: Random, slowest = 20) {
@@ -21,24 +22,38 @@ export class MortalStore implements Store {
     this.#slowest = slowest
   }
 
+  /** Whether the power is gone. */
+  get dead(): boolean {
+    return this.#dead
+  }
+
   /** The power is gone. */
   die(): void {
     this.#dead = true
   }
 
+  /** The power goes with the one after so many reads and commits: in the middle of what somebody does. */
+  dieAfter(uses: number): void {
+    this.#left = uses
+  }
+
   get(...args: Parameters<Store['get']>): ReturnType<Store['get']> {
+    this.#use()
     return this.#alive(this.#disk.get(...args))
   }
 
   range(...args: Parameters<Store['range']>): ReturnType<Store['range']> {
+    this.#use()
     return this.#alive(this.#disk.range(...args))
   }
 
   count(...args: Parameters<Store['count']>): ReturnType<Store['count']> {
+    this.#use()
     return this.#alive(this.#disk.count(...args))
   }
 
   commit(batch: Parameters<Store['commit']>[0]): Promise<void> {
+    this.#use()
     const now = this.#clock.monotonic()
     // Commits take effect in their order.
     this.#free = Math.max(this.#free, now + this.#random.float() * this.#slowest)
@@ -59,6 +74,10 @@ export class MortalStore implements Store {
   }
 
   async close(): Promise<void> {}
+
+  #use(): void {
+    if (this.#left-- <= 0) this.#dead = true
+  }
 
   #alive<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {

@@ -106,6 +106,17 @@ describe('a message to several recipients', () => {
     }
   })
 
+  it('kept until there is a key holds up nothing that is sent when there is one', async () => {
+    world.nodes.delete(bob.id)
+    await toBoth('one')
+    world.nodes.set(bob.id, bob)
+    await ada.send(bob, 'two')
+    await ada.meet(bob)
+    await world.clock.advanceUntil(() => bob.texts.length === 2)
+    expect(bob.texts).toEqual(['one', 'two'])
+    expect(ada.errors).toEqual([])
+  })
+
   it('that is not kept is an error for each recipient without a key', async () => {
     const eve = await world.start(await world.machine(), undefined, {
       prekeyOf: agent => (agent === bob.id ? bob.prekeys.current() : undefined),

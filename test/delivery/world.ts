@@ -4,8 +4,9 @@ import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { type Random, seededRandom } from '../../src/common/random.ts'
 import type { Arrived } from '../../src/delivery/arrived.ts'
 import { CircuitBreakers } from '../../src/delivery/breakers.ts'
-import { DeadLetters } from '../../src/delivery/dead-letters.ts'
+import { DeadLetters, type DeadLettersOptions } from '../../src/delivery/dead-letters.ts'
 import { Delivery, type DeliveryParts } from '../../src/delivery/delivery.ts'
+import type { KeptReply } from '../../src/delivery/processing.ts'
 import { loadReceipt, openReceipts } from '../../src/delivery/receipt-rows.ts'
 import { exponentialRetry, untilExpiry } from '../../src/delivery/retry.ts'
 import { Tracker, type Tracking } from '../../src/delivery/tracker.ts'
@@ -22,8 +23,9 @@ import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { bareNetwork, cardFields, MESH } from '../contracts/network-world.ts'
 
-/** What a node does with what it gets. */
-export type Handler = (arrived: Arrived, transaction: Transaction) => Promise<void> | 'waiting'
+/** What a node does with what it gets, and answers. */
+// biome-ignore lint/suspicious/noConfusingVoidType: most handlers answer nothing, and should not have to say so
+export type Handler = (arrived: Arrived, transaction: Transaction) => Promise<KeptReply | undefined | void> | 'waiting'
 
 /** The machine that a node runs on: what is left of it after a crash. */
 export interface Machine {
@@ -109,13 +111,14 @@ export class Node {
     await prekeys.rotate(clock.now())
     const node = new Node(world, machine, network, prekeys)
     for await (const receipt of openReceipts(store, parts.nextTask)) node.tracker.track(receipt)
-    node.deadLetters = await DeadLetters.open({ store, clock, random, ids: node.#ids })
+    const retry: DeadLettersOptions['retry'] = (letter, settled) => node.delivery.retryLetter(letter, settled)
+    node.deadLetters = await DeadLetters.open({ store, clock, random, ids: node.#ids, retry })
     const take: DeliveryParts['take'] = (arrived, transaction) => {
       if (node.#crashed) return new Promise(() => {})
       const taken = handler?.(arrived, transaction)
       if (taken === 'waiting') return taken
       node.got.push({ ...arrived })
-      return (taken ?? Promise.resolve()).then(() => undefined)
+      return (taken ?? Promise.resolve()).then(reply => reply ?? undefined)
     }
     node.delivery = await Delivery.open({
       identity,

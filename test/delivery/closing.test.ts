@@ -1,0 +1,85 @@
+/** An agent closes while messages are on their way to its disk: each is there, with its receipt, or its send fails. */
+
+import { afterEach, describe, expect, it } from 'vitest'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
+import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Batch } from '../../src/store/store.ts'
+import { DeliveryWorld, type Node } from './world.ts'
+
+let world: DeliveryWorld
+afterEach(() => world.close())
+
+/** Ada, whose commits may be met, and bob, whose card she does not know. */
+async function strangers(): Promise<{
+  ada: Node
+  bob: Node
+  meet: (commit: (batch: Batch) => Promise<void> | void) => void
+}> {
+  world = new DeliveryWorld()
+  const store = memoryStore()
+  const commit = store.commit.bind(store)
+  let met: (batch: Batch) => Promise<void> | void = () => {}
+  store.commit = async (batch, options) => {
+    await met(batch)
+    return commit(batch, options)
+  }
+  const ada = await world.start(await world.machine(store))
+  const bob = await world.start(await world.machine())
+  world.nodes.delete(bob.id)
+  return {
+    ada,
+    bob,
+    meet: commit => {
+      met = commit
+    },
+  }
+}
+
+describe('a message that an agent closes upon', () => {
+  it('is sent when its row, without an envelope, was on its way to the disk', async () => {
+    const { ada, bob, meet } = await strangers()
+    const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    meet(() => {
+      reached.resolve()
+      return gate.promise
+    })
+    const sending = ada.send(bob, 'x')
+    await reached.promise
+    const closing = ada.delivery.close()
+    gate.resolve()
+    await expect(sending).resolves.toMatchObject({ status: 'pending' })
+    await closing
+    expect(await ada.machine.store.count('outbox')).toBe(1)
+  })
+
+  it('is refused when there was no room for the one before it', async () => {
+    const { ada, bob, meet } = await strangers()
+    await ada.send(bob, 'one')
+    let closing: Promise<void> | undefined
+    meet(() => {
+      closing ??= ada.delivery.close()
+      throw new AfpDataStoreError('STORE_FULL', 'there is no room')
+    })
+    world.nodes.set(bob.id, bob)
+    await expect(ada.send(bob, 'two')).rejects.toMatchObject({ code: 'NO_ROUTE' })
+    await closing
+    expect(await ada.machine.store.count('outbox')).toBe(1)
+  })
+
+  it('has its receipt where it has its row', async () => {
+    const { ada, bob } = await strangers()
+    world.nodes.set(bob.id, bob)
+    const recipients = [bob.id, ada.id]
+    const message = Object.assign(ada.message(bob, 'x'), { recipients })
+    await ada.delivery.send(ada.delivery.draft(ada.message(bob, 'one'), 'message'), [bob.id])
+    const sending = ada.delivery.send(ada.delivery.draft(message, 'message'), [bob.id])
+    await ada.delivery.close()
+    ada.tracker.close()
+    await sending
+    expect(await ada.machine.store.count('outbox')).toBe(2)
+    expect((await loadReceipt(ada.machine.store, message.id))?.recipients.get(bob.id)).toMatchObject({
+      state: 'queued',
+    })
+  })
+})

@@ -1,0 +1,193 @@
+/** What happens in the simulation: one thing at a time, chosen at random. */
+
+import { fixedRetry } from '../../src/delivery/retry.ts'
+import { buildMessage } from '../../src/message/build.ts'
+import { createIds } from '../../src/message/ids.ts'
+import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
+import { boot, close, crash } from './simulation-machines.ts'
+import { isOver, type Life, lossesOf, pick, type Run, type Sent, type Way } from './simulation-state.ts'
+import type { Node } from './world.ts'
+
+type Act = (run: Run, life: Life) => Promise<void> | void
+
+/** Each thing that may happen, as often as it does in a hundred. */
+const ACTS: readonly Act[] = [
+  ...times(50, sendSome),
+  ...times(9, cancelOne),
+  ...times(9, retryOne),
+  ...times(6, crash),
+  ...times(3, closeAmidst),
+  ...times(4, cut),
+  ...times(4, ({ world }) => world.net.heal()),
+  ...times(15, connectOne),
+]
+
+function times(count: number, act: Act): Act[] {
+  return new Array<Act>(count).fill(act)
+}
+
+/** One thing happens. */
+export async function happen(run: Run): Promise<void> {
+  const { random, lives } = run
+  for (const life of lives) if (life.now === undefined && random.float() < 0.2) await boot(run, life)
+  const up = lives.filter(({ now }) => now !== undefined)
+  if (up.length === 0) return
+  await pick(random, ACTS)(run, pick(random, up))
+}
+
+/** Makes a connection between two machines, if both are there. */
+export function connect(a: Life, b: Life): void {
+  const address = b.now?.node.network.addresses()[0]
+  if (a === b || address === undefined || a.now?.node.network.link(b.id) !== undefined) return
+  a.now?.node.network.connect(address).catch(() => {})
+}
+
+const otherThan = ({ random, lives }: Run, life: Life): Life =>
+  pick(
+    random,
+    lives.filter(other => other !== life),
+  )
+
+function connectOne(run: Run, life: Life): void {
+  connect(life, otherThan(run, life))
+}
+
+function cut(run: Run, life: Life): void {
+  run.counters.cuts++
+  run.world.net.partition([life.id], [otherThan(run, life).id])
+}
+
+function sendSome(run: Run, life: Life): void {
+  const { random } = run
+  const to = recipients(run, life)
+  const count = 1 + Math.floor(random.float() * 3)
+  for (let i = 0; i < count; i++) if (life.now !== undefined) send(run, life, life.now.node, to)
+}
+
+/** It closes while something is under way. */
+function closeAmidst(run: Run, life: Life): Promise<void> {
+  sendSome(run, life)
+  return close(run, life)
+}
+
+/** One other agent; sometimes two or three, this one perhaps among them. */
+function recipients(run: Run, life: Life): Life[] {
+  const { random, lives } = run
+  if (random.float() >= 0.15) return [otherThan(run, life)]
+  const all = [...lives]
+  const count = random.float() < 0.6 ? 2 : 3
+  while (all.length > count) all.splice(Math.floor(random.float() * all.length), 1)
+  return all
+}
+
+function send(
+  { seed, random, world, sent, byId, cards, counters, faults }: Run,
+  life: Life,
+  node: Node,
+  to: Life[],
+): void {
+  const kind = to.length === 1 && random.float() < 0.15 ? 'request' : 'message'
+  const counted = random.float() < 0.3 ? '+' : ''
+  const text = `${seed}-${++counters.sent}${counted}${random.float() < 0.1 ? '!' : ''}`
+  const guarantee = random.float() < 0.7 ? 'exactly-once' : 'at-least-once'
+  const priority = pick(random, [0, 0, 0, 5])
+  const hurried = random.float() < 0.25
+  const strategy = random.float() < 0.1 ? fixedRetry({ delay: 500, retries: 1 }) : undefined
+  if (hurried) counters.hurried++
+  if (to.length > 1) counters.several++
+  if (kind === 'request') counters.requests++
+  const { clock } = world
+  const context = { sender: life.id, clock, ids: createIds({ clock, random }), limits: DEFAULT_LIMITS }
+  const init = { guarantee, priority, ttl: hurried ? 0.05 + random.float() * 8 : undefined } as const
+  const message = buildMessage({ recipients: to.map(({ id }) => id) }, text, init, context)
+  const fresh = (to: Life): Way => ({
+    to,
+    unsaid: false,
+    over: false,
+    handledAgain: false,
+    // It may be sealed to a key that is gone.
+    loose: lossesOf(to) > (cards.has(to.id) ? to.shown : 0),
+    lost: false,
+  })
+  const ways = new Map(to.map(life => [life.id, fresh(life)]))
+  const { id } = message
+  const entry: Sent = {
+    id,
+    text,
+    kind,
+    guarantee,
+    priority,
+    from: life,
+    node,
+    disk: life.lostDisks,
+    ways,
+    state: 'asked',
+  }
+  sent.push(entry)
+  byId.set(id, entry)
+  node.delivery.send(node.delivery.draft(message, kind, strategy), message.recipients).then(
+    ({ receipt }) => {
+      entry.state = 'kept'
+      const unsent = [...receipt.recipients].filter(([, { state, reason }]) => state === 'dead' && reason === 'quota')
+      for (const [recipient] of unsent) (ways.get(recipient) as Way).unsaid = node !== life.now?.node
+      if (unsent.length > 0) counters.partly++
+    },
+    error => {
+      entry.state = 'thrown'
+      counters.thrown++
+      const expected = error?.code === 'QUEUE_FULL' || node !== life.now?.node
+      if (!expected) faults.push(`${text}: could not be sent: ${error}`)
+    },
+  )
+}
+
+function cancelOne({ random, sent, counters, faults }: Run, life: Life): void {
+  const mine = sent.filter(({ from, disk, state }) => from === life && disk === life.lostDisks && state === 'kept')
+  const entry = mine.at(-1 - Math.floor(random.float() ** 2 * Math.min(30, mine.length)))
+  if (entry === undefined || life.now === undefined) return
+  const { node, store } = life.now
+  node.delivery.cancel(entry.id).then(
+    async done => {
+      const receipt = await node.tracker.get(entry.id)
+      if (!done || receipt === undefined || store.dead) return
+      counters.cancels++
+      for (const [recipient, { state, ...rest }] of receipt.recipients) {
+        if (state === 'cancelled' && isOver({ state, ...rest })) (entry.ways.get(recipient) as Way).over = true
+      }
+    },
+    error => faults.push(`${entry.text}: could not be called off: ${error}`),
+  )
+}
+
+async function retryOne(run: Run, life: Life): Promise<void> {
+  const { random, byId, counters, world } = run
+  if (life.now === undefined) return
+  const { node, store } = life.now
+  const letters = await node.deadLetters.list({ processed: false })
+  if (letters.length === 0) return
+  // What is in doubt may turn out to be delivered: it is tried more often than there is of it.
+  const doubtful = letters.filter(({ inDoubt }) => inDoubt)
+  const some = doubtful.length > 0 && random.float() < 0.6 ? doubtful : letters
+  const { id, messageId = '', peer, side } = pick(random, some)
+  const way = byId.get(messageId)?.ways.get(side === 'sender' ? peer : life.id)
+  // It has no place among the others any more.
+  if (way !== undefined) way.loose = true
+  let over = false
+  node.deadLetters.retry(id).then(
+    outcome => {
+      over = true
+      if (store.dead) return
+      if (outcome === 'retried') counters[side === 'sender' ? 'sentAgain' : 'handledAgain']++
+      else counters[outcome === 'delivered' ? 'foundDelivered' : 'waiting']++
+    },
+    () => {
+      over = true
+      counters.retriesFailed++
+    },
+  )
+  if (random.float() >= 0.5) return
+  await world.clock.advance(random.float() * 30)
+  if (life.now?.node !== node) return
+  if (!over) counters.retriesCutOff++
+  crash(run, life)
+}

@@ -1,0 +1,135 @@
+/** What is looked at when a run of the simulation is over. */
+
+import type { AfpError } from '../../src/common/errors.ts'
+import type { DeadLetter } from '../../src/delivery/dead-letter.ts'
+import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
+import {
+  effectsOn,
+  isCounted,
+  isKnown,
+  type Life,
+  logsOn,
+  type Run,
+  readValue,
+  type Sent,
+  TOTAL,
+  type Way,
+} from './simulation-state.ts'
+
+/** What a machine has in the end. */
+interface Remains {
+  readonly effect: Awaited<ReturnType<typeof effectsOn>>
+  /** Dead letters that nobody has dealt with, by the ids of their messages. */
+  readonly letters: ReadonlyMap<string, readonly DeadLetter[]>
+}
+
+/** Finds what should not have happened. */
+export async function judge(run: Run): Promise<void> {
+  const { lives, sent } = run
+  const remains = new Map<Life, Remains>()
+  for (const life of lives) {
+    remains.set(life, { effect: await effectsOn(life.disk), letters: await lettersOf(run, life) })
+    await judgeTotal(run, life)
+    await judgeOrder(run, life)
+  }
+  const of = (life: Life): Remains => remains.get(life) as Remains
+  for (const entry of sent) {
+    if (entry.state === 'asked' && entry.from.now?.node === entry.node) run.faults.push(`${entry.text}: no word of it`)
+    for (const way of entry.ways.values()) {
+      await judgeWay(run, entry, way, of)
+      if (entry.kind === 'request') judgeReply(run, entry, way, of)
+    }
+  }
+}
+
+/** One message and one of its recipients. */
+async function judgeWay({ counters, faults }: Run, entry: Sent, way: Way, of: (life: Life) => Remains): Promise<void> {
+  const { id, text, kind, guarantee, from, state } = entry
+  const { to } = way
+  const known = isKnown(entry)
+  const effects = of(to).effect(kind, from.id, text)
+  const late = (of(to).letters.get(id) ?? []).filter(({ side }) => side === 'recipient')
+  const early = (of(from).letters.get(id) ?? []).filter(({ side, peer }) => side === 'sender' && peer === to.id)
+  const letters = [...late, ...early]
+  const fault = (what: string): void => {
+    const seen = letters.map(({ side, reason, inDoubt }) => `${reason} at the ${side}${inDoubt ? ', in doubt' : ''}`)
+    const receipt = JSON.stringify(receiptOfWay)
+    faults.push(
+      `${text} (${kind}, ${guarantee}, ${state}): ${what}; ${effects} effects, letters: [${seen}], ${receipt}`,
+    )
+  }
+  const receipt = known ? await loadReceipt(from.disk, id) : undefined
+  const receiptOfWay = receipt?.recipients.get(to.id)
+  counters.handled += effects
+  for (const { reason } of letters) {
+    counters[reason === 'expired' ? 'expired' : reason === 'handler-error' ? 'failed' : 'exhausted']++
+  }
+  if (effects > 1 && guarantee === 'exactly-once') fault('handled twice')
+  if (state === 'thrown') {
+    if (effects > 0 || letters.length > 0) fault('was not taken')
+    if (receipt !== undefined) fault('was not taken, and has a receipt')
+    return
+  }
+  if (late.length > 1 || early.length > 1) fault('two letters of one side')
+  if (late.length > 0 && effects > 0 && guarantee === 'exactly-once') fault('handled, and a letter of its recipient')
+  if (early.some(({ inDoubt }) => !inDoubt) && effects > 0) fault('handled, and a letter that says it was not')
+  if (way.over && effects > 0 && !way.handledAgain) fault('handled, though its sender was told that it would not be')
+  if (!known || state !== 'kept') return
+  if (receiptOfWay === undefined) return fault('has no receipt')
+  if (receiptOfWay.state === 'cancelled') {
+    counters.cancelled += receiptOfWay.inDoubt ? 0 : 1
+    if (letters.length > 0) fault('called off, and a letter')
+  } else if (effects === 0 && letters.length === 0 && !way.lost && !way.unsaid) fault('lost')
+  if (way.to.lostDisks > 0) return
+  if (!receiptOfWay.final) fault('nothing final is known of it')
+  if (effects > 0 && !way.handledAgain && receiptOfWay.state !== 'processed') fault('handled, and its receipt is wrong')
+}
+
+/** A request has its effect exactly when its reply is on its way. */
+function judgeReply({ counters, faults }: Run, entry: Sent, { to }: Way, of: (life: Life) => Remains): void {
+  const { text, from, guarantee } = entry
+  const effects = of(to).effect('request', from.id, text)
+  const replies = of(from).effect('reply', to.id, text)
+  counters.replies += replies
+  if (to.lostDisks > 0 || from.lostDisks > 0) return
+  if (guarantee === 'exactly-once' ? replies === effects : replies >= effects && replies > 0 === effects > 0) return
+  faults.push(`${text}: ${effects} effects and ${replies} replies`)
+}
+
+/** Handlers that read and write one value do not lose what others wrote. */
+async function judgeTotal({ faults }: Run, { id, disk }: Life): Promise<void> {
+  const value = await disk.get('app', TOTAL)
+  const total = value === undefined ? 0 : readValue(value)
+  let effects = 0
+  for (const { texts } of await logsOn(disk)) effects += texts.filter(isCounted).length
+  for (const { key, value } of await disk.range('app', { prefix: ['count'] })) {
+    if (isCounted(String(key[3]))) effects += readValue(value) as number
+  }
+  if (total !== effects) faults.push(`${id} counted ${total} effects of ${effects}`)
+}
+
+/** Messages of one author and class are handled in the order in which they were sent. */
+async function judgeOrder({ sent, faults }: Run, { id, disk }: Life): Promise<void> {
+  for (const { author, priority, texts } of await logsOn(disk)) {
+    const mine = sent.filter(
+      entry => entry.from.id === author && entry.priority === priority && entry.kind === 'message',
+    )
+    // Between what was sent from a disk that is lost and what came after nothing tells an order.
+    for (const same of Map.groupBy(mine, entry => entry.disk).values()) {
+      const firm = same.filter(({ ways }) => ways.get(id)?.loose === false).map(({ text }) => text)
+      const wanted = firm.filter(text => texts.includes(text))
+      const seen = [...new Set(texts)].filter(text => firm.includes(text))
+      if (seen.join() === wanted.join()) continue
+      faults.push(`order at ${id} of ${author}, class ${priority}: ${seen} instead of ${wanted}`)
+    }
+  }
+}
+
+async function lettersOf(run: Run, { now, id }: Life): Promise<Map<string, DeadLetter[]>> {
+  for (const error of (now?.node.errors ?? []) as AfpError[]) {
+    // A reply that there is no room for is tried again.
+    if (error.code !== 'QUEUE_FULL') run.faults.push(`error at ${id}: ${error.stack}`)
+  }
+  const letters = (await now?.node.deadLetters.list({ limit: 10_000, processed: false })) ?? []
+  return Map.groupBy(letters, ({ messageId }) => messageId ?? '')
+}

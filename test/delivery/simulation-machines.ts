@@ -1,0 +1,171 @@
+/** The machines of the simulation: how they start, what their handlers do, and how they go down. */
+
+import { respondTo } from '../../src/message/build.ts'
+import { createIds } from '../../src/message/ids.ts'
+import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import { MortalStore } from './mortal-store.ts'
+import {
+  countKey,
+  effectsOn,
+  failsForGood,
+  isCounted,
+  isOver,
+  type Life,
+  logKey,
+  lossesOf,
+  type Run,
+  receiptOf,
+  TOTAL,
+} from './simulation-state.ts'
+import type { Handler, Node } from './world.ts'
+
+/** Long enough for what is under way to arrive and be written, ms. */
+const QUIET = 1_000
+
+/** Starts a machine, which may lose its power meanwhile. */
+export async function boot(run: Run, life: Life): Promise<void> {
+  const { world, random, cards, counters } = run
+  if (!run.calm) await lose(run, life)
+  const store = new MortalStore(life.disk, world.clock, random)
+  const doomed = !run.calm && random.float() < 0.15
+  if (doomed) store.dieAfter(Math.floor(random.float() * 12))
+  const small = !run.calm && random.float() < 0.3
+  let node: Node | undefined
+  let failed: { error: unknown } | undefined
+  const parts = {
+    prekeyOf: (agent: string) => cards.get(agent),
+    maxOutbox: small ? { messages: 3 + Math.floor(random.float() * 8) } : {},
+    // Others have their turn by the clock that is driven: a run of a seed is the same each time.
+    nextTask: (): Promise<void> => new Promise(resolve => world.clock.after(0, resolve)),
+  }
+  world.start({ identity: life.identity, store }, handlerOf(run, life, store), parts).then(
+    started => {
+      node = started
+    },
+    error => {
+      failed = { error }
+    },
+  )
+  await world.clock.advanceUntil(() => node !== undefined || failed !== undefined || store.dead)
+  // What hangs on the store goes on no more; what does not comes to the end of its start.
+  if (store.dead) await world.clock.advance(QUIET)
+  if (failed !== undefined) throw (failed as { error: unknown }).error
+  if (store.dead) {
+    counters.crashesOpening++
+    ;(node as Node | undefined)?.crash()
+    return
+  }
+  store.dieAfter(Number.POSITIVE_INFINITY)
+  const up = node as unknown as Node
+  life.now = { node: up, store }
+  up.tracker.addEventListener('delivery:changed', ({ detail: { id, recipient, receipt } }) => {
+    const way = run.byId.get(id)?.ways.get(recipient)
+    if (way === undefined || store.dead) return
+    if (isOver(receipt)) way.over = true
+    else if (receipt.state === 'queued') way.over = false
+  })
+  const card = up.prekeys.current()
+  if (card !== undefined) cards.set(life.id, card)
+  life.shown = lossesOf(life)
+  for (const { now } of run.lives) now?.node.delivery.cardChanged(life.id)
+}
+
+/** Its power goes. */
+export function crash(run: Run, life: Life): void {
+  run.counters.crashes++
+  life.now?.store.die()
+  life.now?.node.crash()
+  down(run, life)
+}
+
+/** It closes as it should, or loses its power meanwhile. */
+export async function close(run: Run, life: Life): Promise<void> {
+  const { world, random, counters } = run
+  if (life.now === undefined) return
+  const { node, store } = life.now
+  down(run, life)
+  if (random.float() < 0.6) world.clock.after(random.float() * 20, () => store.die())
+  let closed = false
+  void node.stop().then(() => {
+    closed = true
+  })
+  await world.clock.advanceUntil(() => closed || store.dead)
+  // As at a start.
+  if (!closed) await world.clock.advance(QUIET)
+  if (closed) {
+    counters.closed++
+    // The process is gone, and with it what its handlers had still to write.
+    store.die()
+    world.nodes.delete(life.id)
+  } else {
+    counters.crashesClosing++
+    node.crash()
+  }
+}
+
+function down({ random, cards }: Run, life: Life): void {
+  life.now = undefined
+  // Who starts anew may not know the card of who is away.
+  if (random.float() < 0.5) cards.delete(life.id)
+}
+
+/** A machine that is down may come back without its disk, or without its keys. */
+async function lose(run: Run, life: Life): Promise<void> {
+  const { world, random, counters, sent } = run
+  const fate = random.float()
+  if (fate >= 0.15) return
+  const toIt = sent.filter(({ ways }) => ways.has(life.id))
+  await world.clock.advance(QUIET)
+  if (fate < 0.08) {
+    counters.lostKeys++
+    life.lostKeys++
+    await life.disk.commit({ writes: [{ op: 'deleteRange', table: 'prekeys', range: {} }] })
+    const effect = await effectsOn(life.disk)
+    // What was sealed to a key that is gone goes again, behind what was sealed to the new one.
+    for (const { kind, from, text, ways } of toIt) {
+      const way = ways.get(life.id)
+      if (way !== undefined && effect(kind, from.id, text) === 0) way.loose = true
+    }
+    return
+  }
+  counters.lostDisks++
+  for (const entry of toIt) {
+    const way = entry.ways.get(life.id)
+    if (way === undefined) continue
+    const receipt = (await receiptOf(entry))?.recipients.get(life.id)
+    way.loose = true
+    // Its sender was told that it is in the recipient's store, and keeps it no longer.
+    if (receipt?.arrived || receipt?.final) way.lost = true
+  }
+  life.disk = memoryStore()
+  life.lostDisks++
+}
+
+/** What a machine does with what it gets. */
+function handlerOf(run: Run, life: Life, store: MortalStore): Handler {
+  const { world, random, byId, faults } = run
+  const { clock } = world
+  const context = { sender: life.id, clock, ids: createIds({ clock, random }), limits: DEFAULT_LIMITS }
+  return async ({ message, author, kind, row, epoch }, transaction) => {
+    if (store.dead) return new Promise<never>(() => {})
+    const text = String(message.content)
+    const again = epoch === ''
+    const way = byId.get(message.id)?.ways.get(life.id)
+    if (again && way !== undefined) way.handledAgain = true
+    if (!again && message.isExpired(clock.now())) faults.push(`${text}: its handler starts after its end`)
+    if (random.float() < 0.1) throw new Error('a bad day')
+    if (kind !== 'reply' && failsForGood(text) && !(again && random.float() < 0.6)) throw new Error('for good')
+    if (random.float() < 0.3) await new Promise<void>(resolve => clock.after(random.float() * 200, resolve))
+    if (kind === 'message') {
+      const log = logKey(author, row.priority)
+      const before = ((await transaction.get(log)) as string[] | undefined) ?? []
+      transaction.put(log, [...before, text])
+    } else {
+      const count = countKey(kind, author, text)
+      transaction.put(count, (((await transaction.get(count)) as number | undefined) ?? 0) + 1)
+    }
+    if (isCounted(text)) transaction.put(TOTAL, (((await transaction.get(TOTAL)) as number | undefined) ?? 0) + 1)
+    return kind === 'request' ? { message: respondTo(message, text, {}, context), kind: 'reply' } : undefined
+  }
+}

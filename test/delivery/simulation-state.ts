@@ -1,0 +1,182 @@
+/** What a run of the simulation knows: its machines, what was to be sent, and what has been seen of it. */
+
+import type { Random } from '../../src/common/random.ts'
+import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
+import { hasFailed, type MessageReceipt, type RecipientReceipt } from '../../src/delivery/receipts.ts'
+import type { Identity } from '../../src/identity/keys.ts'
+import { decode } from '../../src/message/codec.ts'
+import { contentFromWire } from '../../src/message/content.ts'
+import type { Guarantee } from '../../src/message/message.ts'
+import type { Prekey } from '../../src/security/prekeys.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { MortalStore } from './mortal-store.ts'
+import type { DeliveryWorld, Node } from './world.ts'
+
+/** How often something happened in a run. */
+export type Counters = ReturnType<typeof noCounters>
+
+/** Nothing has happened. */
+export const noCounters = () => ({
+  sent: 0,
+  /** Sent with a short time to live. */
+  hurried: 0,
+  /** Sent to two or three recipients. */
+  several: 0,
+  requests: 0,
+  /** Nothing of it was taken: there was no room, or its agent closed. */
+  thrown: 0,
+  /** Taken for some of its recipients only. */
+  partly: 0,
+  cuts: 0,
+  crashes: 0,
+  crashesOpening: 0,
+  crashesClosing: 0,
+  closed: 0,
+  lostKeys: 0,
+  lostDisks: 0,
+  /** Effects on disks at the end, replies not counted. */
+  handled: 0,
+  replies: 0,
+  /** Messages that their senders called off for certain, and all that they called off. */
+  cancelled: 0,
+  cancels: 0,
+  /** Dead letters of either side at the end that nobody has retried. */
+  expired: 0,
+  exhausted: 0,
+  failed: 0,
+  /** Retries of dead letters of either side that sent or handled their message again. */
+  sentAgain: 0,
+  handledAgain: 0,
+  /** Retries that found the message delivered, that could not know yet, that failed, that a crash cut off. */
+  foundDelivered: 0,
+  waiting: 0,
+  retriesFailed: 0,
+  retriesCutOff: 0,
+})
+
+/** What happened in a run. */
+export interface Outcome {
+  readonly counters: Readonly<Counters>
+  /** What should not have happened. */
+  readonly faults: readonly string[]
+  /** Of every row on every disk at the end. */
+  readonly digest: string
+}
+
+/** A machine, from crash to crash. */
+export interface Life {
+  readonly identity: Identity
+  readonly id: string
+  disk: Store
+  /** How often it has lost its keys, and its disk. */
+  lostKeys: number
+  lostDisks: number
+  /** How many of these its newest card that others have seen comes after. */
+  shown: number
+  /** The run that is on; undefined while it has no power. */
+  now: { readonly node: Node; readonly store: MortalStore } | undefined
+}
+
+/** A message and one of its recipients. */
+export interface Way {
+  readonly to: Life
+  /** There was no room for it, and maybe none to write that either before its sender had closed. */
+  unsaid: boolean
+  /** Its sender said that it will not be handled. */
+  over: boolean
+  /** Its recipient tried its dead letter again. */
+  handledAgain: boolean
+  /** It went under a new number, or its recipient lost what tells its place: order is not promised. */
+  loose: boolean
+  /** What its recipient had of it went with a disk. */
+  lost: boolean
+}
+
+/** A message that was to be sent. */
+export interface Sent {
+  readonly id: string
+  readonly text: string
+  readonly kind: 'message' | 'request'
+  readonly guarantee: Guarantee
+  readonly priority: number
+  readonly from: Life
+  /** The run that sent it. */
+  readonly node: Node
+  /** Disks that its sender had lost before. */
+  readonly disk: number
+  readonly ways: ReadonlyMap<string, Way>
+  state: 'asked' | 'kept' | 'thrown'
+}
+
+/** See the head of this file. */
+export interface Run {
+  readonly seed: number
+  readonly random: Random
+  readonly world: DeliveryWorld
+  readonly lives: Life[]
+  readonly sent: Sent[]
+  /** By its message's id. */
+  readonly byId: Map<string, Sent>
+  /** The newest prekey on each agent's card, as the others know it. */
+  readonly cards: Map<string, Prekey>
+  readonly counters: Counters
+  readonly faults: string[]
+  /** Nothing fails any more. */
+  calm: boolean
+}
+
+/** One of a list. */
+export const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.float() * list.length)] as T
+
+/** How often a machine has lost what its card shows. */
+export const lossesOf = ({ lostKeys, lostDisks }: Life): number => lostKeys + lostDisks
+
+/** Whether its sender still has the disk that it was sent from. */
+export const isKnown = ({ disk, from }: Sent): boolean => disk === from.lostDisks
+
+/** The receipt of a message as its sender would read it now. */
+export const receiptOf = ({ id, from }: Sent): Promise<MessageReceipt | undefined> =>
+  from.now?.node.tracker.get(id) ?? loadReceipt(from.disk, id)
+
+/** Whether its sender says that it is not, and will not be, handled. */
+export const isOver = (receipt: RecipientReceipt): boolean => hasFailed(receipt) && !receipt.inDoubt
+
+/** Where the effects of messages are kept: in their order, by author and class. */
+export const logKey = (author: string, priority: number): string[] => ['log', author, `${priority}`]
+/** Where those of requests and replies are counted: nothing orders them. */
+export const countKey = (kind: string, author: string, text: string): string[] => ['count', kind, author, text]
+/** How many effects count themselves, of all authors and classes. */
+export const TOTAL = ['total']
+/** Whether an effect counts itself. */
+export const isCounted = (text: string): boolean => text.includes('+')
+/** Whether the handler of a message fails until its dead letter is tried again. */
+export const failsForGood = (text: string): boolean => text.includes('!')
+
+/** A value that a handler has put. */
+export const readValue = (value: Uint8Array): unknown => contentFromWire(decode(value), 2 ** 20)
+
+/** The logs on a disk, by their keys. */
+export async function logsOn(disk: Store): Promise<{ author: string; priority: number; texts: string[] }[]> {
+  const rows = await disk.range('app', { prefix: ['log'] })
+  return rows.map(({ key, value }) => ({
+    author: String(key[1]),
+    priority: Number(key[2]),
+    texts: readValue(value) as string[],
+  }))
+}
+
+/** How often each message has had its effect on a disk. */
+export async function effectsOn(disk: Store): Promise<(kind: string, author: string, text: string) => number> {
+  const effects = new Map<string, number>()
+  const name = (...parts: string[]): string => parts.join(' ')
+  for (const { author, texts } of await logsOn(disk)) {
+    for (const text of texts) {
+      const at = name('message', author, text)
+      effects.set(at, (effects.get(at) ?? 0) + 1)
+    }
+  }
+  for (const { key, value } of await disk.range('app', { prefix: ['count'] })) {
+    effects.set(name(...key.slice(1).map(String)), readValue(value) as number)
+  }
+  return (...of) => effects.get(name(...of)) ?? 0
+}
