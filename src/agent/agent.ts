@@ -40,7 +40,10 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
    * pattern cannot be compiled; empty for a handler's pattern and for a message that could not be read.
    */
   'handler:error': { id: string; error: unknown }
-  /** Order goes on without messages of an agent that never came: it lost them, or gave them up without a word. */
+  /**
+   * Order goes on without messages of an agent that never came: it lost them, or gave them up without a word. `count` is 0
+   * where nobody knows how many they were.
+   */
   'feed:hole': { peer: string; count: number }
   /** An agent has messages of its as settled that this agent never saw: this agent's store was lost or set back. */
   'feed:lost': { peer: string; count: number }

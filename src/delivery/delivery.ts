@@ -3,7 +3,7 @@
  * It joins the author's and the recipient's side to the network, to the store and to the books.
  */
 
-import type { Clock, Timer } from '../common/clock.ts'
+import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpMessageError } from '../common/errors.ts'
 import { type Given, given } from '../common/given.ts'
 import type { Random } from '../common/random.ts'
@@ -32,6 +32,7 @@ import { Lines } from './lines.ts'
 import { loadIncoming, loadOutgoing } from './loading.ts'
 import { type OutboxLimits, OutboxQuota } from './outbox-quota.ts'
 import type { Draft } from './outgoing-parts.ts'
+import { Patience } from './patience.ts'
 import { Processing, type ProcessingParts } from './processing.ts'
 import { Recipients } from './recipients.ts'
 import { Recorder } from './recorder.ts'
@@ -40,8 +41,6 @@ import type { RetryStrategy } from './retry.ts'
 import { sendToAll } from './send-all.ts'
 import type { Tracker, Tracking } from './tracker.ts'
 
-/** How long a hole blocks order after its author, who is linked, has spoken of it, ms. */
-export const HOLE_PATIENCE = 30_000
 /** How many messages to one recipient may be under way. */
 const WINDOW = 256
 /** Authors that are held before those give way that are away and of whom nothing would be missed. */
@@ -72,7 +71,7 @@ export interface DeliveryParts
   readonly maxOutbox?: Given<OutboxLimits> | undefined
   /** Default {@link DEFAULT_INBOX}. */
   readonly inbox?: Given<InboxLimits> | undefined
-  /** Default {@link HOLE_PATIENCE}. */
+  /** How long order waits for what its author does not name, ms; default 30,000. */
   readonly holePatience?: number | undefined
   /** How long work lets others have their turn. Default: the platform's. */
   readonly nextTask?: NextTask | undefined
@@ -84,7 +83,7 @@ export interface DeliveryParts
 interface Author {
   readonly incoming: Incoming
   readonly processing: Processing
-  holes: Timer | undefined
+  readonly patience: Patience
 }
 
 /** See the head of this file. */
@@ -220,17 +219,13 @@ export class Delivery {
   /** A connection with an agent is open. */
   linked(agent: string): void {
     this.#recipients.get(agent)?.linked()
-    const author = this.#authors.get(agent)
-    if (author !== undefined) this.#watchHoles(author)
+    this.#authors.get(agent)?.patience.linked()
   }
 
   /** It is gone. */
   unlinked(agent: string): void {
     this.#recipients.get(agent)?.unlinked()
-    // Nobody is there who could say what is missing.
-    const author = this.#authors.get(agent)
-    author?.holes?.cancel()
-    if (author !== undefined) author.holes = undefined
+    this.#authors.get(agent)?.patience.unlinked()
   }
 
   /** An agent's card came or changed, or it is online again. */
@@ -274,8 +269,8 @@ export class Delivery {
     this.#recorder.close()
     this.#lines.close()
     this.#recipients.close()
-    for (const { incoming, processing, holes } of this.#authors.values()) {
-      holes?.cancel()
+    for (const { incoming, processing, patience } of this.#authors.values()) {
+      patience.unlinked()
       incoming.close()
       processing.close()
     }
@@ -321,7 +316,12 @@ export class Delivery {
       },
       incoming,
     )
-    const author: Author = { incoming, processing, holes: undefined }
+    const patience = new Patience({
+      ...this.#parts,
+      lacks: () => incoming.lacks,
+      giveUp: (epoch, lack) => incoming.giveUp(epoch, lack),
+    })
+    const author: Author = { incoming, processing, patience }
     if (this.#started) processing.start()
     this.#authors.set(id, author)
     return author
@@ -343,9 +343,10 @@ export class Delivery {
 
   async #states(from: string, body: Uint8Array): Promise<void> {
     try {
-      const author = this.#author(from)
-      await author.incoming.states(readStates(body))
-      this.#watchHoles(author)
+      const { incoming, patience } = this.#author(from)
+      const states = readStates(body)
+      await incoming.states(states)
+      if (this.#lines.isOpen(from)) patience.heard(new Set(states.map(({ epoch }) => epoch)))
     } catch (error) {
       this.#failed(from, error)
     }
@@ -370,19 +371,6 @@ export class Delivery {
     const own = epochs.filter(epoch => outgoing?.has(epoch))
     if (own.length < epochs.length) this.#parts.onRefused(from, 'unknown-epoch', 'an epoch')
     return own
-  }
-
-  /** Order waits for what is missing as long as its author, who is linked, says that it is there: each word renews that. */
-  #watchHoles(author: Author): void {
-    const { clock, holePatience = HOLE_PATIENCE } = this.#parts
-    author.holes?.cancel()
-    author.holes = undefined
-    const { holes } = author.incoming
-    if (holes.size === 0) return
-    author.holes = clock.after(holePatience, () => {
-      author.incoming.giveUpHoles(holes)
-      this.#watchHoles(author)
-    })
   }
 
   /** Connects to an agent for which something waits. */

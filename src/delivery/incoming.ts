@@ -5,7 +5,7 @@
 
 import { AfpMessageError, AfpSecurityError } from '../common/errors.ts'
 import { Turns } from '../common/turns.ts'
-import { Epochs, type EpochsNews, type FeedState, type Handed, type Range } from '../feed/index.ts'
+import { Epochs, type EpochsNews, type FeedState, type Handed } from '../feed/index.ts'
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
@@ -13,6 +13,7 @@ import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts } fro
 import { EnvelopeReader } from './envelope-reader.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { fingerprintOf, InEpoch, type KeptEpoch } from './in-epoch.ts'
+import type { Lack } from './patience.ts'
 import { WRITE_PAUSE } from './recorder.ts'
 import { NEVER_TRIED } from './retry.ts'
 import { epochKey, type InboxRow, inboxKey, putEpoch, putInbox, putSettled, type Settled } from './rows.ts'
@@ -178,23 +179,23 @@ export class Incoming {
   }
 
   /** What order waits for, by epoch. */
-  get holes(): Map<string, Range[]> {
-    const all = new Map<string, Range[]>()
-    for (const epoch of this.#epochs.ids) {
-      const holes = this.#epochs.feed(epoch)?.holes() ?? []
-      if (holes.length > 0) all.set(epoch, holes)
+  get lacks(): Map<string, Lack> {
+    const awaited = this.#epochs.awaited()
+    const lacks = new Map<string, Lack>()
+    for (const epoch of new Set([...this.#epochs.ids, ...awaited])) {
+      const lack = { holes: this.#epochs.feed(epoch)?.holes() ?? [], awaited: awaited.has(epoch) }
+      if (lack.holes.length > 0 || lack.awaited) lacks.set(epoch, lack)
     }
-    return all
+    return lacks
   }
 
-  /** Order waits no longer for these, as far as they are still missing. */
-  giveUpHoles(holes: ReadonlyMap<string, Range[]>): void {
-    for (const [epoch, ranges] of holes) {
-      if (this.#epochs.feed(epoch) === undefined) continue
-      const { released, given } = this.#epochs.giveUp(epoch, ranges)
-      if (given.length > 0) this.#parts.onHole(this.author, epoch, given)
-      this.#release(released)
-    }
+  /** Order waits no longer for this, as far as it is still missing. */
+  giveUp(epoch: string, { holes, awaited }: Lack): void {
+    const { released, given } = this.#epochs.giveUp(epoch, holes)
+    const over = awaited && this.#epochs.awaited().has(epoch)
+    if (given.length > 0 || over) this.#parts.onHole(this.author, epoch, given)
+    this.#release(released)
+    if (over) this.#release(this.#epochs.giveUpEpochs([epoch]))
   }
 
   /**

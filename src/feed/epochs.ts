@@ -82,6 +82,12 @@ export class Epochs {
     return [...(this.#kept.get(epoch)?.awaits ?? [])]
   }
 
+  /** All that held epochs wait for. */
+  awaited(): Set<string> {
+    const all = [...this.#kept.values()].filter(({ held }) => held)
+    return new Set(all.flatMap(({ awaits }) => [...awaits].filter(id => !this.#isOver(id))))
+  }
+
   /**
    * An opening was authenticated. `too-many`: it is refused, unless {@link makeRoom} helps; its author has to settle
    * others first.

@@ -1,8 +1,8 @@
 /** What authors say of their epochs: words of others, and words that make no sense. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { HOLE_PATIENCE } from '../../src/delivery/delivery.ts'
 import { FrameType } from '../../src/delivery/frames.ts'
+import { HOLE_PATIENCE } from '../../src/delivery/patience.ts'
 import { type Epoch, epochBytes, epochOf, Hostile, NOTHING } from './hostile-member.ts'
 import { HostileWorld } from './hostile-world.ts'
 
