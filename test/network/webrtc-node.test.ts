@@ -27,7 +27,9 @@ async function channel(label: string): Promise<{ mine: DataChannel; theirs: Data
   await near.setLocalDescription(await near.createOffer())
   await nearReady
   const farReady = gathered(far)
-  await far.setRemoteDescription(near.localDescription as never)
+  // Where it knew the way already, it would begin to encrypt before the other side knows with what, which ends that one.
+  const { type, sdp } = near.localDescription as RTCSessionDescription
+  await far.setRemoteDescription({ type, sdp: sdp.replace(/^a=(candidate|end-of-candidates).*\r\n/gm, '') })
   await far.setLocalDescription(await far.createAnswer())
   await farReady
   await near.setRemoteDescription(far.localDescription as never)
