@@ -267,6 +267,7 @@ export class Delivery {
   async close(): Promise<void> {
     this.#quota.close()
     this.#recorder.close()
+    this.#reservations.close()
     this.#lines.close()
     this.#recipients.close()
     for (const { incoming, processing, patience } of this.#authors.values()) {

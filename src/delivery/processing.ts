@@ -209,7 +209,8 @@ export class Processing {
       this.#asides--
       const lane = this.#lane(entry.row.priority)
       if (!ended) lane.queue.unshift(entry)
-      void this.#run(lane)
+      // Another class may have waited for room.
+      this.#runAll()
     }
     this.#handle(entry).then(done, error => {
       this.#parts.onError(error)
@@ -311,27 +312,31 @@ export class Processing {
    * @throws AfpDataStoreError STORE_CONFLICT
    */
   #end(entry: Arrived, stage: () => Ending, keys: readonly string[] = [], reserved = false): Promise<void> {
-    const ahead = keys.flatMap(key => this.#writers.get(key) ?? [])
-    const ended = this.#write(entry, stage, ahead, reserved ? [] : keys)
-    for (const key of keys) this.#writers.set(key, { entry, ended })
+    const ended = this.#inTurn(entry, stage, keys, reserved)
     this.#ending.add(ended)
+    const done = (): void => void this.#ending.delete(ended)
+    ended.then(done, done)
+    return ended
+  }
+
+  /** Once nobody else has these keys to itself; only then it counts as their writer, for whom the next one waits. */
+  async #inTurn(entry: Arrived, stage: () => Ending, keys: readonly string[], reserved: boolean): Promise<void> {
+    const { reservations } = this.#parts
+    const other = (): Promise<void> | undefined => (reserved ? undefined : reservations.holder(keys))
+    for (let over = other(); over !== undefined; over = other()) await over
+    const ahead = keys.flatMap(key => this.#writers.get(key) ?? [])
+    const ended = this.#write(entry, stage, ahead)
+    for (const key of keys) this.#writers.set(key, { entry, ended })
     const done = (): void => {
-      this.#ending.delete(ended)
       for (const key of keys) if (this.#writers.get(key)?.ended === ended) this.#writers.delete(key)
     }
     ended.then(done, done)
     return ended
   }
 
-  async #write(
-    entry: Arrived,
-    stage: () => Ending,
-    ahead: readonly Underway[],
-    keys: readonly string[],
-  ): Promise<void> {
-    const { store, clock, reply, reservations, onError } = this.#parts
+  async #write(entry: Arrived, stage: () => Ending, ahead: readonly Underway[]): Promise<void> {
+    const { store, clock, reply, onError } = this.#parts
     for (;;) {
-      for (let other = reservations.holder(keys); other !== undefined; other = reservations.holder(keys)) await other
       let ending: Ending | undefined
       try {
         ending = stage()

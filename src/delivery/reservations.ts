@@ -12,7 +12,8 @@ const LONGEST = 10_000
 /** See the head of this file. */
 export class Reservations {
   readonly #clock: Clock
-  #held: { readonly keys: ReadonlySet<string>; readonly over: Promise<void> } | undefined
+  #held: { readonly keys: ReadonlySet<string>; readonly over: Promise<void>; readonly release: () => void } | undefined
+  #closed = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -22,14 +23,15 @@ export class Reservations {
   async take(keys: Iterable<string>): Promise<() => void> {
     while (this.#held !== undefined) await this.#held.over
     const { promise: over, resolve } = Promise.withResolvers<void>()
-    const held = { keys: new Set(keys), over }
-    this.#held = held
+    if (this.#closed) return () => {}
     const release = (): void => {
       timer.cancel()
       if (this.#held === held) this.#held = undefined
       resolve()
     }
     const timer = this.#clock.after(LONGEST, release)
+    const held = { keys: new Set(keys), over, release }
+    this.#held = held
     return release
   }
 
@@ -37,5 +39,11 @@ export class Reservations {
   holder(keys: readonly string[]): Promise<void> | undefined {
     const held = this.#held
     return keys.some(key => held?.keys.has(key)) ? held?.over : undefined
+  }
+
+  /** Nobody waits any more: what handlers at work end with is written, or found overtaken. */
+  close(): void {
+    this.#closed = true
+    this.#held?.release()
   }
 }

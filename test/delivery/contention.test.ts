@@ -137,6 +137,42 @@ describe('a handler that takes longer than others that write what it reads', () 
   })
 })
 
+describe('handlers of one author', () => {
+  it('that change one value in many classes do so one after the other, without a pause', async () => {
+    const { bob, from } = await crowd(
+      1,
+      add(() => 20),
+    )
+    const [author] = from as [Node]
+    const sent = []
+    for (let i = 0; i < 40; i++) sent.push(await author.send(bob, `${i}`, { ...slow, priority: i % 10 }))
+    let done = 0
+    for (const { processed } of sent) processed.then(() => done++)
+    const began = world.clock.monotonic()
+    await world.clock.advanceUntil(() => done === sent.length)
+    expect(await count(bob)).toBe(40)
+    expect(world.clock.monotonic() - began).toBeLessThan(5_000)
+  })
+
+  it('that hold nothing up are let in again when there is room, whatever class they are of', async () => {
+    const gate = Promise.withResolvers<void>()
+    const { bob, from } = await crowd(1, ({ message }) =>
+      message.content === 'urgent' ? Promise.resolve() : gate.promise,
+    )
+    const [author] = from as [Node]
+    const ask = (text: string, priority: number): Promise<unknown> =>
+      author.delivery.send(author.delivery.draft(author.message(bob, text, { priority }), 'request'), [bob.id])
+    for (let i = 0; i < 256; i++) await ask('slow', 0)
+    await world.clock.advanceUntil(() => bob.texts.length === 256)
+    await ask('urgent', 9)
+    await world.clock.advance(5_000)
+    expect(bob.texts).not.toContain('urgent')
+    gate.resolve()
+    await world.clock.advance(5_000)
+    expect(bob.texts).toContain('urgent')
+  })
+})
+
 it('a recipient closes while a handler has keys to itself and others wait for them', async () => {
   let runs = 0
   const { bob, from } = await crowd(2, async ({ message }, transaction) => {
