@@ -124,7 +124,13 @@ export const unknownEpochsFrame = (epochs: readonly string[]): Uint8Array<ArrayB
   frameOf(FrameType.unknownEpochs, encode(epochs.map(fromHex)))
 
 /** @throws AfpMessageError MALFORMED */
-export const readEpochs = (value: unknown): string[] => listOf(value, MAX_EPOCHS).map(epochOf)
+export const readEpochs = (value: unknown): string[] => eachOnce(listOf(value, MAX_EPOCHS).map(epochOf), id => id)
+
+/** A word says what there is to say of an epoch at once: each is work. @throws AfpMessageError MALFORMED */
+function eachOnce<T>(words: T[], epochOf: (word: T) => string): T[] {
+  if (new Set(words.map(epochOf)).size < words.length) throw malformed('a word on an epoch that is named twice')
+  return words
+}
 
 /** @throws AfpMessageError MALFORMED */
 export function listOf(value: unknown, max: number): unknown[] {
@@ -183,7 +189,7 @@ export function readAcks(body: Uint8Array): AckFrame {
     const [epoch, delivered, processed, refused, skipped] = arrayOf(item, 5)
     return { epoch: epochOf(epoch), delivered, processed, refused, skipped } as FeedAck
   })
-  return { credit, acks }
+  return { credit, acks: eachOnce(acks, ({ epoch }) => epoch) }
 }
 
 /** The states of every epoch that has anything unsettled. */
@@ -195,11 +201,12 @@ export const statesFrame = (states: readonly FeedState[]): Uint8Array<ArrayBuffe
 
 /** @throws AfpMessageError MALFORMED */
 export function readStates(body: Uint8Array): FeedState[] {
-  return listOf(decode(body), MAX_EPOCHS).map(item => {
+  const states = listOf(decode(body), MAX_EPOCHS).map(item => {
     const [epoch, base, last, skips] = arrayOf(item, 4)
     if (!isNumber(base) || !isNumber(last) || base > last) throw malformed('a state')
     return { epoch: epochOf(epoch), base, last, skips } as FeedState
   })
+  return eachOnce(states, ({ epoch }) => epoch)
 }
 
 /** Label of the signature under a `lost-key`. */

@@ -215,7 +215,12 @@ def read_ranges(value, most):
 def read_acks(frame):
     credit, acks = items(decode(body_of(frame, 18)), 2)
     require(is_number(credit) and isinstance(acks, list) and len(acks) <= 128)
-    return {"credit": credit, "acks": [read_ack(items(ack, 5)) for ack in acks]}
+    return {"credit": credit, "acks": each_once([read_ack(items(ack, 5)) for ack in acks])}
+
+
+def each_once(words):
+    require(len({word["epoch"] for word in words}) == len(words))
+    return words
 
 
 def read_ack(ack):
@@ -237,7 +242,7 @@ def read_ack(ack):
 def read_states(frame):
     states = decode(body_of(frame, 19))
     require(isinstance(states, list) and len(states) <= 128)
-    return {"states": [read_state(items(state, 4)) for state in states]}
+    return {"states": each_once([read_state(items(state, 4)) for state in states])}
 
 
 def read_state(state):
@@ -249,7 +254,7 @@ def read_state(state):
 
 
 def read_epochs(value):
-    require(is_list(value, 128, is_epoch))
+    require(is_list(value, 128, is_epoch) and len(set(value)) == len(value))
     return {"epochs": [epoch.hex() for epoch in value]}
 
 
