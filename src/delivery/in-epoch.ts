@@ -68,7 +68,11 @@ export class InEpoch {
     this.#once.add(number)
     if (number <= this.#most) return
     this.#most = number
-    for (const old of this.#once) if (old <= number - ONCE_WINDOW) this.#once.delete(old)
+    // Those that came first are the oldest, near enough: what stays a little longer does no harm.
+    for (const old of this.#once) {
+      if (old > number - ONCE_WINDOW) break
+      this.#once.delete(old)
+    }
   }
 }
 
