@@ -15,6 +15,7 @@ const ci = Boolean(process.env.CI)
 const MINUTE = 60_000
 
 const vitest = (project, ...more) => ({
+  where: { browser: 'Chromium', firefox: 'Firefox' }[project] ?? 'Node',
   args: json => [
     'node_modules/vitest/vitest.mjs',
     'run',
@@ -32,7 +33,7 @@ const vitest = (project, ...more) => ({
 /** Vitest leaves a processor to itself, which on two is half of them. */
 const EVERY_PROCESSOR = '--maxWorkers=100%'
 
-/** What is run, in order. A step without `read` is one test: it passes when it exits with 0. */
+/** What is run, in order. A step without `read` is one test: it passes when it exits with 0. `where` is what its tests run in. */
 const steps = [
   { name: 'types', args: () => ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json'] },
   { name: 'lint', args: () => ['node_modules/@biomejs/biome/bin/biome', 'check', '.'] },
@@ -52,6 +53,7 @@ const steps = [
       '--forbid-only',
       '--reporter=line,json',
     ],
+    where: 'Chromium',
     read: playwrightResults,
   },
   { name: 'simulation', minutes: 6, ...vitest('simulation') },
@@ -143,7 +145,7 @@ async function main() {
     const { code, output } = await execute(step, json)
     announced()
     const tests = step.read?.(root, json) ?? null
-    ran.push(...(tests ?? []))
+    ran.push(...(tests ?? []).map(test => ({ ...test, where: step.where })))
     writeFileSync(everyTest, JSON.stringify(ran))
     const { passed, failed, notes } = judge(tests, code, ci)
     sum.passed += passed

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { type Proof, readPromises, readProofs } from './requirements/promises.ts'
+import { isContract, type Proof, readPromises, readProofs } from './requirements/promises.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -22,6 +22,7 @@ function faultsOf(proofs: readonly Proof[]): string[] {
   if (proofs.length === 0) return ['no test is named']
   return proofs.flatMap(({ path, title }) => {
     if (!existsSync(join(root, path))) return [`${path} does not exist`]
+    if (title === undefined && isContract(path)) return [`no title of ${path} is quoted`]
     return title === undefined || textOf(path).includes(title) ? [] : [`"${title}" is not a title of ${path}`]
   })
 }
@@ -35,6 +36,7 @@ describe('the claims', () => {
     expect(faults('`test/claims.test.ts` "are read from the table"')).toEqual([])
     expect(faults('`test/nothing.test.ts`')).toEqual(['test/nothing.test.ts does not exist'])
     expect(faults('`test/floors.test.ts` "no such title"')).toHaveLength(1)
+    expect(faults('`test/contracts/store.ts`, keys')).toEqual(['no title of test/contracts/store.ts is quoted'])
     expect(faults('somebody said so')).toEqual(['no test is named'])
   })
 

@@ -60,7 +60,11 @@ describe('A kept message', () => {
     const [carl, bob] = [await join('carl', { guarantee: undefined }), await join('bob')]
     await met(carl, bob)
     await world.during(carl.send('bob', 'x'))
-    expect(await world.during(bob.receive())).toMatchObject({ guarantee: 'at-least-once', security: { level: 'high' } })
+    expect(await world.during(bob.receive())).toMatchObject({
+      guarantee: 'at-least-once',
+      requiresAck: true,
+      security: { level: 'high' },
+    })
   })
 
   test('waits for a recipient that is not there yet', async () => {

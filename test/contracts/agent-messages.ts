@@ -62,6 +62,7 @@ export function agentMessages(trio: AgentTrio): void {
         ttl: 60,
         schema: 'greeting',
         guarantee: 'at-most-once',
+        requiresAck: false,
         tracePath: [ada.id],
         security: { level: 'high', authenticatedBy: 'signature', roles: [] },
       })

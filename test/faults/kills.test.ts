@@ -17,9 +17,25 @@ beforeEach(async () => {
 })
 afterEach(() => stage.close())
 
-/** Lets the sender say some more lines: the kill comes in the middle of whatever it does then. */
-const someLines = (sender: Party): Promise<void> =>
-  sender.said(sender.lines.length + 1 + Math.floor(random.float() * 40))
+/**
+ * Waits until something has moved: a number that was tried from now on is processed. Then lets the sender say some more
+ * lines, so that the kill comes in the middle of whatever is done then.
+ * @returns how many numbers were processed meanwhile
+ */
+async function moved(sender: Party): Promise<number> {
+  const from = sender.lines.length
+  const [, n] = await sender.says(/^try (\d+)$/, from)
+  await sender.says(new RegExp(`^processed ${n}$`), from)
+  await sender.said(sender.lines.length + 1 + Math.floor(random.float() * 40))
+  return sender.lines.slice(from).filter(line => line.startsWith('processed ')).length
+}
+
+/** Every kill hit a life that had done something: what was processed in each. */
+function busy(lives: readonly number[]): void {
+  process.stdout.write(`processed before each kill: ${lives.join(' ')}\n`)
+  expect(lives, `seed ${seed}`).toHaveLength(KILLS)
+  expect(Math.min(...lives), `seed ${seed}`).toBeGreaterThan(0)
+}
 
 const listening = async (): Promise<string[]> => [`/ip4/127.0.0.1/tcp/${await freePort()}`]
 
@@ -40,11 +56,12 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     const receiver = await stage.enter({ role: 'receiver', folder, listen: await listening() })
     const [, to = '', address = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
     const kept: number[] = []
+    const lives: number[] = []
     let first = 1
     const enter = (): Promise<Party> => stage.enter({ role: 'sender', folder, to, peers: [address], first })
     for (let kills = 0; kills < KILLS; kills++) {
       const sender = await enter()
-      await someLines(sender)
+      lives.push(await moved(sender))
       await sender.kill()
       const sent = sentBy(sender)
       kept.push(...sent.kept)
@@ -55,6 +72,7 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     sender.tell('enough')
     await sender.says(/^done$/)
     await receiver.kill()
+    busy(lives)
     await judged([...kept, ...sentBy(sender).kept])
   })
 
@@ -65,14 +83,17 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     let receiver = await enter()
     const [, to = '', address = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
     const sender = await stage.enter({ role: 'sender', folder, to, peers: [address], first: 1 })
+    const lives: number[] = []
     for (let kills = 0; kills < KILLS; kills++) {
-      await someLines(sender)
+      lives.push(await moved(sender))
       await receiver.kill()
       receiver = await enter()
+      await receiver.says(/^ready/)
     }
     sender.tell('enough')
     await sender.says(/^done$/)
     await receiver.kill()
+    busy(lives)
     await judged(sentBy(sender).kept)
   })
 
@@ -85,14 +106,17 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     const receiver = await stage.enter({ role: 'receiver', folder, listen: [], relays: [address] })
     const [, to = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
     const sender = await stage.enter({ role: 'sender', folder, to, relays: [address], first: 1 })
+    const lives: number[] = []
     for (let kills = 0; kills < KILLS; kills++) {
-      await someLines(sender)
+      lives.push(await moved(sender))
       await relay.kill()
       relay = await enter()
+      await relay.says(/^ready/)
     }
     sender.tell('enough')
     await sender.says(/^done$/)
     await receiver.kill()
+    busy(lives)
     await judged(sentBy(sender).kept)
   })
 })

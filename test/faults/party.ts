@@ -4,8 +4,8 @@
  *
  * - `{"role": "receiver", "folder", "listen", "relays"}`: notes every number, each once, in its own store; prints `ready <id> <address>`
  *   once it can be reached.
- * - `{"role": "sender", "folder", "to", "peers", "relays", "first"}`: sends numbers from `first` on; prints `try <n>` and, once that has
- *   resolved, `kept <n>`. At the next line on standard input it stops, waits until everything is processed, prints `done` and ends.
+ * - `{"role": "sender", "folder", "to", "peers", "relays", "first"}`: sends numbers from `first` on; prints `try <n>`, `kept <n>` once
+ *   that has resolved, and `processed <n>` once the recipient has said so. At the next line on standard input it stops, waits until everything is processed, prints `done` and ends.
  * - `{"role": "relay", "folder", "listen"}`: prints `ready <id> <address>`.
  */
 
@@ -71,7 +71,7 @@ async function send(part: Part & { role: 'sender' }, enough: Promise<unknown>): 
     say(`try ${n}`)
     const receipt = await agent.send(to, n)
     say(`kept ${n}`)
-    processed.push(receipt.processed)
+    processed.push(receipt.processed.then(() => say(`processed ${n}`)))
     if (processed.length > AHEAD) await Promise.race([processed.shift(), enough])
   }
   await Promise.all(processed)

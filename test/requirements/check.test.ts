@@ -8,7 +8,12 @@ const rows = [
   { id: '2', text: 'two' },
 ]
 const claimed = { 'test/a.test.ts': { 'does one': ['1'] } }
-const run = (outcome: TestRun['outcome'], title = 'does one'): TestRun => ({ file: 'test/a.test.ts', title, outcome })
+const run = (outcome: TestRun['outcome'], title = 'does one'): TestRun => ({
+  file: 'test/a.test.ts',
+  title,
+  outcome,
+  where: 'Node',
+})
 
 describe('the check of the requirements table', () => {
   test('a row counts as proved when its test ran and passed', () => {
@@ -44,19 +49,45 @@ describe('the check of the requirements table', () => {
       {
         promise: 'it does',
         proofs: [
-          { path: 'test/a.test.ts', title: 'does one' },
-          { path: 'test/b.test.ts', title: undefined },
+          { path: 'test/a.test.ts', title: 'does one', where: [] },
+          { path: 'test/b.test.ts', title: undefined, where: [] },
         ],
       },
     ])
     const one = run('passed')
-    const whole: TestRun = { file: 'test/b.test.ts', title: 'any', outcome: 'passed' }
+    const whole: TestRun = { file: 'test/b.test.ts', title: 'any', outcome: 'passed', where: 'Node' }
     expect(checkPromises(promises, [one, whole])).toEqual([])
     expect(checkPromises(promises, [one])).toEqual(['"it does": did not run: test/b.test.ts'])
     expect(checkPromises(promises, [run('skipped'), whole])).toEqual([
       '"it does": did not pass: test/a.test.ts: does one',
     ])
     expect(checkPromises(promises, [one, whole, { ...whole, outcome: 'failed' }])).toHaveLength(1)
+  })
+
+  test('a promise for browsers is broken when what proves it did not run in each of them, or failed in one', () => {
+    const promises = readPromises('| it does | `test/a.test.ts` "does one" in Node, Chromium and Firefox |')
+    expect(promises[0]?.proofs).toEqual([
+      { path: 'test/a.test.ts', title: 'does one', where: ['Node', 'Chromium', 'Firefox'] },
+    ])
+    const node = run('passed')
+    const chromium: TestRun = { ...node, where: 'Chromium' }
+    const firefox: TestRun = { ...node, where: 'Firefox' }
+    expect(checkPromises(promises, [node, chromium, firefox])).toEqual([])
+    expect(checkPromises(promises, [node, chromium])).toEqual([
+      '"it does": did not run in Firefox: test/a.test.ts: does one',
+    ])
+    expect(checkPromises(promises, [node, chromium, { ...firefox, outcome: 'failed' }])).toHaveLength(1)
+  })
+
+  test('a promise that names a contract quotes titles of it, which may run in any file', () => {
+    const run: TestRun = { file: 'test/x.test.ts', title: 'x > keeps rows', outcome: 'passed', where: 'Node' }
+    const check = (cell: string) => checkPromises(readPromises(`| it keeps | ${cell} |`), [run])
+    expect(check('`test/contracts/store.ts` "keeps rows"')).toEqual([])
+    expect(check('`test/contracts/store.ts` "keeps more"')).toHaveLength(1)
+    expect(check('`test/contracts/store.ts`, rows')).toEqual([
+      '"it keeps": no title is quoted: test/contracts/store.ts',
+    ])
+    expect(check('`test/security/hpke-contract.ts`')).toHaveLength(1)
   })
 
   test('every row has an id of its own and a text', () => {

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { claims } from './claims.ts'
-import { type Promised, readPromises } from './promises.ts'
+import { isContract, type Place, type Promised, readPromises } from './promises.ts'
 import { type Requirement, requirements } from './requirements.ts'
 
 /** One test as its runner reported it. */
@@ -11,6 +11,8 @@ export interface TestRun {
   readonly file: string
   readonly title: string
   readonly outcome: 'passed' | 'failed' | 'skipped'
+  /** What it ran in. */
+  readonly where: Place
 }
 
 /** What {@link checkClaims} found. */
@@ -53,19 +55,21 @@ export function checkClaims(
 
 /**
  * Compares promises with test runs: what is quoted has to have run and passed, and of a file that is named whole
- * everything. Contracts run in the files of those who keep them.
+ * everything, in each of the places that are named beside it.
  */
 export function checkPromises(promises: readonly Promised[], runs: readonly TestRun[]): string[] {
   return promises.flatMap(({ promise, proofs }) =>
-    proofs.flatMap(({ path, title }) => {
-      const anywhere = path.startsWith('test/contracts/')
-      if (anywhere && title === undefined) return []
+    proofs.flatMap(({ path, title, where }) => {
+      const anywhere = isContract(path)
+      if (anywhere && title === undefined) return [`"${promise}": no title is quoted: ${path}`]
       const ran = runs.filter(
         run => (anywhere || run.file.startsWith(path)) && (title === undefined || run.title.includes(title)),
       )
       const named = title === undefined ? path : `${path}: ${title}`
       if (ran.length === 0) return [`"${promise}": did not run: ${named}`]
-      return ran.every(({ outcome }) => outcome === 'passed') ? [] : [`"${promise}": did not pass: ${named}`]
+      if (ran.some(({ outcome }) => outcome !== 'passed')) return [`"${promise}": did not pass: ${named}`]
+      const missing = where.filter(place => !ran.some(run => run.where === place))
+      return missing.map(place => `"${promise}": did not run in ${place}: ${named}`)
     }),
   )
 }

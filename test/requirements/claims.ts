@@ -14,6 +14,7 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     'AfpSubscriptionError > is an Error and an AfpError with its name, code, message, facts and cause': ['47'],
     'AfpTimeoutError > is an Error and an AfpError with its name, code, message, facts and cause': ['48'],
     'AfpDataStoreError > is an Error and an AfpError with its name, code, message, facts and cause': ['49'],
+    'AfpSecurityError > is an Error and an AfpError with its name, code, message, facts and cause': ['50'],
   },
   'test/message/build.test.ts': {
     'buildMessage > Everything has its default.': ['1', '9', '12'],
@@ -83,7 +84,7 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
   },
   'test/agent/loopback.test.ts': {
     'Agents on libp2p over loopback > direct messages > a message reaches the agent of that name with all that its sender said about it':
-      ['2', '3', '5', '6', '10', '35', '92', '96'],
+      ['2', '3', '5', '6', '10', '14', '17', '35', '92', '96'],
     'Agents on libp2p over loopback > direct messages > several recipients get the same message, each once': [
       '3',
       '37',
@@ -93,6 +94,7 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     'Agents on libp2p over loopback > known faults of the Python code > a direct message reaches its recipients and no bystander whose subscription matches everything':
       ['F1'],
     'Agents on libp2p over loopback > known faults of the Python code > a broadcast reaches everyone but its sender': [
+      '14',
       '15',
       '97',
       'F11',
@@ -165,7 +167,7 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     'Time to live > a message that expires on the way never reaches a handler': ['38'],
   },
   'test/agent/kept.test.ts': {
-    'A kept message > is what is sent unless something else is asked for': ['11'],
+    'A kept message > is what is sent unless something else is asked for': ['11', '17'],
     'A kept message > is delivered, and then processed when its handler is done': ['69', '70'],
     'A kept message > waits at its recipient until somebody reads, over a restart of both': ['82', '123'],
     'A kept message > that expires undelivered becomes a dead letter, and is sent anew by its retry': ['79', '81'],
@@ -241,10 +243,23 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     'a registry of circuit breakers > tells all of them, their states, and resets all': ['78'],
     'a registry of circuit breakers > removes one, and the next of that name begins anew': ['78'],
   },
+  'test/delivery/quiet.test.ts': {
+    'an acknowledgement is not acknowledged: after the last one nothing of delivery is said': ['F14'],
+  },
   'test/delivery/dead-letters.test.ts': {
+    'dead letters over memory > keep everything about a letter over a restart, its notes too': ['79', 'F18'],
+    'dead letters over SQLite > keep everything about a letter over a restart, its notes too': ['79', 'F18'],
+    'dead letters over SQLite > are all found after a restart, also when they are many': ['79'],
+    'dead letters over SQLite > go on with their automatic retries after a restart where they were': ['81'],
+    'a dead letter > that nobody knows is undefined, cannot be marked or discarded, and is an error to retry': ['79'],
+    'a dead letter > takes no note that is too long and not more than its bound': ['79'],
+    'a dead letter > loses no note when several are made at once': ['79'],
     'a list of dead letters > takes filters, alone and together': ['79'],
     'a list of dead letters > has 100 letters unless told otherwise, the newest': ['79', 'F19'],
     'purging > takes processed letters only, unless told otherwise, and only those of the age asked for': ['79'],
+  },
+  'test/delivery/dead-letters.browser.test.ts': {
+    'dead letters over IndexedDB > keep everything about a letter over a restart, its notes too': ['79', 'F18'],
   },
   'test/delivery/dead-letter-retries.test.ts': {
     'automatic retries > come when their policy says, as often as it says, and then no more': ['81'],

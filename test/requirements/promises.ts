@@ -4,7 +4,18 @@
 export interface Proof {
   readonly path: string
   readonly title: string | undefined
+  /** In what it has to have run, each of these; empty: in anything. */
+  readonly where: readonly Place[]
 }
+
+/** What tests run in. */
+export const PLACES = ['Node', 'Chromium', 'Firefox'] as const
+
+/** See {@link PLACES}. */
+export type Place = (typeof PLACES)[number]
+
+/** Contracts run in the files of those who keep them, so that one is proof only by the titles that are quoted. */
+export const isContract = (path: string): boolean => path.startsWith('test/contracts/') || path.endsWith('-contract.ts')
 
 /** One row of the table. */
 export interface Promised {
@@ -23,24 +34,16 @@ export function readPromises(markdown: string): Promised[] {
   return rows
 }
 
-/** What the second cell of a row names. */
+/** What the second cell of a row names: files, titles behind them, and behind these what they have to have run in. */
 export function readProofs(cell: string): Proof[] {
-  const proofs: Proof[] = []
-  let named: string | undefined
-  let quoted = false
-  const whole = (): void => {
-    if (named !== undefined && !quoted) proofs.push({ path: named, title: undefined })
+  const named: { path: string; titles: string[]; where: Place[] }[] = []
+  for (const [word, path, title] of cell.matchAll(/`([^`]+)`|"([^"]+)"|\b(?:Node|Chromium|Firefox)\b/g)) {
+    if (path !== undefined) {
+      if (/^(test|e2e)\//.test(path)) named.push({ path, titles: [], where: [] })
+    } else if (title !== undefined) named.at(-1)?.titles.push(title)
+    else named.at(-1)?.where.push(word as Place)
   }
-  for (const [, path, title] of cell.matchAll(/`([^`]+)`|"([^"]+)"/g)) {
-    if (path !== undefined && /^(test|e2e)\//.test(path)) {
-      whole()
-      named = path
-      quoted = false
-    } else if (title !== undefined && named !== undefined) {
-      quoted = true
-      proofs.push({ path: named, title })
-    }
-  }
-  whole()
-  return proofs
+  return named.flatMap(({ path, titles, where }): Proof[] =>
+    titles.length === 0 ? [{ path, title: undefined, where }] : titles.map(title => ({ path, title, where })),
+  )
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { verify } from '#ed25519'
 import { fromHex, toHex, utf8 } from '../../src/common/bytes.ts'
 import { type Random, seededRandom } from '../../src/common/random.ts'
+import { importKey } from '../../src/security/aead.ts'
 import { hkdfSha256 } from '../../src/security/hkdf.ts'
 import { generateKey, setupReceiver, setupSender } from '../../src/security/hpke.ts'
 import { failureOf, flips, rfc9180, wycheproof } from './vectors.ts'
@@ -46,6 +47,19 @@ export function hpkeContract(where: string): void {
         for (const { exporter_context, L, exported_value } of vector.exports) {
           expect(toHex(await sender.exportSecret(fromHex(exporter_context), L))).toBe(exported_value)
           expect(toHex(await receiver.exportSecret(fromHex(exporter_context), L))).toBe(exported_value)
+        }
+      }
+    })
+
+    test('what RFC 9180 encrypts is sealed and opened to the same bytes', async () => {
+      for (const { key, encryptions } of rfc9180) {
+        // HPKE is used for its export alone; the cipher of its suite seals messages, under the keys that are exported.
+        const cipher = await importKey(fromHex(key))
+        expect(encryptions).toHaveLength(24)
+        for (const { nonce, aad, pt, ct } of encryptions) {
+          const given = [fromHex(nonce), fromHex(aad)] as const
+          expect(await cipher.seal(...given, fromHex(pt))).toEqual(fromHex(ct))
+          expect(await cipher.open(...given, fromHex(ct))).toEqual(fromHex(pt))
         }
       }
     })
