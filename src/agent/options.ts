@@ -143,8 +143,9 @@ export interface SendOptions extends MessageOptions {
   /** When it is tried again; default: the agent's. With `at-most-once` never. */
   retry?: RetryStrategy | undefined
   /**
-   * With `at-most-once`, how long it may take until the message is handed over, ms; default 5,000: to find each recipient, a way to it, and to
-   * be taken by it, since a recipient that reads slowly keeps a message waiting. The hook's time does not count.
+   * With `at-most-once`, how long it may take until the message is handed over, ms; default 5,000: to find a recipient, a
+   * way to it, and to be taken by it, since a recipient that reads slowly keeps a message waiting. The hook's time does
+   * not count. With the others, how long somebody is waited for while nobody is known under the names given.
    */
   timeout?: number | undefined
 }
@@ -204,7 +205,7 @@ export interface Receipt {
   readonly id: string
   /** The worst of the recipients', in the order failed, expired, pending, sent, delivered. */
   readonly status: DeliveryStatus
-  /** What is known of each recipient, by id: with `at-most-once` as of when `send` resolved, otherwise as of now. */
+  /** What is known of each recipient, by id, or by name for a name that stands for nobody: with `at-most-once` as of when `send` resolved, otherwise as of now. */
   readonly recipients: ReadonlyMap<string, RecipientStatus>
   /**
    * Resolves with the map once every recipient has the message; with `at-most-once` once it was handed to a connection
