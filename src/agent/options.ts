@@ -36,7 +36,8 @@ export interface AgentOptions extends AbortOptions {
   /** One line about the agent, shown to others. At most 256 characters. */
   description?: string | undefined
   /**
-   * Who the agent is. Default in tabs: `persistent`, kept in IndexedDB and reused by one tab at a time; in Node:
+   * Who the agent is. Default in tabs: `persistent`, kept in IndexedDB and reused by one tab at a time, but `ephemeral`,
+   * with a store in memory, on pages that came over plain http and not from localhost: these have no locks; in Node:
    * `ephemeral`, or a `fileIdentity(path)` from `agent-flow-protocol/node`.
    */
   identity?: Identity | 'persistent' | 'ephemeral' | undefined
