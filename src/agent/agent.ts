@@ -160,6 +160,6 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   connect(address: string, options?: AbortOptions): Promise<Link>
   /** Waits until everything that was sent is handed over and every handler has finished. New sends are still taken. */
   drain(options?: AbortOptions): Promise<void>
-  /** Drains, says goodbye and closes; its subscriptions end. Idempotent. */
+  /** Drains, says goodbye and closes; its subscriptions end. A store it was given stays open. Idempotent. */
   close(): Promise<void>
 }

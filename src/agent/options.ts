@@ -43,7 +43,11 @@ export interface AgentOptions extends AbortOptions {
   identity?: Identity | 'persistent' | 'ephemeral' | undefined
   /** What to do when another tab holds the persistent identity: take another one (default), or throw `IDENTITY_IN_USE`. */
   onIdentityInUse?: 'new' | 'error' | undefined
-  /** Where the agent keeps what must survive. Default in tabs: IndexedDB; in Node: memory. */
+  /**
+   * Where the agent keeps what must survive. Default in tabs: IndexedDB; in Node: memory. One that is given here stays
+   * yours: `close()` leaves it open, and whoever opened it closes it after the agent; until then a `sqliteStore` keeps its
+   * file from others. What the agent has opened itself it closes.
+   */
   store?: Store | undefined
   /**
    * In tabs: whether to ask the browser at the start that it deletes nothing of this origin by itself; default true for
