@@ -25,8 +25,8 @@ function Splash({ mesh }: { mesh: string }) {
   )
 }
 
-/** See the head of this file. */
-export function App(props: {
+/** What {@link App} needs. */
+interface AppProps {
   store: Store
   running: Running | undefined
   preset: Link
@@ -34,7 +34,24 @@ export function App(props: {
   arriving: boolean
   onStart: (who: Who) => Promise<void>
   onLeave: () => void
-}) {
+}
+
+/** See the head of this file. */
+export function App(props: AppProps) {
+  return (
+    <>
+      {/* Browsers give such a page no locks: nothing would keep two tabs from being one agent. */}
+      {!isSecureContext && (
+        <p class="unkept" role="note" data-testid="unkept">
+          Nothing is kept after a reload: this page came over plain http.
+        </p>
+      )}
+      <Part {...props} />
+    </>
+  )
+}
+
+function Part(props: AppProps) {
   const { store, running } = props
   const state = useStore(store)
   if (running === undefined && props.arriving && state.phase === 'starting') return <Splash mesh={state.mesh} />

@@ -27,8 +27,8 @@ export interface DemoOptions {
   /** Port of the page; a free one is taken when it is in use, and for 0. Default 8080. */
   readonly port?: number | undefined
   /**
-   * Address that the page, the relay and the agents listen on. Default `127.0.0.1`: browsers give pages from elsewhere
-   * no keys unless they come over https.
+   * Address that the page, the relay and the agents listen on. Default `127.0.0.1`. Pages that browsers get from
+   * elsewhere over plain http keep nothing: their agents are new ones after each reload.
    */
   readonly host?: string | undefined
   /** Port of the relay; a free one is taken when it is in use. Default: the page's and one. */

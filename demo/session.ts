@@ -21,6 +21,7 @@ import { show } from './content.ts'
 import { Conversations } from './conversations.ts'
 import { Desk } from './desk.ts'
 import { History, type Said, write } from './history.ts'
+import { newId } from './ids.ts'
 import type { LetterDesk } from './letters.ts'
 import { Mail } from './mail.ts'
 import { reasonOf } from './reasons.ts'
@@ -280,7 +281,7 @@ class Session implements Commands {
   }
 
   async say(channel: Channel, text: string, ttl?: number): Promise<void> {
-    const id = crypto.randomUUID()
+    const id = newId()
     const said = this.#addMine(channel, 'message', id, text, { at: 'sending' })
     if (said === undefined) return
     // First here, then on its way: whatever happens in between, it is known to the one who wrote it.
@@ -319,7 +320,7 @@ class Session implements Commands {
   }
 
   async ask(to: string, text: string): Promise<void> {
-    const id = crypto.randomUUID()
+    const id = newId()
     const said = this.#addMine(`agent:${to}`, 'request', id, text, { at: 'waiting' })
     if (said === undefined) return
     const asking = new AbortController()
@@ -393,7 +394,4 @@ class Session implements Commands {
 }
 
 /** Why a session could not start, in words. */
-export const startProblem = (error: unknown): string =>
-  error instanceof AfpError && error.code === 'INSECURE_CONTEXT'
-    ? 'Browsers give agents their keys on https and on localhost only. Open this page there.'
-    : reasonOf(error)
+export const startProblem = reasonOf

@@ -22,6 +22,14 @@ export interface AddressingParts {
   signal: AbortSignal
 }
 
+/** Whom a target stands for. */
+export interface Addressed {
+  /** At least one, each once. */
+  readonly ids: string[]
+  /** Names that stand for nobody, as they were given, and why. */
+  readonly lost: ReadonlyMap<string, AfpRoutingError>
+}
+
 /** See the head of this file. */
 export class Addressing {
   readonly #parts: AddressingParts
@@ -60,15 +68,24 @@ export class Addressing {
   }
 
   /**
-   * The ids that a target stands for; names and capabilities that nobody has yet are waited for.
-   * @throws AfpRoutingError UNKNOWN_RECIPIENT, AMBIGUOUS_NAME, NO_CAPABLE_AGENT
+   * Whom a target stands for. While that is nobody, names and capabilities that nobody has yet are waited for; as soon as
+   * one name stands for somebody, the others keep nothing from it: a message names all of its recipients when it leaves.
+   * @throws AfpRoutingError UNKNOWN_RECIPIENT, AMBIGUOUS_NAME, NO_CAPABLE_AGENT when there is nobody
    */
-  async resolve(target: Target, timeout: number, signal?: AbortSignal): Promise<string[]> {
+  async resolve(target: Target, timeout: number, signal?: AbortSignal): Promise<Addressed> {
     if (typeof target !== 'string' && 'capability' in target)
-      return [await this.#capable(target.capability, timeout, signal)]
+      return { ids: [await this.#capable(target.capability, timeout, signal)], lost: new Map() }
     const names = typeof target === 'string' ? [target] : target
-    const ids = await Promise.all(names.map(name => this.#id(name, timeout, signal)))
-    return [...new Set(ids)]
+    const found = (): Addressed | undefined => {
+      const all = this.#all(names)
+      // Who comes later makes no name less ambiguous.
+      const hopeless = [...all.lost.values()].every(({ code }) => code === 'AMBIGUOUS_NAME')
+      return all.ids.length > 0 || hopeless ? all : undefined
+    }
+    const addressed = (await this.#until(found, timeout, signal)) ?? this.#all(names)
+    const [why] = addressed.lost.values()
+    if (addressed.ids.length === 0 && why !== undefined) throw why
+    return addressed
   }
 
   /**
@@ -117,10 +134,25 @@ export class Addressing {
     }
   }
 
-  async #id(name: string, timeout: number, signal?: AbortSignal): Promise<string> {
-    const id = await this.#until(() => this.#lookUp(name), timeout, signal)
-    if (id !== undefined) return id
-    throw new AfpRoutingError('UNKNOWN_RECIPIENT', `nobody is called ${JSON.stringify(name)}`, {
+  /** What each of some names stands for now. */
+  #all(names: readonly string[]): Addressed {
+    const ids = new Set<string>()
+    const lost = new Map<string, AfpRoutingError>()
+    for (const name of names) {
+      try {
+        const id = this.#lookUp(name)
+        if (id === undefined) lost.set(name, this.#unknown(name))
+        else ids.add(id)
+      } catch (error) {
+        if (!(error instanceof AfpRoutingError)) throw error
+        lost.set(name, error)
+      }
+    }
+    return { ids: [...ids], lost }
+  }
+
+  #unknown(name: string): AfpRoutingError {
+    return new AfpRoutingError('UNKNOWN_RECIPIENT', `nobody is called ${JSON.stringify(name)}`, {
       sender: this.#parts.self,
       recipients: [name],
     })

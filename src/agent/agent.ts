@@ -98,9 +98,13 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   /**
    * Sends a message to each of `to`. Messages to one recipient leave in the order of the calls, also where a hook takes
    * its time over one of them.
-   * Unless it is `at-most-once`, it resolves when the message is in this agent's store, whether or not anybody is there.
-   * @throws AfpRoutingError NO_RECIPIENT, UNKNOWN_RECIPIENT, AMBIGUOUS_NAME, NO_CAPABLE_AGENT; QUEUE_FULL when too much
-   * waits; with `at-most-once` NO_ROUTE when nobody was reached (when only some were not, the receipt says which)
+   * Unless it is `at-most-once`, it resolves when the message is in this agent's store, whether or not anybody is there:
+   * of ids and of names that were used before that is so. What goes to a name or a capability that nobody has yet cannot
+   * be kept, since there is no id to keep it for: somebody is waited for until the `timeout`. As soon as one of several
+   * names stands for somebody the message leaves; those that stand for nobody then are `failed` in the receipt, under the
+   * name that was given, with UNKNOWN_RECIPIENT or AMBIGUOUS_NAME. Wait for newcomers with {@link Agent.waitFor}.
+   * @throws AfpRoutingError NO_RECIPIENT; UNKNOWN_RECIPIENT, AMBIGUOUS_NAME, NO_CAPABLE_AGENT when nobody is meant by any
+   * of `to`; QUEUE_FULL when too much waits; with `at-most-once` NO_ROUTE when nobody was reached (when only some were not, the receipt says which)
    * @throws AfpDataStoreError STORE_FULL, STORE_FAILED: then nothing of it was kept
    * @throws AfpTimeoutError with `at-most-once`, when the only recipient reads too slowly to take it in time: it was taken
    * back and has not left
@@ -156,6 +160,6 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   connect(address: string, options?: AbortOptions): Promise<Link>
   /** Waits until everything that was sent is handed over and every handler has finished. New sends are still taken. */
   drain(options?: AbortOptions): Promise<void>
-  /** Drains, says goodbye and closes; its subscriptions end. Idempotent. */
+  /** Drains, says goodbye and closes; its subscriptions end. A store it was given stays open. Idempotent. */
   close(): Promise<void>
 }

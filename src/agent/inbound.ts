@@ -81,6 +81,8 @@ export class Inbound {
   readonly #checking = new Map<string, Promise<void>>()
   #checkingTopics = 0
   readonly #leases = new Leases()
+  /** Kept messages that count as received. */
+  readonly #received = new WeakSet<Message>()
   /** Requests that a subscription or `receive` took: `respond` answers them. The oldest give way. */
   readonly #unanswered = new Set<string>()
 
@@ -129,7 +131,9 @@ export class Inbound {
   take(arrived: Arrived, transaction: BufferedTransaction): Promise<Taken> | 'waiting' {
     const { message, kind, late, redelivered, row } = arrived
     const bytes = row.message.length
-    if (!redelivered) this.#parts.onReceived(message, bytes)
+    // While nobody wants it, it is offered again with every new handler: it came once.
+    if (!redelivered && !this.#received.has(message)) this.#parts.onReceived(message, bytes)
+    this.#received.add(message)
     if (kind === 'reply' || kind === 'failure') {
       this.#settle(message, kind)
       return Promise.resolve(undefined)

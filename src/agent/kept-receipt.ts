@@ -1,6 +1,6 @@
 /** The receipt of a message that is kept: what the tracker knows, in the words of the public face. */
 
-import { AfpDeliveryError } from '../common/errors.ts'
+import { AfpDeliveryError, type AfpError, AfpRoutingError } from '../common/errors.ts'
 import { type MessageReceipt, overallStatus, type RecipientReceipt, statusOf } from '../delivery/receipts.ts'
 import type { Tracking } from '../delivery/tracker.ts'
 import type { Receipt, RecipientStatus } from './options.ts'
@@ -40,13 +40,20 @@ function recipientsOf(
 ): ReadonlyMap<string, RecipientStatus> {
   return new Map(
     [...recipients].map(([recipient, receipt]) => {
-      const { state, reason, error, retries, inDoubt, at } = receipt
-      const failed = ['failed', 'expired'].includes(statusOf(receipt))
-      const why = error?.message ?? reason ?? state
-      const cause = failed
-        ? new AfpDeliveryError('DELIVERY_FAILED', `${recipient}: ${why}`, { messageId: id, guarantee, retries })
-        : undefined
+      const { state, reason, retries, inDoubt, at } = receipt
+      const cause = ['failed', 'expired'].includes(statusOf(receipt)) ? causeOf(recipient, receipt) : undefined
       return [recipient, { status: statusOf(receipt), state, reason, retries, inDoubt, at, error: cause }]
     }),
   )
+
+  function causeOf(recipient: string, { state, reason, error, retries }: RecipientReceipt): AfpError {
+    // A name that stood for nobody, see `addressing.ts`.
+    const unnamed = NOBODY.find(code => reason === 'no-route' && code === error?.code)
+    if (unnamed !== undefined)
+      return new AfpRoutingError(unnamed, error?.message ?? recipient, { recipients: [recipient], messageId: id })
+    const why = error?.message ?? reason ?? state
+    return new AfpDeliveryError('DELIVERY_FAILED', `${recipient}: ${why}`, { messageId: id, guarantee, retries })
+  }
 }
+
+const NOBODY = ['UNKNOWN_RECIPIENT', 'AMBIGUOUS_NAME'] as const

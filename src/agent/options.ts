@@ -36,13 +36,18 @@ export interface AgentOptions extends AbortOptions {
   /** One line about the agent, shown to others. At most 256 characters. */
   description?: string | undefined
   /**
-   * Who the agent is. Default in tabs: `persistent`, kept in IndexedDB and reused by one tab at a time; in Node:
+   * Who the agent is. Default in tabs: `persistent`, kept in IndexedDB and reused by one tab at a time, but `ephemeral`,
+   * with a store in memory, on pages that came over plain http and not from localhost: these have no locks; in Node:
    * `ephemeral`, or a `fileIdentity(path)` from `agent-flow-protocol/node`.
    */
   identity?: Identity | 'persistent' | 'ephemeral' | undefined
   /** What to do when another tab holds the persistent identity: take another one (default), or throw `IDENTITY_IN_USE`. */
   onIdentityInUse?: 'new' | 'error' | undefined
-  /** Where the agent keeps what must survive. Default in tabs: IndexedDB; in Node: memory. */
+  /**
+   * Where the agent keeps what must survive. Default in tabs: IndexedDB; in Node: memory. One that is given here stays
+   * yours: `close()` leaves it open, and whoever opened it closes it after the agent; until then a `sqliteStore` keeps its
+   * file from others. What the agent has opened itself it closes.
+   */
   store?: Store | undefined
   /**
    * In tabs: whether to ask the browser at the start that it deletes nothing of this origin by itself; default true for
@@ -143,8 +148,9 @@ export interface SendOptions extends MessageOptions {
   /** When it is tried again; default: the agent's. With `at-most-once` never. */
   retry?: RetryStrategy | undefined
   /**
-   * With `at-most-once`, how long it may take until the message is handed over, ms; default 5,000: to find each recipient, a way to it, and to
-   * be taken by it, since a recipient that reads slowly keeps a message waiting. The hook's time does not count.
+   * With `at-most-once`, how long it may take until the message is handed over, ms; default 5,000: to find a recipient, a
+   * way to it, and to be taken by it, since a recipient that reads slowly keeps a message waiting. The hook's time does
+   * not count. With the others, how long somebody is waited for while nobody is known under the names given.
    */
   timeout?: number | undefined
 }
@@ -204,7 +210,7 @@ export interface Receipt {
   readonly id: string
   /** The worst of the recipients', in the order failed, expired, pending, sent, delivered. */
   readonly status: DeliveryStatus
-  /** What is known of each recipient, by id: with `at-most-once` as of when `send` resolved, otherwise as of now. */
+  /** What is known of each recipient, by id, or by name for a name that stands for nobody: with `at-most-once` as of when `send` resolved, otherwise as of now. */
   readonly recipients: ReadonlyMap<string, RecipientStatus>
   /**
    * Resolves with the map once every recipient has the message; with `at-most-once` once it was handed to a connection

@@ -16,7 +16,7 @@ import { readFailure } from '../message/failure.ts'
 import { type Content, type Guarantee, Message } from '../message/message.ts'
 import { type Hooks, MAX_TTL, runHook, validateGuarantee, validateTopic } from '../message/validate.ts'
 import type { Network } from '../network/network.ts'
-import type { Addressing } from './addressing.ts'
+import type { Addressed, Addressing } from './addressing.ts'
 import { BROADCAST_TOPIC } from './inbound.ts'
 import { keptReceipt } from './kept-receipt.ts'
 import type {
@@ -43,6 +43,9 @@ interface Patience {
   readonly left: number
   readonly signal: AbortSignal | undefined
 }
+
+/** Names that stand for nobody, and why. */
+type Lost = Addressed['lost']
 
 /** What the way out needs. */
 export interface OutboundParts {
@@ -78,9 +81,9 @@ export class Outbound {
     const { timeout = DEFAULT_TIMEOUT, signal } = options
     const start = this.#parts.clock.monotonic()
     const draft = this.#draft(target, content, options)
-    const message = await this.#address(draft, target, timeout, signal)
+    const { message, lost } = await this.#address(draft, target, timeout, signal)
     const left = timeout - (this.#parts.clock.monotonic() - start)
-    return this.#dispatch(message, 'message', { timeout, left, signal }, options)
+    return this.#dispatch(message, 'message', { timeout, left, signal }, options, lost)
   }
 
   async request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
@@ -92,7 +95,7 @@ export class Outbound {
     if (draft.recipients.length > 1) {
       throw new AfpError('INVALID_OPTION', 'a request has one recipient')
     }
-    const message = await this.#address(draft, target, timeout, signal)
+    const { message } = await this.#address(draft, target, timeout, signal)
     const elapsed = Math.min(timeout, this.#parts.clock.monotonic() - start)
     const recipient = message.recipients[0] as string
     const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, signal)
@@ -164,9 +167,15 @@ export class Outbound {
     return buildMessage({ recipients }, content, { ...options, guarantee }, this.#parts.build)
   }
 
-  async #address(draft: Message, target: Target, timeout: number, signal: AbortSignal | undefined): Promise<Message> {
-    const recipients = await this.#parts.addressing.resolve(target, timeout, signal)
-    return new Message({ ...draft, recipients })
+  /** The message to those whom its names stand for, and the names that stand for nobody. */
+  async #address(
+    draft: Message,
+    target: Target,
+    timeout: number,
+    signal: AbortSignal | undefined,
+  ): Promise<{ message: Message; lost: Lost }> {
+    const { ids, lost } = await this.#parts.addressing.resolve(target, timeout, signal)
+    return { message: new Message({ ...draft, recipients: ids }), lost }
   }
 
   async #dispatch(
@@ -174,13 +183,14 @@ export class Outbound {
     kind: MessageKind,
     patience: Patience,
     { retry, id }: Pick<SendOptions, 'retry' | 'id'>,
+    lost: Lost = new Map(),
   ): Promise<Receipt> {
-    const { clock, delivery, onSent } = this.#parts
+    const { clock, delivery, onSent, onDropped } = this.#parts
     const { left, signal } = patience
     if (message.guarantee !== 'at-most-once') {
       const keep = async (): Promise<Receipt> => {
         const draft = delivery.draft(message, kind, retry)
-        const tracking = await delivery.send(draft, message.recipients)
+        const tracking = await delivery.send(draft, message.recipients, lost)
         onSent(message, draft.payload.length)
         return keptReceipt(tracking)
       }
@@ -193,7 +203,12 @@ export class Outbound {
       const deadline = clock.monotonic() + left
       return message.recipients.map(id => this.#route(message, id, draft, deadline, patience))
     })
-    return this.#receipt(message, new Map(await Promise.all(routes)), signal)
+    for (const [name, error] of lost) onDropped(message, name, error)
+    const failed = [...lost].map(([name, error]): [string, RecipientStatus] => [
+      name,
+      { status: 'failed', state: 'dead', reason: 'no-route', error },
+    ])
+    return this.#receipt(message, new Map([...(await Promise.all(routes)), ...failed]), signal)
   }
 
   /** Lets the hook see a message, then, and after `first`, does `go`, in the order of the calls for each place it goes to. */
@@ -326,7 +341,7 @@ function silent(): Promise<never> {
 }
 
 const nobodyReached = (message: Message, causes: Error[]): AfpRoutingError =>
-  new AfpRoutingError('NO_ROUTE', `none of ${message.recipients.length} recipients was reached`, {
+  new AfpRoutingError('NO_ROUTE', `none of ${causes.length} recipients was reached`, {
     sender: message.sender,
     recipients: message.recipients,
     messageId: message.id,

@@ -158,16 +158,17 @@ export class Delivery {
   }
 
   /**
-   * Queues a message for each of its recipients; resolves when it is on the disk for them, see {@link sendToAll}.
+   * Queues a message for each of its recipients; resolves when it is on the disk for them, see {@link sendToAll}. Its
+   * receipt tells of names that stand for nobody, `lost`, as well.
    * @throws AfpRoutingError QUEUE_FULL; AfpDataStoreError STORE_FULL, STORE_FAILED; AfpError INVALID_OPTION for an id
    *   that another message of these days has
    */
-  send(draft: Draft, recipients: readonly string[]): Promise<Tracking> {
+  send(draft: Draft, recipients: readonly string[], lost?: ReadonlyMap<string, AfpError>): Promise<Tracking> {
     const send = async (draft: Draft, recipient: string): Promise<void> => {
       await this.#recipients.to(recipient).send(draft)
       this.#reach(recipient)
     }
-    return sendToAll({ ...this.#parts, recorder: this.#recorder, send }, draft, recipients)
+    return sendToAll({ ...this.#parts, recorder: this.#recorder, send }, draft, recipients, lost)
   }
 
   /**

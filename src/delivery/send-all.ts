@@ -21,12 +21,24 @@ export interface SendParts {
 
 /**
  * Resolves when the message is on the disk for its recipients. Where that is so for some of them only, the receipt says
- * who will not get it, and there is a dead letter for each of these. @throws when it is so for none
+ * who will not get it, and there is a dead letter for each of these. Of `lost`, names that stand for nobody, the receipt
+ * tells too; a letter to nobody could not be retried. @throws when it is on the disk for none
  */
-export async function sendToAll(parts: SendParts, draft: Draft, recipients: readonly string[]): Promise<Tracking> {
+export async function sendToAll(
+  parts: SendParts,
+  draft: Draft,
+  recipients: readonly string[],
+  lost: ReadonlyMap<string, unknown> = new Map(),
+): Promise<Tracking> {
   const { clock, tracker, send } = parts
   const { messageId: id, guarantee, expiresAt, payload } = draft
-  const tracking = tracker.track(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, recipients))
+  const all = [...recipients, ...lost.keys()]
+  const tracking = tracker.track(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, all))
+  // Before any row: each of them has the receipt in its batch, and with that the end of these. Nobody will have a word on it.
+  const ends = [...lost].flatMap(([name, error]) => [
+    tracker.apply(id, name, { type: 'dead', reason: 'no-route', error: toFailure(error) }),
+    tracker.apply(id, name, { type: 'skipped' }),
+  ])
   const failed = new Map<string, unknown>()
   const sending = recipients.map(recipient =>
     send(draft, recipient).catch(error => {
@@ -36,9 +48,11 @@ export async function sendToAll(parts: SendParts, draft: Draft, recipients: read
   await Promise.all(sending)
   if (failed.size === recipients.length) {
     const [error] = failed.values()
+    for (const end of ends) end?.abandoned()
     tracker.forget(id, error)
     throw error
   }
+  for (const end of ends) end?.committed()
   const ended = { row: rowOf(draft, clock.now(), payload), payload }
   const fates = [...failed].map(([recipient, error]): Fate => {
     const position = { messageId: id, recipient, epoch: '', number: 0 }

@@ -209,6 +209,8 @@ const remove = (name: string): Write => ({ op: 'delete', table: 'agents', key: [
 
 /** A pin as it was stored, or undefined for what is none. */
 function pinOf(value: unknown): Pin | undefined {
+  // As it was stored at first: the id alone, and nobody knows who made it or when.
+  if (typeof value === 'string' && isAgentId(value)) return { id: value, byHand: false, noted: 0 }
   if (!Array.isArray(value)) return undefined
   const [id, byHand, noted] = value
   if (typeof id !== 'string' || typeof byHand !== 'boolean' || typeof noted !== 'number') return undefined

@@ -31,8 +31,8 @@ interface Machine {
 const machine = async (name: string): Promise<Machine> => ({
   name,
   identity: await createIdentity(),
-  // Closing an agent closes its store: what is in it has to outlive that here.
-  store: Object.assign(memoryStore(), { close: async () => {} }),
+  // An agent leaves a store open that it was given: it is there for the next run.
+  store: memoryStore(),
 })
 const start = ({ name, identity, store }: Machine, options: Partial<AgentOptions> = {}): Promise<Agent> =>
   join(name, { identity, store, ...options })
@@ -54,6 +54,18 @@ describe('A kept message', () => {
     expect(processed.get(bob.id)).toMatchObject({ status: 'delivered', state: 'processed' })
     expect(receipt.recipients.get(bob.id)).toMatchObject({ state: 'processed' })
     expect(await ada.deliveries.get(receipt.id)).toMatchObject({ id: receipt.id, status: 'delivered' })
+  })
+
+  test('is received once, however often it is offered until somebody wants it', async () => {
+    const bob = await join('bob')
+    await met(ada, bob)
+    await world.during((await ada.send('bob', 'for later')).delivered)
+    for (let i = 0; i < 5; i++) bob.handle({ contentType: `application/x-${i}` }, () => {})
+    await world.pass()
+    const received = (): number => bob.metrics.counter('messages.received').value
+    expect(received()).toBe(1)
+    expect((await world.during(bob.receive())).content).toBe('for later')
+    expect(received()).toBe(1)
   })
 
   test('is what is sent unless something else is asked for', async () => {

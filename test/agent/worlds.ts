@@ -80,8 +80,8 @@ export interface DrivenWorld extends AgentWorld {
   during<T>(promise: Promise<T>): Promise<T>
 }
 
-export function drivenWorld(seed = 1): DrivenWorld {
-  const clock = new DrivenClock()
+export function drivenWorld(seed = 1, start?: number): DrivenWorld {
+  const clock = new DrivenClock(start)
   const random = seededRandom(seed)
   const net = new MemoryNet({ clock, random })
   const agents: Agent[] = []

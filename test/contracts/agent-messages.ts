@@ -167,6 +167,12 @@ export function agentMessages(trio: AgentTrio): void {
       })
     })
 
+    test('a name that nobody has keeps nothing from the others', async () => {
+      const receipt = await ada.send(['bob', 'nobody'], 'who gets it')
+      expect(await bob.receive()).toMatchObject({ id: receipt.id, recipients: [bob.id] })
+      expect(receipt.recipients.get('nobody')).toMatchObject({ status: 'failed', error: { code: 'UNKNOWN_RECIPIENT' } })
+    })
+
     test('sending to agents of whom none is reached is an error', async () => {
       const others = [stranger, (await createIdentity()).id]
       expect(await failure(ada.send(others, 'x', { timeout: 20 }))).toMatchObject({

@@ -215,11 +215,23 @@ describe('Known agents', () => {
     expect(known.trust(id)).toBe('pinned')
   })
 
+  test('a pin as it was stored at first, an id alone, is one that use has made', async () => {
+    const store = memoryStore()
+    const [ada, eve] = [await card(), await card()]
+    await store.commit({ writes: [{ op: 'put', table: 'agents', key: ['pin', 'ada'], value: encode(ada.id) }] })
+    const { known, conflicts } = directory({ store })
+    await known.load()
+    expect([known.pinned('ada'), known.trust(ada.id)]).toEqual([ada.id, 'used'])
+    known.learn(eve)
+    expect(conflicts).toEqual([{ name: 'ada', pinned: ada.id, claimant: eve.id }])
+    expect(known.resolve('ada')).toBe(ada.id)
+  })
+
   test('what is stored as a pin and is none is passed over', async () => {
     const { known, store } = directory()
     const { id } = await createIdentity()
     for (const [name, value] of [
-      ['a', id],
+      ['a', 'somebody'],
       ['b', [id, 'yes', 1]],
       ['c', [1, true, 1]],
       ['d', [id, true, 1]],
