@@ -1,7 +1,13 @@
 /** The receipt of a message that is kept: what the tracker knows, in the words of the public face. */
 
 import { AfpDeliveryError } from '../common/errors.ts'
-import { type MessageReceipt, overallStatus, type RecipientReceipt, statusOf } from '../delivery/receipts.ts'
+import {
+  failureCode,
+  type MessageReceipt,
+  overallStatus,
+  type RecipientReceipt,
+  statusOf,
+} from '../delivery/receipts.ts'
 import type { Tracking } from '../delivery/tracker.ts'
 import type { Receipt, RecipientStatus } from './options.ts'
 
@@ -44,7 +50,7 @@ function recipientsOf(
       const failed = ['failed', 'expired'].includes(statusOf(receipt))
       const why = error?.message ?? reason ?? state
       const cause = failed
-        ? new AfpDeliveryError('DELIVERY_FAILED', `${recipient}: ${why}`, { messageId: id, guarantee, retries })
+        ? new AfpDeliveryError(failureCode(receipt), `${recipient}: ${why}`, { messageId: id, guarantee, retries })
         : undefined
       return [recipient, { status: statusOf(receipt), state, reason, retries, inDoubt, at, error: cause }]
     }),

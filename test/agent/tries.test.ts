@@ -118,4 +118,20 @@ describe('A kept message that nobody acknowledges', () => {
     expect(receipt.recipients.get(bob.id)).toMatchObject({ state: 'expired', retries: 1, inDoubt: true })
     expect(await ada.deadLetters.list()).toMatchObject([{ reason: 'expired', attempts: 2 }])
   })
+
+  test('has one error, whether it is asked for or waited for', async () => {
+    const ada = await join('ada')
+    const { bob } = await silent()
+    await met(ada, bob)
+    const short = await world.during(ada.send('bob', 'x', { ttl: 3 }))
+    const few = await world.during(ada.send('bob', 'y', { retry: fixedRetry({ delay: 100, retries: 1 }) }))
+    for (const [receipt, code] of [
+      [short, 'MESSAGE_EXPIRED'],
+      [few, 'DELIVERY_FAILED'],
+    ] as const) {
+      const error = await world.during(failure(receipt.delivered))
+      expect(error).toMatchObject({ code })
+      expect(receipt.recipients.get(bob.id)?.error).toMatchObject({ code })
+    }
+  })
 })
