@@ -99,8 +99,10 @@ describe('A kept message that nobody acknowledges', () => {
       if (retries < 3) await met(ada, bob)
     }
     const failed = until(ada, 'delivery:failed')
+    const more = collect(ada, 'delivery:retry')
     await met(ada, bob)
     await world.during(failed)
+    expect(more).toEqual([])
     expect(await standing(ada, id, bob.id)).toMatchObject({ state: 'dead', reason: 'attempts-exhausted', retries: 3 })
     expect(await ada.deadLetters.list()).toMatchObject([{ reason: 'attempts-exhausted', attempts: 4 }])
   })
@@ -117,6 +119,17 @@ describe('A kept message that nobody acknowledges', () => {
     expect(receipt.status).toBe('expired')
     expect(receipt.recipients.get(bob.id)).toMatchObject({ state: 'expired', retries: 1, inDoubt: true })
     expect(await ada.deadLetters.list()).toMatchObject([{ reason: 'expired', attempts: 2 }])
+  })
+
+  test('that expires while its first try is under way was tried once', async () => {
+    const ada = await join('ada')
+    const { bob } = await silent()
+    await met(ada, bob)
+    const expired = until(ada, 'delivery:expired')
+    const receipt = await world.during(ada.send('bob', 'x', { ttl: 0.5 }))
+    await world.during(expired)
+    expect(receipt.recipients.get(bob.id)).toMatchObject({ state: 'expired', retries: 0, inDoubt: true })
+    expect(await ada.deadLetters.list()).toMatchObject([{ reason: 'expired', attempts: 1 }])
   })
 
   test('has one error, whether it is asked for or waited for', async () => {

@@ -145,4 +145,22 @@ describe('tries', () => {
     expect(await stored(tracking)).toMatchObject({ state: 'sent', retries: 3 })
     expect(ada.errors).toHaveLength(holds)
   })
+
+  it('that waited for what is said of another recipient are written with the next ones', async () => {
+    const cid = await world.start(await world.machine())
+    await ada.meet(cid)
+    const told = retries()
+    const tracking = await send('x', fixedRetry({ delay: 60_000 }), [bob.id, cid.id])
+    const held = Promise.withResolvers<void>()
+    gate = batch => (onlyReceipts(batch) ? undefined : held.promise)
+    await world.clock.advanceUntil(() => told.count === 1)
+    gate = () => undefined
+    held.resolve()
+    await world.clock.advanceUntil(() => stateOf(tracking, cid) === 'processed')
+    const next = await send('y', fixedRetry({ delay: 60_000 }))
+    await world.clock.advanceUntil(() => told.count === 2)
+    await world.clock.advance(10)
+    for (const each of [tracking, next]) expect(await stored(each)).toMatchObject({ state: 'sent', retries: 1 })
+    expect(await stored(tracking, cid)).toMatchObject({ state: 'processed' })
+  })
 })
