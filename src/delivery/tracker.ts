@@ -21,7 +21,7 @@ import {
   type RecipientReceipt,
 } from './receipts.ts'
 
-/** What a {@link Tracker} tells, once it is on the disk. */
+/** What a {@link Tracker} tells, once it is on the disk; of tries at once. */
 export interface TrackerEvents {
   /** Anything changed. */
   'delivery:changed': DeliveryNews
