@@ -1,7 +1,13 @@
 /** The receipt of a message that is kept: what the tracker knows, in the words of the public face. */
 
 import { AfpDeliveryError, type AfpError, AfpRoutingError } from '../common/errors.ts'
-import { type MessageReceipt, overallStatus, type RecipientReceipt, statusOf } from '../delivery/receipts.ts'
+import {
+  failureCode,
+  type MessageReceipt,
+  overallStatus,
+  type RecipientReceipt,
+  statusOf,
+} from '../delivery/receipts.ts'
 import type { Tracking } from '../delivery/tracker.ts'
 import type { Receipt, RecipientStatus } from './options.ts'
 
@@ -46,13 +52,14 @@ function recipientsOf(
     }),
   )
 
-  function causeOf(recipient: string, { state, reason, error, retries }: RecipientReceipt): AfpError {
+  function causeOf(recipient: string, receipt: RecipientReceipt): AfpError {
+    const { state, reason, error, retries } = receipt
     // A name that stood for nobody, see `addressing.ts`.
     const unnamed = NOBODY.find(code => reason === 'no-route' && code === error?.code)
     if (unnamed !== undefined)
       return new AfpRoutingError(unnamed, error?.message ?? recipient, { recipients: [recipient], messageId: id })
     const why = error?.message ?? reason ?? state
-    return new AfpDeliveryError('DELIVERY_FAILED', `${recipient}: ${why}`, { messageId: id, guarantee, retries })
+    return new AfpDeliveryError(failureCode(receipt), `${recipient}: ${why}`, { messageId: id, guarantee, retries })
   }
 }
 

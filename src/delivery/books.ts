@@ -70,10 +70,10 @@ export class Books implements Ledger {
   }
 }
 
-function eventOf({ status, reason, inDoubt, error }: Fate): ReceiptEvent {
-  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt, error }
+function eventOf({ status, reason, inDoubt, error, attempts }: Fate): ReceiptEvent {
+  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt, error, attempts }
   if (status === 'refused') return { type: 'refused', reason: reasonOf(reason) }
-  return status === 'expired' || status === 'cancelled' ? { type: status, inDoubt } : { type: status }
+  return status === 'expired' || status === 'cancelled' ? { type: status, inDoubt, attempts } : { type: status }
 }
 
 /** A recipient may say anything. */

@@ -40,6 +40,7 @@ import { Reservations } from './reservations.ts'
 import type { RetryStrategy } from './retry.ts'
 import { sendToAll } from './send-all.ts'
 import type { Tracker, Tracking } from './tracker.ts'
+import { Tries } from './tries.ts'
 
 /** How many messages to one recipient may be under way. */
 const WINDOW = 256
@@ -99,6 +100,7 @@ export class Delivery {
   readonly #quota: OutboxQuota
   readonly #recorder: Recorder
   readonly #reservations: Reservations
+  readonly #tries: Tries
 
   private constructor(parts: DeliveryParts) {
     this.#parts = parts
@@ -107,12 +109,14 @@ export class Delivery {
     this.#reservations = new Reservations(parts.clock)
     this.#books = new Books({ self: identity.id, tracker, deadLetters })
     this.#recorder = new Recorder({ ...parts, ledger: this.#books })
+    this.#tries = new Tries(parts)
     this.#room = { limits: given(DEFAULT_INBOX, parts.inbox), used: 0 }
     this.#lines = new Lines({ ...parts, self: identity.id, received: (from, frame) => this.received(from, frame) })
     this.#recipients = new Recipients({
       ...parts,
       lines: this.#lines,
       ledger: this.#books,
+      tries: this.#tries,
       quota: this.#quota,
       window: WINDOW,
       prekey: parts.prekeyOf,
@@ -269,6 +273,7 @@ export class Delivery {
     this.#quota.close()
     this.#recorder.close()
     this.#reservations.close()
+    this.#tries.close()
     this.#lines.close()
     this.#recipients.close()
     for (const { incoming, processing, patience } of this.#authors.values()) {

@@ -58,7 +58,7 @@ export class Fencing {
         ...fateOf(recipient, epoch, number, row.messageId, status),
         reason,
         inDoubt: entry.left,
-        attempts: entry.retry.attempts,
+        attempts: entry.tries,
         ended: await endedOf(entry, author),
       }
       await recorder.record([fate], [putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame: NO_BYTES })])

@@ -90,6 +90,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     row,
     bytes: row.frame.length,
     retry: row.retry,
+    tries: 0,
     // Bytes may have left in the earlier run.
     left: true,
     priority: row.priority,

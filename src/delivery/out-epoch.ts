@@ -38,7 +38,10 @@ export interface Entry extends Sendable {
   readonly row: OutboxRow
   /** What it counts for in the quota. */
   readonly bytes: number
+  /** Where its tries stand. */
   retry: RetryState
+  /** How many there were, the one that is under way included. */
+  tries: number
   /** Bytes may have left. */
   left: boolean
 }
@@ -55,6 +58,7 @@ export const newEntry = (
   row,
   bytes,
   retry: NEVER_TRIED,
+  tries: 0,
   left: false,
   priority: row.priority,
   expiresAt: row.expiresAt,

@@ -14,6 +14,7 @@ import type { Ledger, Quota } from './ledger.ts'
 import type { Lines } from './lines.ts'
 import { NEVER_TRIED, type RetryStrategy } from './retry.ts'
 import type { OutboxRow } from './rows.ts'
+import type { Tries } from './tries.ts'
 
 /** A message that is ready to be sealed. */
 export interface Draft {
@@ -42,9 +43,8 @@ export interface OutgoingParts {
   readonly clock: Clock
   readonly random: Random
   readonly ledger: Ledger
+  readonly tries: Tries
   readonly quota: Quota
-  /** For messages that bring none of their own. */
-  readonly strategy: RetryStrategy
   /** How many may be under way. */
   readonly window: number
   /** The recipient's newest prekey; undefined as long as its card is not known. */

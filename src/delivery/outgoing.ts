@@ -18,7 +18,6 @@ import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
 import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
 import { OwnEpochs } from './own-epochs.ts'
 import { Recorder } from './recorder.ts'
-import { nextRetry } from './retry.ts'
 import { outboxKey, putOpening, putOutbox } from './rows.ts'
 import { type Destination, sealFrame } from './sealing.ts'
 import { Sender } from './sender.ts'
@@ -63,6 +62,7 @@ export class Outgoing {
       breaker: this.#breaker,
       states: () => this.#epochs.states(),
       waits: () => !this.#epochs.settled,
+      onHanded: entry => parts.tries.handed(recipient, entry),
       onOverdue: entry => this.#overdue(entry),
       onExpired: entry => this.#fencing.end(entry, 'expired'),
     })
@@ -214,6 +214,7 @@ export class Outgoing {
       this.#epochs.add(epoch)
       for (const entry of epoch.entries.values()) {
         this.#order = Math.max(this.#order, entry.order)
+        this.#parts.tries.resume(this.recipient, entry)
         this.#sender.add(entry, entry.retry.nextAt)
       }
     }
@@ -342,7 +343,7 @@ export class Outgoing {
     replaces: Key | undefined,
     before: Key | undefined,
   ): Promise<void> {
-    const { store, clock, ledger } = this.#parts
+    const { store, clock, ledger, tries } = this.#parts
     const row = rowOf(draft, clock.now(), frame)
     const staged = ledger.stage([fateOf(this.recipient, epoch, number, draft.messageId, 'queued')])
     const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...staged.writes]
@@ -365,16 +366,15 @@ export class Outgoing {
     epoch.stored = true
     epoch.messages.set(number, draft.messageId)
     const entry = newEntry(epoch, number, row, { bytes: draft.payload.length, order: ++this.#order })
+    // There were some under another number where the recipient lost the key of that.
+    tries.resume(this.recipient, entry)
     epoch.entries.set(number, entry)
     this.#sender.add(entry)
     this.#sender.pump()
   }
 
   #overdue(entry: Entry): void {
-    const { clock, random, strategy } = this.#parts
-    const { expiresAt } = entry
-    const step = nextRetry(entry.row.strategy ?? strategy, entry.retry, { now: clock.now(), random, expiresAt })
-    entry.retry = step.state
+    const step = this.#parts.tries.failed(this.recipient, entry)
     if ('at' in step) this.#sender.again(entry, step.at)
     else this.#fencing.end(entry, step.exhausted)
   }

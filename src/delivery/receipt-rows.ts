@@ -8,6 +8,7 @@ import { paged } from '../store/paged.ts'
 import type { Store, Write } from '../store/store.ts'
 import { DEAD_REASONS } from './dead-letter.ts'
 import { hasFailed, type MessageReceipt, RECEIPT_STATES, type RecipientReceipt } from './receipts.ts'
+import { NEVER_TRIED, retryStateFromWire, retryStateToWire } from './retry.ts'
 import { failure, list, notOne, pick, text, time, whole } from './row-fields.ts'
 
 const GUARANTEES: readonly Guarantee[] = ['at-most-once', 'at-least-once', 'exactly-once']
@@ -107,7 +108,7 @@ export function readReceipt(id: string, value: Uint8Array): MessageReceipt {
 }
 
 function recipientToWire([recipient, receipt]: readonly [string, RecipientReceipt]): unknown[] {
-  const { state, reason, error, retries, left, arrived, inDoubt, final, at } = receipt
+  const { state, reason, error, retries, retry, left, arrived, inDoubt, final, at } = receipt
   return [
     recipient,
     RECEIPT_STATES.indexOf(state),
@@ -116,17 +117,22 @@ function recipientToWire([recipient, receipt]: readonly [string, RecipientReceip
     at,
     reason === undefined ? null : DEAD_REASONS.indexOf(reason),
     error === undefined ? null : [error.code, error.message],
+    // Most are answered at once: of those there is nothing to say.
+    ...(retry.attempts === 0 ? [] : [retryStateToWire(retry)]),
   ]
 }
 
 function recipientFromWire(value: unknown): [string, RecipientReceipt] {
-  const [recipient, state, flags, retries, at, reason, error] = list(value, 7)
+  const fields = list(value)
+  const tried = fields.length === 8
+  const [recipient, state, flags, retries, at, reason, error, retry] = tried ? fields : list(fields, 7)
   const has = (flag: number): boolean => (whole(flags, 15) & flag) !== 0
   const receipt: RecipientReceipt = {
     state: pick(RECEIPT_STATES, state),
     reason: reason === null ? undefined : pick(DEAD_REASONS, reason),
     error: error === null ? undefined : failure(error),
     retries: whole(retries),
+    retry: tried ? retryStateFromWire(retry) : NEVER_TRIED,
     left: has(LEFT),
     arrived: has(ARRIVED),
     inDoubt: has(IN_DOUBT),

@@ -21,9 +21,11 @@
  * | expired | expired |
  */
 
+import type { AfpErrorCode } from '../common/errors.ts'
 import type { Failure } from '../message/failure.ts'
 import type { Guarantee } from '../message/message.ts'
 import { cutFailure, type DeadReason } from './dead-letter.ts'
+import { NEVER_TRIED, type RetryState } from './retry.ts'
 
 /** Where a message stands with one recipient. `stored`: a relay keeps it, which is no promise of the recipient. */
 export const RECEIPT_STATES = [
@@ -62,8 +64,10 @@ export interface RecipientReceipt {
   readonly reason: DeadReason | undefined
   /** What the last try failed with, if that is known. */
   readonly error: Failure | undefined
-  /** Tries after the first one. */
+  /** Tries after the first one, those included that went before it was queued again. */
   readonly retries: number
+  /** Tries since it was queued that failed, and when the next one is due: where the next run goes on. */
+  readonly retry: RetryState
   /** Whether bytes have left. */
   readonly left: boolean
   /** Whether the recipient has had it, also if it could not handle it afterwards. */
@@ -106,13 +110,21 @@ export type ReceiptEvent =
   | { readonly type: 'refused'; readonly reason: DeadReason; readonly error?: Failure | undefined }
   /** The recipient never had it and will not take it any more. */
   | { readonly type: 'skipped' }
-  /** The sender gives up. `inDoubt`, if given, replaces what is known of bytes that have left. */
-  | { readonly type: 'expired' | 'cancelled'; readonly inDoubt?: boolean | undefined }
+  /**
+   * The sender gives up. `inDoubt`, if given, replaces what is known of bytes that have left, and `attempts` how many
+   * tries there were since it was queued: the one that was announced last may not have been made.
+   */
+  | {
+      readonly type: 'expired' | 'cancelled'
+      readonly inDoubt?: boolean | undefined
+      readonly attempts?: number | undefined
+    }
   | {
       readonly type: 'dead'
       readonly reason: DeadReason
       readonly error?: Failure | undefined
       readonly inDoubt?: boolean | undefined
+      readonly attempts?: number | undefined
     }
 
 const PROGRESS: readonly ReceiptState[] = ['queued', 'sent', 'stored', 'delivered', 'processed']
@@ -144,6 +156,10 @@ export function advance(
   return after && { ...receipt, recipients: new Map(receipt.recipients).set(recipient, after) }
 }
 
+/** What errors say of one that {@link hasFailed}. */
+export const failureCode = ({ state }: RecipientReceipt): AfpErrorCode =>
+  state === 'expired' ? 'MESSAGE_EXPIRED' : 'DELIVERY_FAILED'
+
 /** The status of a message with one recipient. */
 export const statusOf = ({ state }: RecipientReceipt): DeliveryStatus => STATUS_OF[state]
 
@@ -161,6 +177,7 @@ const queuedAt = (at: number, retries: number): RecipientReceipt => ({
   reason: undefined,
   error: undefined,
   retries,
+  retry: NEVER_TRIED,
   left: false,
   arrived: false,
   inDoubt: false,
@@ -184,7 +201,12 @@ function step(before: RecipientReceipt, event: ReceiptEvent, at: number): Recipi
       return progress(before, event.type, at)
     case 'retry':
       if (failed || before.arrived) return undefined
-      return { ...before, retries: before.retries + 1, error: event.error ? cutFailure(event.error) : before.error }
+      return {
+        ...before,
+        retries: before.retries + 1,
+        retry: { attempts: before.retry.attempts + 1, nextAt: event.nextAt },
+        error: event.error ? cutFailure(event.error) : before.error,
+      }
     case 'refused': {
       const { reason, error } = event
       return { ...ended({ ...before, left: true }, reason, at, false, error), final: true }
@@ -196,14 +218,20 @@ function step(before: RecipientReceipt, event: ReceiptEvent, at: number): Recipi
     case 'dead': {
       if (failed || before.arrived) return undefined
       const inDoubt = event.inDoubt ?? before.left
+      const tried = { ...before, retries: retriesOf(before, event.attempts) }
       if (event.type === 'dead') {
         // Of what was never taken nobody will say anything.
         const final = event.reason === 'quota'
-        return { ...ended(before, event.reason, at, inDoubt, event.error), final }
+        return { ...ended(tried, event.reason, at, inDoubt, event.error), final }
       }
-      return { ...before, state: event.type, inDoubt, at }
+      return { ...tried, state: event.type, inDoubt, at }
     }
   }
+}
+
+/** Tries after the first one, of which `attempts` since it was queued; undefined: as they were announced. */
+function retriesOf({ retries, retry }: RecipientReceipt, attempts: number | undefined): number {
+  return attempts === undefined ? retries : Math.max(0, retries - retry.attempts + attempts - 1)
 }
 
 /** A step forward, or none. What was given up is behind every step. */

@@ -37,6 +37,7 @@ export interface OutboxRow {
   readonly expiresAt: number
   /** When `send` took it, ms since 1970. */
   readonly createdAt: number
+  /** As it was when the row was made: where its tries stand now is in its receipt, see `tries.ts`. */
   readonly retry: RetryState
   /** Undefined: the agent's default. */
   readonly strategy: RetryStrategy | undefined

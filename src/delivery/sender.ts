@@ -38,6 +38,8 @@ export interface SenderParts {
   readonly states: () => Uint8Array | undefined
   /** Whether anything has no end yet. */
   readonly waits: () => boolean
+  /** Its bytes were handed to the connection. */
+  readonly onHanded: (entry: Entry) => void
   /** Not acknowledged in time. It has to call {@link Sender.again}, or take the message out. */
   readonly onOverdue: (entry: Entry) => void
   /** Its time is over. It has to take the message out. */
@@ -214,13 +216,14 @@ export class Sender {
   }
 
   #hand(entry: Entry): void {
-    const { lines, recipient, clock } = this.#parts
+    const { lines, recipient, clock, onHanded } = this.#parts
     entry.left = true
     lines.send(recipient, entry.row.frame).catch(() => {
       // Too slow a peer, or a link that has just closed: neither is a try that failed.
       this.#queue.again(entry, clock.monotonic() + BUSY_PAUSE)
       this.#arm()
     })
+    onHanded(entry)
   }
 
   #askLater(pause: number): void {

@@ -1,17 +1,19 @@
 /**
  * Follows what becomes of sent messages: promises and events for those who wait, on top of the state machine in
  * `receipts.ts`. Nobody hears of anything before it is on the disk: a change is made, its receipt committed by the caller
- * together with whatever else it means, and only then published.
+ * together with whatever else it means, and only then published. Tries are the exception: that there was one is so
+ * whether or not it can be written, see `tries.ts`.
  */
 
 import { AgeSet } from '../common/age-set.ts'
 import type { Clock } from '../common/clock.ts'
-import { AfpDeliveryError, AfpError, type AfpErrorCode } from '../common/errors.ts'
+import { AfpDeliveryError, AfpError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { Guarantee } from '../message/message.ts'
 import {
   advance,
   type DeliveryStatus,
+  failureCode,
   hasFailed,
   type MessageReceipt,
   overallStatus,
@@ -19,7 +21,7 @@ import {
   type RecipientReceipt,
 } from './receipts.ts'
 
-/** What a {@link Tracker} tells, once it is on the disk. */
+/** What a {@link Tracker} tells, once it is on the disk; of tries at once. */
 export interface TrackerEvents {
   /** Anything changed. */
   'delivery:changed': DeliveryNews
@@ -182,6 +184,16 @@ export class Tracker extends TypedEventTarget<TrackerEvents> {
     return this.#entries.get(id)?.latest
   }
 
+  /** Whether changes of a message are neither committed nor abandoned. */
+  changing(id: string): boolean {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return false
+    for (const [recipient, state] of entry.latest.recipients) {
+      if (entry.receipt.recipients.get(recipient) !== state) return true
+    }
+    return false
+  }
+
   /** Makes a change; undefined when there is none to make, see {@link advance}, or the message is not followed. */
   apply(id: string, recipient: string, event: ReceiptEvent): ReceiptChange | undefined {
     const entry = this.#entries.get(id)
@@ -308,9 +320,8 @@ const withRecipient = (receipt: MessageReceipt, recipient: string, state: Recipi
 
 function failedError(receipt: MessageReceipt, recipient: string, failed: RecipientReceipt): AfpDeliveryError {
   const { state, reason = state, inDoubt, retries, error } = failed
-  const code: AfpErrorCode = state === 'expired' ? 'MESSAGE_EXPIRED' : 'DELIVERY_FAILED'
   const doubt = inDoubt ? '; it may have arrived all the same' : ''
-  return new AfpDeliveryError(code, `message ${receipt.id} to ${recipient}: ${reason}${doubt}`, {
+  return new AfpDeliveryError(failureCode(failed), `message ${receipt.id} to ${recipient}: ${reason}${doubt}`, {
     messageId: receipt.id,
     guarantee: receipt.guarantee,
     retries,

@@ -46,7 +46,7 @@ describe('A kept message', () => {
     const gate = Promise.withResolvers<void>()
     bob.handle(() => gate.promise)
     const receipt = await ada.send('bob', 'hello')
-    expect(receipt.status).toBe('pending')
+    expect(receipt.status).toBe('sent')
     const delivered = await world.during(receipt.delivered)
     expect(delivered.get(bob.id)).toMatchObject({ status: 'delivered', state: 'delivered', retries: 0 })
     gate.resolve()

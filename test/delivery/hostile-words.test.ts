@@ -122,7 +122,7 @@ describe('A lost key', () => {
     mallory.send(ada, ...words.map(signature => lostKeyFrame([epoch], signature)))
     await refused(mallory, 'bad-signature', 'bad-signature', 'bad-signature')
     expect(await ada.rows('outbox')).toEqual(rows)
-    expect(receipt.status).toBe('pending')
+    expect(receipt.status).toBe('sent')
   })
 
   test('that is true has everything sealed anew once, however often it is played', async () => {

@@ -71,7 +71,7 @@ describe('a recipient without room', () => {
     judging.resolve()
     await world.clock.advanceUntil(() => disk.refused > 2)
     expect(bob.texts).toEqual([])
-    expect(bad.status).toBe('pending')
+    expect(bad.status).toBe('sent')
     disk.full = () => false
     await world.clock.advanceUntil(() => bad.status === 'failed' && bob.texts.length === 1)
     expect(bob.texts).toEqual(['good'])

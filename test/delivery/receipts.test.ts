@@ -93,6 +93,24 @@ describe('a message on its way', () => {
     expect(outcome(delivered, retry)).toMatchObject({ retries: 0 })
   })
 
+  it('stands where its tries do since it was queued, while its retries count them all', () => {
+    const again: ReceiptEvent[] = [sent, retry, retry, { ...dead, attempts: 3 } as ReceiptEvent, skipped, queued]
+    expect(outcome(...again.slice(0, 3))).toMatchObject({ retries: 2, retry: { attempts: 2, nextAt: NOW + 100 } })
+    expect(outcome(...again)).toMatchObject({ retries: 3, retry: { attempts: 0, nextAt: 0 } })
+    expect(outcome(...again, sent, retry)).toMatchObject({ retries: 4, retry: { attempts: 1, nextAt: NOW + 100 } })
+  })
+
+  it('takes a try back that was announced and not made', () => {
+    const end = (attempts: number): ReceiptEvent => ({ type: 'expired', attempts })
+    expect(outcome(end(0))).toMatchObject({ state: 'expired', retries: 0 })
+    expect(outcome(sent, end(1))).toMatchObject({ retries: 0 })
+    expect(outcome(sent, retry, end(1))).toMatchObject({ retries: 0 })
+    expect(outcome(sent, retry, end(2))).toMatchObject({ retries: 1 })
+    const second = [sent, retry, end(2), skipped, queued]
+    expect(outcome(...second, end(0))).toMatchObject({ retries: 1 })
+    expect(outcome(...second, sent, retry, end(1))).toMatchObject({ retries: 2 })
+  })
+
   it('takes no event for somebody it was not for, also not by a name that objects have', () => {
     for (const name of ['eve', '__proto__', 'constructor']) {
       expect(advance(fresh('bob'), name, sent, NOW)).toBeUndefined()
@@ -311,9 +329,18 @@ describe('stored receipts', () => {
         ['bob', 5, 13, 0, NOW, null, null],
         ['bob', 1, 1, 0, NOW, null, ['X']],
         ['bob', 1, 1, 0, NOW, null],
+        ['bob', 1, 1, 1, NOW, null, null, null],
+        ['bob', 1, 1, 1, NOW, null, null, [1]],
+        ['bob', 1, 1, 1, NOW, null, null, [-1, NOW]],
+        ['bob', 1, 1, 1, NOW, null, null, [1, NOW], null],
       ].map(recipient => [1, NOW, NOW, [recipient]]),
     ]
     expect(readReceipt(ID, encode([1, NOW, NOW, [good]])).recipients.get('bob')?.state).toBe('sent')
+    const tried = [...good.slice(0, 7), [1, NOW]]
+    expect(readReceipt(ID, encode([1, NOW, NOW, [tried]])).recipients.get('bob')?.retry).toEqual({
+      attempts: 1,
+      nextAt: NOW,
+    })
     for (const value of bad) {
       expect(() => readReceipt(ID, encode(value)), JSON.stringify(value)).toThrow(
         expect.objectContaining({ code: 'STORE_FAILED', reference: ID }),

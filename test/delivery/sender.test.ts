@@ -22,6 +22,7 @@ function lonely(clock: DrivenClock) {
     window: 10,
     states: () => undefined,
     waits: () => false,
+    onHanded: () => {},
     onOverdue: entry => {
       overdue.push(entry.number)
       sender.again(entry, clock.now() + 500)

@@ -179,6 +179,17 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     ],
     'A handler with a transaction > counts once, however often its message came and its agent went': ['68'],
   },
+  'test/agent/tries.test.ts': {
+    'A kept message that nobody acknowledges > is pending until it is handed to a connection, and sent from then on': [
+      '69',
+    ],
+    'A kept message that nobody acknowledges > is tried as often as was asked for, and each of these is told and counted':
+      ['69', '70', 'F9'],
+    'A kept message that nobody acknowledges > is tried as often as was asked for over restarts of its sender, each of them early':
+      ['70', 'F9'],
+    'A kept message that nobody acknowledges > that expires before the try that was announced counts those that were made':
+      ['69', '70'],
+  },
   'test/delivery/shared.test.ts': {
     'a message to several recipients > is sealed once: each gets the same bytes, and the key of them for itself': [
       '62',
@@ -202,13 +213,11 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
       ['82', '83'],
   },
   'test/delivery/receipts.test.ts': {
-    'a message on its way > counts its retries and keeps the last error': ['F9'],
     'the five statuses > stand for the states as the table says': ['69'],
   },
   'test/delivery/tracker.test.ts': {
     'the promises of a message > are broken when one recipient will not get it, and the error says which, why, and what is in doubt':
       ['53'],
-    'events > tell of delivery, each retry, expiry and failure, with the status over all recipients': ['70'],
   },
   'test/delivery/retry.test.ts': {
     'the number of tries > of the defaults is 4 for the base and the fixed strategy and 6 for the exponential one': [
