@@ -48,8 +48,14 @@ export {
   letterMessage,
 } from './delivery/dead-letter.ts'
 export type { LetterFilter } from './delivery/dead-letter-index.ts'
+export type {
+  DeadLetterEvents,
+  LetterLimits,
+  ListLettersOptions,
+  PurgeOptions,
+} from './delivery/dead-letter-options.ts'
 export type { RetryOutcome } from './delivery/dead-letter-retries.ts'
-export type { DeadLetterEvents, DeadLetters, ListLettersOptions, PurgeOptions } from './delivery/dead-letters.ts'
+export type { DeadLetters } from './delivery/dead-letters.ts'
 export type { DeliveryStatus, ReceiptState, RecipientReceipt } from './delivery/receipts.ts'
 export { exponentialRetry, fixedRetry, type RetryStrategy, untilExpiry } from './delivery/retry.ts'
 export type { DeliveryNews } from './delivery/tracker.ts'

@@ -7,7 +7,8 @@ import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/error
 import { TypedEventTarget } from '../common/events.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { CircuitBreakers } from '../delivery/breakers.ts'
-import type { DeadLetterEvents, DeadLetters } from '../delivery/dead-letters.ts'
+import type { DeadLetterEvents } from '../delivery/dead-letter-options.ts'
+import type { DeadLetters } from '../delivery/dead-letters.ts'
 import type { Requests } from '../delivery/requests.ts'
 import type { TrackerEvents } from '../delivery/tracker.ts'
 import { keptValues } from '../delivery/transaction.ts'
@@ -68,6 +69,7 @@ const DELIVERY_EVENTS = [
 const LETTER_EVENTS = [
   'dead-letter:added',
   'dead-letter:refused',
+  'dead-letter:low',
   'dead-letter:processed',
   'dead-letter:removed',
   'dead-letter:retried',

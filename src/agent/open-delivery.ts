@@ -61,6 +61,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
   const breakers = new CircuitBreakers({ clock, ...options.breaker })
   const deadLetters: DeadLetters = await DeadLetters.open({
     ...parts,
+    ...options.deadLetters,
     policies: options.deadLetterRetry,
     retry: (letter, settled) => delivery.retryLetter(letter, settled),
   })

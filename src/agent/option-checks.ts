@@ -66,6 +66,7 @@ const AGENT: OptionChecks<AgentOptions> = {
   handlerRetry: RETRY,
   handlerTimeout: MILLISECONDS,
   deadLetterRetry: OBJECT,
+  deadLetters: OBJECT,
   outbox: OBJECT,
   inbox: OBJECT,
   holePatience: MILLISECONDS,
@@ -154,6 +155,7 @@ export const CARRIER = withMethods('a carrier', 'start', 'stop', 'dial', 'publis
 export function checkAgentOptions(options: AgentOptions): void {
   checkOptions('createAgent()', options, AGENT)
   checkOptions('hooks', options.hooks ?? {}, HOOKS)
+  checkOptions('deadLetters', options.deadLetters ?? {}, { maxEntries: COUNT, maxBytes: COUNT, maxAge: MILLISECONDS })
   checkOptions('outbox', options.outbox ?? {}, { messages: COUNT, bytes: COUNT })
   checkOptions('inbox', options.inbox ?? {}, { messages: COUNT, bytes: COUNT, totalBytes: COUNT })
 }

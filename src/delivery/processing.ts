@@ -16,6 +16,7 @@ import type { Batch, Check, Store } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
 import type { Incoming } from './incoming.ts'
 import type { Staged } from './ledger.ts'
+import { nextTry } from './next-try.ts'
 import type { Reservations } from './reservations.ts'
 import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
 import { BufferedTransaction } from './transaction.ts'
@@ -24,8 +25,6 @@ import { BufferedTransaction } from './transaction.ts'
 const FREE_CONFLICTS = 3
 /** How often in all, before that counts as its failure: by then it is slow beyond patience, or in its own way. */
 const MAX_CONFLICTS = 16
-/** How long a write that failed waits before it is tried again, ms. */
-const WRITE_PAUSE = 1_000
 /** Requests of one author that may be handled at once. */
 const MAX_REQUESTS = 256
 /** Ends of messages that may be on their way to the disk before the next handler has to wait. */
@@ -329,7 +328,7 @@ export class Processing {
     ahead: readonly Underway[],
     keys: readonly string[],
   ): Promise<void> {
-    const { store, clock, reply, reservations, onError } = this.#parts
+    const { store, reply, reservations, onError } = this.#parts
     for (;;) {
       for (let other = reservations.holder(keys); other !== undefined; other = reservations.holder(keys)) await other
       let ending: Ending | undefined
@@ -354,9 +353,8 @@ export class Processing {
           continue
         }
         // The handler has done its work: only its end is tried again. After a restart it runs once more.
-        onError(error)
-        if (this.#stop.signal.aborted) return
-        await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
+        if (this.#stop.signal.aborted) return onError(error)
+        await nextTry(this.#parts, error, this.#stop.signal)
       }
     }
   }
