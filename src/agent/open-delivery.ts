@@ -97,7 +97,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
       if (now < purgeAt) return
       purgeAt = now + PURGE
       await delivery.tidy()
-      await purgeReceipts(store, now - KEEP_RECEIPTS)
+      await purgeReceipts(store, now - KEEP_RECEIPTS, id => deadLetters.asksFor(id))
     },
     close: async () => {
       await delivery.close()

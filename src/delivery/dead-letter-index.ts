@@ -24,6 +24,8 @@ export interface Summary {
   readonly reason: DeadReason
   readonly createdAt: number
   readonly processed: boolean
+  /** Id of its message, while what became of that is known from its receipt alone. */
+  readonly inDoubt?: string | undefined
   /** What it takes in the store, near enough. */
   readonly bytes: number
 }
@@ -36,6 +38,7 @@ export const summaryOf = (entry: LetterEntry, rowBytes: number): Summary => ({
   reason: entry.reason,
   createdAt: entry.createdAt,
   processed: entry.processed,
+  inDoubt: entry.inDoubt && !entry.processed ? entry.messageId : undefined,
   bytes: rowBytes + entry.messageBytes,
 })
 
@@ -71,6 +74,9 @@ export class LetterIndex {
   /** Ids of the others, the oldest first. */
   readonly #open = { sender: new AgeSet<string>(), recipient: new AgeSet<string>() }
 
+  /** Letters by the message whose receipt they ask for: one for each recipient. */
+  readonly #inDoubt = new Map<string, number>()
+
   constructor(bounds: LetterBounds) {
     this.#bounds = bounds
   }
@@ -84,6 +90,11 @@ export class LetterIndex {
     const open = this.#open[summary.side]
     if (summary.processed) open.delete(summary.id)
     else open.add(summary.id)
+  }
+
+  /** Whether a letter that can be retried asks for the receipt of this message. */
+  asksFor(messageId: string): boolean {
+    return this.#inDoubt.has(messageId)
   }
 
   has(id: string): boolean {
@@ -190,8 +201,13 @@ export class LetterIndex {
   }
 
   #count(summary: Summary, sign: 1 | -1): void {
-    const { side, processed, bytes } = summary
+    const { side, processed, inDoubt, bytes } = summary
     this.#use(side, sign, sign * bytes)
+    if (inDoubt !== undefined) {
+      const letters = (this.#inDoubt.get(inDoubt) ?? 0) + sign
+      if (letters > 0) this.#inDoubt.set(inDoubt, letters)
+      else this.#inDoubt.delete(inDoubt)
+    }
     if (!processed) return
     this.#processed[side].entries += sign
     this.#processed[side].bytes += sign * bytes

@@ -122,6 +122,14 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   }
 
   /**
+   * Whether a letter that can be retried was in doubt when it was made: what its recipient has said since then is in the
+   * receipt of its message, which therefore has to stay.
+   */
+  asksFor(messageId: string): boolean {
+    return this.#index.asksFor(messageId)
+  }
+
+  /**
    * Prepares a letter for a batch that the caller commits together with other rows, such as the deletion of its outbox
    * row. Room is set aside until {@link StagedLetter.committed} or {@link StagedLetter.abandoned} is called.
    * @throws AfpDeliveryError QUEUE_FULL when there is no room

@@ -1,15 +1,68 @@
 /** Dead letters and circuit breakers as an application has them. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Agent } from '../../src/agent/agent.ts'
+import type { AgentOptions } from '../../src/agent/options.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
-import { collect, failure } from './waiting.ts'
-import { type DrivenWorld, drivenWorld } from './worlds.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import { collect, failure, until } from './waiting.ts'
+import { acquainted, type DrivenWorld, drivenWorld } from './worlds.ts'
 
 let world: DrivenWorld
 beforeEach(() => {
   world = drivenWorld()
 })
 afterEach(() => world.close())
+
+describe('A dead letter that was in doubt', () => {
+  test('can be retried once its recipient has said that the message never came, days and restarts later', async () => {
+    const machines = await Promise.all(
+      ['ada', 'bob'].map(async name => ({
+        name,
+        identity: await createIdentity(),
+        // Closing an agent closes its store: what is in it has to outlive that here.
+        store: Object.assign(memoryStore(), { close: async () => {} }),
+      })),
+    )
+    const start = async (options: Partial<AgentOptions> = {}): Promise<Agent[]> => {
+      const agents: Agent[] = []
+      // One after the other: the later one dials the earlier one.
+      for (const { name, ...kept } of machines)
+        agents.push(await world.join(name, { ...kept, guarantee: 'at-least-once', ...options }))
+      await world.during(acquainted(agents))
+      return agents
+    }
+    const stop = async (agents: readonly Agent[]): Promise<void> => {
+      await world.during(Promise.all(agents.map(agent => agent.close())))
+    }
+    // It leaves, and its recipient never gets to keep it.
+    const first = await start({ hooks: { afterReceive: () => new Promise(() => {}) } })
+    const [ada, bob] = first as [Agent, Agent]
+    const { id } = await world.during(ada.send(bob.id, 'hello', { ttl: 10 }))
+    const { letter } = await world.during(until(ada, 'dead-letter:added'))
+    expect(letter).toMatchObject({ reason: 'expired', inDoubt: true, messageId: id })
+    expect(await ada.deadLetters.retry(letter.id)).toBe('waiting')
+    await stop(first)
+    const second = await start()
+    await world.clock.advance(60_000)
+    const [{ deliveries }] = second as [Agent]
+    expect((await deliveries.get(id))?.recipients.get(bob.id)).toMatchObject({ state: 'expired', inDoubt: false })
+    await stop(second)
+    await world.clock.advance(2 * 86_400_000)
+    const third = await start()
+    // Long enough that receipts which are over are looked for.
+    await world.clock.advance(400_000)
+    const [again, reader] = third as [Agent, Agent]
+    expect(await world.during(again.deadLetters.retry(letter.id))).toBe('retried')
+    expect((await world.during(reader.receive())).content).toBe('hello')
+    // With the letter dealt with, the receipt is one like any other.
+    await stop(third)
+    await world.clock.advance(2 * 86_400_000)
+    const [last] = (await start()) as [Agent]
+    await world.clock.advance(400_000)
+    expect(await last.deliveries.get(id)).toBeUndefined()
+  })
+})
 
 describe('The room for dead letters', () => {
   test('is what the agent was given, told when there is little of it, and made by age where that was asked for', async () => {
