@@ -33,6 +33,7 @@ export const DEAD_REASONS = [
   'quota',
   'id-conflict',
   'handler-error',
+  'not-kept',
 ] as const
 
 /** Why a message died. */

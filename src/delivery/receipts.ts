@@ -106,14 +106,17 @@ export type ReceiptEvent =
   | { readonly type: 'refused'; readonly reason: DeadReason; readonly error?: Failure | undefined }
   /** The recipient never had it and will not take it any more. */
   | { readonly type: 'skipped' }
-  /** The sender gives up. `inDoubt`, if given, replaces what is known of bytes that have left. */
-  | { readonly type: 'expired' | 'cancelled'; readonly inDoubt?: boolean | undefined }
-  | {
-      readonly type: 'dead'
-      readonly reason: DeadReason
-      readonly error?: Failure | undefined
-      readonly inDoubt?: boolean | undefined
-    }
+  | ({ readonly type: 'expired' | 'cancelled' } & GivenUp)
+  | ({ readonly type: 'dead'; readonly reason: DeadReason } & GivenUp)
+
+/** How the sender gives up. */
+interface GivenUp {
+  readonly error?: Failure | undefined
+  /** If given, in place of what is known of bytes that have left. */
+  readonly inDoubt?: boolean | undefined
+  /** It was never taken: nobody will say anything of it. Default: false. */
+  readonly final?: boolean | undefined
+}
 
 const PROGRESS: readonly ReceiptState[] = ['queued', 'sent', 'stored', 'delivered', 'processed']
 
@@ -195,13 +198,9 @@ function step(before: RecipientReceipt, event: ReceiptEvent, at: number): Recipi
     case 'cancelled':
     case 'dead': {
       if (failed || before.arrived) return undefined
-      const inDoubt = event.inDoubt ?? before.left
-      if (event.type === 'dead') {
-        // Of what was never taken nobody will say anything.
-        const final = event.reason === 'quota'
-        return { ...ended(before, event.reason, at, inDoubt, event.error), final }
-      }
-      return { ...before, state: event.type, inDoubt, at }
+      const { inDoubt = before.left, final = false, error } = event
+      if (event.type === 'dead') return { ...ended(before, event.reason, at, inDoubt, error), final }
+      return { ...before, state: event.type, inDoubt, at, final, error: error ? cutFailure(error) : before.error }
     }
   }
 }

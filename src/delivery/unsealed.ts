@@ -4,12 +4,13 @@
  */
 
 import type { Timer } from '../common/clock.ts'
+import { AfpRoutingError } from '../common/errors.ts'
 import { Slices } from '../common/slices.ts'
 import { Turns } from '../common/turns.ts'
 import type { Key } from '../store/store.ts'
 import type { Fate, Position } from './ledger.ts'
 import { nextTry, WRITE_PAUSE } from './next-try.ts'
-import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
+import { type Draft, type OutgoingParts, rowOf } from './outgoing-parts.ts'
 import type { Recorder } from './recorder.ts'
 import { outboxKey, putOutbox } from './rows.ts'
 
@@ -37,6 +38,8 @@ export interface Pending {
  * it is that of one before it.
  */
 export type Append = (pending: Pending, before: Key | undefined) => Promise<void>
+
+const closed = (): AfpRoutingError => new AfpRoutingError('CLOSED', 'this agent has closed')
 
 /** How many are sealed before the fate of each of them is known. */
 const MOST_AT_ONCE = 1_024
@@ -103,7 +106,7 @@ export class Unsealed {
     }
     this.#sealing = false
     // Those that failed meanwhile.
-    if (this.#closed) this.refuse(noKey(this.#recipient))
+    if (this.#closed) this.refuse(closed())
   }
 
   /** Puts those on the disk that are not there yet. */
@@ -168,7 +171,7 @@ export class Unsealed {
       if (pending.row === undefined) this.#unkept.add(pending)
       else this.#arm(pending.draft.expiresAt)
     }
-    if (this.#closed) this.refuse(noKey(this.#recipient))
+    if (this.#closed) this.refuse(closed())
   }
 
   async #keepOne(pending: Pending): Promise<void> {
@@ -217,7 +220,7 @@ export class Unsealed {
   close(): void {
     this.#closed = true
     this.#timer?.cancel()
-    this.refuse(noKey(this.#recipient))
+    this.refuse(closed())
   }
 
   async #end(pending: Pending, status: 'expired' | 'cancelled'): Promise<void> {
