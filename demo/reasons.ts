@@ -29,6 +29,7 @@ const deaths: Partial<Record<DeadReason, string>> = {
   'too-large': 'too large',
   quota: 'no room for it',
   'handler-error': 'its handler failed',
+  'not-kept': 'it could not be stored',
 }
 
 /** Why a message died, in words. */

@@ -135,7 +135,8 @@ export class Inbound {
     if (!redelivered && !this.#received.has(message)) this.#parts.onReceived(message, bytes)
     this.#received.add(message)
     if (kind === 'reply' || kind === 'failure') {
-      this.#settle(message, kind)
+      // A copy that was not kept may have come before, while there was no room.
+      if (!this.#parts.window.has(message.sender, message.id)) this.#settle(message, kind)
       return Promise.resolve(undefined)
     }
     const expectsReply = kind === 'request'

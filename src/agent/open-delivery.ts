@@ -61,6 +61,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
   const breakers = new CircuitBreakers({ clock, ...options.breaker })
   const deadLetters: DeadLetters = await DeadLetters.open({
     ...parts,
+    ...options.deadLetters,
     policies: options.deadLetterRetry,
     retry: (letter, settled) => delivery.retryLetter(letter, settled),
   })
@@ -96,7 +97,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
       if (now < purgeAt) return
       purgeAt = now + PURGE
       await delivery.tidy()
-      await purgeReceipts(store, now - KEEP_RECEIPTS)
+      await purgeReceipts(store, now - KEEP_RECEIPTS, id => deadLetters.asksFor(id))
     },
     close: async () => {
       await delivery.close()

@@ -5,6 +5,7 @@ import {
   CLOCK,
   COUNT,
   checkedLater,
+  checkOption,
   checkOptions,
   FUNCTION,
   hasMethods,
@@ -22,6 +23,7 @@ import {
   STRINGS,
   withMethods,
 } from '../common/check-options.ts'
+import { DEAD_REASONS, type NewDeadLetter } from '../delivery/dead-letter.ts'
 import { isAgentId } from '../identity/keys.ts'
 import type { Filter } from '../message/filter.ts'
 import { isPlain } from '../message/json-value.ts'
@@ -66,6 +68,7 @@ const AGENT: OptionChecks<AgentOptions> = {
   handlerRetry: RETRY,
   handlerTimeout: MILLISECONDS,
   deadLetterRetry: OBJECT,
+  deadLetters: OBJECT,
   outbox: OBJECT,
   inbox: OBJECT,
   holePatience: MILLISECONDS,
@@ -111,6 +114,24 @@ const FILTER: OptionChecks<Filter> = {
   where: FUNCTION,
 }
 
+const isAgent = (id: unknown): boolean => isString(id) && isAgentId(id as string)
+
+const LETTER: OptionChecks<NewDeadLetter> = {
+  side: oneOf('sender', 'recipient'),
+  peer: ['the id of an agent', isAgent],
+  reason: oneOf(...DEAD_REASONS),
+  message: ['a Uint8Array', value => value instanceof Uint8Array],
+  sender: ['the id of an agent', isAgent],
+  attempts: ['a whole number from 0', value => Number.isSafeInteger(value) && (value as number) >= 0],
+  messageId: STRING,
+  topic: STRING,
+  security: OBJECT,
+  lastError: OBJECT,
+  inDoubt: BOOLEAN,
+  strategy: RETRY,
+}
+const NEEDED = ['side', 'peer', 'reason', 'message', 'sender', 'attempts'] as const
+
 const SUBSCRIBE: OptionChecks<SubscribeOptions> = {
   ...FILTER,
   ...WAIT,
@@ -143,17 +164,24 @@ export const checkCall = (method: keyof typeof TABLES, options: unknown): void =
 
 /** What methods take beside options, and what the option `carrier` makes. */
 export const NAME_OR_ID: OptionCheck = ['a name or an id', name => isString(name) && name !== '']
-export const AGENT_ID: OptionCheck = ['the id of an agent', id => isString(id) && isAgentId(id as string)]
+export const AGENT_ID: OptionCheck = ['the id of an agent', isAgent]
 export const RECEIVED: OptionCheck = [
   'a message that came',
   message => isObject(message) && isString(message.id) && isString(message.sender),
 ]
 export const CARRIER = withMethods('a carrier', 'start', 'stop', 'dial', 'publish')
 
+/** @throws AfpError INVALID_OPTION unless it is a letter, as far as that can be seen from outside */
+export function checkLetter(letter: NewDeadLetter): void {
+  checkOptions('deadLetters.add()', letter, LETTER)
+  for (const name of NEEDED) checkOption(`deadLetters.add(): ${name}`, letter[name], LETTER[name])
+}
+
 /** @throws AfpError INVALID_OPTION unless `options` and the hooks in them are what `createAgent` takes */
 export function checkAgentOptions(options: AgentOptions): void {
   checkOptions('createAgent()', options, AGENT)
   checkOptions('hooks', options.hooks ?? {}, HOOKS)
+  checkOptions('deadLetters', options.deadLetters ?? {}, { maxEntries: COUNT, maxBytes: COUNT, maxAge: MILLISECONDS })
   checkOptions('outbox', options.outbox ?? {}, { messages: COUNT, bytes: COUNT })
   checkOptions('inbox', options.inbox ?? {}, { messages: COUNT, bytes: COUNT, totalBytes: COUNT })
 }

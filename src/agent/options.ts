@@ -5,6 +5,7 @@ import type { Clock } from '../common/clock.ts'
 import type { Random } from '../common/random.ts'
 import type { BreakerOptions } from '../delivery/breaker.ts'
 import type { DeadReason } from '../delivery/dead-letter.ts'
+import type { LetterLimits } from '../delivery/dead-letter-options.ts'
 import type { DeliveryStatus, ReceiptState } from '../delivery/receipts.ts'
 import type { RetryStrategy } from '../delivery/retry.ts'
 import type { Transaction } from '../delivery/transaction.ts'
@@ -67,6 +68,11 @@ export interface AgentOptions extends AbortOptions {
   handlerTimeout?: number | undefined
   /** When dead letters are retried by themselves, by their reason; default: by hand only. */
   deadLetterRetry?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
+  /**
+   * How many dead letters are kept. Letters that are processed give way to new ones; where there are none, messages that
+   * end wait in the outbox or the inbox until some are. See the events `dead-letter:low` and `dead-letter:refused`.
+   */
+  deadLetters?: LetterLimits | undefined
   /** How much may wait for recipients; beyond it `send` rejects with QUEUE_FULL. Default: 10,000 messages and 64 MiB. */
   outbox?: { readonly messages?: number | undefined; readonly bytes?: number | undefined } | undefined
   /**

@@ -48,6 +48,11 @@ export class AgeSet<T> {
     else node.newer.older = node.older
   }
 
+  /** The oldest first. */
+  *[Symbol.iterator](): Generator<T> {
+    for (let node = this.#oldest; node !== undefined; node = node.newer) yield node.value
+  }
+
   clear(): void {
     this.#nodes.clear()
     this.#oldest = undefined

@@ -70,10 +70,12 @@ export class Books implements Ledger {
   }
 }
 
-function eventOf({ status, reason, inDoubt, error, attempts }: Fate): ReceiptEvent {
-  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt, error, attempts }
+/** What a fate is to a receipt. */
+export function eventOf({ status, reason, inDoubt, error, attempts, unsent }: Fate): ReceiptEvent {
+  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt, error, attempts, final: unsent }
   if (status === 'refused') return { type: 'refused', reason: reasonOf(reason) }
-  return status === 'expired' || status === 'cancelled' ? { type: status, inDoubt, attempts } : { type: status }
+  if (status === 'expired' || status === 'cancelled') return { type: status, inDoubt, error, attempts, final: unsent }
+  return { type: status }
 }
 
 /** A recipient may say anything. */

@@ -1,5 +1,6 @@
 /** What is kept in memory of dead letters: enough to look through them, to count them and to make room. */
 
+import { AgeSet } from '../common/age-set.ts'
 import type { DeadReason, LetterEntry, LetterSide } from './dead-letter.ts'
 
 /** Which letters. Everything that is given has to hold. */
@@ -23,6 +24,8 @@ export interface Summary {
   readonly reason: DeadReason
   readonly createdAt: number
   readonly processed: boolean
+  /** Id of its message, while what became of that is known from its receipt alone. */
+  readonly inDoubt?: string | undefined
   /** What it takes in the store, near enough. */
   readonly bytes: number
 }
@@ -35,6 +38,7 @@ export const summaryOf = (entry: LetterEntry, rowBytes: number): Summary => ({
   reason: entry.reason,
   createdAt: entry.createdAt,
   processed: entry.processed,
+  inDoubt: entry.inDoubt && !entry.processed ? entry.messageId : undefined,
   bytes: rowBytes + entry.messageBytes,
 })
 
@@ -42,23 +46,36 @@ export const summaryOf = (entry: LetterEntry, rowBytes: number): Summary => ({
 export interface LetterBounds {
   readonly entries: number
   readonly bytes: number
+  /** Letters older than this may give way though nobody has dealt with them, ms; undefined: none may. */
+  readonly maxAge?: number | undefined
 }
 
-/** Room that was set aside. */
-export interface Reservation {
-  readonly side: LetterSide
+/** So many letters, and what they take. */
+export interface LetterSum {
   readonly entries: number
   readonly bytes: number
 }
+
+/** Room that was set aside. */
+export interface Reservation extends LetterSum {
+  readonly side: LetterSide
+}
+
+const none = (): { entries: number; bytes: number } => ({ entries: 0, bytes: 0 })
 
 /** See the head of this file. */
 export class LetterIndex {
   readonly #bounds: LetterBounds
   readonly #summaries = new Map<string, Summary>()
-  readonly #used: Record<LetterSide, { entries: number; bytes: number }> = {
-    sender: { entries: 0, bytes: 0 },
-    recipient: { entries: 0, bytes: 0 },
-  }
+  /** With what is set aside. */
+  readonly #used = { sender: none(), recipient: none() }
+  /** What of that is of processed letters. */
+  readonly #processed = { sender: none(), recipient: none() }
+  /** Ids of the others, the oldest first. */
+  readonly #open = { sender: new AgeSet<string>(), recipient: new AgeSet<string>() }
+
+  /** Letters by the message whose receipt they ask for: one for each recipient. */
+  readonly #inDoubt = new Map<string, number>()
 
   constructor(bounds: LetterBounds) {
     this.#bounds = bounds
@@ -67,9 +84,17 @@ export class LetterIndex {
   /** Puts a letter in, or in place of its older summary, where that was. */
   set(summary: Summary): void {
     const before = this.#summaries.get(summary.id)
-    if (before !== undefined) this.#use(before.side, -1, -before.bytes)
+    if (before !== undefined) this.#count(before, -1)
     this.#summaries.set(summary.id, summary)
-    this.#use(summary.side, 1, summary.bytes)
+    this.#count(summary, 1)
+    const open = this.#open[summary.side]
+    if (summary.processed) open.delete(summary.id)
+    else open.add(summary.id)
+  }
+
+  /** Whether a letter that can be retried asks for the receipt of this message. */
+  asksFor(messageId: string): boolean {
+    return this.#inDoubt.has(messageId)
   }
 
   has(id: string): boolean {
@@ -80,8 +105,9 @@ export class LetterIndex {
   delete(id: string): Summary | undefined {
     const summary = this.#summaries.get(id)
     if (summary === undefined) return undefined
-    this.#use(summary.side, -1, -summary.bytes)
+    this.#count(summary, -1)
     this.#summaries.delete(id)
+    this.#open[summary.side].delete(id)
     return summary
   }
 
@@ -106,18 +132,43 @@ export class LetterIndex {
     return ids.sort((a, b) => (a < b ? 1 : -1))
   }
 
+  /** What stays, whatever comes: letters that nobody has dealt with, and what is set aside. */
+  kept(side: LetterSide): LetterSum {
+    const { [side]: used } = this.#used
+    const { [side]: processed } = this.#processed
+    return { entries: used.entries - processed.entries, bytes: used.bytes - processed.bytes }
+  }
+
+  /** How much would fit at `now` if all gave way that may; found without looking at what has to stay. */
+  room(side: LetterSide, now: number): LetterSum {
+    const kept = this.kept(side)
+    let entries = this.#bounds.entries - kept.entries
+    let bytes = this.#bounds.bytes - kept.bytes
+    for (const summary of this.#aged(side, now)) {
+      entries++
+      bytes += summary.bytes
+    }
+    return { entries, bytes }
+  }
+
   /**
-   * Sets room aside. Where there is none, processed letters give way, the oldest first; `mayGo` says which may. They
-   * are out of the index from here on and are returned; undefined, with nothing changed, when that is not enough.
+   * Sets room aside. Where there is none, processed letters give way, then those beyond the age, the oldest first;
+   * `mayGo` says which may. They are out of the index from here on and are returned; undefined, with nothing changed,
+   * when that is not enough.
    */
-  reserve({ side, entries, bytes }: Reservation, mayGo: (id: string) => boolean): Summary[] | undefined {
+  reserve({ side, entries, bytes }: Reservation, now: number, mayGo: (id: string) => boolean): Summary[] | undefined {
     const used = this.#used[side]
     const fits = (): boolean => used.entries <= this.#bounds.entries && used.bytes <= this.#bounds.bytes
     const gone: Summary[] = []
     this.#use(side, entries, bytes)
     if (fits()) return gone
-    for (const summary of this.#summaries.values()) {
-      if (summary.side !== side || !summary.processed || !mayGo(summary.id)) continue
+    this.release({ side, entries, bytes })
+    const room = this.room(side, now)
+    // Said at once: whoever has no room asks often.
+    if (room.entries < entries || room.bytes < bytes) return undefined
+    this.#use(side, entries, bytes)
+    for (const summary of this.#givingWay(side, now)) {
+      if (!mayGo(summary.id)) continue
       this.delete(summary.id)
       gone.push(summary)
       if (fits()) return gone
@@ -130,6 +181,36 @@ export class LetterIndex {
   /** Gives back what was set aside. */
   release({ side, entries, bytes }: Reservation): void {
     this.#use(side, -entries, -bytes)
+  }
+
+  *#givingWay(side: LetterSide, now: number): Generator<Summary> {
+    if (this.#processed[side].entries > 0)
+      for (const summary of this.#summaries.values()) if (summary.side === side && summary.processed) yield summary
+    yield* [...this.#aged(side, now)]
+  }
+
+  /** Those beyond the age that nobody has dealt with, the oldest first. */
+  *#aged(side: LetterSide, now: number): Generator<Summary> {
+    const { maxAge } = this.#bounds
+    if (maxAge === undefined) return
+    for (const id of this.#open[side]) {
+      const summary = this.#summaries.get(id) as Summary
+      if (now - summary.createdAt <= maxAge) return
+      yield summary
+    }
+  }
+
+  #count(summary: Summary, sign: 1 | -1): void {
+    const { side, processed, inDoubt, bytes } = summary
+    this.#use(side, sign, sign * bytes)
+    if (inDoubt !== undefined) {
+      const letters = (this.#inDoubt.get(inDoubt) ?? 0) + sign
+      if (letters > 0) this.#inDoubt.set(inDoubt, letters)
+      else this.#inDoubt.delete(inDoubt)
+    }
+    if (!processed) return
+    this.#processed[side].entries += sign
+    this.#processed[side].bytes += sign * bytes
   }
 
   #use(side: LetterSide, entries: number, bytes: number): void {

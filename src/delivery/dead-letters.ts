@@ -3,21 +3,25 @@
  * recipient's side in one place.
  *
  * The number is bounded. At the bound processed letters give way, the oldest first; if there are none, a new letter is
- * refused and its message stays where it was, so that nothing that nobody has dealt with is ever lost.
+ * refused and its message stays where it was: nothing that nobody has dealt with is ever lost, unless by its age, where
+ * one is given.
  */
 
+import { AgeSet } from '../common/age-set.ts'
 import type { Clock } from '../common/clock.ts'
-import { AfpDataStoreError, AfpDeliveryError, AfpError } from '../common/errors.ts'
+import { AfpDataStoreError, AfpError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { Random } from '../common/random.ts'
 import { paged } from '../store/paged.ts'
 import type { Store, Write } from '../store/store.ts'
 import {
+  checkNewLetter,
   type DeadLetter,
   type DeadReason,
   deleteLetter,
   entryKey,
   type LetterEntry,
+  type LetterSide,
   letterOf,
   MAX_NOTE_LENGTH,
   MAX_NOTES,
@@ -30,21 +34,19 @@ import {
   readEntry,
 } from './dead-letter.ts'
 import { type LetterFilter, LetterIndex, type Summary, summaryOf } from './dead-letter-index.ts'
+import type { DeadLetterEvents, LetterLimits, ListLettersOptions, PurgeOptions } from './dead-letter-options.ts'
 import { LetterRetries, type RetryLetter, type RetryOutcome } from './dead-letter-retries.ts'
+import { LetterRoom, LettersFull } from './letter-room.ts'
 import type { RetryStrategy } from './retry.ts'
 
 /** Options of {@link DeadLetters.open}. */
-export interface DeadLettersOptions {
+export interface DeadLettersOptions extends LetterLimits {
   /** Where they are kept; nobody else writes its table. */
   readonly store: Store
   readonly clock: Clock
   readonly random: Random
   /** Makes UUIDv7, see `createIds`. */
   readonly ids: () => string
-  /** The most letters of each side. Default 10,000. */
-  readonly maxEntries?: number | undefined
-  /** The most bytes of each side. Default 64 MiB. */
-  readonly maxBytes?: number | undefined
   /** Sends or handles a letter's message again. Without it letters cannot be retried. */
   readonly retry?: RetryLetter | undefined
   /**
@@ -52,19 +54,6 @@ export interface DeadLettersOptions {
    * of its reason that is in force, and one that was made without any gets none later. Default: none.
    */
   readonly policies?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
-}
-
-/** What {@link DeadLetters} tells. */
-export interface DeadLetterEvents {
-  'dead-letter:added': { letter: DeadLetter }
-  /** There was no room; the letter's message has to stay where it was. */
-  'dead-letter:refused': { letter: DeadLetter; error: AfpError }
-  'dead-letter:processed': { id: string; note: string | undefined }
-  /** Letters are gone: `discarded` and `purged` by hand, `room` because new ones needed their place. */
-  'dead-letter:removed': { ids: readonly string[]; why: 'discarded' | 'purged' | 'room' }
-  'dead-letter:retried': { id: string; outcome: RetryOutcome }
-  /** A retry failed; `nextAt` is the next automatic one, ms since 1970, if there is one. */
-  'dead-letter:retry-failed': { id: string; error: unknown; nextAt: number | undefined }
 }
 
 /** A letter that is about to be stored together with other rows. One of its functions has to be called. */
@@ -78,38 +67,31 @@ export interface StagedLetter {
   abandoned(): void
 }
 
-/** Which letters {@link DeadLetters.list} gives. */
-export interface ListLettersOptions extends LetterFilter {
-  /** At most this many, the newest. Default 100. */
-  readonly limit?: number | undefined
-  /** Only letters older than the one with this id: the last id of the page before. */
-  readonly before?: string | undefined
-}
-
-/** Which letters {@link DeadLetters.purge} deletes. */
-export interface PurgeOptions {
-  /** Only those made more than this many ms ago. */
-  readonly olderThan?: number | undefined
-  /** Default: true, only processed ones. */
-  readonly processed?: boolean | 'any' | undefined
-}
-
 /** Rows that are deleted at a time. */
 const PAGE = 500
+/** The most messages of which it is known that their letters were refused: of further ones that is told again. */
+const MAX_REFUSED = 65_536
 
 /** See the head of this file. */
 export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   readonly #options: DeadLettersOptions
   readonly #index: LetterIndex
+  readonly #bounds: { readonly maxEntries: number; readonly maxBytes: number }
+  readonly #room: LetterRoom
+  /** Messages for whose letters there was no room. */
+  readonly #refused = new AgeSet<string>()
   readonly #retries: LetterRetries
   /** What is under way with a letter: changes of one letter follow one another. */
   readonly #busy = new Map<string, Promise<unknown>>()
 
   private constructor(options: DeadLettersOptions) {
     super()
-    const { clock, random, policies = {}, retry, maxEntries = 10_000, maxBytes = 2 ** 26 } = options
+    const { clock, random, policies = {}, retry, maxEntries = 10_000, maxBytes = 2 ** 26, maxAge } = options
+    if (maxAge !== undefined && !(maxAge >= 0)) throw invalid('maxAge of dead letters is a time from 0 ms')
     this.#options = options
-    this.#index = new LetterIndex({ entries: bound(maxEntries, 'maxEntries'), bytes: bound(maxBytes, 'maxBytes') })
+    this.#bounds = { maxEntries: bound(maxEntries, 'maxEntries'), maxBytes: bound(maxBytes, 'maxBytes') }
+    this.#index = new LetterIndex({ entries: maxEntries, bytes: maxBytes, maxAge })
+    this.#room = new LetterRoom(clock, this.#index)
     this.#retries = new LetterRetries({
       clock,
       random,
@@ -141,6 +123,14 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   }
 
   /**
+   * Whether a letter that can be retried was in doubt when it was made: what its recipient has said since then is in the
+   * receipt of its message, which therefore has to stay.
+   */
+  asksFor(messageId: string): boolean {
+    return this.#index.asksFor(messageId)
+  }
+
+  /**
    * Prepares a letter for a batch that the caller commits together with other rows, such as the deletion of its outbox
    * row. Room is set aside until {@link StagedLetter.committed} or {@link StagedLetter.abandoned} is called.
    * @throws AfpDeliveryError QUEUE_FULL when there is no room
@@ -154,16 +144,8 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     const summary = summaryOf(entry, put.value.length)
     const made = letterOf(entry, new Uint8Array(letter.message))
     const room = { side: entry.side, entries: 1, bytes: summary.bytes }
-    const gone = this.#index.reserve(room, candidate => !this.#busy.has(candidate))
-    if (gone === undefined) {
-      const error = new AfpDeliveryError('QUEUE_FULL', `there is no room for another dead letter (${entry.side})`, {
-        messageId: entry.messageId,
-        retries: entry.attempts,
-        details: { reason: entry.reason, peer: entry.peer },
-      })
-      this.emit('dead-letter:refused', { letter: made, error })
-      throw error
-    }
+    const gone = this.#index.reserve(room, clock.now(), candidate => !this.#busy.has(candidate))
+    if (gone === undefined) throw this.#full(made, summary.bytes)
     let open = true
     const end = (effect: () => void) => (): void => {
       if (!open) return
@@ -175,23 +157,28 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
       letter: made,
       writes: [...gone.flatMap(({ id }) => deleteLetter(id)), put, putMessage(id, made.message)],
       committed: end(() => {
+        this.#refused.delete(nameOf(entry))
         this.#index.set(summary)
         this.#retries.restore(entry)
         this.#removed(gone, 'room')
         this.emit('dead-letter:added', { letter: made })
+        this.#look()
       }),
       abandoned: end(() => {
         for (const each of gone) this.#index.set(each)
+        this.#look()
       }),
     }
   }
 
   /**
    * Stores a letter by itself.
+   * @throws AfpError INVALID_OPTION for one that could not be read again
    * @throws AfpDeliveryError QUEUE_FULL when there is no room
    * @throws AfpDataStoreError when the store fails; then nothing was stored
    */
   async add(letter: NewDeadLetter): Promise<DeadLetter> {
+    checkNewLetter(letter)
     const staged = this.stage(letter)
     try {
       await this.#options.store.commit({ writes: staged.writes })
@@ -263,6 +250,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     while (ids.length > 0) {
       const page = ids.splice(-PAGE).filter(id => !this.#busy.has(id))
       count += await this.#remove(page, 'purged')
+      this.#look()
     }
     return count
   }
@@ -294,12 +282,36 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   /** Begins to retry letters by itself as their policies say, one at a time. */
   start(): void {
     this.#retries.start(id => this.retry(id))
+    // What earlier runs left may be too much already.
+    this.#look()
   }
 
   /** Stops retrying and resolves when nothing is under way any more. The store stays open. Idempotent. */
   async close(): Promise<void> {
     this.#retries.stop()
+    this.#room.close()
     await Promise.all(this.#busy.values())
+  }
+
+  /** Why there is no letter. Apart from where it was made: whoever waits for room keeps this, and not the message. */
+  #full(letter: DeadLetter, bytes: number): LettersFull {
+    const { side, messageId } = letter
+    const name = nameOf(letter)
+    const again = messageId !== undefined && this.#refused.has(name)
+    const error = new LettersFull(letter, { again, room: waitFor(this.#room, side, bytes) })
+    if (again) return error
+    this.#refused.add(name)
+    if (this.#refused.size > MAX_REFUSED) this.#refused.delete(this.#refused.oldest as string)
+    this.emit('dead-letter:refused', { letter, error })
+    return error
+  }
+
+  /** Says what comes of a change for the room that there is. */
+  #look(): void {
+    this.#room.changed()
+    const { maxEntries, maxBytes } = this.#bounds
+    for (const side of this.#room.runningLow({ entries: maxEntries, bytes: maxBytes }))
+      this.emit('dead-letter:low', { side, ...this.#index.kept(side), ...this.#bounds })
   }
 
   async #load(): Promise<void> {
@@ -349,6 +361,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
       } finally {
         // Before the caller hears of the end, so that a letter it has just marked may give way.
         if (this.#busy.get(id) === done) this.#busy.delete(id)
+        this.#look()
       }
     })
     const done = result.then(
@@ -359,6 +372,11 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     return result
   }
 }
+
+const waitFor = (room: LetterRoom, side: LetterSide, bytes: number) => (): Promise<void> => room.wait(side, bytes)
+
+const nameOf = ({ side, peer, messageId }: Pick<LetterEntry, 'side' | 'peer' | 'messageId'>): string =>
+  `${side} ${peer} ${messageId}`
 
 function bound(value: number, what: string): number {
   if (Number.isSafeInteger(value) && value > 0) return value

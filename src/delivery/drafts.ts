@@ -30,7 +30,8 @@ export function draftOf(
 ): Draft {
   const { id, recipients, guarantee, priority, expiresAt } = message
   const payload = encodeMessage(message, kind, limits)
-  const draft = { messageId: id, guarantee, priority, expiresAt, strategy, payload }
+  const awaited = kind === 'reply' || kind === 'failure'
+  const draft = { messageId: id, guarantee, priority, expiresAt, strategy, payload, awaited }
   if (recipients.length < 2) return draft
   let content: Promise<SharedContent> | undefined
   const seal = (): Promise<SharedContent> => {

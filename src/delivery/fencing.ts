@@ -1,10 +1,10 @@
 /** Gives positions up: what a message was is decided once the recipient says what it knows of its position. */
 
-import type { Clock } from '../common/clock.ts'
 import { endedOf, fateOf, rowKeyOf } from './entries.ts'
 import type { Fate, Quota } from './ledger.ts'
+import { type NextTryParts, nextTry } from './next-try.ts'
 import type { Entry } from './out-epoch.ts'
-import { type Recorder, WRITE_PAUSE } from './recorder.ts'
+import type { Recorder } from './recorder.ts'
 import { type FenceReason, putOutbox } from './rows.ts'
 import type { Sender } from './sender.ts'
 
@@ -12,16 +12,13 @@ import type { Sender } from './sender.ts'
 export const NO_BYTES = new Uint8Array(0)
 
 /** What fencing needs. */
-export interface FencingParts {
+export interface FencingParts extends NextTryParts {
   /** This agent's id. */
   readonly author: string
   readonly recipient: string
-  readonly clock: Clock
   readonly quota: Quota
   readonly recorder: Recorder
   readonly sender: Sender
-  /** Something could not be written; it is tried again. */
-  readonly onError: (error: unknown) => void
 }
 
 /** See the head of this file. */
@@ -35,12 +32,9 @@ export class Fencing {
 
   /** Gives a position up, as soon as that can be written. */
   end(entry: Entry, reason: FenceReason): void {
-    const { clock, onError } = this.#parts
-    this.fence(entry, reason).catch(error => {
-      onError(error)
-      clock.after(WRITE_PAUSE, () => {
-        if (!this.#closed && entry.epoch.entries.has(entry.number)) this.end(entry, reason)
-      })
+    this.fence(entry, reason).catch(async error => {
+      await nextTry(this.#parts, error)
+      if (!this.#closed && entry.epoch.entries.has(entry.number)) this.end(entry, reason)
     })
   }
 

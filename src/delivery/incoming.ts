@@ -13,8 +13,8 @@ import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts } fro
 import { EnvelopeReader } from './envelope-reader.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { fingerprintOf, InEpoch, type KeptEpoch } from './in-epoch.ts'
+import { WRITE_PAUSE } from './next-try.ts'
 import type { Lack } from './patience.ts'
-import { WRITE_PAUSE } from './recorder.ts'
 import { NEVER_TRIED } from './retry.ts'
 import { epochKey, type InboxRow, inboxKey, putEpoch, putInbox, putSettled, type Settled } from './rows.ts'
 

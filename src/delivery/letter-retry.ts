@@ -1,7 +1,7 @@
 /** Tries the message of a dead letter again: sends it under a new number, or hands it to its handler once more. */
 
 import type { Clock } from '../common/clock.ts'
-import { AfpDeliveryError } from '../common/errors.ts'
+import { AfpDataStoreError, AfpDeliveryError } from '../common/errors.ts'
 import { decodeMessage, encodeMessage } from '../message/envelope.ts'
 import { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
@@ -14,6 +14,9 @@ import { newReceipt } from './receipts.ts'
 import { NEVER_TRIED } from './retry.ts'
 import type { Tracker } from './tracker.ts'
 import { BufferedTransaction } from './transaction.ts'
+
+/** How often a handler runs anew, before that counts as its failure. */
+const MAX_CONFLICTS = 16
 
 /** What trying again needs. */
 export interface LetterRetryParts extends Pick<ProcessingParts, 'take' | 'reply'> {
@@ -64,23 +67,56 @@ async function sendAgain(
   return 'retried'
 }
 
+/** Runs anew where somebody else changed meanwhile what the handler had read, as with a message that comes. */
 async function handleAgain(
-  { store, clock, limits, take, reply }: LetterRetryParts,
-  { peer, sender, security, message: bytes, messageId, attempts }: DeadLetter,
+  parts: LetterRetryParts,
+  letter: DeadLetter,
   settled: readonly Write[],
 ): Promise<RetryOutcome> {
+  for (let conflicts = 0; ; conflicts++) {
+    const transaction = new BufferedTransaction(parts.store)
+    try {
+      const also = await handleOnce(parts, letter, transaction)
+      await also(settled)
+      return 'retried'
+    } catch (error) {
+      const stale = error instanceof Stale || transaction.conflict !== undefined
+      if (stale && conflicts < MAX_CONFLICTS) continue
+      throw error instanceof Stale ? error.cause : error
+    } finally {
+      // A handler that took too long may still be at work.
+      transaction.abandon()
+    }
+  }
+}
+
+/** What a handler had read does not hold any more. */
+class Stale extends Error {}
+
+/** Runs the handler; what comes of it is written by what this resolves with. @throws what the handler throws */
+async function handleOnce(
+  { store, clock, limits, take, reply }: LetterRetryParts,
+  { peer, sender, security, message: bytes, messageId, attempts }: DeadLetter,
+  transaction: BufferedTransaction,
+): Promise<(settled: readonly Write[]) => Promise<void>> {
   const { message, kind } = decodeMessage(bytes, { sender, security, limits })
   const { priority } = message
   const row = { kind, prev: 0, priority, receivedAt: clock.now(), retry: { ...NEVER_TRIED, attempts }, message: bytes }
-  const transaction = new BufferedTransaction(store)
   const arrived = { author: peer, epoch: '', number: 0, message, kind, row, late: true, redelivered: true }
   const taken = await take(arrived, transaction)
   if (taken === 'waiting') {
     throw new AfpDeliveryError('NO_HANDLER', 'nobody takes this message: no handler, no subscription', { messageId })
   }
   const { checks, writes } = transaction.end()
-  const also = { checks, writes: [...writes, ...settled] }
-  if (taken === undefined) await store.commit(also)
-  else await reply(taken, also)
-  return 'retried'
+  return async settled => {
+    const also = { checks, writes: [...writes, ...settled] }
+    try {
+      if (taken === undefined) await store.commit(also)
+      else await reply(taken, also)
+    } catch (cause) {
+      // Here, and not where a handler fails at a conflict of its own.
+      const conflict = cause instanceof AfpDataStoreError && cause.code === 'STORE_CONFLICT'
+      throw conflict ? new Stale('', { cause }) : cause
+    }
+  }
 }

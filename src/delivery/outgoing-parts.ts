@@ -26,6 +26,8 @@ export interface Draft {
   readonly strategy: RetryStrategy | undefined
   /** What is sealed. */
   readonly payload: Uint8Array
+  /** Its recipient waits for it: it is the reply to a request, or tells of a failure. */
+  readonly awaited?: boolean | undefined
   /** With several recipients: the payload sealed for all of them, once. */
   readonly shared?:
     | { readonly recipients: readonly string[]; readonly content: () => Promise<SharedContent> }

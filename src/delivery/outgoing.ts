@@ -98,6 +98,8 @@ export class Outgoing {
       quota.give(draft.payload.length)
       throw error
     }
+    // Nothing that is kept gets through; who waits for this one needs no room for it. The other copy is a duplicate.
+    if (draft.awaited && this.#sender.barred) this.sendOnce(draft).catch(() => {})
   }
 
   /** Hands a message to the connection that is open, sealed but not kept. @throws AfpRoutingError NO_ROUTE */

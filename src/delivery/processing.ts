@@ -16,6 +16,7 @@ import type { Batch, Check, Store } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
 import type { Incoming } from './incoming.ts'
 import type { Staged } from './ledger.ts'
+import { nextTry } from './next-try.ts'
 import type { Reservations } from './reservations.ts'
 import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
 import { BufferedTransaction } from './transaction.ts'
@@ -24,12 +25,13 @@ import { BufferedTransaction } from './transaction.ts'
 const FREE_CONFLICTS = 3
 /** How often in all, before that counts as its failure: by then it is slow beyond patience, or in its own way. */
 const MAX_CONFLICTS = 16
-/** How long a write that failed waits before it is tried again, ms. */
-const WRITE_PAUSE = 1_000
 /** Requests of one author that may be handled at once. */
 const MAX_REQUESTS = 256
 /** Ends of messages that may be on their way to the disk before the next handler has to wait. */
 const MAX_ENDING = 256
+
+/** How often those that nobody wanted are looked through for what has expired, at most, ms. */
+const LOOK_PAUSE = 1_000
 
 /** What handling needs. */
 export interface ProcessingParts {
@@ -91,6 +93,9 @@ export class Processing {
   readonly #lanes = new Map<number, Lane>()
   /** Those that nobody wanted, in their order. */
   #parked: Arrived[] = []
+  /** Fires when the first of them expires. */
+  #parkedTimer: Timer | undefined
+  #parkedUntil = Number.POSITIVE_INFINITY
   readonly #ending = new Set<Promise<void>>()
   /** Of those the last that writes a key: whoever writes it next must not be overtaken, also where there is no room. */
   readonly #writers = new Map<string, Underway>()
@@ -156,6 +161,7 @@ export class Processing {
   /** Nothing more is handed out; what handlers at work end with is still written. */
   close(): void {
     this.#stop.abort()
+    this.#parkedTimer?.cancel()
     for (const lane of this.#lanes.values()) lane.timer?.cancel()
   }
 
@@ -261,6 +267,7 @@ export class Processing {
       else {
         transaction.end()
         this.#parked.push(entry)
+        this.#watch(entry)
         return true
       }
     } catch (error) {
@@ -276,6 +283,29 @@ export class Processing {
     // Without a read nothing can be in its way, and the next one need not wait for the disk.
     if (checks.length > 0) await ended
     return true
+  }
+
+  /** One that nobody wants has its end when it expires, and not when somebody comes: it takes up its author's room. */
+  #watch({ message: { expiresAt } }: Arrived): void {
+    if (expiresAt >= this.#parkedUntil || this.#stop.signal.aborted) return
+    const { clock } = this.#parts
+    this.#parkedUntil = expiresAt
+    this.#parkedTimer?.cancel()
+    this.#parkedTimer = clock.after(Math.max(LOOK_PAUSE, expiresAt - clock.now() + 1), () => this.#expireParked())
+  }
+
+  #expireParked(): void {
+    this.#parkedUntil = Number.POSITIVE_INFINITY
+    const now = this.#parts.clock.now()
+    const over: Arrived[] = []
+    this.#parked = this.#parked.filter(entry => {
+      // What is beyond that waits for the next look.
+      const ends = over.length < MAX_ENDING && entry.message.isExpired(now)
+      if (ends) over.push(entry)
+      return !ends
+    })
+    for (const entry of over) this.#dead(entry, 'expired', undefined)
+    for (const entry of this.#parked) this.#watch(entry)
   }
 
   async #failed(entry: Arrived, error: unknown): Promise<boolean> {
@@ -335,7 +365,7 @@ export class Processing {
   }
 
   async #write(entry: Arrived, stage: () => Ending, ahead: readonly Underway[]): Promise<void> {
-    const { store, clock, reply, onError } = this.#parts
+    const { store, reply, onError } = this.#parts
     for (;;) {
       let ending: Ending | undefined
       try {
@@ -359,9 +389,8 @@ export class Processing {
           continue
         }
         // The handler has done its work: only its end is tried again. After a restart it runs once more.
-        onError(error)
-        if (this.#stop.signal.aborted) return
-        await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
+        if (this.#stop.signal.aborted) return onError(error)
+        await nextTry(this.#parts, error, this.#stop.signal)
       }
     }
   }

@@ -51,10 +51,14 @@ export async function* openReceipts(store: Store, next?: NextTask): AsyncGenerat
 
 /**
  * Deletes the receipts of messages that expired before `before`, ms since 1970, and tells how many. Those of which it is
- * not known whether they arrived stay 90 days longer.
+ * not known whether they arrived stay 90 days longer, and those that `wanted` names for as long as it does.
  * @throws AfpDataStoreError STORE_FAILED when a row is damaged
  */
-export async function purgeReceipts(store: Store, before: number): Promise<number> {
+export async function purgeReceipts(
+  store: Store,
+  before: number,
+  wanted: (messageId: string) => boolean = () => false,
+): Promise<number> {
   let writes: Write[] = []
   let count = 0
   const flush = async (): Promise<void> => {
@@ -65,7 +69,7 @@ export async function purgeReceipts(store: Store, before: number): Promise<numbe
   for await (const { id, expiresAt, recipients } of storedReceipts(store)) {
     // What may have an effect yet is asked for when its message is tried again.
     const open = [...recipients.values()].some(({ final, inDoubt }) => !final || inDoubt)
-    if (expiresAt < (open ? before - KEPT_IN_DOUBT : before))
+    if (expiresAt < (open ? before - KEPT_IN_DOUBT : before) && !wanted(id))
       writes.push({ op: 'delete', table: 'receipts', key: [id] })
     if (writes.length === PAGE) await flush()
   }

@@ -110,22 +110,19 @@ export type ReceiptEvent =
   | { readonly type: 'refused'; readonly reason: DeadReason; readonly error?: Failure | undefined }
   /** The recipient never had it and will not take it any more. */
   | { readonly type: 'skipped' }
-  /**
-   * The sender gives up. `inDoubt`, if given, replaces what is known of bytes that have left, and `attempts` how many
-   * tries there were since it was queued: the one that was announced last may not have been made.
-   */
-  | {
-      readonly type: 'expired' | 'cancelled'
-      readonly inDoubt?: boolean | undefined
-      readonly attempts?: number | undefined
-    }
-  | {
-      readonly type: 'dead'
-      readonly reason: DeadReason
-      readonly error?: Failure | undefined
-      readonly inDoubt?: boolean | undefined
-      readonly attempts?: number | undefined
-    }
+  | ({ readonly type: 'expired' | 'cancelled' } & GivenUp)
+  | ({ readonly type: 'dead'; readonly reason: DeadReason } & GivenUp)
+
+/** How the sender gives up. */
+interface GivenUp {
+  readonly error?: Failure | undefined
+  /** If given, in place of what is known of bytes that have left. */
+  readonly inDoubt?: boolean | undefined
+  /** How many tries there were since it was queued: the one that was announced last may not have been made. */
+  readonly attempts?: number | undefined
+  /** It was never taken: nobody will say anything of it. Default: false. */
+  readonly final?: boolean | undefined
+}
 
 const PROGRESS: readonly ReceiptState[] = ['queued', 'sent', 'stored', 'delivered', 'processed']
 
@@ -217,14 +214,10 @@ function step(before: RecipientReceipt, event: ReceiptEvent, at: number): Recipi
     case 'cancelled':
     case 'dead': {
       if (failed || before.arrived) return undefined
-      const inDoubt = event.inDoubt ?? before.left
+      const { inDoubt = before.left, final = false, error } = event
       const tried = { ...before, retries: retriesOf(before, event.attempts) }
-      if (event.type === 'dead') {
-        // Of what was never taken nobody will say anything.
-        const final = event.reason === 'quota'
-        return { ...ended(tried, event.reason, at, inDoubt, event.error), final }
-      }
-      return { ...tried, state: event.type, inDoubt, at }
+      if (event.type === 'dead') return { ...ended(tried, event.reason, at, inDoubt, error), final }
+      return { ...tried, state: event.type, inDoubt, at, final, error: error ? cutFailure(error) : before.error }
     }
   }
 }

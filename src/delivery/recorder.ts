@@ -1,19 +1,13 @@
 /** Writes what becomes of messages: rows, receipts and dead letters in one batch, told once it is on the disk. */
 
-import type { Clock } from '../common/clock.ts'
 import type { Check, Store, Write } from '../store/store.ts'
 import type { Fate, Ledger } from './ledger.ts'
-
-/** How long a write that failed waits before it is tried again, ms. */
-export const WRITE_PAUSE = 1_000
+import { type NextTryParts, nextTry } from './next-try.ts'
 
 /** What recording needs. */
-export interface RecorderParts {
+export interface RecorderParts extends NextTryParts {
   readonly store: Store
-  readonly clock: Clock
   readonly ledger: Ledger
-  /** Something could not be written; it is tried again. */
-  readonly onError: (error: unknown) => void
 }
 
 /** See the head of this file. */
@@ -52,15 +46,13 @@ export class Recorder {
    * asked for at each try, since later news may have overtaken one that failed.
    */
   async persist(fates: readonly Fate[], writes: () => readonly Write[]): Promise<void> {
-    const { clock, onError } = this.#parts
     this.#underway++
     try {
       while (!this.#closed) {
         try {
           return await this.record(fates, writes())
         } catch (error) {
-          onError(error)
-          await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
+          await nextTry(this.#parts, error)
         }
       }
     } finally {

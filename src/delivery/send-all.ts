@@ -1,7 +1,10 @@
 /** Sends one message to each of its recipients, and keeps the books on those who will not get it. */
 
 import type { Clock } from '../common/clock.ts'
+import { AfpError } from '../common/errors.ts'
 import { toFailure } from '../message/failure.ts'
+import { eventOf } from './books.ts'
+import type { DeadReason } from './dead-letter.ts'
 import type { Fate } from './ledger.ts'
 import { type Draft, rowOf } from './outgoing-parts.ts'
 import { newReceipt } from './receipts.ts'
@@ -21,8 +24,9 @@ export interface SendParts {
 
 /**
  * Resolves when the message is on the disk for its recipients. Where that is so for some of them only, the receipt says
- * who will not get it, and there is a dead letter for each of these. Of `lost`, names that stand for nobody, the receipt
- * tells too; a letter to nobody could not be retried. @throws when it is on the disk for none
+ * who will not get it and why, and there is a dead letter for each of these, unless only the agent's end came between. Of
+ * `lost`, names that stand for nobody, the receipt tells too; a letter to nobody could not be retried.
+ * @throws when it is on the disk for none
  */
 export async function sendToAll(
   parts: SendParts,
@@ -56,10 +60,27 @@ export async function sendToAll(
   const ended = { row: rowOf(draft, clock.now(), payload), payload }
   const fates = [...failed].map(([recipient, error]): Fate => {
     const position = { messageId: id, recipient, epoch: '', number: 0 }
-    return { ...position, status: 'dead', reason: 'quota', error: toFailure(error), inDoubt: false, ended }
+    const fate = { ...position, error: toFailure(error), inDoubt: false, unsent: true }
+    const reason = reasonFor(error)
+    return reason === undefined ? { ...fate, status: 'cancelled' } : { ...fate, status: 'dead', reason, ended }
   })
   if (fates.length > 0) await giveUp(parts, fates)
   return tracking
+}
+
+/** Why it is dead; undefined where nothing was wrong with it. */
+function reasonFor(error: unknown): DeadReason | undefined {
+  switch (error instanceof AfpError ? error.code : undefined) {
+    case 'CLOSED':
+      return undefined
+    case 'QUEUE_FULL':
+    case 'STORE_FULL':
+      return 'quota'
+    case 'NO_ROUTE':
+      return 'no-key'
+    default:
+      return 'not-kept'
+  }
 }
 
 async function giveUp({ tracker, recorder, onError }: SendParts, fates: readonly Fate[]): Promise<void> {
@@ -68,8 +89,7 @@ async function giveUp({ tracker, recorder, onError }: SendParts, fates: readonly
   } catch (error) {
     onError(error)
     // It is so, whenever there is room to write it.
-    for (const { messageId, recipient, error } of fates)
-      tracker.apply(messageId, recipient, { type: 'dead', reason: 'quota', error })?.committed()
+    for (const fate of fates) tracker.apply(fate.messageId, fate.recipient, eventOf(fate))?.committed()
     void recorder.persist(fates, () => [])
   }
 }

@@ -142,6 +142,11 @@ export class Sender {
     this.#queue.window = Math.min(this.#parts.window, messages)
   }
 
+  /** Whether the recipient has no room for any message. */
+  get barred(): boolean {
+    return this.#linked && this.#queue.window === 0
+  }
+
   /** The recipient spoke: it works, and what it has is known. */
   heard({ arrived, news }: { arrived: boolean; news: boolean }): void {
     this.#holdUntil = 0

@@ -4,12 +4,14 @@
  */
 
 import type { Timer } from '../common/clock.ts'
+import { AfpRoutingError } from '../common/errors.ts'
 import { Slices } from '../common/slices.ts'
 import { Turns } from '../common/turns.ts'
 import type { Key } from '../store/store.ts'
 import type { Fate, Position } from './ledger.ts'
-import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
-import { type Recorder, WRITE_PAUSE } from './recorder.ts'
+import { nextTry, WRITE_PAUSE } from './next-try.ts'
+import { type Draft, type OutgoingParts, rowOf } from './outgoing-parts.ts'
+import type { Recorder } from './recorder.ts'
 import { outboxKey, putOutbox } from './rows.ts'
 
 /** What keeping them needs. */
@@ -24,6 +26,8 @@ export interface Pending {
   row: Key | undefined
   /** That is on its way to the disk: whether it is there is known only then. */
   writing: boolean
+  /** Its end could not be written, and is tried again. */
+  ending: boolean
   /** Whoever sent it hears that it is on the disk, or why it is not. */
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -34,6 +38,8 @@ export interface Pending {
  * it is that of one before it.
  */
 export type Append = (pending: Pending, before: Key | undefined) => Promise<void>
+
+const closed = (): AfpRoutingError => new AfpRoutingError('CLOSED', 'this agent has closed')
 
 /** How many are sealed before the fate of each of them is known. */
 const MOST_AT_ONCE = 1_024
@@ -74,7 +80,7 @@ export class Unsealed {
   add(draft: Draft, row: Key | undefined): Promise<void> {
     if (row?.[1] === '') this.#count = Math.max(this.#count, row[2] as number)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const pending = { draft, row, writing: false, resolve, reject }
+    const pending = { draft, row, writing: false, ending: false, resolve, reject }
     this.#all.add(pending)
     if (row === undefined) this.#unkept.add(pending)
     else this.#arm(draft.expiresAt)
@@ -100,7 +106,7 @@ export class Unsealed {
     }
     this.#sealing = false
     // Those that failed meanwhile.
-    if (this.#closed) this.refuse(noKey(this.#recipient))
+    if (this.#closed) this.refuse(closed())
   }
 
   /** Puts those on the disk that are not there yet. */
@@ -165,7 +171,7 @@ export class Unsealed {
       if (pending.row === undefined) this.#unkept.add(pending)
       else this.#arm(pending.draft.expiresAt)
     }
-    if (this.#closed) this.refuse(noKey(this.#recipient))
+    if (this.#closed) this.refuse(closed())
   }
 
   async #keepOne(pending: Pending): Promise<void> {
@@ -214,7 +220,7 @@ export class Unsealed {
   close(): void {
     this.#closed = true
     this.#timer?.cancel()
-    this.refuse(noKey(this.#recipient))
+    this.refuse(closed())
   }
 
   async #end(pending: Pending, status: 'expired' | 'cancelled'): Promise<void> {
@@ -256,19 +262,21 @@ export class Unsealed {
   }
 
   async #expire(): Promise<void> {
-    const { clock, onError, nextTask } = this.#parts
+    const { clock, nextTask } = this.#parts
     this.#wakeAt = Number.POSITIVE_INFINITY
     const now = clock.now()
     const slices = new Slices(nextTask)
     for (const pending of [...this.#all]) {
       if (this.#closed) return
       // One that is being sealed meanwhile expires as what it is then.
-      if (pending.row === undefined || !this.#all.has(pending)) continue
+      if (pending.row === undefined || pending.ending || !this.#all.has(pending)) continue
       if (pending.draft.expiresAt >= now) this.#arm(pending.draft.expiresAt)
       else {
-        this.#end(pending, 'expired').catch(error => {
-          onError(error)
-          this.#arm(clock.now() + WRITE_PAUSE)
+        this.#end(pending, 'expired').catch(async error => {
+          pending.ending = true
+          await nextTry(this.#parts, error)
+          pending.ending = false
+          this.#arm(clock.now())
         })
         if (slices.did(pending.draft.payload.length)) await slices.pause()
       }

@@ -62,7 +62,7 @@ describe('a message that an agent closes upon', () => {
       throw new AfpDataStoreError('STORE_FULL', 'there is no room')
     })
     world.nodes.set(bob.id, bob)
-    await expect(ada.send(bob, 'two')).rejects.toMatchObject({ code: 'NO_ROUTE' })
+    await expect(ada.send(bob, 'two')).rejects.toMatchObject({ code: 'CLOSED' })
     await closing
     expect(await ada.machine.store.count('outbox')).toBe(1)
   })

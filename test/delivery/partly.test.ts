@@ -1,7 +1,8 @@
 /** Messages that some of their recipients get, and letters that are sent once more. */
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { AfpDataStoreError } from '../../src/common/errors.ts'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { AfpDataStoreError, AfpRoutingError } from '../../src/common/errors.ts'
+import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { readOutbox } from '../../src/delivery/rows.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -80,6 +81,42 @@ describe('a recipient for whom there is no room', () => {
     await world.clock.advanceUntil(() => ada.deadLetters.count() === 1)
     await again()
     expect(ada.tracker.latest(receipt.id)?.recipients.get(cid.id)).toMatchObject({ state: 'dead', reason: 'quota' })
+  })
+})
+
+describe('a recipient whose copy cannot be kept', () => {
+  /** One to both. Bob is not known: what is for him is kept in another batch. */
+  async function toEither(error: Error): ReturnType<typeof ada.delivery.send> {
+    world.nodes.delete(bob.id)
+    const { commit } = adas.store
+    vi.spyOn(adas.store, 'commit').mockImplementation((batch, options) => {
+      const bobs = batch.writes.some(write => write.table === 'outbox' && 'key' in write && write.key[0] === bob.id)
+      return bobs ? Promise.reject(error) : commit.call(adas.store, batch, options)
+    })
+    ada = await world.start(adas)
+    const message = Object.assign(ada.message(bob, 'hello'), { recipients: [bob.id, cid.id] })
+    return ada.delivery.send(ada.delivery.draft(message, 'message'), message.recipients)
+  }
+
+  it.each([
+    ['not-kept', new AfpDataStoreError('STORE_FAILED', 'the disk is broken')],
+    ['not-kept', new Error('anything')],
+    ['quota', new AfpDataStoreError('STORE_FULL', 'there is no room')],
+  ])('is dead as %s, for good, with what was wrong: %s', async (reason, error) => {
+    const { id } = await toEither(error)
+    const failed = { code: 'code' in error ? error.code : expect.any(String), message: error.message }
+    const standing = ada.tracker.latest(id)?.recipients
+    expect(standing?.get(bob.id)).toMatchObject({ state: 'dead', reason, final: true, left: false, error: failed })
+    expect(standing?.get(cid.id)).toMatchObject({ state: 'queued' })
+    expect(await lettersOf(ada)).toMatchObject([{ peer: bob.id, reason, inDoubt: false, lastError: failed }])
+  })
+
+  it('since the agent closes has no dead letter, and a receipt that says so', async () => {
+    const { id } = await toEither(new AfpRoutingError('CLOSED', 'this agent has closed'))
+    const standing = ada.tracker.latest(id)?.recipients.get(bob.id)
+    expect(standing).toMatchObject({ state: 'cancelled', final: true, inDoubt: false, error: { code: 'CLOSED' } })
+    expect(ada.deadLetters.count()).toBe(0)
+    expect((await loadReceipt(adas.store, id))?.recipients.get(bob.id)).toEqual(standing)
   })
 })
 

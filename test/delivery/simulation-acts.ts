@@ -128,7 +128,7 @@ function send(
   node.delivery.send(node.delivery.draft(message, kind, strategy), message.recipients).then(
     ({ receipt }) => {
       entry.state = 'kept'
-      const unsent = [...receipt.recipients].filter(([, { state, reason }]) => state === 'dead' && reason === 'quota')
+      const unsent = [...receipt.recipients].filter(([, { final, left }]) => final && !left)
       for (const [recipient] of unsent) (ways.get(recipient) as Way).unsaid = node !== life.now?.node
       if (unsent.length > 0) counters.partly++
     },

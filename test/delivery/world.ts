@@ -48,8 +48,13 @@ export class DeliveryWorld {
     return { identity: await createIdentity(undefined, this.random), store }
   }
 
-  async start(machine: Machine, handler?: Handler, parts: Partial<DeliveryParts> = {}): Promise<Node> {
-    const node = await Node.start(this, machine, handler, parts)
+  async start(
+    machine: Machine,
+    handler?: Handler,
+    parts: Partial<DeliveryParts> = {},
+    letters: Partial<DeadLettersOptions> = {},
+  ): Promise<Node> {
+    const node = await Node.start(this, machine, handler, parts, letters)
     this.nodes.set(node.id, node)
     return node
   }
@@ -101,6 +106,7 @@ export class Node {
     machine: Machine,
     handler: Handler | undefined,
     parts: Partial<DeliveryParts>,
+    letters: Partial<DeadLettersOptions>,
   ) {
     const { clock, random, net } = world
     const { identity, store } = machine
@@ -112,7 +118,7 @@ export class Node {
     const node = new Node(world, machine, network, prekeys)
     for await (const receipt of openReceipts(store, parts.nextTask)) node.tracker.track(receipt)
     const retry: DeadLettersOptions['retry'] = (letter, settled) => node.delivery.retryLetter(letter, settled)
-    node.deadLetters = await DeadLetters.open({ store, clock, random, ids: node.#ids, retry })
+    node.deadLetters = await DeadLetters.open({ store, clock, random, ids: node.#ids, retry, ...letters })
     const take: DeliveryParts['take'] = (arrived, transaction) => {
       if (node.#crashed) return new Promise(() => {})
       const taken = handler?.(arrived, transaction)

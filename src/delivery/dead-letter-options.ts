@@ -1,0 +1,56 @@
+/** What can be asked of dead letters, and what they tell. */
+
+import type { AfpError } from '../common/errors.ts'
+import type { DeadLetter, LetterSide } from './dead-letter.ts'
+import type { LetterFilter } from './dead-letter-index.ts'
+import type { RetryOutcome } from './dead-letter-retries.ts'
+
+/** How many letters are kept. */
+export interface LetterLimits {
+  /** The most letters of each side. Default 10,000. */
+  readonly maxEntries?: number | undefined
+  /** The most bytes of each side. Default 64 MiB. */
+  readonly maxBytes?: number | undefined
+  /**
+   * Where there is no room, letters older than this give way though nobody has dealt with them, the oldest first, ms.
+   * Default: none does, whatever its age.
+   */
+  readonly maxAge?: number | undefined
+}
+
+/** What `deadLetters` tells. */
+export interface DeadLetterEvents {
+  'dead-letter:added': { letter: DeadLetter }
+  /**
+   * There was no room: the letter's message stays where it was until there is, and takes up room there. Told once of each
+   * message.
+   */
+  'dead-letter:refused': { letter: DeadLetter; error: AfpError }
+  /**
+   * There is little room left on a side: letters that nobody has dealt with take nine tenths of it. Told once, until there
+   * is room: mark, discard or purge some.
+   */
+  'dead-letter:low': { side: LetterSide; entries: number; bytes: number; maxEntries: number; maxBytes: number }
+  'dead-letter:processed': { id: string; note: string | undefined }
+  /** Letters are gone: `discarded` and `purged` by hand, `room` because new ones needed their place. */
+  'dead-letter:removed': { ids: readonly string[]; why: 'discarded' | 'purged' | 'room' }
+  'dead-letter:retried': { id: string; outcome: RetryOutcome }
+  /** A retry failed; `nextAt` is the next automatic one, ms since 1970, if there is one. */
+  'dead-letter:retry-failed': { id: string; error: unknown; nextAt: number | undefined }
+}
+
+/** Which letters `list` gives. */
+export interface ListLettersOptions extends LetterFilter {
+  /** At most this many, the newest. Default 100. */
+  readonly limit?: number | undefined
+  /** Only letters older than the one with this id: the last id of the page before. */
+  readonly before?: string | undefined
+}
+
+/** Which letters `purge` deletes. */
+export interface PurgeOptions {
+  /** Only those made more than this many ms ago. */
+  readonly olderThan?: number | undefined
+  /** Default: true, only processed ones. */
+  readonly processed?: boolean | 'any' | undefined
+}

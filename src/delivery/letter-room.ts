@@ -1,0 +1,142 @@
+/**
+ * Those who wait for room among the dead letters, all in one place: nobody is woken for nothing, however many there are,
+ * and while nothing changes nothing is done. And the word that goes out before there is none.
+ */
+
+import type { Clock, Timer } from '../common/clock.ts'
+import { AfpDeliveryError } from '../common/errors.ts'
+import { Slices } from '../common/slices.ts'
+import type { DeadReason, LetterSide } from './dead-letter.ts'
+import type { LetterIndex } from './dead-letter-index.ts'
+
+/** How long until it is looked for room that nobody told of, ms: letters grow old, and one who was woken may not come. */
+const LOOK = 30_000
+/** The part of a bound above which it is told that there is little room, and the one below which it is over. */
+const LOW = 0.9
+const ENOUGH = 0.85
+const SIDES: readonly LetterSide[] = ['sender', 'recipient']
+
+/** A dead letter was refused for lack of room; its message stays where it was. */
+export class LettersFull extends AfpDeliveryError {
+  readonly #room: () => Promise<void>
+  readonly #again: boolean
+
+  /**
+   * @param again whether that was told of this message before
+   * @param room resolves when there may be room for it
+   */
+  constructor(
+    { side, peer, reason, messageId, attempts }: Refused,
+    { again, room }: { again: boolean; room: () => Promise<void> },
+  ) {
+    super('QUEUE_FULL', `there is no room for another dead letter (${side})`, {
+      messageId,
+      retries: attempts,
+      details: { reason, peer },
+    })
+    this.#room = room
+    this.#again = again
+  }
+
+  get again(): boolean {
+    return this.#again
+  }
+
+  room(): Promise<void> {
+    return this.#room()
+  }
+}
+
+interface Refused {
+  readonly side: LetterSide
+  readonly peer: string
+  readonly reason: DeadReason
+  readonly messageId: string | undefined
+  readonly attempts: number
+}
+
+interface Waiter {
+  readonly bytes: number
+  readonly resolve: () => void
+}
+
+/** See the head of this file. */
+export class LetterRoom {
+  readonly #clock: Clock
+  readonly #index: LetterIndex
+  /** In the order in which they came. */
+  readonly #waiting = { sender: new Set<Waiter>(), recipient: new Set<Waiter>() }
+  readonly #low = { sender: false, recipient: false }
+  #timer: Timer | undefined
+  #waking = false
+  #anew = false
+
+  constructor(clock: Clock, index: LetterIndex) {
+    this.#clock = clock
+    this.#index = index
+  }
+
+  /** Resolves when there may be room for so many bytes; others may be quicker. */
+  wait(side: LetterSide, bytes: number): Promise<void> {
+    return new Promise(resolve => {
+      this.#waiting[side].add({ bytes, resolve })
+      this.#timer ??= this.#clock.after(LOOK, () => this.#due())
+    })
+  }
+
+  get #size(): number {
+    return this.#waiting.sender.size + this.#waiting.recipient.size
+  }
+
+  /** Letters were dealt with, or are gone. */
+  changed(): void {
+    if (this.#size === 0) return
+    this.#anew = true
+    if (!this.#waking) void this.#wake()
+  }
+
+  /** The sides that have little room left since this was last asked. */
+  runningLow({ entries, bytes }: { readonly entries: number; readonly bytes: number }): LetterSide[] {
+    return SIDES.filter(side => {
+      const kept = this.#index.kept(side)
+      const part = Math.max(kept.entries / entries, kept.bytes / bytes)
+      const before = this.#low[side]
+      this.#low[side] = part >= (before ? ENOUGH : LOW)
+      return this.#low[side] && !before
+    })
+  }
+
+  close(): void {
+    this.#timer?.cancel()
+  }
+
+  #due(): void {
+    this.#timer = this.#size > 0 ? this.#clock.after(LOOK, () => this.#due()) : undefined
+    this.changed()
+  }
+
+  /** As many as there is room for: each of them has work to do before it knows whether it got it. */
+  async #wake(): Promise<void> {
+    const slices = new Slices()
+    this.#waking = true
+    while (this.#anew) {
+      this.#anew = false
+      for (const side of SIDES) await this.#wakeSide(side, slices)
+    }
+    this.#waking = false
+  }
+
+  async #wakeSide(side: LetterSide, slices: Slices): Promise<void> {
+    const waiting = this.#waiting[side]
+    let { entries, bytes } = this.#index.room(side, this.#clock.now())
+    for (const waiter of waiting) {
+      if (entries < 1) return
+      if (bytes < waiter.bytes) continue
+      entries--
+      bytes -= waiter.bytes
+      waiting.delete(waiter)
+      waiter.resolve()
+      if (slices.did(waiter.bytes)) await slices.pause()
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** What comes between a write that failed and the next try. */
+
+import type { Clock } from '../common/clock.ts'
+import { LettersFull } from './letter-room.ts'
+
+/** How long a write that failed waits before it is tried again, ms. */
+export const WRITE_PAUSE = 1_000
+
+/** What waiting for it needs. */
+export interface NextTryParts {
+  readonly clock: Clock
+  /** Something could not be written; it is tried again. */
+  readonly onError: (error: unknown) => void
+}
+
+/**
+ * Tells what failed, and resolves when it may be tried again: after a pause, or, where only a dead letter had no room,
+ * when it may have. That is told once: it may last until a person comes.
+ * @param signal ends the wait for room
+ */
+export async function nextTry({ clock, onError }: NextTryParts, error: unknown, signal?: AbortSignal): Promise<void> {
+  if (!(error instanceof LettersFull)) {
+    onError(error)
+    return new Promise(resolve => clock.after(WRITE_PAUSE, resolve))
+  }
+  if (!error.again) onError(error)
+  if (signal === undefined) return error.room()
+  const { promise: over, resolve } = Promise.withResolvers<void>()
+  const end = (): void => resolve()
+  if (signal.aborted) end()
+  signal.addEventListener('abort', end, { once: true })
+  await Promise.race([error.room(), over])
+  signal.removeEventListener('abort', end)
+}
