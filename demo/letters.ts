@@ -24,7 +24,7 @@ function readLetter(letter: DeadLetter): Letter {
     id,
     came,
     peer,
-    reason: `${whyDead(reason)}${inDoubt ? '; it may have come all the same' : ''}`,
+    reason: `${came && reason === 'handler-error' ? 'your handler failed' : whyDead(reason)}${inDoubt ? '; it may have come all the same' : ''}`,
     attempts,
     time: createdAt,
     error: lastError && summary(show(lastError.message)),
@@ -72,8 +72,12 @@ export class LetterDesk {
     return inWords(async () => ((await this.#agent.deadLetters.discard(id)) ? 'Discarded.' : 'It was gone.'))
   }
 
-  finish(id: string): Outcome {
-    return inWords(async () => ((await this.#agent.deadLetters.markProcessed(id)) ? 'Marked as done.' : 'It was gone.'))
+  /** Marks a letter as dealt with; `note` says how, if there is something to say. */
+  finish(id: string, note: string): Outcome {
+    const said = note.trim() === '' ? undefined : note.trim()
+    return inWords(async () =>
+      (await this.#agent.deadLetters.markProcessed(id, said)) ? 'Marked as done.' : 'It was gone.',
+    )
   }
 
   /** Deletes those that somebody has dealt with. */

@@ -54,7 +54,7 @@ export async function startSession(store: Store, mesh: Mesh, who: Who): Promise<
     mesh: mesh.mesh,
     relays: mesh.relays,
     capabilities: [behaviour.capability],
-    description: behaviour.summary,
+    description: behaviour.about ?? behaviour.summary,
   })
   const session = new Session(agent, store)
   const topics = await session.recall()

@@ -10,6 +10,8 @@ export interface BehaviourEntry {
   readonly name: BehaviourName
   readonly title: string
   readonly summary: string
+  /** The same as others read it on the agent's card, where the summary speaks to its owner. */
+  readonly about?: string
   /** What the agent's card says it can do. */
   readonly capability: string
   /** Things to ask it. */
@@ -28,6 +30,7 @@ export const catalogue: readonly BehaviourEntry[] = [
     name: 'person',
     title: 'Person',
     summary: 'You chat, and answer requests by hand.',
+    about: 'Somebody who chats, and answers requests by hand.',
     capability: 'chat',
     examples: ['Are you there?'],
     names: ['Ada', 'Grace', 'Linus', 'Noor', 'Emil', 'Mika', 'Ines', 'Theo'],

@@ -52,6 +52,15 @@ function LetterView(props: { state: State; letter: Letter; desk: LetterDesk; onO
   const { state, letter, desk, onOutcome } = props
   const { id, came, peer, reason, attempts, time, error, text, done, notes } = letter
   const name = nameOf(state, peer)
+  const [noting, setNoting] = useState(false)
+  const note = useRef<HTMLInputElement>(null)
+  useLayoutEffect(() => {
+    if (noting) note.current?.focus()
+  }, [noting])
+  const finish = (event: Event): void => {
+    event.preventDefault()
+    onOutcome(desk.finish(id, note.current?.value ?? ''))
+  }
   const who = `the message ${came ? 'from' : 'to'} ${name}: ${text}`
   return (
     <li class="letter" data-testid="letter" data-done={done} data-side={came ? 'recipient' : 'sender'}>
@@ -88,7 +97,8 @@ function LetterView(props: { state: State; letter: Letter; desk: LetterDesk; onO
               class="icon-button"
               title="Mark as done"
               aria-label={`Mark as done: ${who}`}
-              onClick={() => onOutcome(desk.finish(id))}
+              aria-expanded={noting}
+              onClick={() => setNoting(!noting)}
             >
               <Icon name="check" />
             </button>
@@ -104,6 +114,21 @@ function LetterView(props: { state: State; letter: Letter; desk: LetterDesk; onO
           <Icon name="bin" />
         </button>
       </div>
+      {noting && !done && (
+        <form class="letter-note" onSubmit={finish}>
+          <input
+            ref={note}
+            type="text"
+            maxLength={1_024}
+            autocomplete="off"
+            aria-label={`Note on ${who}`}
+            placeholder="A note, if you like"
+          />
+          <button type="submit" class="button">
+            Done
+          </button>
+        </form>
+      )}
     </li>
   )
 }
@@ -140,7 +165,7 @@ export function Letters({ state, commands, onClose }: { state: State; commands: 
     void outcome.then(setSaid)
   }
   return (
-    <section class="drawer" ref={drawer} tabIndex={-1} aria-labelledby="letters-title" data-testid="letters">
+    <section class="drawer beside" ref={drawer} tabIndex={-1} aria-labelledby="letters-title" data-testid="letters">
       <header class="dialog-head">
         <h2 id="letters-title">Dead letters</h2>
         <p class="letters-said" role="status" data-testid="outcome">
