@@ -6,6 +6,7 @@
 
 export type { Agent, AgentEvents, Deliveries } from './agent/agent.ts'
 export { createAgent } from './agent/create-agent.ts'
+export type { Breakers as CircuitBreakers, Letters as DeadLetters } from './agent/faces.ts'
 export { type Reply, reply } from './agent/handlers.ts'
 export type {
   AgentOptions,
@@ -39,13 +40,13 @@ export {
 } from './common/errors.ts'
 export { type Random, systemRandom } from './common/random.ts'
 export type { BreakerChange, BreakerOptions, BreakerState, CircuitBreaker } from './delivery/breaker.ts'
-export type { CircuitBreakers } from './delivery/breakers.ts'
 export {
   type DeadLetter,
   type DeadReason,
   type LetterNote,
   type LetterSide,
   letterMessage,
+  type NewDeadLetter,
 } from './delivery/dead-letter.ts'
 export type { LetterFilter } from './delivery/dead-letter-index.ts'
 export type {
@@ -55,7 +56,6 @@ export type {
   PurgeOptions,
 } from './delivery/dead-letter-options.ts'
 export type { RetryOutcome } from './delivery/dead-letter-retries.ts'
-export type { DeadLetters } from './delivery/dead-letters.ts'
 export type { DeliveryStatus, ReceiptState, RecipientReceipt } from './delivery/receipts.ts'
 export { exponentialRetry, fixedRetry, type RetryStrategy, untilExpiry } from './delivery/retry.ts'
 export type { DeliveryNews } from './delivery/tracker.ts'

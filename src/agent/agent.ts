@@ -4,9 +4,7 @@ import type { AbortOptions } from '../common/abort.ts'
 import type { TypedEventTarget } from '../common/events.ts'
 import type { EnvelopeRefusal } from '../delivery/arrived.ts'
 import type { BreakerEvents } from '../delivery/breaker.ts'
-import type { CircuitBreakers } from '../delivery/breakers.ts'
 import type { DeadLetterEvents } from '../delivery/dead-letter-options.ts'
-import type { DeadLetters } from '../delivery/dead-letters.ts'
 import type { TrackerEvents } from '../delivery/tracker.ts'
 import type { Card } from '../identity/card.ts'
 import type { Filter } from '../message/filter.ts'
@@ -14,6 +12,7 @@ import type { Content, Message } from '../message/message.ts'
 import type { Link, NetworkEvents, Peer, RefusalReason } from '../network/network.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Subscription, SubscriptionManager } from '../topics/subscriptions.ts'
+import type { Breakers, Letters } from './faces.ts'
 import type {
   Handler,
   MessageOptions,
@@ -89,12 +88,12 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   readonly subscriptions: SubscriptionManager
   /** What became of messages that are kept, those of earlier runs included. */
   readonly deliveries: Deliveries
-  /** Messages that could not be delivered or handled: list, get, retry, markProcessed, discard, purge. */
-  readonly deadLetters: DeadLetters
+  /** Messages that could not be delivered or handled: list, get, count, add, retry, markProcessed, discard, purge. */
+  readonly deadLetters: Letters
   /** What handlers keep through their transactions: list, change. How much room there is, and whether it stays: state, persist. */
   readonly storage: AgentStorage
   /** One circuit breaker for each recipient, by its id: states, forceOpen, reset. */
-  readonly breakers: CircuitBreakers
+  readonly breakers: Breakers
 
   /**
    * Sends a message to each of `to`. Messages to one recipient leave in the order of the calls, also where a hook takes

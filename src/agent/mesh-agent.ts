@@ -6,9 +6,7 @@ import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { BoundedQueue } from '../common/queue.ts'
-import type { CircuitBreakers } from '../delivery/breakers.ts'
 import type { DeadLetterEvents } from '../delivery/dead-letter-options.ts'
-import type { DeadLetters } from '../delivery/dead-letters.ts'
 import type { Requests } from '../delivery/requests.ts'
 import type { TrackerEvents } from '../delivery/tracker.ts'
 import { keptValues } from '../delivery/transaction.ts'
@@ -24,6 +22,7 @@ import type { Subscription, SubscriptionManager } from '../topics/subscriptions.
 import type { Addressing } from './addressing.ts'
 import type { Agent, AgentEvents, Deliveries } from './agent.ts'
 import type { CardKeeper } from './card-keeper.ts'
+import { type Breakers, breakersFace, type Letters, lettersFace } from './faces.ts'
 import type { Handlers } from './handlers.ts'
 import type { Inbound } from './inbound.ts'
 import { statusOfMessage } from './kept-receipt.ts'
@@ -109,8 +108,8 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   readonly metrics: Metrics
   readonly subscriptions: SubscriptionManager
   readonly deliveries: Deliveries
-  readonly deadLetters: DeadLetters
-  readonly breakers: CircuitBreakers
+  readonly deadLetters: Letters
+  readonly breakers: Breakers
   readonly storage: AgentStorage
   readonly #parts: AgentParts
   #closed: Promise<void> | undefined
@@ -124,8 +123,8 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.metrics = parts.metrics
     this.subscriptions = parts.subscriptions
     const { tracker, delivery, deadLetters, breakers } = parts.kept
-    this.deadLetters = deadLetters
-    this.breakers = breakers
+    this.deadLetters = lettersFace(deadLetters)
+    this.breakers = breakersFace(breakers)
     const { storage } = parts
     this.storage = {
       ...keptValues(() => this.#open().store),

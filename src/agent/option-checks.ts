@@ -5,6 +5,7 @@ import {
   CLOCK,
   COUNT,
   checkedLater,
+  checkOption,
   checkOptions,
   FUNCTION,
   hasMethods,
@@ -16,12 +17,14 @@ import {
   type OptionCheck,
   type OptionChecks,
   oneOf,
+  RECORD,
   SIGNAL,
   STRING,
   STRING_OR_STRINGS,
   STRINGS,
   withMethods,
 } from '../common/check-options.ts'
+import type { NewDeadLetter } from '../delivery/dead-letter.ts'
 import { isAgentId } from '../identity/keys.ts'
 import type { Filter } from '../message/filter.ts'
 import { isPlain } from '../message/json-value.ts'
@@ -150,6 +153,15 @@ export const RECEIVED: OptionCheck = [
   message => isObject(message) && isString(message.id) && isString(message.sender),
 ]
 export const CARRIER = withMethods('a carrier', 'start', 'stop', 'dial', 'publish')
+
+/** @throws AfpError INVALID_OPTION for a letter of nobody's, or without a message; the rest is seen when it is stored */
+export function checkLetter(letter: NewDeadLetter): void {
+  checkOption('a dead letter', letter, RECORD)
+  const { peer, sender, message } = letter
+  checkOption('its peer', peer, AGENT_ID)
+  checkOption('its sender', sender, AGENT_ID)
+  checkOption('its message', message, ['a Uint8Array', value => value instanceof Uint8Array])
+}
 
 /** @throws AfpError INVALID_OPTION unless `options` and the hooks in them are what `createAgent` takes */
 export function checkAgentOptions(options: AgentOptions): void {

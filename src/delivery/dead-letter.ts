@@ -1,6 +1,6 @@
 /** One dead letter: what it holds, and how it is stored. */
 
-import { AfpDataStoreError } from '../common/errors.ts'
+import { AfpDataStoreError, AfpError } from '../common/errors.ts'
 import { decode, encode } from '../message/codec.ts'
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Failure } from '../message/failure.ts'
@@ -252,6 +252,16 @@ export function readEntry(id: string, value: Uint8Array): LetterEntry {
       reference: id,
       cause,
     })
+  }
+}
+
+/** @throws AfpError INVALID_OPTION for a letter that could not be read again: at the next start it would be in the way */
+export function checkNewLetter(letter: NewDeadLetter): void {
+  try {
+    const entry = newEntry(letter, { id: '', createdAt: 0, retry: undefined })
+    readEntry('', putEntry(entry).value)
+  } catch (cause) {
+    throw new AfpError('INVALID_OPTION', 'what was given is no dead letter', { cause })
   }
 }
 

@@ -15,6 +15,7 @@ import type { Random } from '../common/random.ts'
 import { paged } from '../store/paged.ts'
 import type { Store, Write } from '../store/store.ts'
 import {
+  checkNewLetter,
   type DeadLetter,
   type DeadReason,
   deleteLetter,
@@ -172,10 +173,12 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
 
   /**
    * Stores a letter by itself.
+   * @throws AfpError INVALID_OPTION for one that could not be read again
    * @throws AfpDeliveryError QUEUE_FULL when there is no room
    * @throws AfpDataStoreError when the store fails; then nothing was stored
    */
   async add(letter: NewDeadLetter): Promise<DeadLetter> {
+    checkNewLetter(letter)
     const staged = this.stage(letter)
     try {
       await this.#options.store.commit({ writes: staged.writes })

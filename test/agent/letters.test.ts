@@ -3,8 +3,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
+import type { NewDeadLetter } from '../../src/delivery/dead-letter.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
+import { encodeMessage } from '../../src/message/envelope.ts'
 import { memoryStore } from '../../src/store/memory.ts'
+import { message } from '../message/messages.ts'
 import { collect, failure, until } from './waiting.ts'
 import { acquainted, type DrivenWorld, drivenWorld } from './worlds.ts'
 
@@ -13,6 +16,18 @@ beforeEach(() => {
   world = drivenWorld()
 })
 afterEach(() => world.close())
+
+const letterOf = ({ id }: Agent, peer = id): NewDeadLetter => {
+  const sent = message({ content: 'by hand', recipients: [peer], guarantee: 'at-least-once' })
+  const bytes = encodeMessage(sent, 'message')
+  return { side: 'sender', peer, reason: 'no-route', message: bytes, messageId: sent.id, sender: id, attempts: 0 }
+}
+
+const collectChanges = (breakers: Agent['breakers']): string[] => {
+  const states: string[] = []
+  breakers.addEventListener('change', ({ detail }) => states.push(detail.to))
+  return states
+}
 
 describe('A dead letter that was in doubt', () => {
   test('can be retried once its recipient has said that the message never came, days and restarts later', async () => {
@@ -61,6 +76,71 @@ describe('A dead letter that was in doubt', () => {
     const [last] = (await start()) as [Agent]
     await world.clock.advance(400_000)
     expect(await last.deliveries.get(id)).toBeUndefined()
+  })
+})
+
+describe('What an agent shows', () => {
+  test('of its dead letters is what an application may do with them, and nothing of what delivery does', async () => {
+    const ada = await world.join('ada')
+    const { deadLetters } = ada
+    const asked = ['count', 'get', 'list', 'markProcessed', 'discard', 'purge', 'retry', 'nextDueAt', 'add']
+    const members = [...asked, 'addEventListener', 'removeEventListener']
+    expect(Object.keys(deadLetters).sort()).toEqual(members.sort())
+    for (const hidden of ['stage', 'start', 'due', 'close', 'emit']) expect(hidden in deadLetters).toBe(false)
+    expect(() => Object.assign(deadLetters, { retry: undefined })).toThrow(TypeError)
+    const told: unknown[] = []
+    const listener = ({ detail }: { detail: { id: string } }): void => void told.push(detail.id)
+    deadLetters.addEventListener('dead-letter:processed', listener)
+    const { id } = await deadLetters.add(letterOf(ada))
+    expect(await deadLetters.markProcessed(id)).toBe(true)
+    expect(told).toEqual([id])
+    deadLetters.removeEventListener('dead-letter:processed', listener)
+    expect(await deadLetters.markProcessed(id, 'again')).toBe(true)
+    expect(told).toEqual([id])
+    expect(deadLetters.nextDueAt).toBeUndefined()
+  })
+
+  test('of its circuit breakers is the same, as of now', async () => {
+    const { breakers } = await world.join('ada')
+    for (const hidden of ['borrow', 'giveBack', 'emit']) expect(hidden in breakers).toBe(false)
+    const changes = collectChanges(breakers)
+    breakers.getOrCreate('somebody').forceOpen()
+    expect(breakers.size).toBe(1)
+    expect([...breakers.states()]).toEqual([['somebody', 'open']])
+    breakers.resetAll()
+    expect(changes).toEqual(['open', 'closed'])
+    expect(breakers.remove('somebody')).toBe(true)
+    expect([breakers.size, breakers.get('somebody')]).toEqual([0, undefined])
+  })
+})
+
+describe('A dead letter of the application', () => {
+  test('is kept as others are, and can be retried', async () => {
+    const [ada, bob] = [await world.join('ada'), await world.join('bob')]
+    await world.during(acquainted([ada, bob]))
+    const letter = await ada.deadLetters.add(letterOf(ada, bob.id))
+    expect(await ada.deadLetters.list()).toEqual([letter])
+    expect(await world.during(ada.deadLetters.retry(letter.id))).toBe('retried')
+    expect((await world.during(bob.receive())).content).toBe('by hand')
+  })
+
+  test.each<[string, object]>([
+    ['a side', { side: 'left' }],
+    ['a peer', { peer: 'bob' }],
+    ['a reason', { reason: 'boredom' }],
+    ['a reason at all', { reason: undefined }],
+    ['bytes', { message: 'text' }],
+    ['an id of a message', { messageId: 'one' }],
+    ['a number of attempts', { attempts: 1.5 }],
+    ['a security', { security: { level: 'some' } }],
+    ['an error', { lastError: { code: 5 } }],
+    ['a strategy', { strategy: { kind: 'fixed', delay: 'long' } }],
+    ['a sender', { sender: undefined }],
+  ])('is refused where it is wrong in %s, and nothing of it is kept', async (_what, wrong) => {
+    const ada = await world.join('ada')
+    const letter = { ...letterOf(ada), ...wrong } as ReturnType<typeof letterOf>
+    expect(await failure(ada.deadLetters.add(letter))).toMatchObject({ code: 'INVALID_OPTION' })
+    expect(ada.deadLetters.count()).toBe(0)
   })
 })
 

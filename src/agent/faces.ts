@@ -1,0 +1,62 @@
+/** What an application sees of dead letters and circuit breakers; the rest of them is delivery's own. */
+
+import { face } from '../common/face.ts'
+import type { CircuitBreakers } from '../delivery/breakers.ts'
+import type { DeadLetter, NewDeadLetter } from '../delivery/dead-letter.ts'
+import type { DeadLetters } from '../delivery/dead-letters.ts'
+import { checkLetter } from './option-checks.ts'
+
+const LETTERS = [
+  'count',
+  'get',
+  'list',
+  'markProcessed',
+  'discard',
+  'purge',
+  'retry',
+  'nextDueAt',
+  'addEventListener',
+  'removeEventListener',
+] as const satisfies readonly (keyof DeadLetters)[]
+
+const BREAKERS = [
+  'size',
+  'getOrCreate',
+  'get',
+  'remove',
+  'all',
+  'states',
+  'resetAll',
+  'addEventListener',
+  'removeEventListener',
+] as const satisfies readonly (keyof CircuitBreakers)[]
+
+/** See `Agent.deadLetters`; its events are those of the agent that begin with `dead-letter:`. */
+export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number]> {
+  /**
+   * Stores a letter of the application's own, to be listed and retried as others are.
+   * @throws AfpError INVALID_OPTION for what is no letter
+   * @throws AfpDeliveryError QUEUE_FULL when there is no room
+   * @throws AfpDataStoreError when the store fails; then nothing was stored
+   */
+  add(letter: NewDeadLetter): Promise<DeadLetter>
+}
+
+/**
+ * See `Agent.breakers`. The number is bounded: the closed one that was asked for longest ago gives way, and if none is
+ * closed the open one; a breaker forced open never does. One that gave way begins anew when it is next asked for, so ask
+ * for it each time instead of keeping it. Events: those of all breakers that are kept.
+ */
+export interface Breakers extends Pick<CircuitBreakers, (typeof BREAKERS)[number]> {}
+
+export const lettersFace = (letters: DeadLetters): Letters =>
+  Object.freeze(
+    Object.assign(face(letters, LETTERS), {
+      add: async (letter: NewDeadLetter) => {
+        checkLetter(letter)
+        return letters.add(letter)
+      },
+    }),
+  )
+
+export const breakersFace = (breakers: CircuitBreakers): Breakers => Object.freeze(face(breakers, BREAKERS))
