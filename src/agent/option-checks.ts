@@ -17,13 +17,14 @@ import {
   type OptionCheck,
   type OptionChecks,
   oneOf,
+  RECORD,
   SIGNAL,
   STRING,
   STRING_OR_STRINGS,
   STRINGS,
   withMethods,
 } from '../common/check-options.ts'
-import { DEAD_REASONS, type NewDeadLetter } from '../delivery/dead-letter.ts'
+import type { NewDeadLetter } from '../delivery/dead-letter.ts'
 import { isAgentId } from '../identity/keys.ts'
 import type { Filter } from '../message/filter.ts'
 import { isPlain } from '../message/json-value.ts'
@@ -171,10 +172,13 @@ export const RECEIVED: OptionCheck = [
 ]
 export const CARRIER = withMethods('a carrier', 'start', 'stop', 'dial', 'publish')
 
-/** @throws AfpError INVALID_OPTION unless it is a letter, as far as that can be seen from outside */
+/** @throws AfpError INVALID_OPTION for a letter of nobody's, or without a message; the rest is seen when it is stored */
 export function checkLetter(letter: NewDeadLetter): void {
-  checkOptions('deadLetters.add()', letter, LETTER)
-  for (const name of NEEDED) checkOption(`deadLetters.add(): ${name}`, letter[name], LETTER[name])
+  checkOption('a dead letter', letter, RECORD)
+  const { peer, sender, message } = letter
+  checkOption('its peer', peer, AGENT_ID)
+  checkOption('its sender', sender, AGENT_ID)
+  checkOption('its message', message, ['a Uint8Array', value => value instanceof Uint8Array])
 }
 
 /** @throws AfpError INVALID_OPTION unless `options` and the hooks in them are what `createAgent` takes */

@@ -135,7 +135,7 @@ describe('A dead letter of the application', () => {
     ['a security', { security: { level: 'some' } }],
     ['an error', { lastError: { code: 5 } }],
     ['a strategy', { strategy: { kind: 'fixed', delay: 'long' } }],
-    ['its fields', { notes: [] }],
+    ['a sender', { sender: undefined }],
   ])('is refused where it is wrong in %s, and nothing of it is kept', async (_what, wrong) => {
     const ada = await world.join('ada')
     const letter = { ...letterOf(ada), ...wrong } as ReturnType<typeof letterOf>
