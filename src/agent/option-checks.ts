@@ -115,24 +115,6 @@ const FILTER: OptionChecks<Filter> = {
   where: FUNCTION,
 }
 
-const isAgent = (id: unknown): boolean => isString(id) && isAgentId(id as string)
-
-const LETTER: OptionChecks<NewDeadLetter> = {
-  side: oneOf('sender', 'recipient'),
-  peer: ['the id of an agent', isAgent],
-  reason: oneOf(...DEAD_REASONS),
-  message: ['a Uint8Array', value => value instanceof Uint8Array],
-  sender: ['the id of an agent', isAgent],
-  attempts: ['a whole number from 0', value => Number.isSafeInteger(value) && (value as number) >= 0],
-  messageId: STRING,
-  topic: STRING,
-  security: OBJECT,
-  lastError: OBJECT,
-  inDoubt: BOOLEAN,
-  strategy: RETRY,
-}
-const NEEDED = ['side', 'peer', 'reason', 'message', 'sender', 'attempts'] as const
-
 const SUBSCRIBE: OptionChecks<SubscribeOptions> = {
   ...FILTER,
   ...WAIT,
@@ -165,7 +147,7 @@ export const checkCall = (method: keyof typeof TABLES, options: unknown): void =
 
 /** What methods take beside options, and what the option `carrier` makes. */
 export const NAME_OR_ID: OptionCheck = ['a name or an id', name => isString(name) && name !== '']
-export const AGENT_ID: OptionCheck = ['the id of an agent', isAgent]
+export const AGENT_ID: OptionCheck = ['the id of an agent', id => isString(id) && isAgentId(id as string)]
 export const RECEIVED: OptionCheck = [
   'a message that came',
   message => isObject(message) && isString(message.id) && isString(message.sender),

@@ -34,6 +34,9 @@ export class Books implements Ledger {
         const change = tracker.apply(fate.messageId, fate.recipient, eventOf(fate))
         if (change !== undefined) staged.push(change)
         if (fate.ended === undefined || fate.status === 'cancelled') continue
+        // Its recipient has spoken meanwhile, and its word stands. Of what is not followed, nobody knows more than this.
+        const followed = tracker.latest(fate.messageId)?.recipients.has(fate.recipient)
+        if (change === undefined && followed) continue
         const letter = deadLetters.stage({
           side: 'sender',
           peer: fate.recipient,

@@ -49,7 +49,8 @@ export async function consequences(
     const status = reason !== undefined ? 'refused' : skipped.has(number) ? 'skipped' : 'processed'
     // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
     const keeps = reason === undefined || reason === 'handler-error' || reason === 'expired'
-    const ended = keeps || entry === undefined ? undefined : await endedOf(entry, author)
+    // One that is being given up has its letter with that.
+    const ended = keeps || entry === undefined || epoch.fences.has(number) ? undefined : await endedOf(entry, author)
     fates.push({ ...fateOf(recipient, epoch, number, messageId, status), reason, ended })
   }
   return { fates, arrived, over, writes }
@@ -65,9 +66,19 @@ export interface LostEpoch {
   readonly writes: readonly Write[]
 }
 
-export async function lostEpoch(epoch: OutEpoch, author: string, recipient: string): Promise<LostEpoch> {
+/**
+ * Waits for what is being written of an epoch that takes nothing more, and reads what is in it then. A message that is
+ * still on its way into it would be lost with it; one that is being given up would go all the same.
+ */
+export async function unsealEpoch(epoch: OutEpoch, author: string): Promise<ReadonlyMap<Entry, Draft>> {
+  await epoch.writing.ended()
   const entries = [...epoch.entries.values()]
-  const again = await Promise.all(entries.map(async entry => ({ entry, draft: await draftAgain(entry, author) })))
+  return new Map(await Promise.all(entries.map(async entry => [entry, await draftAgain(entry, author)] as const)))
+}
+
+/** @param drafts of all that is in it, see {@link unsealEpoch} */
+export function lostEpoch(epoch: OutEpoch, drafts: ReadonlyMap<Entry, Draft>, recipient: string): LostEpoch {
+  const again = [...epoch.entries.values()].map(entry => ({ entry, draft: drafts.get(entry) as Draft }))
   const over = [...epoch.messages.keys()].filter(number => !epoch.entries.has(number))
   return {
     again,

@@ -38,22 +38,32 @@ export class Fencing {
     })
   }
 
-  /** Gives a position up. @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL: then it stands as it was */
-  async fence(entry: Entry, reason: FenceReason): Promise<void> {
+  /**
+   * Gives a position up. False: its recipient has said meanwhile that it has it.
+   * @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL: then it stands as it was
+   */
+  async fence(entry: Entry, reason: FenceReason): Promise<boolean> {
+    const { epoch, number } = entry
+    if (epoch.fences.has(number)) return true
+    epoch.fences.set(number, entry)
+    return epoch.writing.add(this.#fence(entry, reason))
+  }
+
+  async #fence(entry: Entry, reason: FenceReason): Promise<boolean> {
     const { author, recipient, recorder, quota, sender } = this.#parts
     const { epoch, number, row } = entry
-    if (epoch.fences.has(number)) return
-    epoch.fences.set(number, entry)
     // Whether it has left is said for good: it must not leave while that is being written.
     sender.hold(entry)
     try {
       const status = reason === 'attempts-exhausted' ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
+      const ended = await endedOf(entry, author)
+      if (!epoch.entries.has(number) || epoch.feed.has(number)) return false
       const fate: Fate = {
         ...fateOf(recipient, epoch, number, row.messageId, status),
         reason,
         inDoubt: entry.left,
         attempts: entry.tries,
-        ended: await endedOf(entry, author),
+        ended,
       }
       await recorder.record([fate], [putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame: NO_BYTES })])
     } catch (error) {
@@ -61,12 +71,14 @@ export class Fencing {
       if (reason === 'cancelled') sender.resume(entry)
       throw error
     }
-    epoch.entries.delete(number)
-    quota.give(entry.bytes)
+    // Its recipient's word may have taken it out meanwhile.
+    const there = epoch.entries.delete(number)
+    if (there) quota.give(entry.bytes)
     sender.remove(entry)
-    epoch.feed.skip(number)
+    const end = epoch.feed.skip(number)
     sender.stateChanged()
     sender.pump()
+    return there && end === 'skipped'
   }
 
   /** Nothing is tried again. */

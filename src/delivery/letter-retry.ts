@@ -10,7 +10,7 @@ import type { DeadLetter } from './dead-letter.ts'
 import type { RetryOutcome } from './dead-letter-retries.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { ProcessingParts } from './processing.ts'
-import { newReceipt } from './receipts.ts'
+import { hasFailed, newReceipt } from './receipts.ts'
 import { NEVER_TRIED } from './retry.ts'
 import type { Tracker } from './tracker.ts'
 import { BufferedTransaction } from './transaction.ts'
@@ -50,6 +50,11 @@ async function sendAgain(
   if (standing?.arrived) {
     await store.commit({ writes: settled })
     return 'delivered'
+  }
+  // It is on its way again already: a second one would be a second effect.
+  if (standing !== undefined && !hasFailed(standing)) {
+    await store.commit({ writes: settled })
+    return 'retried'
   }
   // Its time begins anew; it keeps its id, by which its recipient knows it.
   const message = new Message({ ...before, timestamp: Math.floor(clock.now()) })

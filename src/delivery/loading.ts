@@ -1,6 +1,7 @@
 /** What an earlier run left in the store, as this run takes it up. */
 
 import { type NextTask, Slices } from '../common/slices.ts'
+import { Underway } from '../common/underway.ts'
 import { AuthorFeed } from '../feed/index.ts'
 import { decodeMessage } from '../message/envelope.ts'
 import type { Limits } from '../message/validate.ts'
@@ -26,6 +27,8 @@ export interface OutgoingRemains {
   readonly epochs: readonly OutEpoch[]
   /** Messages without an epoch: there was no key for them. */
   readonly waiting: readonly { readonly key: Key; readonly draft: Draft }[]
+  /** Messages whose epoch is not there, as in a store that was damaged: with its key nobody can read them any more. */
+  readonly unreadable: readonly OutRow[]
 }
 
 /** What is left of one author. */
@@ -35,7 +38,8 @@ export interface IncomingRemains {
   readonly arrived: readonly Arrived[]
 }
 
-interface OutRow {
+/** A row of the outbox. */
+export interface OutRow {
   readonly epoch: string
   readonly number: number
   readonly row: OutboxRow
@@ -59,7 +63,9 @@ export async function loadOutgoing(store: Store, next?: NextTask): Promise<Map<s
       key: [recipient, '', number] as Key,
       draft: { ...row, payload: row.frame },
     }))
-    remains.set(recipient, { epochs, waiting })
+    const opened = new Set(['', ...epochs.map(({ id }) => id)])
+    const unreadable = mine.filter(({ epoch }) => !opened.has(epoch))
+    remains.set(recipient, { epochs, waiting, unreadable })
     if (slices.did(0, 1 + mine.length)) await slices.pause()
   }
   return remains
@@ -82,6 +88,8 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     fences: new Map(),
     messages: new Map(rows.map(({ number, row }) => [number, row.messageId])),
     stored: true,
+    writing: new Underway(),
+    lost: false,
     unnumbered: 0,
   }
   const entryOf = ({ number, row }: OutRow): Entry => ({

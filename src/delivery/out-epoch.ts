@@ -1,6 +1,7 @@
 /** An epoch of this agent's own towards one recipient, with what is unsettled in it. */
 
 import { toHex } from '../common/bytes.ts'
+import { Underway } from '../common/underway.ts'
 import { AuthorFeed } from '../feed/index.ts'
 import { type AeadKey, importKey } from '../security/aead.ts'
 import { type MakeOpeningOptions, makeOpening } from '../security/opening.ts'
@@ -27,6 +28,10 @@ export interface OutEpoch {
   readonly messages: Map<number, string>
   /** The row of the opening is on the disk. */
   stored: boolean
+  /** What changes its rows, from the number that was given out for it until it is in the maps above or will not be. */
+  readonly writing: Underway
+  /** Its recipient can never open it, by its own word. */
+  lost: boolean
   /** At-most-once messages so far: their count gives the nonce. */
   unnumbered: number
 }
@@ -81,6 +86,8 @@ export async function openEpoch(options: Omit<MakeOpeningOptions, 'notAfter'>): 
     fences: new Map(),
     messages: new Map(),
     stored: false,
+    writing: new Underway(),
+    lost: false,
     unnumbered: 0,
   }
 }

@@ -11,7 +11,7 @@ import type { Prekey } from '../security/prekeys.ts'
 import type { Check, Key, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
 import { isAtRest } from './breakers.ts'
-import { consequences, lostEpoch } from './consequences.ts'
+import { consequences, lostEpoch, unsealEpoch } from './consequences.ts'
 import { fateOf, rowKeyOf } from './entries.ts'
 import { Fencing } from './fencing.ts'
 import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
@@ -143,7 +143,10 @@ export class Outgoing {
    */
   async acked(ack: FeedAck): Promise<void> {
     const epoch = this.#epochs.get(ack.epoch)
-    if (epoch === undefined) return
+    await epoch?.writing.add(this.#acked(epoch, ack))
+  }
+
+  async #acked(epoch: OutEpoch, ack: FeedAck): Promise<void> {
     const news = epoch.feed.acked(ack)
     if (news.rollback) this.#parts.onRollback(this.recipient, epoch.id)
     const author = this.#parts.identity.id
@@ -182,10 +185,12 @@ export class Outgoing {
    * numbers. Its word is the fence: nothing of the old ones can have an effect any more.
    */
   async lostKey(ids: readonly string[]): Promise<void> {
-    const { quota } = this.#parts
-    for (const epoch of ids.map(id => this.#epochs.get(id)).filter(found => found !== undefined)) {
-      this.#epochs.leave(epoch)
-      const { again, fates: given, writes } = await lostEpoch(epoch, this.#parts.identity.id, this.recipient)
+    const { quota, identity } = this.#parts
+    for (const epoch of this.#epochs.lose(ids)) {
+      let drafts: Awaited<ReturnType<typeof unsealEpoch>>
+      do drafts = await unsealEpoch(epoch, identity.id)
+      while (epoch.writing.busy)
+      const { again, fates: given, writes } = lostEpoch(epoch, drafts, this.recipient)
       const drop = this.#drop(epoch)
       const moved = again.map(({ entry, draft }) => {
         this.#remove(epoch, entry.number)
@@ -205,9 +210,7 @@ export class Outgoing {
   async cancel(messageId: string): Promise<boolean> {
     if (await this.#unsealed.cancel(messageId)) return true
     const entry = this.#epochs.find(messageId)
-    if (entry === undefined) return false
-    await this.#fencing.fence(entry, 'cancelled')
-    return true
+    return entry !== undefined && (await this.#fencing.fence(entry, 'cancelled'))
   }
 
   /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
@@ -330,11 +333,10 @@ export class Outgoing {
   #append(epoch: OutEpoch, draft: Draft, replaces: Key | undefined, before?: Key): Promise<void> {
     const { number, prev } = epoch.feed.next(draft.priority)
     const frame = sealFrame(epoch, draft, { number, prev, numbered: true }, this.#to)
-    if (frame instanceof Uint8Array && !this.#appending.busy)
-      return this.#commit(epoch, draft, number, frame, replaces, before)
+    const commit = (bytes: Uint8Array): Promise<void> => this.#commit(epoch, draft, number, bytes, replaces, before)
+    if (frame instanceof Uint8Array && !this.#appending.busy) return epoch.writing.add(commit(frame))
     // As above: where one takes the place of a row, the next one is committed after it.
-    const sealed = this.#appending.take(async () => frame)
-    return sealed.then(bytes => this.#commit(epoch, draft, number, bytes, replaces, before))
+    return epoch.writing.add(this.#appending.take(async () => frame).then(commit))
   }
 
   async #commit(

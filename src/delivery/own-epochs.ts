@@ -77,8 +77,18 @@ export class OwnEpochs {
     this.#current = undefined
   }
 
-  /** Nothing goes into this one any more. */
-  leave(epoch: OutEpoch): void {
+  /** Those that the recipient can never open, each once, since it says so to every opening: nothing goes into them. */
+  lose(ids: readonly string[]): OutEpoch[] {
+    const found = ids.map(id => this.#open.get(id)).filter(epoch => epoch !== undefined)
+    const lost = found.filter(epoch => !epoch.lost)
+    for (const epoch of lost) {
+      epoch.lost = true
+      this.#leave(epoch)
+    }
+    return lost
+  }
+
+  #leave(epoch: OutEpoch): void {
     if (this.#current === epoch) this.#current = undefined
   }
 
@@ -103,7 +113,7 @@ export class OwnEpochs {
   /** Forgets one that is over; what is to be written. */
   drop(epoch: OutEpoch): Write {
     const { id } = epoch
-    this.leave(epoch)
+    this.#leave(epoch)
     this.#open.delete(id)
     this.#over.add(id)
     if (this.#over.size > MAX_OVER) this.#over.delete(this.#over.values().next().value as string)

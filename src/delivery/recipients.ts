@@ -1,13 +1,16 @@
 /** Those that this agent writes to: what there is for each of them, as long as it is worth remembering. */
 
 import type { Clock, Timer } from '../common/clock.ts'
+import { AfpDataStoreError } from '../common/errors.ts'
 import { Slices } from '../common/slices.ts'
 import type { Write } from '../store/store.ts'
 import type { CircuitBreakers } from './breakers.ts'
-import type { OutgoingRemains } from './loading.ts'
+import type { Fate } from './ledger.ts'
+import type { OutgoingRemains, OutRow } from './loading.ts'
 import { Outgoing } from './outgoing.ts'
 import type { OutgoingParts } from './outgoing-parts.ts'
-import { epochKey } from './rows.ts'
+import { Recorder } from './recorder.ts'
+import { epochKey, outboxKey } from './rows.ts'
 
 /** Recipients that are held before those give way for which nothing waits. */
 const MAX_RECIPIENTS = 1_024
@@ -74,7 +77,8 @@ export class Recipients {
   async load(remains: ReadonlyMap<string, OutgoingRemains>): Promise<void> {
     const { quota, clock, nextTask, store, onError } = this.#parts
     const slices = new Slices(nextTask)
-    for (const [recipient, { epochs, waiting }] of remains) {
+    for (const [recipient, { epochs, waiting, unreadable }] of remains) {
+      if (unreadable.length > 0) this.#giveUp(recipient, unreadable)
       // The last one of an earlier run was open until that ended, and stayed with nothing in it.
       const [over, kept] = [epochs.filter(({ feed }) => feed.done), epochs.filter(({ feed }) => !feed.done)]
       const gone = over.map(({ id }): Write => ({ op: 'delete', table: 'epochs', key: epochKey('out', recipient, id) }))
@@ -104,6 +108,25 @@ export class Recipients {
     this.#closed = true
     this.#timer?.cancel()
     for (const { outgoing } of this.#held.values()) outgoing.close()
+  }
+
+  /** Their receipts say what became of them; there is nothing that a dead letter could keep. */
+  #giveUp(recipient: string, rows: readonly OutRow[]): void {
+    const { onError } = this.#parts
+    const ids = rows.map(({ row }) => row.messageId)
+    const details = { recipient, messages: ids }
+    onError(
+      new AfpDataStoreError('STORE_FAILED', `the keys of ${ids.length} messages are not in the store`, { details }),
+    )
+    const open = rows.filter(({ row }) => row.fence === undefined)
+    const fates = open.map(({ epoch, number, row: { messageId, retry } }): Fate => {
+      const position = { messageId, recipient, epoch, number }
+      return { ...position, status: 'dead', reason: 'no-key', inDoubt: true, attempts: retry.attempts }
+    })
+    const gone = rows.map(({ epoch, number }): Write => {
+      return { op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch, number) }
+    })
+    new Recorder(this.#parts).record(fates, gone).catch(onError)
   }
 
   #make(recipient: string): Outgoing {

@@ -143,6 +143,11 @@ export class AuthorFeed {
     return { number, prev }
   }
 
+  /** Whether the recipient has it, by its last word. */
+  has(number: number): boolean {
+    return this.#present.has(number)
+  }
+
   /**
    * Gives a number up: its commit failed, or it expired, was cancelled or is dead. `delivered`: too late, the recipient
    * has it. The next number of its class names it all the same, since a copy of it may be on its way.

@@ -239,11 +239,11 @@ export class ReaderFeed {
   }
 
   /**
-   * What exists by the author's word and has neither arrived nor been skipped or given up; nothing once it is
-   * {@link free}.
+   * What exists by the author's word, that of a later number that arrived included, and has neither arrived nor been
+   * skipped or given up; nothing once it is {@link free}.
    */
   holes(limit: number = MAX_RANGES): Range[] {
-    return this.#order.unknown(this.#last, limit)
+    return this.#order.unknown(this.last, limit)
   }
 
   /** Order waits for these no longer. What is no hole is left out. */

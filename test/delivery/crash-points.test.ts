@@ -3,40 +3,11 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import type { Store } from '../../src/store/store.ts'
+import { Disk } from './held-disk.ts'
 import { DeliveryWorld, type Handler, type Node } from './world.ts'
 
 let world: DeliveryWorld
 afterEach(() => world.close())
-
-/** A disk whose commits can be counted, held up and lost. */
-class Disk {
-  readonly rows = memoryStore()
-  /** How many more commits are made; those after them neither succeed nor fail. */
-  left = Number.POSITIVE_INFINITY
-  /** Commits wait for it. */
-  gate: Promise<void> = Promise.resolve()
-  /** How many do. */
-  waiting = 0
-
-  get store(): Store {
-    const { rows } = this
-    return Object.assign(Object.create(rows) as Store, {
-      durability: rows.durability,
-      get: rows.get.bind(rows),
-      range: rows.range.bind(rows),
-      count: rows.count.bind(rows),
-      commit: async (...batch: Parameters<Store['commit']>) => {
-        this.waiting++
-        await this.gate
-        this.waiting--
-        if (this.left-- <= 0) return new Promise<void>(() => {})
-        return rows.commit(...batch)
-      },
-      close: async () => {},
-    })
-  }
-}
 
 describe('a recipient that has lost its disk', () => {
   // What is lost when the power goes after that many commits of moving what was sealed to the old key.

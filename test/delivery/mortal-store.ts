@@ -4,6 +4,11 @@ import type { Clock } from '../../src/common/clock.ts'
 import type { Random } from '../../src/common/random.ts'
 import type { Store } from '../../src/store/store.ts'
 
+/** How many of its commits take long, and how long these do at least and at most, ms: a disk that others use as well. */
+const SLOW = 0.01
+const SLOW_LEAST = 200
+const SLOW_MOST = 1_000
+
 export class MortalStore implements Store {
   readonly durability = 'strict'
   readonly #disk: Store
@@ -13,8 +18,9 @@ export class MortalStore implements Store {
   #free = 0
   #dead = false
   #left = Number.POSITIVE_INFINITY
+  #died: () => void = () => {}
 
-  /** @param slowest how long a commit may take, ms */
+  /** @param slowest how long a commit takes at most, but for those now and then that take long, ms */
   constructor(disk: Store, clock: Clock, random: Random, slowest = 20) {
     this.#disk = disk
     this.#clock = clock
@@ -33,8 +39,9 @@ export class MortalStore implements Store {
   }
 
   /** The power goes with the one after so many reads and commits: in the middle of what somebody does. */
-  dieAfter(uses: number): void {
+  dieAfter(uses: number, died: () => void = () => {}): void {
     this.#left = uses
+    this.#died = died
   }
 
   get(...args: Parameters<Store['get']>): ReturnType<Store['get']> {
@@ -56,7 +63,7 @@ export class MortalStore implements Store {
     this.#use()
     const now = this.#clock.monotonic()
     // Commits take effect in their order.
-    this.#free = Math.max(this.#free, now + this.#random.float() * this.#slowest)
+    this.#free = Math.max(this.#free, now + this.#takes())
     // Copied at the call, as stores do.
     const copy = {
       checks: (batch.checks ?? []).map(check => ({ ...check, value: check.value?.slice() })),
@@ -76,7 +83,16 @@ export class MortalStore implements Store {
   async close(): Promise<void> {}
 
   #use(): void {
-    if (this.#left-- <= 0) this.#dead = true
+    if (this.#dead || this.#left-- > 0) return
+    this.#dead = true
+    // Not from inside of whoever uses it.
+    this.#clock.after(0, this.#died)
+  }
+
+  #takes(): number {
+    const part = this.#random.float()
+    if (part >= SLOW) return part * this.#slowest
+    return SLOW_LEAST + (part / SLOW) * (SLOW_MOST - SLOW_LEAST)
   }
 
   #alive<T>(work: Promise<T>): Promise<T> {

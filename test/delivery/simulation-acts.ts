@@ -1,5 +1,6 @@
 /** What happens in the simulation: one thing at a time, chosen at random. */
 
+import type { DeadLetter } from '../../src/delivery/dead-letter.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { buildMessage } from '../../src/message/build.ts'
 import { createIds } from '../../src/message/ids.ts'
@@ -13,9 +14,10 @@ type Act = (run: Run, life: Life) => Promise<void> | void
 /** Each thing that may happen, as often as it does in a hundred. */
 const ACTS: readonly Act[] = [
   ...times(50, sendSome),
-  ...times(9, cancelOne),
+  ...times(8, cancelOne),
   ...times(9, retryOne),
-  ...times(6, crash),
+  ...times(4, crash),
+  ...times(3, crashWriting),
   ...times(3, closeAmidst),
   ...times(4, cut),
   ...times(4, ({ world }) => world.net.heal()),
@@ -64,6 +66,18 @@ function sendSome(run: Run, life: Life): void {
   for (let i = 0; i < count; i++) if (life.now !== undefined) send(run, life, life.now.node, to)
 }
 
+/** Its power goes while it reads or writes something, soon. */
+function crashWriting(run: Run, life: Life): void {
+  const { random, counters } = run
+  const store = life.now?.store
+  store?.dieAfter(Math.floor(random.float() * 40), () => {
+    if (life.now?.store !== store) return
+    counters.crashesWriting++
+    crash(run, life)
+  })
+  sendSome(run, life)
+}
+
 /** It closes while something is under way. */
 function closeAmidst(run: Run, life: Life): Promise<void> {
   sendSome(run, life)
@@ -80,12 +94,7 @@ function recipients(run: Run, life: Life): Life[] {
   return all
 }
 
-function send(
-  { seed, random, world, sent, byId, cards, counters, faults }: Run,
-  life: Life,
-  node: Node,
-  to: Life[],
-): void {
+function send({ seed, random, world, sent, byId, counters, faults }: Run, life: Life, node: Node, to: Life[]): void {
   const kind = to.length === 1 && random.float() < 0.15 ? 'request' : 'message'
   const counted = random.float() < 0.3 ? '+' : ''
   const text = `${seed}-${++counters.sent}${counted}${random.float() < 0.1 ? '!' : ''}`
@@ -102,11 +111,12 @@ function send(
   const message = buildMessage({ recipients: to.map(({ id }) => id) }, text, init, context)
   const fresh = (to: Life): Way => ({
     to,
+    disk: to.lostDisks,
     unsaid: false,
     over: false,
     handledAgain: false,
     // It may be sealed to a key that is gone.
-    loose: lossesOf(to) > (cards.has(to.id) ? to.shown : 0),
+    loose: lossesOf(to) > (life.cards.get(to.id)?.losses ?? 0),
     lost: false,
   })
   const ways = new Map(to.map(life => [life.id, fresh(life)]))
@@ -163,8 +173,12 @@ async function retryOne(run: Run, life: Life): Promise<void> {
   const { random, byId, counters, world } = run
   if (life.now === undefined) return
   const { node, store } = life.now
-  const letters = await node.deadLetters.list({ processed: false })
-  if (letters.length === 0) return
+  let letters: DeadLetter[] | undefined
+  void node.deadLetters.list({ processed: false }).then(list => {
+    letters = list
+  })
+  await world.clock.advanceUntil(() => letters !== undefined || store.dead)
+  if (letters === undefined || letters.length === 0) return
   // What is in doubt may turn out to be delivered: it is tried more often than there is of it.
   const doubtful = letters.filter(({ inDoubt }) => inDoubt)
   const some = doubtful.length > 0 && random.float() < 0.6 ? doubtful : letters

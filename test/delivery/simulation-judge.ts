@@ -80,18 +80,19 @@ async function judgeWay({ counters, faults }: Run, entry: Sent, way: Way, of: (l
     counters.cancelled += receiptOfWay.inDoubt ? 0 : 1
     if (letters.length > 0) fault('called off, and a letter')
   } else if (effects === 0 && letters.length === 0 && !way.lost && !way.unsaid) fault('lost')
-  if (way.to.lostDisks > 0) return
+  // What it knew of it, and what its sender was still to hear, may have gone with a disk.
+  if (to.lostDisks > way.disk) return
   if (!receiptOfWay.final) fault('nothing final is known of it')
   if (effects > 0 && !way.handledAgain && receiptOfWay.state !== 'processed') fault('handled, and its receipt is wrong')
 }
 
 /** A request has its effect exactly when its reply is on its way. */
-function judgeReply({ counters, faults }: Run, entry: Sent, { to }: Way, of: (life: Life) => Remains): void {
+function judgeReply({ counters, faults }: Run, entry: Sent, { to, disk }: Way, of: (life: Life) => Remains): void {
   const { text, from, guarantee } = entry
   const effects = of(to).effect('request', from.id, text)
   const replies = of(from).effect('reply', to.id, text)
   counters.replies += replies
-  if (to.lostDisks > 0 || from.lostDisks > 0) return
+  if (to.lostDisks > disk || from.lostDisks > entry.disk) return
   if (guarantee === 'exactly-once' ? replies === effects : replies >= effects && replies > 0 === effects > 0) return
   faults.push(`${text}: ${effects} effects and ${replies} replies`)
 }

@@ -21,12 +21,14 @@ import {
 import type { Handler, Node } from './world.ts'
 
 /** Long enough for what is under way to arrive and be written, ms. */
-const QUIET = 1_000
+const QUIET = 3_000
 
 /** Starts a machine, which may lose its power meanwhile. */
 export async function boot(run: Run, life: Life): Promise<void> {
-  const { world, random, cards, counters } = run
+  const { world, random, counters } = run
   if (!run.calm) await lose(run, life)
+  // Who starts anew may not know the cards of others any more.
+  for (const other of [...life.cards.keys()]) if (random.float() < 0.5) life.cards.delete(other)
   const store = new MortalStore(life.disk, world.clock, random)
   const doomed = !run.calm && random.float() < 0.15
   if (doomed) store.dieAfter(Math.floor(random.float() * 12))
@@ -34,7 +36,8 @@ export async function boot(run: Run, life: Life): Promise<void> {
   let node: Node | undefined
   let failed: { error: unknown } | undefined
   const parts = {
-    prekeyOf: (agent: string) => cards.get(agent),
+    prekeyOf: (agent: string) =>
+      agent === life.id ? world.rings.get(agent)?.current() : life.cards.get(agent)?.prekey,
     maxOutbox: small ? { messages: 3 + Math.floor(random.float() * 8) } : {},
     // Others have their turn by the clock that is driven: a run of a seed is the same each time.
     nextTask: (): Promise<void> => new Promise(resolve => world.clock.after(0, resolve)),
@@ -65,10 +68,13 @@ export async function boot(run: Run, life: Life): Promise<void> {
     if (isOver(receipt)) way.over = true
     else if (receipt.state === 'queued') way.over = false
   })
-  const card = up.prekeys.current()
-  if (card !== undefined) cards.set(life.id, card)
-  life.shown = lossesOf(life)
-  for (const { now } of run.lives) now?.node.delivery.cardChanged(life.id)
+}
+
+/** A machine sees the card of another, as it does with each link. */
+export function see({ world, lives }: Run, id: string, peer: string, delivery: Node['delivery']): void {
+  const [life, other] = [id, peer].map(agent => lives.find(one => one.id === agent)) as [Life, Life]
+  life.cards.set(peer, { prekey: world.rings.get(peer)?.current(), losses: lossesOf(other) })
+  delivery.cardChanged(peer)
 }
 
 /** Its power goes. */
@@ -76,7 +82,7 @@ export function crash(run: Run, life: Life): void {
   run.counters.crashes++
   life.now?.store.die()
   life.now?.node.crash()
-  down(run, life)
+  life.now = undefined
 }
 
 /** It closes as it should, or loses its power meanwhile. */
@@ -84,7 +90,7 @@ export async function close(run: Run, life: Life): Promise<void> {
   const { world, random, counters } = run
   if (life.now === undefined) return
   const { node, store } = life.now
-  down(run, life)
+  life.now = undefined
   if (random.float() < 0.6) world.clock.after(random.float() * 20, () => store.die())
   let closed = false
   void node.stop().then(() => {
@@ -102,12 +108,6 @@ export async function close(run: Run, life: Life): Promise<void> {
     counters.crashesClosing++
     node.crash()
   }
-}
-
-function down({ random, cards }: Run, life: Life): void {
-  life.now = undefined
-  // Who starts anew may not know the card of who is away.
-  if (random.float() < 0.5) cards.delete(life.id)
 }
 
 /** A machine that is down may come back without its disk, or without its keys. */
@@ -139,6 +139,7 @@ async function lose(run: Run, life: Life): Promise<void> {
     if (receipt?.arrived || receipt?.final) way.lost = true
   }
   life.disk = memoryStore()
+  life.cards.clear()
   life.lostDisks++
 }
 

@@ -29,6 +29,8 @@ export const noCounters = () => ({
   partly: 0,
   cuts: 0,
   crashes: 0,
+  /** In the middle of reading or writing something. */
+  crashesWriting: 0,
   crashesOpening: 0,
   crashesClosing: 0,
   closed: 0,
@@ -71,15 +73,24 @@ export interface Life {
   /** How often it has lost its keys, and its disk. */
   lostKeys: number
   lostDisks: number
-  /** How many of these its newest card that others have seen comes after. */
-  shown: number
+  /** The newest cards of others that it has seen. */
+  cards: Map<string, SeenCard>
   /** The run that is on; undefined while it has no power. */
   now: { readonly node: Node; readonly store: MortalStore } | undefined
+}
+
+/** What a machine has seen of the card of another. */
+export interface SeenCard {
+  readonly prekey: Prekey | undefined
+  /** How often the other had lost its keys before. */
+  readonly losses: number
 }
 
 /** A message and one of its recipients. */
 export interface Way {
   readonly to: Life
+  /** Disks that its recipient had lost before it was sent. */
+  readonly disk: number
   /** There was no room for it, and maybe none to write that either before its sender had closed. */
   unsaid: boolean
   /** Its sender said that it will not be handled. */
@@ -117,8 +128,6 @@ export interface Run {
   readonly sent: Sent[]
   /** By its message's id. */
   readonly byId: Map<string, Sent>
-  /** The newest prekey on each agent's card, as the others know it. */
-  readonly cards: Map<string, Prekey>
   readonly counters: Counters
   readonly faults: string[]
   /** Nothing fails any more. */
@@ -134,9 +143,9 @@ export const lossesOf = ({ lostKeys, lostDisks }: Life): number => lostKeys + lo
 /** Whether its sender still has the disk that it was sent from. */
 export const isKnown = ({ disk, from }: Sent): boolean => disk === from.lostDisks
 
-/** The receipt of a message as its sender would read it now. */
-export const receiptOf = ({ id, from }: Sent): Promise<MessageReceipt | undefined> =>
-  from.now?.node.tracker.get(id) ?? loadReceipt(from.disk, id)
+/** The receipt of a message as its sender would read it now, if it had power for that. */
+export const receiptOf = async ({ id, from }: Sent): Promise<MessageReceipt | undefined> =>
+  from.now?.node.tracker.tracking(id)?.receipt ?? loadReceipt(from.disk, id)
 
 /** Whether its sender says that it is not, and will not be, handled. */
 export const isOver = (receipt: RecipientReceipt): boolean => hasFailed(receipt) && !receipt.inDoubt

@@ -7,7 +7,7 @@ import { memoryStore } from '../../src/store/memory.ts'
 import { TABLES } from '../../src/store/schema.ts'
 import { connect, happen } from './simulation-acts.ts'
 import { judge } from './simulation-judge.ts'
-import { boot } from './simulation-machines.ts'
+import { boot, see } from './simulation-machines.ts'
 import { type Life, noCounters, type Outcome, type Run } from './simulation-state.ts'
 import { DeliveryWorld } from './world.ts'
 
@@ -21,14 +21,22 @@ export async function simulate(seed: number, { agents = 3, steps = 100 } = {}): 
     lives: [],
     sent: [],
     byId: new Map(),
-    cards: new Map(),
     counters: noCounters(),
     faults: [],
     calm: true,
   }
+  world.greeted = ({ id, delivery }, peer) => see(run, id, peer, delivery)
   for (let i = 0; i < agents; i++) {
     const { identity, store } = await world.machine(memoryStore())
-    const life: Life = { identity, id: identity.id, disk: store, lostKeys: 0, lostDisks: 0, shown: 0, now: undefined }
+    const life: Life = {
+      identity,
+      id: identity.id,
+      disk: store,
+      lostKeys: 0,
+      lostDisks: 0,
+      cards: new Map(),
+      now: undefined,
+    }
     run.lives.push(life)
     await boot(run, life)
   }
@@ -38,6 +46,7 @@ export async function simulate(seed: number, { agents = 3, steps = 100 } = {}): 
     await world.clock.advance(run.random.float() * 400)
   }
   run.calm = true
+  for (const { now } of run.lives) now?.store.dieAfter(Number.POSITIVE_INFINITY)
   world.net.heal()
   world.net.setFaults({ loss: 0, duplication: 0, reordering: 0 })
   await settleAll(run)

@@ -38,6 +38,10 @@ export class DeliveryWorld {
   readonly net: MemoryNet
   readonly random: Random
   readonly nodes = new Map<string, Node>()
+  /** The keys of those that run, and of those that ran last. */
+  readonly rings = new Map<string, PrekeyRing>()
+  /** A link is open: who has it, and with whom. With it comes a card. */
+  greeted: (node: Node, peer: string) => void = () => {}
 
   constructor(seed = 1, faults: MemoryNetOptions['faults'] = {}) {
     this.random = seededRandom(seed)
@@ -115,6 +119,7 @@ export class Node {
     const prekeys = new PrekeyRing({ store, random })
     await prekeys.load()
     await prekeys.rotate(clock.now())
+    world.rings.set(identity.id, prekeys)
     const node = new Node(world, machine, network, prekeys)
     for await (const receipt of openReceipts(store, parts.nextTask)) node.tracker.track(receipt)
     const retry: DeadLettersOptions['retry'] = (letter, settled) => node.delivery.retryLetter(letter, settled)
@@ -153,7 +158,10 @@ export class Node {
       onError: error => node.errors.push(error),
       ...parts,
     })
-    network.addEventListener('link:open', ({ detail }) => node.delivery.linked(detail.peer))
+    network.addEventListener('link:open', ({ detail }) => {
+      world.greeted(node, detail.peer)
+      node.delivery.linked(detail.peer)
+    })
     network.addEventListener('link:closed', ({ detail }) => node.delivery.unlinked(detail.peer))
     await network.start({ direct: (from, frame) => node.delivery.received(from, frame), topic: () => {} })
     node.delivery.start()

@@ -56,11 +56,12 @@ describe('order at the reader', () => {
     expect(feed.accept(at(4))).toEqual({ taken: true, released: [4], late: true })
   })
 
-  it('gives up only holes: what no author said to exist is waited for', () => {
+  it('gives up only holes, those that a later number tells of among them: its author may never say more', () => {
     const feed = ReaderFeed.begin(epoch)
-    take(feed, at(5))
-    expect(feed.holes()).toEqual([])
     expect(feed.giveUp([[1, 9]])).toEqual({ released: [], given: [] })
+    take(feed, at(5))
+    expect(feed.holes()).toEqual([[1, 4]])
+    expect(feed.giveUp([[1, 9]])).toEqual({ released: [5], given: [[1, 4]] })
   })
 
   it('goes on behind what was refused before its turn', () => {

@@ -64,7 +64,9 @@ export class ReaderModel {
   }
 
   holes(): number[] {
-    return range(1, this.last).filter(number => !this.isKnown(number) && !this.free)
+    // Whoever sealed a number has given out those below it.
+    const last = Math.max(this.last, ...this.delivered())
+    return range(1, last).filter(number => !this.isKnown(number) && !this.free)
   }
 
   waiting(): number[] {

@@ -1,0 +1,161 @@
+/** A recipient has lost its key while its sender is still writing: nothing is lost with it, and nothing goes twice. */
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { memoryStore } from '../../src/store/memory.ts'
+import { Disk } from './held-disk.ts'
+import { DeliveryWorld, type Machine, type Node } from './world.ts'
+
+let world: DeliveryWorld
+let disk: Disk
+let adas: Machine
+let ada: Node
+let bob: Node
+/** What the sender believes to be the recipient's key. */
+let shown: ReturnType<Node['prekeys']['current']>
+let release: () => void
+beforeEach(async () => {
+  world = new DeliveryWorld()
+  disk = new Disk()
+  adas = await world.machine(disk.store)
+  bob = await world.start(await world.machine())
+  shown = bob.prekeys.current()
+  ada = await start()
+})
+afterEach(() => world.close())
+
+const start = (): Promise<Node> => world.start(adas, undefined, { prekeyOf: () => shown })
+
+/** The recipient comes back with nothing. */
+async function bobLoses(): Promise<void> {
+  bob.crash()
+  bob = await world.start({ identity: bob.machine.identity, store: memoryStore() })
+}
+
+/** From here on nothing reaches the sender's disk until {@link release}. */
+function hold(): void {
+  const gate = Promise.withResolvers<void>()
+  disk.gate = gate.promise
+  release = gate.resolve
+}
+
+/** The sender hears that the key is lost, and has done by then what it can. */
+async function hears(): Promise<void> {
+  world.net.heal()
+  await ada.meet(bob)
+  await world.clock.advanceUntil(() => bob.refused.includes('lost-key'))
+  shown = bob.prekeys.current()
+  ada.delivery.cardChanged(bob.id)
+  await world.clock.advance(500)
+}
+
+const outRows = (table: 'outbox' | 'epochs'): Promise<number> =>
+  disk.rows.count(table, table === 'epochs' ? { prefix: ['out'] } : {})
+
+/** What is sent from here on is sealed to a key that is lost, and is not on its way yet. */
+async function away(): Promise<void> {
+  await ada.meet(bob)
+  await ada.send(bob, 'first')
+  await world.clock.advanceUntil(() => bob.texts.length === 1)
+  await world.clock.advance(1_000)
+  world.net.partition([ada.id], [bob.id])
+  await bobLoses()
+}
+
+describe('a message that is still being written when its key is found to be lost', () => {
+  it('goes again once it is written', async () => {
+    await away()
+    await ada.send(bob, 'before')
+    hold()
+    const sending = ada.send(bob, 'meanwhile')
+    await hears()
+    release()
+    await sending
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual(['before', 'meanwhile'])
+    expect(await outRows('outbox')).toBe(0)
+    expect(ada.errors).toEqual([])
+  })
+
+  it('as the first of its epoch leaves nothing of that behind', async () => {
+    await ada.meet(bob)
+    await bobLoses()
+    await ada.meet(bob)
+    hold()
+    const sending = ada.send(bob, 'first')
+    // It has the recipient see the opening, of which nothing is on the disk.
+    const once = ada.delivery.draft(ada.message(bob, 'once', { guarantee: 'at-most-once' }), 'message')
+    await ada.delivery.sendOnce(once, bob.id)
+    await hears()
+    release()
+    await sending
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual(['first'])
+    expect(await outRows('outbox')).toBe(0)
+    // The one that is open.
+    expect(await outRows('epochs')).toBe(1)
+  })
+})
+
+describe('a message that is being given up when its key is found to be lost', () => {
+  it('does not go again after it was called off', async () => {
+    await away()
+    const tracking = await ada.send(bob, 'x')
+    await ada.send(bob, 'y')
+    hold()
+    const cancelling = ada.delivery.cancel(tracking.id)
+    await hears()
+    release()
+    expect(await cancelling).toBe(true)
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual(['y'])
+    expect(tracking.receipt.recipients.get(bob.id)).toMatchObject({ state: 'cancelled', inDoubt: false, final: true })
+    expect(await outRows('outbox')).toBe(0)
+  })
+
+  it('does not go again after it has expired, but for its dead letter', async () => {
+    await away()
+    const tracking = await ada.send(bob, 'x', { ttl: 5 })
+    await ada.send(bob, 'y')
+    await world.clock.advance(4_995)
+    hold()
+    await world.clock.advance(100)
+    await hears()
+    release()
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual(['y'])
+    expect(tracking.receipt.recipients.get(bob.id)).toMatchObject({ state: 'expired', inDoubt: false, final: true })
+    const letters = await ada.deadLetters.list()
+    expect(letters).toMatchObject([{ reason: 'expired', inDoubt: false }])
+    expect(await ada.deadLetters.retry(letters[0]?.id as string)).toBe('retried')
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual(['y', 'x'])
+  })
+})
+
+it('a dead letter of a message that is on its way again does not send it once more', async () => {
+  await away()
+  const { id } = await ada.send(bob, 'x')
+  const message = ada.delivery.draft(ada.message(bob, 'x', { id }), 'message').payload
+  const letter = { side: 'sender', peer: bob.id, reason: 'expired', message, messageId: id, sender: ada.id } as const
+  const staged = ada.deadLetters.stage({ ...letter, attempts: 0, inDoubt: false } as never)
+  await adas.store.commit({ writes: staged.writes })
+  staged.committed()
+  expect(await ada.deadLetters.retry(staged.letter.id)).toBe('retried')
+  expect(await outRows('outbox')).toBe(1)
+  expect(ada.deadLetters.count({ processed: false })).toBe(0)
+  ada.crash()
+  ada = await start()
+  expect(ada.deadLetters.count({ processed: false })).toBe(0)
+})
+
+it('a message whose epoch is gone from the store is told of, and is not kept for ever', async () => {
+  const { id } = await ada.send(bob, 'x')
+  ada.crash()
+  await disk.rows.commit({ writes: [{ op: 'deleteRange', table: 'epochs', range: {} }] })
+  ada = await start()
+  await world.clock.advance(1_000)
+  expect(ada.errors).toMatchObject([{ code: 'STORE_FAILED', details: { recipient: bob.id, messages: [id] } }])
+  const receipt = await ada.tracker.get(id)
+  expect(receipt?.recipients.get(bob.id)).toMatchObject({ state: 'dead', reason: 'no-key', inDoubt: true })
+  expect(await outRows('outbox')).toBe(0)
+})
