@@ -6,7 +6,6 @@
 import { Turns } from '../common/turns.ts'
 import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
-import { MAX_EARLIER } from '../security/opening.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import type { Check, Key, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
@@ -130,6 +129,7 @@ export class Outgoing {
   }
 
   linked(): void {
+    this.#epochs.linked()
     this.#sender.linked(this.#epochs.used)
   }
 
@@ -302,10 +302,8 @@ export class Outgoing {
     return this.#opening
   }
 
-  /** The prekey to seal to; undefined while there is none, or while more epochs wait for their end than an opening can name. */
   #openable(): Prekey | undefined {
-    const many = this.#usable() === undefined && this.#epochs.unsettled().length > MAX_EARLIER
-    return many ? undefined : this.#parts.prekey(this.recipient)
+    return this.#epochs.openable(this.#parts.clock.now(), this.#parts.prekey(this.recipient))
   }
 
   /** False: there is no prekey to open one to. */

@@ -1,6 +1,7 @@
 /** This agent's epochs towards one recipient: which are open, which has room for more, which are over. */
 
 import { toHex } from '../common/bytes.ts'
+import { MAX_EARLIER } from '../security/opening.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import type { Write } from '../store/store.ts'
 import { statesFrame } from './frames.ts'
@@ -18,6 +19,8 @@ export class OwnEpochs {
   /** The last ones that are over: a word on them may be slow. */
   readonly #over = new Set<string>()
   #current: OutEpoch | undefined
+  /** Id of the prekey that the recipient has lost, hex, for all it has said over this link. */
+  #lostPrekey: string | undefined
 
   constructor(recipient: string) {
     this.#recipient = recipient
@@ -83,6 +86,7 @@ export class OwnEpochs {
     const lost = found.filter(epoch => !epoch.lost)
     for (const epoch of lost) {
       epoch.lost = true
+      this.#lostPrekey = epoch.prekey ?? this.#lostPrekey
       this.#leave(epoch)
     }
     return lost
@@ -97,6 +101,21 @@ export class OwnEpochs {
     const epoch = this.#current
     if (epoch === undefined || epoch.notAfter <= now) return undefined
     return shown === undefined || toHex(shown.id) === epoch.prekey ? epoch : undefined
+  }
+
+  /**
+   * What a new one can be opened to: nothing while more of them wait for their end than an opening can name, and not a
+   * prekey that is lost, which the recipient's card may show for a while yet.
+   */
+  openable(now: number, shown: Prekey | undefined): Prekey | undefined {
+    if (shown === undefined ) return undefined
+    const many = this.usable(now, shown) === undefined && this.unsettled().length > MAX_EARLIER
+    return many ? undefined : shown
+  }
+
+  /** Another link is open; who is at its other end has perhaps found what it had lost. */
+  linked(): void {
+    this.#lostPrekey = undefined
   }
 
   /** Those that an opening has to name. */

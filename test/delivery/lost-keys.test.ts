@@ -159,3 +159,19 @@ it('a message whose epoch is gone from the store is told of, and is not kept for
   expect(receipt?.recipients.get(bob.id)).toMatchObject({ state: 'dead', reason: 'no-key', inDoubt: true })
   expect(await outRows('outbox')).toBe(0)
 })
+
+it('a key that is lost is not sealed to again, however long the card shows it', async () => {
+  await away()
+  await ada.send(bob, 'waits')
+  world.net.heal()
+  await ada.meet(bob)
+  await world.clock.advance(30_000)
+  expect(bob.texts).toEqual([])
+  // The one that was open, and one more that was opened before its recipient had said so of this key.
+  expect(bob.refused.filter(reason => reason === 'lost-key').length).toBeLessThanOrEqual(2)
+  await ada.send(bob, 'waits as well')
+  shown = bob.prekeys.current()
+  ada.delivery.cardChanged(bob.id)
+  await world.clock.advance(5_000)
+  expect(bob.texts).toEqual(['waits', 'waits as well'])
+})
