@@ -7,7 +7,7 @@ import { smaller, viteBase } from './vite-base.mjs'
 
 /** KB (1,000 bytes), minified and gzipped. */
 const PAGE_BUDGET = 275
-const OWN_BUDGET = 76
+const OWN_BUDGET = 80
 
 const kb = bytes => bytes / 1000
 const gzip = text => gzipSync(text, { level: 9 }).length
