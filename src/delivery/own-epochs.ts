@@ -108,7 +108,7 @@ export class OwnEpochs {
    * prekey that is lost, which the recipient's card may show for a while yet.
    */
   openable(now: number, shown: Prekey | undefined): Prekey | undefined {
-    if (shown === undefined ) return undefined
+    if (shown === undefined || toHex(shown.id) === this.#lostPrekey) return undefined
     const many = this.usable(now, shown) === undefined && this.unsettled().length > MAX_EARLIER
     return many ? undefined : shown
   }
