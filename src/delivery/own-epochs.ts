@@ -19,7 +19,8 @@ export class OwnEpochs {
   /** The last ones that are over: a word on them may be slow. */
   readonly #over = new Set<string>()
   #current: OutEpoch | undefined
-  /** Id of the prekey that the recipient has lost, hex, for all it has said over this link. */
+  /** Ids of prekeys, hex, of which the recipient has said over this link that it has lost them: once, and again. */
+  #doubted: string | undefined
   #lostPrekey: string | undefined
 
   constructor(recipient: string) {
@@ -86,7 +87,9 @@ export class OwnEpochs {
     const lost = found.filter(epoch => !epoch.lost)
     for (const epoch of lost) {
       epoch.lost = true
-      this.#lostPrekey = epoch.prekey ?? this.#lostPrekey
+      // The first word on it may have crossed a card that shows another one.
+      if (epoch.prekey !== undefined && epoch.prekey === this.#doubted) this.#lostPrekey = epoch.prekey
+      this.#doubted = epoch.prekey
       this.#leave(epoch)
     }
     return lost
@@ -115,6 +118,7 @@ export class OwnEpochs {
 
   /** Another link is open; who is at its other end has perhaps found what it had lost. */
   linked(): void {
+    this.#doubted = undefined
     this.#lostPrekey = undefined
   }
 
