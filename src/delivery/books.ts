@@ -53,7 +53,7 @@ export class Books implements Ledger {
         writes.push(...letter.writes)
       }
     } catch (error) {
-      for (const change of staged) change.abandoned()
+      takeBack(staged)
       throw error
     }
     // The newest word on each, also where this batch changes nothing of it: a receipt begins with its first row.
@@ -66,11 +66,14 @@ export class Books implements Ledger {
       committed: () => {
         for (const change of staged) change.committed()
       },
-      abandoned: () => {
-        for (const change of staged) change.abandoned()
-      },
+      abandoned: () => takeBack(staged),
     }
   }
+}
+
+/** The last one first: each was made from the one before it. */
+const takeBack = (staged: readonly Pick<Staged, 'abandoned'>[]): void => {
+  for (const change of staged.toReversed()) change.abandoned()
 }
 
 /** What a fate is to a receipt. */

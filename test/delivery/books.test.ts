@@ -45,3 +45,16 @@ it('one that waits gets one, and one that nobody follows any more as well', asyn
   ada.tracker.track(newReceipt({ id, guarantee: 'at-least-once', createdAt: 0, expiresAt: 1 }, [recipient]))
   expect(lettersIn(books.stage([fate]))).toBeGreaterThan(0)
 })
+
+it('an end that could not be written is as if it had not been, and gets its letter the next time', async () => {
+  const { ada, books, fate } = await expired()
+  const { messageId: id, recipient } = fate
+  ada.tracker.track(newReceipt({ id, guarantee: 'at-least-once', createdAt: 0, expiresAt: 1 }, [recipient]))
+  const ends: Fate[] = [
+    { ...fate, inDoubt: false },
+    { ...fate, status: 'skipped', ended: undefined },
+  ]
+  books.stage(ends).abandoned()
+  expect(ada.tracker.latest(id)?.recipients.get(recipient)?.state).toBe('queued')
+  expect(lettersIn(books.stage(ends))).toBeGreaterThan(0)
+})
