@@ -87,14 +87,20 @@ it('an outbox', async () => {
   expect(bob.texts).toEqual(texts)
 })
 
-it('messages that waited for a card, once it comes, and what is sent while they are sealed goes behind them', async () => {
+/** Messages that were kept without a key, by a machine whose next run knows one. */
+async function unsealed(): Promise<{ adas: Machine; bobs: Machine; bob: Node }> {
   world = new DeliveryWorld()
-  const adas = await world.machine()
-  const bobs = await world.machine()
-  let bob = await world.start(bobs)
+  const [adas, bobs] = [await world.machine(), await world.machine()]
+  const bob = await world.start(bobs)
   const first = await world.start(adas)
   bob.crash()
   await kept(first, bob)
+  return { adas, bobs, bob }
+}
+
+it('messages that waited for a card, once it comes, and what is sent while they are sealed goes behind them', async () => {
+  const { adas, bobs, bob: away } = await unsealed()
+  let bob = away
   expect(await adas.store.count('outbox', { prefix: [bob.id, ''] })).toBe(COUNT)
   const meter = new Meter()
   const ada = await again(adas, meter)
@@ -113,13 +119,7 @@ it('messages that waited for a card, once it comes, and what is sent while they 
 })
 
 it('no more of them than a slice is sealed at a time', async () => {
-  world = new DeliveryWorld()
-  const adas = await world.machine()
-  const bobs = await world.machine()
-  const bob = await world.start(bobs)
-  const first = await world.start(adas)
-  bob.crash()
-  await kept(first, bob)
+  const { adas, bobs, bob } = await unsealed()
   const meter = new Meter()
   const ada = await again(adas, meter)
   await world.start(bobs)
