@@ -27,6 +27,7 @@ export async function runHandler(
   let own: AbortController | undefined
   let late: AfpTimeoutError | undefined
   const close = (): void => own?.abort(closing.reason)
+  let done = false
   const over = Promise.withResolvers<never>()
   const timer = clock.after(handlerTimeout, () => {
     late = new AfpTimeoutError(`the handler was not done within ${handlerTimeout / 1000} s; what it kept is dropped`, {
@@ -43,7 +44,8 @@ export async function runHandler(
       get signal(): AbortSignal {
         if (own === undefined) {
           own = new AbortController()
-          closing.addEventListener('abort', close, { once: true })
+          // Who looks at it when the run is over has nothing to be told any more.
+          if (!done) closing.addEventListener('abort', close, { once: true })
           if (closing.aborted) close()
           if (late !== undefined) own.abort(late)
         }
@@ -52,6 +54,7 @@ export async function runHandler(
     }
     return await Promise.race([handler(message, told), over.promise])
   } finally {
+    done = true
     timer.cancel()
     closing.removeEventListener('abort', close)
   }
