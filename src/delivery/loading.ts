@@ -10,7 +10,7 @@ import { paged } from '../store/paged.ts'
 import type { Key, Row, Store } from '../store/store.ts'
 import { type Arrived, SEALED } from './arrived.ts'
 import type { KeptEpoch } from './in-epoch.ts'
-import type { Entry, OutEpoch } from './out-epoch.ts'
+import { Entries, type Entry, type OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
 import {
   type OpeningRow,
@@ -84,7 +84,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     packet,
     prekey: undefined,
     notAfter,
-    entries: new Map(),
+    entries: new Entries(),
     fences: new Map(),
     messages: new Map(rows.map(({ number, row }) => [number, row.messageId])),
     stored: true,
@@ -105,7 +105,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     expiresAt: row.expiresAt,
     order: number,
   })
-  for (const row of kept) epoch.entries.set(row.number, entryOf(row))
+  for (const row of kept) epoch.entries.add(entryOf(row))
   for (const row of fenced) epoch.fences.set(row.number, entryOf(row))
   return epoch
 }

@@ -21,7 +21,7 @@ export interface OutEpoch {
   readonly packet: Uint8Array
   /** When its prekey ends: nothing is appended afterwards. Ms since 1970. */
   readonly notAfter: number
-  readonly entries: Map<number, Entry>
+  readonly entries: Entries
   /** Positions given up, until the recipient says what it knows of them. */
   readonly fences: Map<number, Entry>
   /** Message ids by position, until they are processed. */
@@ -49,6 +49,42 @@ export interface Entry extends Sendable {
   tries: number
   /** Bytes may have left. */
   left: boolean
+}
+
+/** What has not arrived of an epoch, by position; and by message, since whoever calls one off knows no position. */
+export class Entries {
+  readonly #byNumber = new Map<number, Entry>()
+  readonly #byMessage = new Map<string, Entry>()
+
+  add(entry: Entry): void {
+    this.#byNumber.set(entry.number, entry)
+    this.#byMessage.set(entry.row.messageId, entry)
+  }
+
+  get(number: number): Entry | undefined {
+    return this.#byNumber.get(number)
+  }
+
+  has(number: number): boolean {
+    return this.#byNumber.has(number)
+  }
+
+  ofMessage(messageId: string): Entry | undefined {
+    return this.#byMessage.get(messageId)
+  }
+
+  values(): Iterable<Entry> {
+    return this.#byNumber.values()
+  }
+
+  /** False when it is not there. */
+  delete(number: number): boolean {
+    const entry = this.#byNumber.get(number)
+    if (entry === undefined) return false
+    this.#byNumber.delete(number)
+    if (this.#byMessage.get(entry.row.messageId) === entry) this.#byMessage.delete(entry.row.messageId)
+    return true
+  }
 }
 
 /** A message that has just got its position. */
@@ -82,7 +118,7 @@ export async function openEpoch(options: Omit<MakeOpeningOptions, 'notAfter'>): 
     prekey: toHex(id),
     packet,
     notAfter,
-    entries: new Map(),
+    entries: new Entries(),
     fences: new Map(),
     messages: new Map(),
     stored: false,

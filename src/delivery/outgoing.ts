@@ -4,6 +4,7 @@
  */
 
 import { Turns } from '../common/turns.ts'
+import { Underway } from '../common/underway.ts'
 import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
 import type { Prekey } from '../security/prekeys.ts'
@@ -20,7 +21,7 @@ import { Recorder } from './recorder.ts'
 import { outboxKey, putOpening, putOutbox } from './rows.ts'
 import { type Destination, sealFrame } from './sealing.ts'
 import { Sender } from './sender.ts'
-import { type Append, Unsealed } from './unsealed.ts'
+import { type Append, type Replaced, Unsealed } from './unsealed.ts'
 
 /** See the head of this file. */
 export class Outgoing {
@@ -36,7 +37,7 @@ export class Outgoing {
   #opening: Promise<void> | undefined
   #order = 0
   /** Messages that are handed to a connection. */
-  #handing = 0
+  readonly #handing = new Underway()
   /** Messages that are being sealed and will not be kept. */
   readonly #sealing = new Turns()
   /** Those that are being sealed and will be. */
@@ -102,13 +103,8 @@ export class Outgoing {
   }
 
   /** Hands a message to the connection that is open, sealed but not kept. @throws AfpRoutingError NO_ROUTE */
-  async sendOnce(draft: Draft, signal?: AbortSignal): Promise<void> {
-    this.#handing++
-    try {
-      await this.#hand(draft, signal)
-    } finally {
-      this.#handing--
-    }
+  sendOnce(draft: Draft, signal?: AbortSignal): Promise<void> {
+    return this.#handing.add(this.#hand(draft, signal))
   }
 
   async #hand(draft: Draft, signal: AbortSignal | undefined): Promise<void> {
@@ -238,7 +234,7 @@ export class Outgoing {
   get idle(): boolean {
     return (
       this.size === 0 &&
-      this.#handing === 0 &&
+      !this.#handing.busy &&
       this.#opening === undefined &&
       !this.#recorder.busy &&
       isAtRest(this.#breaker) &&
@@ -276,7 +272,7 @@ export class Outgoing {
   /** Numbers and seals a message, or keeps it until there is a key. Numbers are given out in the order of the calls. */
   #place(draft: Draft, replaces: Key | undefined): Promise<void> {
     const epoch = this.#unsealed.size === 0 ? this.#usable() : undefined
-    if (epoch !== undefined) return this.#append(epoch, draft, replaces)
+    if (epoch !== undefined) return this.#append(epoch, draft, { replaces })
     const placed = this.#unsealed.add(draft, replaces)
     void this.#open()
     return placed
@@ -325,26 +321,33 @@ export class Outgoing {
   }
 
   #appendTo(epoch: OutEpoch | undefined): Append | undefined {
-    return epoch && (({ draft, row }, before) => this.#append(epoch, draft, row, before))
+    if (epoch === undefined) return undefined
+    return ({ draft, row: replaces }, before) => this.#append(epoch, draft, { replaces, before })
   }
 
-  #append(epoch: OutEpoch, draft: Draft, replaces: Key | undefined, before?: Key): Promise<void> {
+  #append(epoch: OutEpoch, draft: Draft, rows: Replaced): Promise<void> {
+    return epoch.writing.add(this.#appendNow(epoch, draft, rows))
+  }
+
+  async #appendNow(epoch: OutEpoch, draft: Draft, rows: Replaced): Promise<void> {
     const { number, prev } = epoch.feed.next(draft.priority)
-    const frame = sealFrame(epoch, draft, { number, prev, numbered: true }, this.#to)
-    const commit = (bytes: Uint8Array): Promise<void> => this.#commit(epoch, draft, number, bytes, replaces, before)
-    if (frame instanceof Uint8Array && !this.#appending.busy) return epoch.writing.add(commit(frame))
-    // As above: where one takes the place of a row, the next one is committed after it.
-    return epoch.writing.add(this.#appending.take(async () => frame).then(commit))
+    try {
+      let frame = sealFrame(epoch, draft, { number, prev, numbered: true }, this.#to)
+      // As above: where one takes the place of a row, the next one is committed after it.
+      if (!(frame instanceof Uint8Array) || this.#appending.busy) frame = await this.#appending.take(async () => frame)
+      await this.#commit(epoch, draft, number, frame, rows)
+    } catch (error) {
+      // Never given out again: the recipient is told that nothing will come at this position.
+      if (!epoch.messages.has(number)) {
+        epoch.feed.skip(number)
+        this.#sender.stateChanged()
+      }
+      throw error
+    }
   }
 
-  async #commit(
-    epoch: OutEpoch,
-    draft: Draft,
-    number: number,
-    frame: Uint8Array,
-    replaces: Key | undefined,
-    before: Key | undefined,
-  ): Promise<void> {
+  async #commit(epoch: OutEpoch, draft: Draft, number: number, frame: Uint8Array, rows: Replaced): Promise<void> {
+    const { replaces, before } = rows
     const { store, clock, ledger, tries } = this.#parts
     const row = rowOf(draft, clock.now(), frame)
     const staged = ledger.stage([fateOf(this.recipient, epoch, number, draft.messageId, 'queued')])
@@ -358,10 +361,7 @@ export class Outgoing {
       const ordered: Check[] = before === undefined ? [] : [{ table: 'outbox', key: before, value: undefined }]
       await store.commit({ checks: [...checks, ...ordered], writes })
     } catch (error) {
-      // Never given out again: the recipient is told that nothing will come at this position.
       staged.abandoned()
-      epoch.feed.skip(number)
-      this.#sender.stateChanged()
       throw error
     }
     staged.committed()
@@ -370,7 +370,7 @@ export class Outgoing {
     const entry = newEntry(epoch, number, row, { bytes: draft.payload.length, order: ++this.#order })
     // There were some under another number where the recipient lost the key of that.
     tries.resume(this.recipient, entry)
-    epoch.entries.set(number, entry)
+    epoch.entries.add(entry)
     this.#sender.add(entry)
     this.#sender.pump()
   }

@@ -54,7 +54,8 @@ export class OwnEpochs {
   /** What has not arrived of a message. */
   find(messageId: string): Entry | undefined {
     for (const { entries } of this.#open.values()) {
-      for (const entry of entries.values()) if (entry.row.messageId === messageId) return entry
+      const entry = entries.ofMessage(messageId)
+      if (entry !== undefined) return entry
     }
     return undefined
   }

@@ -14,8 +14,10 @@ import type { MessageKind } from '../message/envelope.ts'
 import type { Message } from '../message/message.ts'
 import type { Batch, Check, Store } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
+import { Endings } from './endings.ts'
 import type { Incoming } from './incoming.ts'
 import type { Staged } from './ledger.ts'
+import { LettersFull } from './letter-room.ts'
 import { nextTry } from './next-try.ts'
 import type { Reservations } from './reservations.ts'
 import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
@@ -27,8 +29,8 @@ const FREE_CONFLICTS = 3
 const MAX_CONFLICTS = 16
 /** Requests of one author that may be handled at once. */
 const MAX_REQUESTS = 256
-/** Ends of messages that may be on their way to the disk before the next handler has to wait. */
-const MAX_ENDING = 256
+/** How many of those that nobody wanted end at one look. */
+const MAX_EXPIRING = 256
 
 /** How often those that nobody wanted are looked through for what has expired, at most, ms. */
 const LOOK_PAUSE = 1_000
@@ -96,7 +98,7 @@ export class Processing {
   /** Fires when the first of them expires. */
   #parkedTimer: Timer | undefined
   #parkedUntil = Number.POSITIVE_INFINITY
-  readonly #ending = new Set<Promise<void>>()
+  readonly #endings = new Endings()
   /** Of those the last that writes a key: whoever writes it next must not be overtaken, also where there is no room. */
   readonly #writers = new Map<string, Underway>()
   /** Those at work that hold nothing up. */
@@ -154,8 +156,8 @@ export class Processing {
   }
 
   /** Resolves when no end of a message is on its way to the disk. */
-  async settled(): Promise<void> {
-    while (this.#ending.size > 0) await Promise.allSettled(this.#ending)
+  settled(): Promise<void> {
+    return this.#endings.settled()
   }
 
   /** Nothing more is handed out; what handlers at work end with is still written. */
@@ -190,7 +192,7 @@ export class Processing {
           return
         }
         if (this.#slices.full) await this.#slices.pause()
-        else if (this.#ending.size >= MAX_ENDING) await Promise.race(this.#ending)
+        else if (this.#endings.full) await this.#endings.fewer()
         else if (entry.kind !== 'message') {
           if (this.#asides >= MAX_REQUESTS) return
           lane.queue.shift()
@@ -300,7 +302,7 @@ export class Processing {
     const over: Arrived[] = []
     this.#parked = this.#parked.filter(entry => {
       // What is beyond that waits for the next look.
-      const ends = over.length < MAX_ENDING && entry.message.isExpired(now)
+      const ends = over.length < MAX_EXPIRING && entry.message.isExpired(now)
       if (ends) over.push(entry)
       return !ends
     })
@@ -342,11 +344,7 @@ export class Processing {
    * @throws AfpDataStoreError STORE_CONFLICT
    */
   #end(entry: Arrived, stage: () => Ending, keys: readonly string[] = [], reserved = false): Promise<void> {
-    const ended = this.#inTurn(entry, stage, keys, reserved)
-    this.#ending.add(ended)
-    const done = (): void => void this.#ending.delete(ended)
-    ended.then(done, done)
-    return ended
+    return this.#endings.add(this.#inTurn(entry, stage, keys, reserved))
   }
 
   /** Once nobody else has these keys to itself; only then it counts as their writer, for whom the next one waits. */
@@ -390,7 +388,8 @@ export class Processing {
         }
         // The handler has done its work: only its end is tried again. After a restart it runs once more.
         if (this.#stop.signal.aborted) return onError(error)
-        await nextTry(this.#parts, error, this.#stop.signal)
+        const waiting = nextTry(this.#parts, error, this.#stop.signal)
+        await (error instanceof LettersFull ? this.#endings.aside(waiting) : waiting)
       }
     }
   }

@@ -22,6 +22,8 @@ export interface UnsealedParts extends Pick<OutgoingParts, 'clock' | 'quota' | '
 /** One of them. */
 export interface Pending {
   readonly draft: Draft
+  /** Grows with each: the one that came first goes first, also after something of it failed. */
+  readonly order: number
   /** Its row, once it has one. */
   row: Key | undefined
   /** That is on its way to the disk: whether it is there is known only then. */
@@ -33,10 +35,13 @@ export interface Pending {
   readonly reject: (error: unknown) => void
 }
 
-/**
- * Seals one of them and commits its envelope, in place of its row if it has one. The row `before` has to be gone then:
- * it is that of one before it.
- */
+/** The row that an envelope takes the place of, if there is one, and that of the one before it: it has to be gone then. */
+export interface Replaced {
+  readonly replaces: Key | undefined
+  readonly before?: Key | undefined
+}
+
+/** Seals one of them and commits its envelope, see {@link Replaced}. */
 export type Append = (pending: Pending, before: Key | undefined) => Promise<void>
 
 const closed = (): AfpRoutingError => new AfpRoutingError('CLOSED', 'this agent has closed')
@@ -50,6 +55,8 @@ export class Unsealed {
   readonly #recipient: string
   /** In their order. */
   #all = new Set<Pending>()
+  /** By message: whoever calls one off knows nothing else of it. */
+  readonly #byMessage = new Map<string, Pending>()
   /** Those of them that have no row. */
   readonly #unkept = new Set<Pending>()
   /** How many are on their way into an epoch: what is sent meanwhile comes behind them. */
@@ -58,6 +65,7 @@ export class Unsealed {
   /** Rounds of writing follow one another: none of these is to be written in two ways. */
   readonly #rounds = new Turns()
   #count = 0
+  #order = 0
   #timer: Timer | undefined
   #wakeAt = Number.POSITIVE_INFINITY
   #closed = false
@@ -80,10 +88,9 @@ export class Unsealed {
   add(draft: Draft, row: Key | undefined): Promise<void> {
     if (row?.[1] === '') this.#count = Math.max(this.#count, row[2] as number)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const pending = { draft, row, writing: false, ending: false, resolve, reject }
+    const pending = { draft, order: ++this.#order, row, writing: false, ending: false, resolve, reject }
     this.#all.add(pending)
-    if (row === undefined) this.#unkept.add(pending)
-    else this.#arm(draft.expiresAt)
+    this.#note(pending)
     return promise
   }
 
@@ -163,15 +170,18 @@ export class Unsealed {
     return some
   }
 
-  /** Before all others, as they were. */
+  /** Where they were. */
   #putBack(some: readonly Pending[]): void {
     if (some.length === 0) return
-    this.#all = new Set([...some, ...this.#all])
-    for (const pending of some) {
-      if (pending.row === undefined) this.#unkept.add(pending)
-      else this.#arm(pending.draft.expiresAt)
-    }
+    this.#all = new Set([...some, ...this.#all].sort((a, b) => a.order - b.order))
+    for (const pending of some) this.#note(pending)
     if (this.#closed) this.refuse(closed())
+  }
+
+  #note(pending: Pending): void {
+    this.#byMessage.set(pending.draft.messageId, pending)
+    if (pending.row === undefined) this.#unkept.add(pending)
+    else this.#arm(pending.draft.expiresAt)
   }
 
   async #keepOne(pending: Pending): Promise<void> {
@@ -207,12 +217,10 @@ export class Unsealed {
   cancel(messageId: string): Promise<boolean> {
     // What is being sealed is nowhere until then.
     return this.#rounds.take(async () => {
-      for (const pending of this.#all) {
-        if (pending.draft.messageId !== messageId || pending.row === undefined) continue
-        await this.#end(pending, 'cancelled')
-        return true
-      }
-      return false
+      const pending = this.#byMessage.get(messageId)
+      if (pending?.row === undefined) return false
+      await this.#end(pending, 'cancelled')
+      return true
     })
   }
 
@@ -236,7 +244,7 @@ export class Unsealed {
     try {
       await recorder.record(fates, [{ op: 'delete', table: 'outbox', key: row as Key }])
     } catch (error) {
-      this.#all.add(pending)
+      this.#putBack([pending])
       throw error
     }
     quota.give(draft.payload.length)
@@ -249,6 +257,7 @@ export class Unsealed {
 
   #remove(pending: Pending): void {
     this.#all.delete(pending)
+    this.#byMessage.delete(pending.draft.messageId)
     this.#unkept.delete(pending)
   }
 

@@ -7,7 +7,7 @@ import type { DeadLettersOptions } from '../../src/delivery/dead-letters.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { newLetter, openLetters } from '../contracts/dead-letters.ts'
-import { DeliveryWorld, type Machine, type Node } from './world.ts'
+import { DeliveryWorld, type Handler, type Machine, type Node } from './world.ts'
 
 describe('Messages that end while there is no room for their dead letters', () => {
   let world: DeliveryWorld
@@ -77,6 +77,28 @@ describe('Messages that end while there is no room for their dead letters', () =
     await world.clock.advanceUntil(() => gone.length === 4)
     expect(new Set(gone)).toEqual(new Set(['room', ...before]))
     expect(ada.deadLetters.count()).toBe(2)
+  })
+
+  test('hold up nothing that comes behind them, however many there are', async () => {
+    const picky: Handler = async ({ message }) => {
+      if (message.content === 'bad') throw new Error('bad')
+    }
+    await bob.stop()
+    bob = await world.start(bobs, picky, { handlerStrategy: fixedRetry({ delay: 1, retries: 0 }) }, { maxEntries: 1 })
+    await start({})
+    await ada.meet(bob)
+    const bad = await Promise.all(Array.from({ length: 600 }, () => ada.send(bob, 'bad')))
+    const good = await ada.send(bob, 'good')
+    const from = world.clock.now()
+    await world.clock.advanceUntil(() => good.receipt.recipients.get(bob.id)?.state === 'processed')
+    expect(world.clock.now() - from).toBeLessThan(5_000)
+    expect(bob.texts).toHaveLength(601)
+    // Each of them is kept where it was until there is room.
+    expect(await bobs.store.count('inbox')).toBe(599)
+    const ended = (): number => bad.filter(({ receipt }) => receipt.recipients.get(bob.id)?.final === true).length
+    expect(ended()).toBe(1)
+    await bob.deadLetters.purge({ processed: 'any' })
+    await world.clock.advanceUntil(() => ended() === 2)
   })
 
   test('hold up no recipient that closes', async () => {

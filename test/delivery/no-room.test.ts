@@ -53,6 +53,44 @@ describe('a sender without room', () => {
   })
 })
 
+describe('a sender', () => {
+  test('whose calling off of a message fails sends it where it was', async () => {
+    world = new DeliveryWorld()
+    const disk = smallStore()
+    const ada = await world.start(await world.machine(disk.store))
+    const bob = await world.start(await world.machine())
+    world.nodes.delete(bob.id)
+    const texts = ['one', 'two', 'three']
+    const [, two] = await Promise.all(texts.map(text => ada.send(bob, text)))
+    disk.full = () => true
+    const cancelling = ada.delivery.cancel(two?.id as string)
+    await expect(cancelling).rejects.toMatchObject({ code: 'STORE_FULL' })
+    disk.full = () => false
+    world.nodes.set(bob.id, bob)
+    ada.delivery.cardChanged(bob.id)
+    await ada.meet(bob)
+    await world.clock.advanceUntil(() => bob.texts.length === 3)
+    expect(bob.texts).toEqual(texts)
+  })
+
+  test('that cannot seal a message leaves no hole in its place', async () => {
+    const [ada, bob] = await pair()
+    await ada.meet(bob)
+    const first = await ada.send(bob, 'first')
+    await world.clock.advanceUntil(() => first.receipt.recipients.get(bob.id)?.state === 'processed')
+    const draft = ada.delivery.draft(ada.message(bob, 'never'), 'message')
+    const content = (): Promise<never> => Promise.reject(new Error('no cipher'))
+    const unsealable = ada.delivery.send({ ...draft, shared: { recipients: [bob.id], content } }, [bob.id])
+    const second = await ada.send(bob, 'second')
+    await expect(unsealable).rejects.toThrow('no cipher')
+    const from = world.clock.now()
+    await world.clock.advanceUntil(() => second.receipt.recipients.get(bob.id)?.state === 'processed')
+    expect(world.clock.now() - from).toBeLessThan(1_000)
+    expect(bob.holes).toEqual([])
+    expect(bob.texts).toEqual(['first', 'second'])
+  })
+})
+
 describe('a recipient without room', () => {
   test('for the refusal of a message tells of it, and hands on what waited behind it, once there is room', async () => {
     const judging = Promise.withResolvers<void>()
