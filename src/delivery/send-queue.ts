@@ -28,6 +28,8 @@ export class SendQueue<E extends Sendable> {
   window: number
   readonly #slots = new Map<E, Slot<E>>()
   readonly #ready = new PriorityQueue<Slot<E>>()
+  /** How many of those are not settled, nor held: whoever says that something is due has to be able to give it. */
+  #readyCount = 0
   readonly #later: Heap<Slot<E>>
   readonly #expiry: Heap<Slot<E>>
   /** Under way, the longest first. */
@@ -72,6 +74,7 @@ export class SendQueue<E extends Sendable> {
       if (slot === undefined) return undefined
       // What was settled while it waited is skipped here; taking it out of the middle would be linear.
       if (slot.state !== 'ready') continue
+      this.#readyCount--
       slot.state = 'flying'
       slot.at = now
       this.#flying.add(slot)
@@ -85,6 +88,7 @@ export class SendQueue<E extends Sendable> {
     const slot = this.#slots.get(entry)
     if (slot === undefined) return false
     this.#slots.delete(entry)
+    this.#unready(slot)
     this.#flying.delete(slot)
     slot.state = 'gone'
     return true
@@ -102,6 +106,7 @@ export class SendQueue<E extends Sendable> {
   hold(entry: E): void {
     const slot = this.#slots.get(entry)
     if (slot === undefined) return
+    this.#unready(slot)
     this.#flying.delete(slot)
     slot.state = 'later'
     slot.at = Number.POSITIVE_INFINITY
@@ -160,7 +165,7 @@ export class SendQueue<E extends Sendable> {
   /** When {@link take} has something to give; undefined when nothing waits, or when only an acknowledgement makes room. */
   get nextDue(): number | undefined {
     if (this.#flying.size >= this.window) return undefined
-    return this.#ready.size > 0 ? 0 : this.#later.peek()
+    return this.#readyCount > 0 ? 0 : this.#later.peek()
   }
 
   #wait(slot: Slot<E>, at: number): void {
@@ -174,7 +179,12 @@ export class SendQueue<E extends Sendable> {
     for (let slot = this.#later.shift(now); slot !== undefined; slot = this.#later.shift(now)) this.#makeReady(slot)
   }
 
+  #unready({ state }: Slot<E>): void {
+    if (state === 'ready') this.#readyCount--
+  }
+
   #makeReady(slot: Slot<E>): void {
+    this.#readyCount++
     slot.state = 'ready'
     this.#ready.push(slot.entry.priority, slot.entry.order, slot)
   }

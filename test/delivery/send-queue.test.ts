@@ -25,6 +25,21 @@ describe('a send queue', () => {
     expect(queue.take(500)).toBe(item)
   })
 
+  it('says that nothing is due where all that was is settled or held', () => {
+    const queue = new SendQueue(10)
+    const [a, b] = [entry(), entry()]
+    queue.add(a)
+    queue.add(b)
+    expect(queue.nextDue).toBe(0)
+    queue.remove(a)
+    queue.hold(b)
+    expect(queue.nextDue).toBeUndefined()
+    queue.resume(b, 0)
+    expect(queue.nextDue).toBe(0)
+    expect(queue.take(0)).toBe(b)
+    expect(queue.nextDue).toBeUndefined()
+  })
+
   it('tells what was not acknowledged in time, and sends it again when told', () => {
     const queue = new SendQueue(10)
     const [a, b] = [entry(), entry()]
@@ -82,7 +97,9 @@ describe('a send queue', () => {
             open.add(item)
             queue.add(item, pick % 2 === 0 ? 0 : now + wait)
           } else if (op === 'take') {
+            const due = queue.nextDue
             const item = queue.take(now)
+            expect(item !== undefined).toBe(due !== undefined && due <= now)
             if (item === undefined) continue
             expect(open.has(item) && !flying.has(item)).toBe(true)
             flying.add(item)
