@@ -6,6 +6,9 @@ interface Entry {
   callback: () => void
 }
 
+/** Timers that may fire at one moment: more of them make one another, for ever. */
+const MOST_AT_ONCE = 100_000
+
 /**
  * A clock that stands still until a test moves it. Timers fire in order of their time, then of their making.
  *
@@ -21,6 +24,8 @@ export class DrivenClock implements Clock {
   #elapsed = 0
   #order = 0
   #timers: Entry[] = []
+  /** Timers that fired since time last moved. */
+  #still = 0
 
   /** @param start - wall time at the beginning, ms since 1970; default 2026-01-01T00:00:00Z */
   constructor(start = Date.UTC(2026, 0, 1)) {
@@ -59,7 +64,10 @@ export class DrivenClock implements Clock {
     this.#now += ms
   }
 
-  /** Moves time on by `ms`, firing every timer that falls due and letting promises settle in between. */
+  /**
+   * Moves time on by `ms`, firing every timer that falls due and letting promises settle in between.
+   * @throws Error when timers fire at one moment without end
+   */
   async advance(ms: number): Promise<void> {
     const end = this.#elapsed + ms
     await settle()
@@ -67,6 +75,8 @@ export class DrivenClock implements Clock {
       const next = this.#timers[0]
       if (next === undefined || next.at > end) break
       this.#timers.shift()
+      this.#still = next.at > this.#elapsed ? 0 : this.#still + 1
+      if (this.#still > MOST_AT_ONCE) throw new Error(`${MOST_AT_ONCE} timers fired, and time did not move on`)
       this.#moveTo(next.at)
       next.callback()
       await settle()

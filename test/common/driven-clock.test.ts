@@ -25,6 +25,13 @@ describe('a driven clock', () => {
     expect(clock.pending).toBe(1)
   })
 
+  it('does not wait for timers that make one another at one moment for ever', async () => {
+    const clock = new DrivenClock()
+    const again = (): void => void clock.after(0, again)
+    again()
+    await expect(clock.advance(1)).rejects.toThrow('time did not move on')
+  })
+
   it('fires timers that timers and promises make on the way', async () => {
     const clock = new DrivenClock()
     const fired: number[] = []
