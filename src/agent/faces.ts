@@ -44,8 +44,9 @@ export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number]> {
 
 /**
  * See `Agent.breakers`. The number is bounded: the closed one that was asked for longest ago gives way, and if none is
- * closed the open one; a breaker forced open never does. One that gave way begins anew when it is next asked for, so ask
- * for it each time instead of keeping it. Events: those of all breakers that are kept.
+ * closed the open one; never one that is forced open, or whose recipient something waits for or did not long ago: that
+ * one stays also where it is removed, and is reset. One that gave way begins anew when it is next asked for, so ask for
+ * it each time instead of keeping it. Events: those of all breakers that are kept.
  */
 export interface Breakers extends Pick<CircuitBreakers, (typeof BREAKERS)[number]> {}
 

@@ -8,21 +8,23 @@ import { type BreakerEvents, type BreakerOptions, type BreakerState, CircuitBrea
 /** Options of {@link CircuitBreakers}. */
 export interface BreakersOptions extends BreakerOptions {
   readonly clock: Clock
-  /** The most that are kept at a time, those forced open not counted. Default 1,024. */
+  /** The most that are kept at a time, those lent out or forced open not counted. Default 1,024. */
   readonly limit?: number | undefined
 }
 
 /**
  * See the head of this file. Names can be a stranger's choice, so the number is bounded: the closed one that was asked
- * for longest ago gives way, and if none is closed the open one; a breaker forced open never does. One that gave way
- * begins anew when it is next asked for, so ask for it each time instead of keeping it. Events: those of all breakers
- * that are kept.
+ * for longest ago gives way, and if none is closed the open one; a breaker that is lent out or forced open never does.
+ * One that gave way begins anew when it is next asked for, so ask for it each time instead of keeping it. Events: those of
+ * all breakers that are kept.
  */
 export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
   readonly #options: BreakersOptions
   readonly #limit: number
   /** The one that was asked for longest ago first. */
   readonly #breakers = new Map<string, Kept>()
+  /** How many are lent out. */
+  #lent = 0
 
   /** @throws AfpError INVALID_OPTION */
   constructor(options: BreakersOptions) {
@@ -59,20 +61,36 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
     return kept?.breaker
   }
 
-  /** As {@link getOrCreate}, for whoever gives it back by {@link giveBack}. @internal */
+  /** As {@link getOrCreate}, for one who goes by it until {@link giveBack}: it stays the one of its name. @internal */
   borrow(name: string): CircuitBreaker {
-    return this.#renew(name, {}).breaker
+    const kept = this.#renew(name, {})
+    if (!kept.lent) this.#lent++
+    kept.lent = true
+    return kept.breaker
   }
 
   /** Removes a breaker that has nothing to say, unless somebody asked for it by its name and may go by it. @internal */
   giveBack(name: string): void {
     const kept = this.#breakers.get(name)
-    if (kept !== undefined && !kept.known && isAtRest(kept.breaker)) this.remove(name)
+    if (kept === undefined) return
+    if (kept.lent) this.#lent--
+    kept.lent = false
+    if (!kept.known && isAtRest(kept.breaker)) this.remove(name)
   }
 
-  /** Removes a breaker; false when there was none. Calls it let through go on. */
+  /**
+   * Removes a breaker; false when there was none. Calls it let through go on. One that is forced open is closed first;
+   * one that delivery goes by, since something waits for its recipient or did not long ago, is reset and stays.
+   */
   remove(name: string): boolean {
-    this.#breakers.get(name)?.detach.abort()
+    const kept = this.#breakers.get(name)
+    if (kept === undefined) return false
+    if (kept.lent || kept.breaker.forced) kept.breaker.reset()
+    if (kept.lent) {
+      kept.known = false
+      return true
+    }
+    kept.detach.abort()
     return this.#breakers.delete(name)
   }
 
@@ -104,14 +122,15 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
     const detach = new AbortController()
     breaker.addEventListener('change', ({ detail }) => this.emit('change', detail), { signal: detach.signal })
     this.#makeRoom()
-    return { breaker, detach, known: false }
+    return { breaker, detach, known: false, lent: false }
   }
 
   #makeRoom(): void {
-    const candidates = this.all().filter(({ forced }) => !forced)
+    if (this.#breakers.size - this.#lent < this.#limit) return
+    const candidates = [...this.#breakers.values()].filter(({ breaker, lent }) => !lent && !breaker.forced)
     if (candidates.length < this.#limit) return
-    const leaving = candidates.find(({ state }) => state === 'closed') ?? candidates[0]
-    if (leaving !== undefined) this.remove(leaving.name)
+    const leaving = candidates.find(({ breaker }) => breaker.state === 'closed') ?? candidates[0]
+    if (leaving !== undefined) this.remove(leaving.breaker.name)
   }
 }
 
@@ -121,6 +140,8 @@ interface Kept {
   readonly detach: AbortController
   /** Somebody asked for it by its name. */
   known: boolean
+  /** Somebody goes by it who does not ask again. */
+  lent: boolean
 }
 
 /** Whether a breaker is as a new one would be. */

@@ -11,35 +11,38 @@ const SCALE = 6_350_400
 
 /** See the head of this file. */
 export class PriorityQueue<T> {
-  readonly #classes: Heap<T>[] = Array.from({ length: CLASSES }, () => new Heap<T>())
+  readonly #classes: readonly Heap<T>[]
   /** How far each class has come. The one that is furthest behind goes next. */
   readonly #pass = new Float64Array(CLASSES)
   /** The pass of what went last: where a class that was empty joins in, so that it has nothing saved up. */
   #now = 0
-  #size = 0
 
-  get size(): number {
-    return this.#size
+  /** @param gone whether an item no longer counts; taking it out of the middle would be linear */
+  constructor(gone?: (item: T) => boolean) {
+    this.#classes = Array.from({ length: CLASSES }, () => new Heap<T>(gone))
+  }
+
+  /** Whether {@link shift} has nothing to give. */
+  get empty(): boolean {
+    return this.#classes.every(queue => queue.peek() === undefined)
   }
 
   /** Adds an item; `order` is its place within its class. */
   push(priority: number, order: number, item: T): void {
     const queue = this.#classes[priority] as Heap<T>
-    if (queue.size === 0) this.#pass[priority] = Math.max(this.#pass[priority] as number, this.#now)
+    if (queue.peek() === undefined) this.#pass[priority] = Math.max(this.#pass[priority] as number, this.#now)
     queue.push(order, item)
-    this.#size++
   }
 
   shift(): T | undefined {
     let best = -1
     for (let priority = CLASSES - 1; priority >= 0; priority--) {
-      if ((this.#classes[priority] as Heap<T>).size === 0) continue
+      if ((this.#classes[priority] as Heap<T>).peek() === undefined) continue
       if (best < 0 || (this.#pass[priority] as number) < (this.#pass[best] as number)) best = priority
     }
     if (best < 0) return undefined
     this.#now = this.#pass[best] as number
     this.#pass[best] = this.#now + SCALE / (best + 1) ** 2
-    this.#size--
     return (this.#classes[best] as Heap<T>).shift(Number.POSITIVE_INFINITY)
   }
 }

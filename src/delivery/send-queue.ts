@@ -27,9 +27,7 @@ export class SendQueue<E extends Sendable> {
   /** How many may be under way, as the recipient's credit says. */
   window: number
   readonly #slots = new Map<E, Slot<E>>()
-  readonly #ready = new PriorityQueue<Slot<E>>()
-  /** How many of those are not settled, nor held: whoever says that something is due has to be able to give it. */
-  #readyCount = 0
+  readonly #ready = new PriorityQueue<Slot<E>>(slot => slot.state !== 'ready')
   readonly #later: Heap<Slot<E>>
   readonly #expiry: Heap<Slot<E>>
   /** Under way, the longest first. */
@@ -68,19 +66,18 @@ export class SendQueue<E extends Sendable> {
 
   /** The next message to hand to the connection, from now on under way; undefined when none may go. */
   take(now: number): E | undefined {
+    const slot = this.ready(now) ? this.#ready.shift() : undefined
+    if (slot === undefined) return undefined
+    slot.state = 'flying'
+    slot.at = now
+    this.#flying.add(slot)
+    return slot.entry
+  }
+
+  /** Whether {@link take} has something to give. */
+  ready(now: number): boolean {
     this.#wake(now)
-    while (this.#flying.size < this.window) {
-      const slot = this.#ready.shift()
-      if (slot === undefined) return undefined
-      // What was settled while it waited is skipped here; taking it out of the middle would be linear.
-      if (slot.state !== 'ready') continue
-      this.#readyCount--
-      slot.state = 'flying'
-      slot.at = now
-      this.#flying.add(slot)
-      return slot.entry
-    }
-    return undefined
+    return this.#flying.size < this.window && !this.#ready.empty
   }
 
   /** It has arrived, or will never: nothing more is done for it. */
@@ -88,7 +85,6 @@ export class SendQueue<E extends Sendable> {
     const slot = this.#slots.get(entry)
     if (slot === undefined) return false
     this.#slots.delete(entry)
-    this.#unready(slot)
     this.#flying.delete(slot)
     slot.state = 'gone'
     return true
@@ -106,7 +102,6 @@ export class SendQueue<E extends Sendable> {
   hold(entry: E): void {
     const slot = this.#slots.get(entry)
     if (slot === undefined) return
-    this.#unready(slot)
     this.#flying.delete(slot)
     slot.state = 'later'
     slot.at = Number.POSITIVE_INFINITY
@@ -165,7 +160,7 @@ export class SendQueue<E extends Sendable> {
   /** When {@link take} has something to give; undefined when nothing waits, or when only an acknowledgement makes room. */
   get nextDue(): number | undefined {
     if (this.#flying.size >= this.window) return undefined
-    return this.#readyCount > 0 ? 0 : this.#later.peek()
+    return this.#ready.empty ? this.#later.peek() : 0
   }
 
   #wait(slot: Slot<E>, at: number): void {
@@ -179,12 +174,7 @@ export class SendQueue<E extends Sendable> {
     for (let slot = this.#later.shift(now); slot !== undefined; slot = this.#later.shift(now)) this.#makeReady(slot)
   }
 
-  #unready({ state }: Slot<E>): void {
-    if (state === 'ready') this.#readyCount--
-  }
-
   #makeReady(slot: Slot<E>): void {
-    this.#readyCount++
     slot.state = 'ready'
     this.#ready.push(slot.entry.priority, slot.entry.order, slot)
   }

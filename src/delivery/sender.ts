@@ -58,7 +58,8 @@ export class Sender {
   #stateDue = false
   #askPause = ASK_PAUSE
   #askAt = 0
-  #probe: BreakerCall | undefined
+  /** The one message that a half-open breaker let go. */
+  #probe: { readonly call: BreakerCall; readonly entry: Entry } | undefined
   #timer: Timer | undefined
   /** When the opening of an epoch went again over this link because the recipient did not know it. */
   #repeated = new WeakMap<OutEpoch, number>()
@@ -74,7 +75,9 @@ export class Sender {
     parts.breaker.addEventListener(
       'change',
       ({ detail }) => {
-        if (detail.to === 'closed') this.pump()
+        if (detail.to !== 'closed') return
+        this.#probe = undefined
+        this.pump()
       },
       { signal: this.#detach.signal },
     )
@@ -91,6 +94,7 @@ export class Sender {
 
   remove(entry: Entry): void {
     this.#queue.remove(entry)
+    this.#untried(entry)
   }
 
   /** It may go again from `at` on, ms since 1970. */
@@ -101,6 +105,7 @@ export class Sender {
   /** It must not leave any more. */
   hold(entry: Entry): void {
     this.#queue.hold(entry)
+    this.#untried(entry)
   }
 
   /** It may after all. */
@@ -131,7 +136,7 @@ export class Sender {
     // The next word is the first one of another link, and maybe of another run.
     this.#queue.window = this.#parts.window
     this.#holdUntil = 0
-    this.#probe?.abandon()
+    this.#probe?.call.abandon()
     this.#probe = undefined
     this.#queue.recall(this.#parts.clock.monotonic())
     this.#arm()
@@ -154,7 +159,7 @@ export class Sender {
     if (!arrived) return
     const { breaker } = this.#parts
     if (this.#probe === undefined && breaker.failureCount === 0) return
-    const call = this.#probe ?? breaker.admit()
+    const call = this.#probe?.call ?? breaker.admit()
     this.#probe = undefined
     call?.succeed()
   }
@@ -180,6 +185,7 @@ export class Sender {
       if (this.#linked) this.announce(epoch)
     }
     this.#queue.recall(now, ({ epoch }) => lost.has(epoch))
+    if (this.#probe !== undefined && lost.has(this.#probe.entry.epoch)) this.#untried(this.#probe.entry)
     this.pump()
   }
 
@@ -196,12 +202,8 @@ export class Sender {
   pump(): void {
     const now = this.#parts.clock.monotonic()
     if (this.#linked && !this.#closed && now >= this.#holdUntil) {
-      while (this.#admitted()) {
-        const entry = this.#queue.take(now)
-        if (entry === undefined) break
-        this.announce(entry.epoch)
-        this.#hand(entry)
-      }
+      // What is there comes first: a call that the breaker lets through for nothing would never end.
+      while (this.#queue.ready(now) && this.#handNext(now));
       if (this.#stateDue) this.#sendStates()
     }
     this.#arm()
@@ -210,7 +212,7 @@ export class Sender {
   close(): void {
     this.#closed = true
     this.#detach.abort()
-    this.#probe?.abandon()
+    this.#probe?.call.abandon()
     this.#timer?.cancel()
   }
 
@@ -220,12 +222,39 @@ export class Sender {
     return at > clock.now() ? clock.monotonic() + at - clock.now() : 0
   }
 
+  /** Hands over what is next, if the circuit breaker lets one more message go. */
+  #handNext(now: number): boolean {
+    const { breaker } = this.#parts
+    const closed = breaker.state === 'closed'
+    const call = closed || this.#probe !== undefined ? undefined : breaker.admit()
+    if (!closed && call === undefined) return false
+    const entry = this.#queue.take(now)
+    if (entry === undefined) {
+      // Somebody who listens to the breaker has brought about that it went meanwhile.
+      call?.abandon()
+      return false
+    }
+    if (call !== undefined) this.#probe = { call, entry }
+    this.announce(entry.epoch)
+    this.#hand(entry)
+    return true
+  }
+
+  /** Nothing will be heard of a message: if it was to tell the breaker how its recipient is, another one has to. */
+  #untried(entry: Entry): void {
+    if (this.#probe?.entry !== entry) return
+    this.#probe.call.abandon()
+    this.#probe = undefined
+    this.#arm()
+  }
+
   #hand(entry: Entry): void {
     const { lines, recipient, clock, onHanded } = this.#parts
     entry.left = true
     lines.send(recipient, entry.row.frame).catch(() => {
       // Too slow a peer, or a link that has just closed: neither is a try that failed.
       this.#queue.again(entry, clock.monotonic() + BUSY_PAUSE)
+      this.#untried(entry)
       this.#arm()
     })
     onHanded(entry)
@@ -245,15 +274,6 @@ export class Sender {
   /** A frame that is made anew when it is lost. */
   #frame(frame: Uint8Array): void {
     this.#parts.lines.send(this.#parts.recipient, frame).catch(() => {})
-  }
-
-  /** Whether the circuit breaker lets one more message go. */
-  #admitted(): boolean {
-    const { breaker } = this.#parts
-    if (breaker.state === 'closed') return true
-    if (this.#probe !== undefined || this.#queue.size === 0) return false
-    this.#probe = breaker.admit()
-    return this.#probe !== undefined
   }
 
   #patience(): number {
@@ -277,7 +297,9 @@ export class Sender {
       if (this.#parts.waits()) next = Math.min(next, this.#askAt)
       // With a probe under way its acknowledgement, or the lack of it, goes on from there.
       const due = this.#probe === undefined ? queue.nextDue : undefined
-      if (due !== undefined) next = Math.min(next, Math.max(due, this.#holdUntil, now + finite(breaker.retryAfter)))
+      // Half-open and not let through: somebody else tries it, and tells nobody when that ends.
+      const pause = breaker.state === 'half-open' ? BUSY_PAUSE : finite(breaker.retryAfter)
+      if (due !== undefined) next = Math.min(next, Math.max(due, this.#holdUntil, now + pause))
     }
     if (Number.isFinite(next)) this.#timer = clock.after(Math.max(0, next - now), () => this.#tick())
   }
@@ -293,7 +315,7 @@ export class Sender {
     const overdue = this.#queue.overdue(now, this.#patience())
     if (overdue.length > 0) {
       // One silence is one failure, however many messages it holds up.
-      const call = this.#probe ?? breaker.admit()
+      const call = this.#probe?.call ?? breaker.admit()
       this.#probe = undefined
       call?.fail(new Error('not acknowledged in time'))
       for (const entry of overdue) onOverdue(entry)

@@ -252,6 +252,32 @@ describe('A kept message', () => {
   })
 })
 
+describe('The circuit breaker of a recipient', () => {
+  test('is the one that is kept under its id, also after it was removed, and however many others there are', async () => {
+    const bob = await join('bob')
+    await met(ada, bob)
+    await world.during((await world.during(ada.send('bob', 'first'))).delivered)
+    const { breakers } = ada
+    const breaker = breakers.getOrCreate(bob.id)
+    breaker.forceOpen()
+    const held = await world.during(ada.send('bob', 'held back'))
+    await world.pass()
+    expect(held.status).toBe('pending')
+    expect(breakers.remove(bob.id)).toBe(true)
+    await world.during(held.delivered)
+    for (let i = 0; i < 2_000; i++) breakers.getOrCreate(`stranger ${i}`)
+    expect(breakers.getOrCreate(bob.id)).toBe(breaker)
+    breaker.forceOpen()
+    const other = await world.during(ada.send('bob', 'held back as well'))
+    await world.clock.advance(60_000)
+    expect(other.status).toBe('pending')
+    breakers.resetAll()
+    await world.during(other.delivered)
+    await world.pass()
+    expect(bob.receiveAll().map(({ content }) => content)).toEqual(['first', 'held back', 'held back as well'])
+  })
+})
+
 describe('A kept request', () => {
   test('is answered over the same way, also when its handler runs on another day than its asker hoped', async () => {
     const bob = await join('bob')

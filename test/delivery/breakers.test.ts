@@ -64,6 +64,36 @@ describe('a registry of circuit breakers', () => {
     expect(breakers.getOrCreate('bob')).toMatchObject({ state: 'closed', failureCount: 0 })
   })
 
+  it('closes one that is lent out instead of removing it: whoever has it goes by it', () => {
+    const lent = breakers.borrow('bob')
+    lent.forceOpen()
+    const told: string[] = []
+    breakers.addEventListener('change', ({ detail }) => told.push(`${detail.name} ${detail.to}`))
+    expect(breakers.remove('bob')).toBe(true)
+    expect(lent).toMatchObject({ state: 'closed', forced: false, failureCount: 0 })
+    lent.admit()?.fail(new Error('down'))
+    expect(breakers.remove('bob')).toBe(true)
+    expect(lent.failureCount).toBe(0)
+    expect(breakers.getOrCreate('bob')).toBe(lent)
+    lent.forceOpen()
+    expect(told).toEqual(['bob closed', 'bob open'])
+    lent.reset()
+    breakers.giveBack('bob')
+    expect(breakers.remove('bob')).toBe(true)
+    expect(breakers.size).toBe(0)
+  })
+
+  it('closes one that is held open by hand as it is removed, and tells so', () => {
+    const bob = breakers.getOrCreate('bob')
+    bob.forceOpen()
+    const told: unknown[] = []
+    breakers.addEventListener('change', ({ detail }) => told.push(detail))
+    expect(breakers.remove('bob')).toBe(true)
+    expect(told).toMatchObject([{ name: 'bob', from: 'open', to: 'closed', forced: false }])
+    expect(bob.state).toBe('closed')
+    expect(breakers.size).toBe(0)
+  })
+
   it('passes on the events of those it keeps', () => {
     const told: string[] = []
     breakers.addEventListener('change', ({ detail }) => told.push(`${detail.name} ${detail.to}`))
@@ -113,6 +143,15 @@ describe('a full registry', () => {
     for (const name of ['a', 'b', 'c']) open(name)
     breakers.getOrCreate('d')
     expect(names()).toEqual(['b', 'c', 'd'])
+  })
+
+  it('keeps what is lent out, beyond its limit, until it is given back', () => {
+    const lent = ['a', 'b', 'c', 'd'].map(name => breakers.borrow(name))
+    for (let i = 0; i < 10; i++) breakers.getOrCreate(`stranger ${i}`)
+    expect(names()).toEqual(['a', 'b', 'c', 'd', 'stranger 7', 'stranger 8', 'stranger 9'])
+    expect(breakers.borrow('a')).toBe(lent[0])
+    for (const name of ['a', 'b', 'c', 'd']) breakers.giveBack(name)
+    expect(names()).toEqual(['stranger 7', 'stranger 8', 'stranger 9'])
   })
 
   it('keeps what was forced open beyond its limit', () => {

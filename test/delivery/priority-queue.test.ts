@@ -10,7 +10,7 @@ describe('a priority queue', () => {
       expect(item[1]).toBeGreaterThan(last.get(item[0]) ?? -1)
       last.set(item[0], item[1])
     }
-    expect(queue.size).toBe(0)
+    expect(queue.empty).toBe(true)
     expect(last.size).toBe(10)
   })
 

@@ -5,27 +5,33 @@ import type { Lines } from '../../src/delivery/lines.ts'
 import type { Entry, OutEpoch } from '../../src/delivery/out-epoch.ts'
 import { Sender } from '../../src/delivery/sender.ts'
 
-/** A sender whose recipient never acknowledges anything, and what becomes of its messages. */
-function lonely(clock: DrivenClock) {
+/** A sender whose recipient acknowledges nothing by itself, and what becomes of its messages. */
+function lonely(clock: DrivenClock, { pause = 500, breaker = new CircuitBreaker('bob', clock) } = {}) {
   const sent: number[] = []
   const overdue: number[] = []
   const expired: number[] = []
+  const entries = new Map<number, Entry>()
+  /** Whether the connection takes frames. */
+  const line = { busy: false }
   const lines = {
-    send: async (_to: string, frame: Uint8Array) => void (frame.length > 1 && sent.push(frame[1] as number)),
+    send: async (_to: string, frame: Uint8Array) => {
+      if (line.busy) throw new Error('too much waits on the connection')
+      if (frame.length > 1) sent.push(frame[1] as number)
+    },
     rtt: () => 10,
   } as unknown as Lines
   const sender: Sender = new Sender({
     recipient: 'bob',
     lines,
     clock,
-    breaker: new CircuitBreaker('bob', clock),
+    breaker,
     window: 10,
     states: () => undefined,
     waits: () => false,
     onHanded: () => {},
     onOverdue: entry => {
       overdue.push(entry.number)
-      sender.again(entry, clock.now() + 500)
+      sender.again(entry, clock.now() + pause)
     },
     onExpired: entry => {
       expired.push(entry.number)
@@ -33,12 +39,32 @@ function lonely(clock: DrivenClock) {
     },
   })
   const epoch = { packet: new Uint8Array(0) } as OutEpoch
-  const add = (number: number, expiresAt: number): void => {
+  const add = (number: number, expiresAt = clock.now() + 86_400_000): void => {
     const entry = { epoch, number, order: number, priority: 0, expiresAt, row: { frame: Uint8Array.of(16, number) } }
+    entries.set(number, entry as unknown as Entry)
     sender.add(entry as unknown as Entry)
     sender.pump()
   }
-  return { sender, add, sent, overdue, expired }
+  /** The recipient says that it has one. */
+  const acknowledge = (number: number): void => {
+    sender.heard({ arrived: true, news: false })
+    sender.remove(entries.get(number) as Entry)
+    sender.pump()
+  }
+  return { sender, breaker, epoch, entries, line, add, acknowledge, sent, overdue, expired }
+}
+
+/** One whose breaker has opened after five silences. */
+async function silenced(clock: DrivenClock, pause?: number) {
+  const bob = lonely(clock, { pause })
+  bob.sender.linked(false)
+  for (let number = 1; number <= 5; number++) {
+    bob.add(number)
+    await clock.advance(2_000)
+  }
+  expect(bob.breaker.state).toBe('open')
+  bob.sent.length = 0
+  return bob
 }
 
 it.each([-3_600_000, -100_000, 3_600_000])('goes on at its pace when the clock is set by %i ms', async by => {
@@ -67,4 +93,76 @@ it('ends messages by the time of day, whichever way it was set', async () => {
   await clock.advance(2_000)
   expect(expired).toEqual([1])
   sender.close()
+})
+
+/** How long a breaker stays open, ms. */
+const RESET = 30_000
+
+it('takes no try of its breaker for nothing: what waits for its time goes then', async () => {
+  const clock = new DrivenClock()
+  const bob = await silenced(clock, 4 * RESET)
+  await clock.advance(2 * RESET)
+  bob.sender.pump()
+  expect(bob.sent).toEqual([])
+  for (let i = 0; bob.sent.length === 0 && i < 1_000; i++) await clock.advance(100)
+  expect(bob.sent).toEqual([1])
+  bob.acknowledge(1)
+  expect(bob.breaker.state).toBe('closed')
+  await clock.advance(4 * RESET)
+  expect(bob.sent).toEqual(expect.arrayContaining([2, 3, 4, 5]))
+  bob.sender.close()
+})
+
+it('tries once more when the connection would not take the one message that its breaker let go', async () => {
+  const clock = new DrivenClock()
+  const bob = await silenced(clock)
+  bob.line.busy = true
+  await clock.advance(2 * RESET)
+  expect(bob.sent).toEqual([])
+  expect(bob.breaker.failureCount).toBe(5)
+  bob.line.busy = false
+  await clock.advance(1_000)
+  expect(bob.sent).toEqual([1])
+  bob.acknowledge(1)
+  await clock.advance(1_000)
+  expect(bob.sent).toEqual([1, 2, 3, 4, 5])
+  bob.sender.close()
+})
+
+it.each<[string, (bob: ReturnType<typeof lonely>, tried: Entry) => void, number]>([
+  ['has its end', ({ sender }, tried) => sender.remove(tried), 2],
+  ['is not to leave any more', ({ sender }, tried) => sender.hold(tried), 2],
+  ['was lost with its epoch', ({ sender, epoch }) => sender.forgotten([epoch]), 1],
+])('tries with another when the one message that its breaker let go %s', async (_, happens, next) => {
+  const clock = new DrivenClock()
+  const bob = await silenced(clock)
+  for (let i = 0; bob.sent.length === 0 && i < 1_000; i++) await clock.advance(100)
+  expect(bob.sent).toEqual([1])
+  happens(bob, bob.entries.get(1) as Entry)
+  await clock.advance(200)
+  expect(bob.sent).toEqual([1, next])
+  bob.sender.close()
+})
+
+it('waits, and not in circles, while somebody else tries its breaker, and goes on when that ends', async () => {
+  const clock = new DrivenClock()
+  const bob = await silenced(clock)
+  bob.sender.unlinked()
+  await clock.advance(RESET)
+  const call = bob.breaker.admit()
+  expect(call).toBeDefined()
+  let timers = 0
+  const after = clock.after.bind(clock)
+  clock.after = (delay, callback) => {
+    if (++timers > 1_000) throw new Error('no end of timers')
+    return after(delay, callback)
+  }
+  bob.sender.linked(false)
+  await clock.advance(2_000)
+  expect(bob.sent).toEqual([])
+  // It tells nobody.
+  call?.abandon()
+  await clock.advance(200)
+  expect(bob.sent).toEqual([1])
+  bob.sender.close()
 })
