@@ -73,7 +73,10 @@ export interface AgentOptions extends AbortOptions {
    * end wait in the outbox or the inbox until some are. See the events `dead-letter:low` and `dead-letter:refused`.
    */
   deadLetters?: LetterLimits | undefined
-  /** How much may wait for recipients; beyond it `send` rejects with QUEUE_FULL. Default: 10,000 messages and 64 MiB. */
+  /**
+   * How much may wait for recipients; beyond it `send` rejects with QUEUE_FULL. Replies to one agent wait with their
+   * requests while more waits for it than is free. Default: 10,000 messages and 64 MiB.
+   */
   outbox?: { readonly messages?: number | undefined; readonly bytes?: number | undefined } | undefined
   /**
    * How much may wait for handlers; what is beyond it stays with its sender. Default: 10,000 messages and 64 MiB of each

@@ -13,7 +13,7 @@ import type { Requests } from '../delivery/requests.ts'
 import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
 import { encodeMessage, type MessageKind } from '../message/envelope.ts'
 import { readFailure } from '../message/failure.ts'
-import { type Content, type Guarantee, Message } from '../message/message.ts'
+import { type Content, DEFAULT_TTL, type Guarantee, Message } from '../message/message.ts'
 import { type Hooks, MAX_TTL, runHook, validateGuarantee, validateTopic } from '../message/validate.ts'
 import type { Network } from '../network/network.ts'
 import type { Addressed, Addressing } from './addressing.ts'
@@ -124,7 +124,9 @@ export class Outbound {
     // Who asked with less waits for no more: a reply that is kept would be stored, and acknowledged, for nobody.
     const inherits = kind !== 'message' && options.guarantee === undefined
     const guarantee = inherits ? to.guarantee : this.#guarantee(options.guarantee)
-    const message = respondTo(to, content, { ...options, guarantee }, this.#parts.build)
+    // What is no reply is a message of its own, however old the other is.
+    const ttl = options.ttl ?? (kind === 'message' ? DEFAULT_TTL : undefined)
+    const message = respondTo(to, content, { ...options, guarantee, ttl }, this.#parts.build)
     return this.#track(this.#dispatch(message, kind, { timeout, left: timeout, signal }, options))
   }
 

@@ -190,7 +190,10 @@ export class Delivery {
 
   /** Calls a message off for every recipient that does not have it. False when there is none. */
   async cancel(messageId: string): Promise<boolean> {
-    const all = await Promise.all(this.#recipients.all().map(outgoing => outgoing.cancel(messageId)))
+    const receipt = await this.#parts.tracker.get(messageId)
+    const recipients = this.#recipients
+    const asked = receipt && [...receipt.recipients.keys()].flatMap(recipient => recipients.get(recipient) ?? [])
+    const all = await Promise.all((asked ?? recipients.all()).map(outgoing => outgoing.cancel(messageId)))
     return all.includes(true)
   }
 

@@ -54,10 +54,13 @@ export interface Ledger {
   stage(fates: readonly Fate[]): Staged
 }
 
-/** How much may wait for recipients, over all of them. */
+/** How much may wait for a recipient. */
 export interface Quota {
-  /** @throws AfpRoutingError QUEUE_FULL */
-  take(bytes: number): void
+  /**
+   * @param awaited it is a reply, or tells of a failure
+   * @throws AfpRoutingError QUEUE_FULL
+   */
+  take(bytes: number, awaited?: boolean): void
   /** Counts a message that was taken before: it stays, whether or not there is room. */
   keep(bytes: number): void
   give(bytes: number): void

@@ -91,7 +91,7 @@ export class Outgoing {
    */
   async send(draft: Draft): Promise<void> {
     const { quota } = this.#parts
-    quota.take(draft.payload.length)
+    quota.take(draft.payload.length, draft.awaited)
     try {
       await this.#place(draft, undefined)
     } catch (error) {

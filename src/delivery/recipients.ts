@@ -7,6 +7,7 @@ import type { Write } from '../store/store.ts'
 import type { CircuitBreakers } from './breakers.ts'
 import type { Fate } from './ledger.ts'
 import type { OutgoingRemains, OutRow } from './loading.ts'
+import type { OutboxQuota } from './outbox-quota.ts'
 import { Outgoing } from './outgoing.ts'
 import type { OutgoingParts } from './outgoing-parts.ts'
 import { Recorder } from './recorder.ts'
@@ -23,7 +24,8 @@ const IDLE = 300_000
 const SWEEP_PAUSE = 60_000
 
 /** What they are made of. */
-export interface RecipientsParts extends Omit<OutgoingParts, 'breaker'> {
+export interface RecipientsParts extends Omit<OutgoingParts, 'breaker' | 'quota'> {
+  readonly quota: OutboxQuota
   readonly clock: Clock
   readonly breakers: CircuitBreakers
 }
@@ -83,10 +85,11 @@ export class Recipients {
       const [over, kept] = [epochs.filter(({ feed }) => feed.done), epochs.filter(({ feed }) => !feed.done)]
       const gone = over.map(({ id }): Write => ({ op: 'delete', table: 'epochs', key: epochKey('out', recipient, id) }))
       if (gone.length > 0) store.commit({ writes: gone }).catch(onError)
-      for (const { entries } of kept) for (const { bytes } of entries.values()) quota.keep(bytes)
-      for (const { draft } of waiting) quota.keep(draft.payload.length)
       if (kept.length + waiting.length > 0) {
-        const outgoing = this.#make(recipient)
+        const share = quota.share()
+        for (const { entries } of kept) for (const { bytes } of entries.values()) share.keep(bytes)
+        for (const { draft } of waiting) share.keep(draft.payload.length)
+        const outgoing = this.#make(recipient, share)
         this.#held.set(recipient, { outgoing, usedAt: clock.monotonic() })
         outgoing.load(kept, waiting)
       }
@@ -129,9 +132,9 @@ export class Recipients {
     new Recorder(this.#parts).record(fates, gone).catch(onError)
   }
 
-  #make(recipient: string): Outgoing {
+  #make(recipient: string, quota = this.#parts.quota.share()): Outgoing {
     const { breakers } = this.#parts
-    return new Outgoing({ ...this.#parts, breaker: agent => breakers.borrow(agent) }, recipient)
+    return new Outgoing({ ...this.#parts, quota, breaker: agent => breakers.borrow(agent) }, recipient)
   }
 
   #arm(): void {

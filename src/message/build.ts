@@ -71,7 +71,8 @@ export function buildMessage<C extends Content = Content>(
 
 /**
  * An answer to a message: to its sender, with its id as parent, its priority, guarantee and security context unless
- * `init` says otherwise.
+ * `init` says otherwise. Nobody waits for it long after that message is over: by default it lives no longer than that and
+ * `limits.clockSkew`, nor than other messages do.
  * @throws AfpMessageError as {@link buildMessage}
  */
 export function respondTo<C extends Content = Content>(
@@ -81,7 +82,11 @@ export function respondTo<C extends Content = Content>(
   context: BuildContext,
 ): Message<C> {
   const { priority, guarantee, security } = message
-  const inherited = { ...init, parentId: message.id, priority: init.priority ?? priority }
+  const { clock, limits } = context
+  // Where it is over already, somebody may wait all the same.
+  const left = Math.max(1, (message.expiresAt - clock.now()) / 1_000)
+  const ttl = init.ttl ?? Math.min(DEFAULT_TTL, left + limits.clockSkew)
+  const inherited = { ...init, parentId: message.id, priority: init.priority ?? priority, ttl }
   return build(
     { recipients: [message.sender] },
     content,

@@ -5,7 +5,7 @@ import { seededRandom } from '../../src/common/random.ts'
 import { acknowledge, buildMessage, type MessageInit, respondTo } from '../../src/message/build.ts'
 import { readFailure, toFailure } from '../../src/message/failure.ts'
 import { createIds, isUuid } from '../../src/message/ids.ts'
-import type { Content } from '../../src/message/message.ts'
+import { type Content, DEFAULT_TTL, type Message } from '../../src/message/message.ts'
 import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
 import { ID, message, NOW } from './messages.ts'
 
@@ -127,6 +127,17 @@ describe('answers', () => {
       priority: 0,
       guarantee: 'at-most-once',
     })
+  })
+
+  test('An answer lives little longer than what it answers, and no longer than other messages.', () => {
+    const { clockSkew } = context.limits
+    const ttl = (question: Message, init: MessageInit = {}) => respondTo(question, 1, init, context).ttl
+    const now = context.clock.now()
+    expect(ttl(message({ timestamp: now, ttl: 10 }))).toBe(10 + clockSkew)
+    expect(ttl(message({ timestamp: now - 4_000, ttl: 10 }))).toBe(6 + clockSkew)
+    expect(ttl(message({ timestamp: now, ttl: 86_400 }))).toBe(DEFAULT_TTL)
+    expect(ttl(message({ timestamp: now - 60_000, ttl: 10 }))).toBe(1 + clockSkew)
+    expect(ttl(message({ timestamp: now, ttl: 10 }), { ttl: 86_400 })).toBe(86_400)
   })
 
   test("An answer to a topic's message goes to its author, not to the topic.", () => {

@@ -1,0 +1,118 @@
+/** How much of an agent's room for what waits others can take up. */
+
+import { afterEach, describe, expect, it } from 'vitest'
+import { FrameType } from '../../src/delivery/frames.ts'
+import { OutboxQuota } from '../../src/delivery/outbox-quota.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
+import { DeliveryWorld, type Handler, type Machine, type Node } from './world.ts'
+
+const ROOM = 20
+
+let world: DeliveryWorld
+afterEach(() => world.close())
+
+/** A machine's agent that answers every request. */
+async function serve(machine: Machine): Promise<Node> {
+  const handler: Handler = async ({ message, author }) => {
+    const { id: parentId, content } = message
+    return { message: node.message({ id: author } as Node, `to ${content}`, { parentId }), kind: 'reply' }
+  }
+  const node = await world.start(machine, handler, { maxOutbox: { messages: ROOM } })
+  return node
+}
+
+const request = (from: Node, to: Node, content: string): Promise<unknown> =>
+  from.delivery.send(from.delivery.draft(from.message(to, content), 'request'), [to.id])
+
+/** How much waits for an agent in a store. */
+const waiting = (store: Store, { id }: Node): Promise<number> => store.count('outbox', { prefix: [id] })
+
+describe('replies to one that takes none', () => {
+  /** A server, and an agent that has asked much of it, and is gone. */
+  async function asked(requests: number): Promise<{ server: Node; eve: Node }> {
+    world = new DeliveryWorld()
+    const server = await serve(await world.machine())
+    const eve = await world.start(await world.machine())
+    await eve.meet(server)
+    // What she says of replies is not heard.
+    const received = server.delivery.received.bind(server.delivery)
+    server.delivery.received = (from, frame) =>
+      from === eve.id && frame[0] === FrameType.acks ? undefined : received(from, frame)
+    for (let i = 0; i < requests; i++) await request(eve, server, `${i}`)
+    await world.clock.advanceUntil(() => server.got.length === requests)
+    await world.clock.advance(100)
+    return { server, eve }
+  }
+
+  it('leave as much room to others, whose requests are answered, and to the agent itself', async () => {
+    const { server, eve } = await asked(2 * ROOM)
+    expect(await waiting(server.machine.store, eve)).toBe(ROOM / 2 + 1)
+    const bob = await world.start(await world.machine())
+    await bob.meet(server)
+    await request(bob, server, 'bob')
+    await world.clock.advanceUntil(() => bob.got.length === 1)
+    expect(bob.texts).toEqual(['to bob'])
+    await world.clock.advance(100)
+    // What the agent itself sends is bounded by all of the room alone.
+    for (let i = ROOM / 2 + 1; i < ROOM; i++) await server.send(eve, 'mine')
+    await expect(server.send(eve, 'mine')).rejects.toMatchObject({ code: 'QUEUE_FULL' })
+  })
+
+  it('count after a restart', async () => {
+    const { server, eve } = await asked(2 * ROOM)
+    for (const node of [eve, server]) node.crash()
+    const again = await serve(server.machine)
+    await world.clock.advance(10_000)
+    expect(await waiting(again.machine.store, eve)).toBe(ROOM / 2 + 1)
+  })
+
+  it('that found no room are sent once there is some, each once', async () => {
+    const { server, eve } = await asked(2 * ROOM)
+    // From now on she is heard.
+    Reflect.deleteProperty(server.delivery, 'received')
+    await world.clock.advanceUntil(() => eve.got.length >= 2 * ROOM)
+    await world.clock.advance(10_000)
+    expect(new Set(eve.texts)).toEqual(new Set(Array.from({ length: 2 * ROOM }, (_, i) => `to ${i}`)))
+    expect(eve.got.length).toBe(2 * ROOM)
+    expect(await server.machine.store.count('outbox')).toBe(0)
+    expect(await server.machine.store.count('inbox')).toBe(0)
+  })
+})
+
+it('bytes of replies are bounded as their number is, and one always has room', () => {
+  const quota = new OutboxQuota({ messages: 10, bytes: 100 })
+  const [eve, bob] = [quota.share(), quota.share()]
+  eve.take(60, true)
+  expect(() => eve.take(1, true)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }))
+  bob.take(40, true)
+  expect(() => bob.take(1)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }))
+  eve.give(60)
+  bob.take(20, true)
+  eve.take(40)
+})
+
+it('a message is called off however long the disk takes for other recipients', async () => {
+  world = new DeliveryWorld()
+  const store = memoryStore()
+  const commit = store.commit.bind(store)
+  const ada = await world.start(await world.machine(store))
+  const [bob, eve] = [await world.start(await world.machine()), await world.start(await world.machine())]
+  for (const { id } of [bob, eve]) world.nodes.delete(id)
+  const { id } = await ada.send(bob, 'to bob')
+  const held = Promise.withResolvers<void>()
+  store.commit = async (batch, options) => {
+    if (batch.writes.some(write => 'key' in write && write.table === 'outbox' && write.key[0] === eve.id))
+      await held.promise
+    return commit(batch, options)
+  }
+  const sending = ada.send(eve, 'to eve')
+  let off: boolean | undefined
+  const cancelling = ada.delivery.cancel(id).then(was => {
+    off = was
+  })
+  await world.clock.advance(1_000)
+  expect(off).toBe(true)
+  held.resolve()
+  await Promise.all([sending, cancelling])
+})
