@@ -285,11 +285,14 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     this.#look()
   }
 
-  /** Stops retrying and resolves when nothing is under way any more. The store stays open. Idempotent. */
+  /**
+   * Stops retrying and resolves when nothing is under way any more: whoever retries gives up then, and the letter stays as
+   * it is. The store stays open. Idempotent.
+   */
   async close(): Promise<void> {
     this.#retries.stop()
     this.#room.close()
-    await Promise.all(this.#busy.values())
+    while (this.#busy.size > 0) await Promise.all(this.#busy.values())
   }
 
   /** Why there is no letter. Apart from where it was made: whoever waits for room keeps this, and not the message. */
