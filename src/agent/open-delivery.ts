@@ -100,8 +100,8 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
       await purgeReceipts(store, now - KEEP_RECEIPTS, id => deadLetters.asksFor(id))
     },
     close: async () => {
-      await delivery.close()
-      await deadLetters.close()
+      // Each of them first: a retry that ends with delivery is not to be noted as one that failed.
+      await Promise.all([deadLetters.close(), delivery.close()])
       tracker.close()
     },
   }

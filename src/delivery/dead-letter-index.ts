@@ -59,9 +59,18 @@ export interface LetterSum {
 /** Room that was set aside. */
 export interface Reservation extends LetterSum {
   readonly side: LetterSide
+  readonly peer: string
 }
 
-const none = (): { entries: number; bytes: number } => ({ entries: 0, bytes: 0 })
+type Sum = { -readonly [K in keyof LetterSum]: LetterSum[K] }
+
+const none = (): Sum => ({ entries: 0, bytes: 0 })
+
+function add(sum: Sum, { entries, bytes }: LetterSum, sign: 1 | -1): Sum {
+  sum.entries += sign * entries
+  sum.bytes += sign * bytes
+  return sum
+}
 
 /** See the head of this file. */
 export class LetterIndex {
@@ -71,6 +80,8 @@ export class LetterIndex {
   readonly #used = { sender: none(), recipient: none() }
   /** What of that is of processed letters. */
   readonly #processed = { sender: none(), recipient: none() }
+  /** What each author has of the others on the recipient's side, with what is set aside. */
+  readonly #held = new Map<string, Sum>()
   /** Ids of the others, the oldest first. */
   readonly #open = { sender: new AgeSet<string>(), recipient: new AgeSet<string>() }
 
@@ -139,14 +150,21 @@ export class LetterIndex {
     return { entries: used.entries - processed.entries, bytes: used.bytes - processed.bytes }
   }
 
-  /** How much would fit at `now` if all gave way that may; found without looking at what has to stay. */
-  room(side: LetterSide, now: number): LetterSum {
+  /**
+   * How much of `peer`'s would fit at `now` if all gave way that may; found without looking at what has to stay. On the
+   * recipient's side an author may have as much as is left free, as in shared buffers: nobody there takes what others
+   * need, and whoever is alone there has half of it.
+   */
+  room(side: LetterSide, now: number, peer: string): LetterSum {
     const kept = this.kept(side)
-    let entries = this.#bounds.entries - kept.entries
-    let bytes = this.#bounds.bytes - kept.bytes
+    const held = (side === 'recipient' && this.#held.get(peer)) || none()
+    let entries = this.#bounds.entries - kept.entries - held.entries
+    let bytes = this.#bounds.bytes - kept.bytes - held.bytes
     for (const summary of this.#aged(side, now)) {
-      entries++
-      bytes += summary.bytes
+      // What may go is free, and whose it is does not have it.
+      const times = side === 'recipient' && summary.peer === peer ? 2 : 1
+      entries += times
+      bytes += times * summary.bytes
     }
     return { entries, bytes }
   }
@@ -156,31 +174,33 @@ export class LetterIndex {
    * `mayGo` says which may. They are out of the index from here on and are returned; undefined, with nothing changed,
    * when that is not enough.
    */
-  reserve({ side, entries, bytes }: Reservation, now: number, mayGo: (id: string) => boolean): Summary[] | undefined {
+  reserve(wanted: Reservation, now: number, mayGo: (id: string) => boolean): Summary[] | undefined {
+    const { side, peer } = wanted
     const used = this.#used[side]
     const fits = (): boolean => used.entries <= this.#bounds.entries && used.bytes <= this.#bounds.bytes
+    const roomAt = (at: number): boolean => {
+      const { entries, bytes } = this.room(side, at, peer)
+      return entries >= wanted.entries && bytes >= wanted.bytes
+    }
+    // First without those beyond the age, which takes no look at them. Said at once: whoever has no room asks often.
+    if (!roomAt(Number.NEGATIVE_INFINITY) && !roomAt(now)) return undefined
     const gone: Summary[] = []
-    this.#use(side, entries, bytes)
+    this.#set(wanted, 1)
     if (fits()) return gone
-    this.release({ side, entries, bytes })
-    const room = this.room(side, now)
-    // Said at once: whoever has no room asks often.
-    if (room.entries < entries || room.bytes < bytes) return undefined
-    this.#use(side, entries, bytes)
     for (const summary of this.#givingWay(side, now)) {
       if (!mayGo(summary.id)) continue
       this.delete(summary.id)
       gone.push(summary)
       if (fits()) return gone
     }
-    this.release({ side, entries, bytes })
+    this.release(wanted)
     for (const summary of gone) this.set(summary)
     return undefined
   }
 
   /** Gives back what was set aside. */
-  release({ side, entries, bytes }: Reservation): void {
-    this.#use(side, -entries, -bytes)
+  release(reservation: Reservation): void {
+    this.#set(reservation, -1)
   }
 
   *#givingWay(side: LetterSide, now: number): Generator<Summary> {
@@ -201,20 +221,23 @@ export class LetterIndex {
   }
 
   #count(summary: Summary, sign: 1 | -1): void {
-    const { side, processed, inDoubt, bytes } = summary
-    this.#use(side, sign, sign * bytes)
+    const { side, peer, processed, inDoubt, bytes } = summary
     if (inDoubt !== undefined) {
       const letters = (this.#inDoubt.get(inDoubt) ?? 0) + sign
       if (letters > 0) this.#inDoubt.set(inDoubt, letters)
       else this.#inDoubt.delete(inDoubt)
     }
-    if (!processed) return
-    this.#processed[side].entries += sign
-    this.#processed[side].bytes += sign * bytes
+    if (!processed) return this.#set({ side, peer, entries: 1, bytes }, sign)
+    add(this.#used[side], { entries: 1, bytes }, sign)
+    add(this.#processed[side], { entries: 1, bytes }, sign)
   }
 
-  #use(side: LetterSide, entries: number, bytes: number): void {
-    this.#used[side].entries += entries
-    this.#used[side].bytes += bytes
+  /** Counts what may not go, or is set aside. */
+  #set({ side, peer, entries, bytes }: Reservation, sign: 1 | -1): void {
+    add(this.#used[side], { entries, bytes }, sign)
+    if (side === 'sender') return
+    const held = add(this.#held.get(peer) ?? none(), { entries, bytes }, sign)
+    if (held.entries > 0) this.#held.set(peer, held)
+    else this.#held.delete(peer)
   }
 }

@@ -5,7 +5,10 @@ import type { DeadLetter, LetterSide } from './dead-letter.ts'
 import type { LetterFilter } from './dead-letter-index.ts'
 import type { RetryOutcome } from './dead-letter-retries.ts'
 
-/** How many letters are kept. */
+/**
+ * How many letters are kept. On the recipient's side one author has at most as many of them that nobody has dealt with,
+ * and as many bytes, as are left free there: half of all where it is the only one.
+ */
 export interface LetterLimits {
   /** The most letters of each side. Default 10,000. */
   readonly maxEntries?: number | undefined
@@ -22,8 +25,8 @@ export interface LetterLimits {
 export interface DeadLetterEvents {
   'dead-letter:added': { letter: DeadLetter }
   /**
-   * There was no room: the letter's message stays where it was until there is, and takes up room there. Told once of each
-   * message.
+   * There was no room, or its author has its share of it, see {@link LetterLimits}: the letter's message stays where it was
+   * until there is, and takes up room there. Told once of each message.
    */
   'dead-letter:refused': { letter: DeadLetter; error: AfpError }
   /**

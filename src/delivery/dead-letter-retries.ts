@@ -59,6 +59,7 @@ export class LetterRetries {
   #retry: ((id: string) => Promise<RetryOutcome>) | undefined
   #timer: Timer | undefined
   #driving = false
+  #stopped = false
 
   /** @throws AfpError INVALID_OPTION for a policy without an end, since letters do not expire, or without a way to retry */
   constructor(options: LetterRetriesOptions) {
@@ -120,8 +121,9 @@ export class LetterRetries {
     this.#arm()
   }
 
-  /** Ends that. */
+  /** Ends that; what fails from now on is no failure of a letter's. */
   stop(): void {
+    this.#stopped = true
     this.#retry = undefined
     this.#timer?.cancel()
   }
@@ -182,6 +184,7 @@ export class LetterRetries {
       settled(id, 'retried')
       return 'retried'
     }
+    if (this.#stopped) throw error
     const automatic = this.#taken.has(id)
     const state = automatic ? this.#again(id) : letter.retry
     const lastError = cutFailure(toFailure(error))

@@ -21,7 +21,6 @@ import {
   deleteLetter,
   entryKey,
   type LetterEntry,
-  type LetterSide,
   letterOf,
   MAX_NOTE_LENGTH,
   MAX_NOTES,
@@ -143,7 +142,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     const put = putEntry(entry)
     const summary = summaryOf(entry, put.value.length)
     const made = letterOf(entry, new Uint8Array(letter.message))
-    const room = { side: entry.side, entries: 1, bytes: summary.bytes }
+    const room = { side: entry.side, peer: entry.peer, entries: 1, bytes: summary.bytes }
     const gone = this.#index.reserve(room, clock.now(), candidate => !this.#busy.has(candidate))
     if (gone === undefined) throw this.#full(made, summary.bytes)
     let open = true
@@ -286,19 +285,22 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     this.#look()
   }
 
-  /** Stops retrying and resolves when nothing is under way any more. The store stays open. Idempotent. */
+  /**
+   * Stops retrying and resolves when nothing is under way any more: whoever retries gives up then, and the letter stays as
+   * it is. The store stays open. Idempotent.
+   */
   async close(): Promise<void> {
     this.#retries.stop()
     this.#room.close()
-    await Promise.all(this.#busy.values())
+    while (this.#busy.size > 0) await Promise.all(this.#busy.values())
   }
 
   /** Why there is no letter. Apart from where it was made: whoever waits for room keeps this, and not the message. */
   #full(letter: DeadLetter, bytes: number): LettersFull {
-    const { side, messageId } = letter
+    const { messageId } = letter
     const name = nameOf(letter)
     const again = messageId !== undefined && this.#refused.has(name)
-    const error = new LettersFull(letter, { again, room: waitFor(this.#room, side, bytes) })
+    const error = new LettersFull(letter, { again, room: waitFor(this.#room, letter, bytes) })
     if (again) return error
     this.#refused.add(name)
     if (this.#refused.size > MAX_REFUSED) this.#refused.delete(this.#refused.oldest as string)
@@ -373,7 +375,9 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   }
 }
 
-const waitFor = (room: LetterRoom, side: LetterSide, bytes: number) => (): Promise<void> => room.wait(side, bytes)
+function waitFor(room: LetterRoom, { side, peer }: DeadLetter, bytes: number): () => Promise<void> {
+  return () => room.wait(side, peer, bytes)
+}
 
 const nameOf = ({ side, peer, messageId }: Pick<LetterEntry, 'side' | 'peer' | 'messageId'>): string =>
   `${side} ${peer} ${messageId}`

@@ -101,6 +101,7 @@ export class Delivery {
   readonly #recorder: Recorder
   readonly #reservations: Reservations
   readonly #tries: Tries
+  readonly #closing = new AbortController()
 
   private constructor(parts: DeliveryParts) {
     this.#parts = parts
@@ -258,7 +259,8 @@ export class Delivery {
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */
   retryLetter(letter: DeadLetter, settled: readonly Write[]): Promise<RetryOutcome> {
-    const ways = { outgoingTo: (recipient: string) => this.#recipients.to(recipient), reply: this.#reply }
+    const outgoingTo = (recipient: string) => this.#recipients.to(recipient)
+    const ways = { outgoingTo, reply: this.#reply, closing: this.#closing.signal }
     return retryLetter({ ...this.#parts, ...ways }, letter, settled)
   }
 
@@ -273,6 +275,7 @@ export class Delivery {
 
   /** Stops: what handlers at work end with is still written, everything else stays on the disk. */
   async close(): Promise<void> {
+    this.#closing.abort(new AfpError('CLOSED', 'this agent has closed'))
     this.#quota.close()
     this.#recorder.close()
     this.#reservations.close()

@@ -1,5 +1,6 @@
 /** Tries the message of a dead letter again: sends it under a new number, or hands it to its handler once more. */
 
+import { abortable } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpDataStoreError, AfpDeliveryError } from '../common/errors.ts'
 import { decodeMessage, encodeMessage } from '../message/envelope.ts'
@@ -25,6 +26,8 @@ export interface LetterRetryParts extends Pick<ProcessingParts, 'take' | 'reply'
   readonly limits: Limits
   readonly tracker: Tracker
   readonly outgoingTo: (recipient: string) => Outgoing
+  /** Fires when delivery closes: what a handler is at work on then is not waited for, and nothing of it is kept. */
+  readonly closing: AbortSignal
 }
 
 /** @param settled what marks the letter as dealt with: it goes into the batch that makes the new try */
@@ -100,7 +103,7 @@ class Stale extends Error {}
 
 /** Runs the handler; what comes of it is written by what this resolves with. @throws what the handler throws */
 async function handleOnce(
-  { store, clock, limits, take, reply }: LetterRetryParts,
+  { store, clock, limits, take, reply, closing }: LetterRetryParts,
   { peer, sender, security, message: bytes, messageId, attempts }: DeadLetter,
   transaction: BufferedTransaction,
 ): Promise<(settled: readonly Write[]) => Promise<void>> {
@@ -108,7 +111,8 @@ async function handleOnce(
   const { priority } = message
   const row = { kind, prev: 0, priority, receivedAt: clock.now(), retry: { ...NEVER_TRIED, attempts }, message: bytes }
   const arrived = { author: peer, epoch: '', number: 0, message, kind, row, late: true, redelivered: true }
-  const taken = await take(arrived, transaction)
+  closing.throwIfAborted()
+  const taken = await abortable(Promise.resolve(take(arrived, transaction)), closing)
   if (taken === 'waiting') {
     throw new AfpDeliveryError('NO_HANDLER', 'nobody takes this message: no handler, no subscription', { messageId })
   }

@@ -1,6 +1,7 @@
 /**
  * Those who wait for room among the dead letters, all in one place: nobody is woken for nothing, however many there are,
- * and while nothing changes nothing is done. And the word that goes out before there is none.
+ * and while nothing changes nothing is done. On the recipient's side those of each author by themselves: one that has its
+ * share there holds up no other. And the word that goes out before there is none.
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
@@ -64,8 +65,8 @@ interface Waiter {
 export class LetterRoom {
   readonly #clock: Clock
   readonly #index: LetterIndex
-  /** In the order in which they came. */
-  readonly #waiting = { sender: new Set<Waiter>(), recipient: new Set<Waiter>() }
+  /** In the order in which they came; on the recipient's side by their author, on the other all in one. */
+  readonly #waiting = { sender: new Map<string, Set<Waiter>>(), recipient: new Map<string, Set<Waiter>>() }
   readonly #low = { sender: false, recipient: false }
   #timer: Timer | undefined
   #waking = false
@@ -76,10 +77,12 @@ export class LetterRoom {
     this.#index = index
   }
 
-  /** Resolves when there may be room for so many bytes; others may be quicker. */
-  wait(side: LetterSide, bytes: number): Promise<void> {
+  /** Resolves when there may be room for so many bytes of `peer`'s; others may be quicker. */
+  wait(side: LetterSide, peer: string, bytes: number): Promise<void> {
+    const author = side === 'recipient' ? peer : ''
     return new Promise(resolve => {
-      this.#waiting[side].add({ bytes, resolve })
+      const waiters = this.#waiting[side].get(author) ?? new Set()
+      this.#waiting[side].set(author, waiters.add({ bytes, resolve }))
       this.#timer ??= this.#clock.after(LOOK, () => this.#due())
     })
   }
@@ -127,16 +130,29 @@ export class LetterRoom {
   }
 
   async #wakeSide(side: LetterSide, slices: Slices): Promise<void> {
-    const waiting = this.#waiting[side]
-    let { entries, bytes } = this.#index.room(side, this.#clock.now())
-    for (const waiter of waiting) {
-      if (entries < 1) return
-      if (bytes < waiter.bytes) continue
-      entries--
-      bytes -= waiter.bytes
-      waiting.delete(waiter)
-      waiter.resolve()
-      if (slices.did(waiter.bytes)) await slices.pause()
+    const woken = { entries: 0, bytes: 0 }
+    // What an author gets is not free any more, and counts as its own as well.
+    const times = side === 'recipient' ? 2 : 1
+    for (const [author, waiters] of [...this.#waiting[side]]) {
+      let { entries, bytes } = this.#index.room(side, this.#clock.now(), author)
+      entries -= woken.entries
+      bytes -= woken.bytes
+      const before = woken.entries
+      for (const waiter of waiters) {
+        if (entries < 1) break
+        if (bytes < waiter.bytes) continue
+        entries -= times
+        bytes -= times * waiter.bytes
+        woken.entries++
+        woken.bytes += waiter.bytes
+        waiters.delete(waiter)
+        waiter.resolve()
+        if (slices.did(waiter.bytes)) await slices.pause()
+      }
+      // Whoever got room is the last to be asked next time.
+      if (woken.entries > before || waiters.size === 0) this.#waiting[side].delete(author)
+      if (woken.entries > before && waiters.size > 0) this.#waiting[side].set(author, waiters)
+      if (slices.did()) await slices.pause()
     }
   }
 }

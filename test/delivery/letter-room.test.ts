@@ -145,7 +145,9 @@ describe('Little room for dead letters', () => {
       letters.start()
     }
     listen()
-    const add = async (side: 'sender' | 'recipient'): Promise<string> => (await letters.add(newLetter({ side }))).id
+    let peers = 0
+    const add = async (side: 'sender' | 'recipient'): Promise<string> =>
+      (await letters.add(newLetter({ side, peer: `${++peers}` }))).id
     const ids: string[] = []
     for (let i = 0; i < 17; i++) ids.push(await add('sender'))
     expect(told).toEqual([])
@@ -182,8 +184,8 @@ describe('Little room for dead letters', () => {
       )
     }
     const before = looks
-    expect(index.reserve({ side: 'sender', entries: 1, bytes: 1 }, 2_000, () => true)).toBeUndefined()
+    expect(index.reserve({ side: 'sender', peer: 'bob', entries: 1, bytes: 1 }, 2_000, () => true)).toBeUndefined()
     expect(looks).toBe(before)
-    expect(index.room('sender', 2_000)).toEqual({ entries: 0, bytes: 2 ** 30 - 1_000 })
+    expect(index.room('sender', 2_000, 'bob')).toEqual({ entries: 0, bytes: 2 ** 30 - 1_000 })
   })
 })

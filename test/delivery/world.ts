@@ -194,8 +194,7 @@ export class Node {
   }
 
   async stop(): Promise<void> {
-    await this.delivery.close()
-    await this.deadLetters.close()
+    await Promise.all([this.deadLetters.close(), this.delivery.close()])
     this.tracker.close()
     await this.network.stop()
   }
