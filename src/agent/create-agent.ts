@@ -233,7 +233,6 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     subscriptions,
     handlers,
     inbox,
-    requests,
     addressing,
     inbound,
     outbound,

@@ -7,7 +7,6 @@ import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/error
 import { TypedEventTarget } from '../common/events.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { DeadLetterEvents } from '../delivery/dead-letter-options.ts'
-import type { Requests } from '../delivery/requests.ts'
 import type { TrackerEvents } from '../delivery/tracker.ts'
 import { keptValues } from '../delivery/transaction.ts'
 import type { Card } from '../identity/card.ts'
@@ -88,7 +87,6 @@ export interface AgentParts {
   subscriptions: SubscriptionManager
   handlers: Handlers
   inbox: BoundedQueue<Message>
-  requests: Requests
   addressing: Addressing
   inbound: Inbound
   outbound: Outbound
@@ -305,14 +303,16 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   async #close(): Promise<void> {
-    const { clock, closing, network, subscriptions, handlers, inbox, requests, kept, release } = this.#parts
+    const { clock, closing, network, subscriptions, handlers, inbox, outbound, kept, release } = this.#parts
     // Listeners of the signal may close again: by then it is known that this is under way.
     await null
     closing.abort(closedError())
     // Bounded: a handler that closes its own agent would wait for itself.
-    await within(clock, DRAIN_TIMEOUT, closedError, undefined, signal => this.drain({ signal })).catch(() => {})
+    const bounded = (step: (signal: AbortSignal) => Promise<void>): Promise<void> =>
+      within(clock, DRAIN_TIMEOUT, closedError, undefined, step).catch(() => {})
+    await bounded(signal => this.drain({ signal }))
     handlers.clear()
-    requests.close(closedError())
+    await bounded(signal => outbound.callOff(closedError(), signal))
     inbox.end()
     // Whatever fails on the way out, others get the identity and the store.
     try {

@@ -66,6 +66,10 @@ export interface OutboundParts {
 export class Outbound {
   readonly #parts: OutboundParts
   readonly #sending = new Set<Promise<unknown>>()
+  /** Requests, until their reply is there or they are called off. */
+  readonly #asking = new Set<Promise<unknown>>()
+  /** Fires when the end of the agent waits no longer for the disk. */
+  readonly #over = new AbortController()
   /** What a hook holds up, by recipient or topic: what is sent there later waits for it, so that order holds. */
   readonly #ahead = new Map<string, Promise<unknown>>()
 
@@ -86,7 +90,11 @@ export class Outbound {
     return this.#dispatch(message, 'message', { timeout, left, signal }, options, lost)
   }
 
-  async request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
+  request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
+    return this.#track(this.#request<C>(target, content, options), this.#asking)
+  }
+
+  async #request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
     const { timeout = DEFAULT_TIMEOUT, signal } = options
     const start = this.#parts.clock.monotonic()
     // Whoever gets it later answers nobody.
@@ -100,13 +108,20 @@ export class Outbound {
     const recipient = message.recipients[0] as string
     const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, signal)
     const { requests, delivery } = this.#parts
+    const kept = message.guarantee !== 'at-most-once'
+    const ended = new AbortController()
+    // What is kept must not be written once nobody waits for its reply, whatever a hook does to it meanwhile.
+    const given = !kept ? signal : signal ? AbortSignal.any([signal, ended.signal]) : ended.signal
     // Its time ends first: what it says then is that no reply came, whatever was in the way.
     const left = timeout - elapsed + GRACE
-    const sent = this.#track(this.#dispatch(message, 'request', { timeout, left, signal }, options))
+    const sent = this.#track(this.#dispatch(message, 'request', { timeout, left, signal: given }, options))
     sent.catch(error => requests.cancel(message.id, error))
-    const { message: answer, failed } = await reply.catch(error => {
-      // Also where it is still being written; and only what was taken: another one may have this id.
-      if (message.guarantee !== 'at-most-once') sent.then(() => delivery.cancel(message.id)).catch(() => {})
+    const { message: answer, failed } = await reply.catch(async error => {
+      ended.abort(error)
+      // Whoever hears that it has ended may stop the process: by then the disk has to know. Also where it is still being
+      // written; and only what was taken: another one may have this id.
+      const calledOff = kept && sent.then(() => delivery.cancel(message.id))
+      if (calledOff) await abortable(calledOff, this.#over.signal).catch(() => {})
       throw error
     })
     if (failed) throw failureOf(answer, message)
@@ -160,6 +175,13 @@ export class Outbound {
   /** Resolves when everything that was sent is handed over or dropped. */
   async idle(): Promise<void> {
     while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
+  }
+
+  /** Ends every wait for a reply. Resolves when the disk knows of it; with its signal it is not waited for any longer. */
+  async callOff(error: unknown, signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => this.#over.abort(), { once: true })
+    this.#parts.requests.close(error)
+    while (this.#asking.size > 0) await Promise.allSettled(this.#asking)
   }
 
   /** The message with names for recipients: everything that can be wrong with it is, before anybody is looked for. */
@@ -323,9 +345,9 @@ export class Outbound {
     return wanted === undefined ? this.#parts.guarantee : validateGuarantee(wanted)
   }
 
-  #track<T>(work: Promise<T>): Promise<T> {
-    this.#sending.add(work)
-    const done = (): void => void this.#sending.delete(work)
+  #track<T>(work: Promise<T>, all: Set<Promise<unknown>> = this.#sending): Promise<T> {
+    all.add(work)
+    const done = (): void => void all.delete(work)
     work.then(done, done)
     return work
   }

@@ -21,6 +21,7 @@ interface Pending {
 export class Requests {
   readonly #clock: Clock
   readonly #pending = new Map<string, Pending>()
+  #closed: { readonly error: unknown } | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -37,6 +38,7 @@ export class Requests {
    * @throws AfpTimeoutError
    */
   wait(id: string, from: string, timeout: number, elapsed: number, signal?: AbortSignal): Promise<Reply> {
+    if (this.#closed !== undefined) throw this.#closed.error
     if (this.#pending.has(id)) throw new AfpError('INVALID_OPTION', `a request with the id ${id} waits`)
     return new Promise((resolve, reject) => {
       const onAbort = (): void => finish({ error: signal?.reason })
@@ -74,8 +76,9 @@ export class Requests {
     return true
   }
 
-  /** Ends every wait. */
+  /** Ends every wait, also of those that come later. */
   close(error: unknown): void {
+    this.#closed = { error }
     for (const pending of [...this.#pending.values()]) pending.finish({ error })
   }
 }

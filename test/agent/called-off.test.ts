@@ -3,9 +3,10 @@
 import { describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
-import { createIdentity } from '../../src/identity/keys.ts'
+import { createIdentity, type Identity } from '../../src/identity/keys.ts'
 import type { Message } from '../../src/message/message.ts'
 import { memoryStore } from '../../src/store/memory.ts'
+import { paged } from '../../src/store/paged.ts'
 import type { Store } from '../../src/store/store.ts'
 import { failure } from './waiting.ts'
 import { adaAndBob, bob, world } from './worlds.ts'
@@ -29,6 +30,28 @@ function slowDisk(): { store: Store; reached: Promise<void>; letGo: () => void }
     return commit(batch, options)
   }
   return { store, reached: reached.promise, letGo: gate.resolve }
+}
+
+/** A disk that takes its time for what is written. */
+function farDisk(): Store {
+  const store: Store = memoryStore()
+  const commit = store.commit.bind(store)
+  store.commit = async (batch, options) => {
+    await new Promise<void>(resolve => world.clock.after(200, resolve))
+    return commit(batch, options)
+  }
+  return store
+}
+
+/** What a kill would leave of a store. */
+async function copyOf(store: Store): Promise<Store> {
+  const copy = memoryStore()
+  for (const table of ['outbox', 'epochs', 'receipts', 'prekeys', 'dead-letters']) {
+    for await (const { key, value } of paged(store, table, [])) {
+      await copy.commit({ writes: [{ op: 'put', table, key, value }] })
+    }
+  }
+  return copy
 }
 
 const carol = (options: Partial<AgentOptions> = {}): Promise<Agent> =>
@@ -80,18 +103,86 @@ describe('the signal of a message that is kept', () => {
     expect((await agent.deliveries.get(id))?.recipients.get(away)?.state).toBe('cancelled')
   })
 
-  test('calls a request off also while it is written: once it is, it is cancelled', async () => {
+  test('calls a request off also while it is written: it ends once the disk knows that it is cancelled', async () => {
     const { store, reached, letGo } = slowDisk()
     const agent = await carol({ store })
     const { id: away } = await createIdentity()
     const aborting = new AbortController()
-    const asking = failure(agent.request(away, 'x', { id, signal: aborting.signal }))
+    let ended = false
+    const asking = failure(agent.request(away, 'x', { id, signal: aborting.signal })).finally(() => {
+      ended = true
+    })
     await world.during(reached)
     aborting.abort(reason)
-    expect(await asking).toBe(reason)
-    letGo()
-    await world.during(agent.drain())
     await world.pass()
+    expect(ended).toBe(false)
+    letGo()
+    expect(await world.during(asking)).toBe(reason)
     expect((await agent.deliveries.get(id))?.recipients.get(away)?.state).toBe('cancelled')
+    expect(await store.count('outbox')).toBe(0)
+  })
+})
+
+describe('a kept request that nobody waits for any more', () => {
+  /** What a recipient that comes later has handled, after another run of the asker has met it. */
+  async function handledByTheNextRun(store: Store, identity: Identity, recipient: Identity): Promise<unknown[]> {
+    const next = await carol({ store, identity })
+    const late = await world.join('late', { identity: recipient, guarantee: 'at-least-once' })
+    const handled: unknown[] = []
+    late.handle(({ content }) => handled.push(content))
+    await world.during((await world.during(next.send(late.id, 'the next'))).processed)
+    return handled
+  }
+
+  test('has not left once it is called off, whatever becomes of the process', async () => {
+    const [store, identity, away] = [farDisk(), await createIdentity(), await createIdentity()]
+    const agent = await world.during(carol({ store, identity }))
+    const aborting = new AbortController()
+    const asking = failure(agent.request(away.id, 'transfer', { timeout: 600_000, signal: aborting.signal }))
+    await world.clock.advance(1_000)
+    expect(await store.count('outbox')).toBe(1)
+    aborting.abort(reason)
+    const left = asking.then(() => copyOf(store))
+    expect(await world.during(asking)).toBe(reason)
+    await world.during(agent.close())
+    expect(await handledByTheNextRun(await left, identity, away)).toEqual(['the next'])
+  })
+
+  test('is called off by the end of its agent, before the disk is let go of', async () => {
+    const [store, identity, away] = [farDisk(), await createIdentity(), await createIdentity()]
+    const agent = await world.during(carol({ store, identity }))
+    const asking = failure(agent.request(away.id, 'transfer', { timeout: 600_000 }))
+    await world.clock.advance(1_000)
+    const left = agent.close().then(() => copyOf(store))
+    await world.during(left)
+    expect(await asking).toMatchObject({ code: 'CLOSED' })
+    expect(await handledByTheNextRun(await left, identity, away)).toEqual(['the next'])
+  })
+
+  test('ends with its own reason where the disk cannot be told, and ends the agent all the same', async () => {
+    const [store, away] = [memoryStore(), await createIdentity()]
+    const agent = await carol({ store })
+    const aborting = new AbortController()
+    const asking = failure(agent.request(away.id, 'x', { timeout: 600_000, signal: aborting.signal }))
+    const open = failure(agent.request(away.id, 'y', { timeout: 600_000 }))
+    await world.pass()
+    const commit = store.commit.bind(store)
+    store.commit = () => Promise.reject(new Error('no disk'))
+    aborting.abort(reason)
+    expect(await world.during(asking)).toBe(reason)
+    store.commit = () => new Promise(() => {})
+    await world.during(agent.close())
+    store.commit = commit
+    expect(await store.count('outbox')).toBe(2)
+    expect(await open).toMatchObject({ code: 'CLOSED' })
+  })
+
+  test('is not written where a hook holds it up for longer than its time', async () => {
+    const away = await createIdentity()
+    const agent = await carol({ hooks: { beforeSend: () => new Promise(() => {}) } })
+    expect(await world.during(failure(agent.request(away.id, 'x', { id, timeout: 1_000 })))).toMatchObject({
+      code: 'TIMEOUT',
+    })
+    expect(await agent.deliveries.get(id)).toBeUndefined()
   })
 })
