@@ -220,12 +220,8 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
       ['53'],
   },
   'test/delivery/retry.test.ts': {
-    'the number of tries > of the defaults is 4 for the base and the fixed strategy and 6 for the exponential one': [
-      '71',
-      '72',
-      '73',
-      'F16',
-    ],
+    'the number of tries > of the defaults is 4 for the fixed strategy, which is the base one, and 6 for the exponential one':
+      ['71', '72', '73', 'F16'],
     'an exponential strategy > stops growing at its cap, also where the power of its factor has long overflowed': [
       '73',
     ],
