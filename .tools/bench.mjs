@@ -1,4 +1,4 @@
-/** `npm run bench -- <name> [runs]`: a benchmark, from the sources. Benchmarks are no part of `npm test`. */
+/** `npm run bench -- <name> [runs]`: a benchmark, from the sources; `kept` takes messages for runs. Benchmarks are no part of `npm test`. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -9,12 +9,13 @@ const benches = new Map([
   ['first-message', 'e2e/bench/first-message.ts'],
   ['delivery', 'test/bench/delivery.ts'],
   ['sealing', 'test/bench/sealing.ts'],
+  ['kept', 'test/bench/kept.ts'],
 ])
 
 const [name, ...args] = process.argv.slice(2)
 const file = benches.get(name)
-if (file === undefined || args.length > 1 || !/^[1-9]\d{0,3}$/.test(args[0] ?? '1')) {
-  console.error(`usage: npm run bench -- ${[...benches.keys()].join('|')} [runs]`)
+if (file === undefined || args.length > 1 || !/^[1-9]\d{0,5}$/.test(args[0] ?? '1')) {
+  console.error(`usage: npm run bench -- ${[...benches.keys()].join('|')} [runs or messages]`)
   process.exit(2)
 }
 const { status } = spawnSync(process.execPath, ['--conditions=afp-source', join(root, file), ...args], {

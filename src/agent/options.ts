@@ -149,8 +149,9 @@ export interface SendOptions extends MessageOptions {
    * - `at-most-once`, also called `best-effort`: handed to a connection once, kept nowhere.
    * - `at-least-once`: kept until the recipient has it in its own store, and there until its handler is done. The handler
    *   may run again after a crash or its own failure, then with `redelivered`.
-   * - `exactly-once`: the same, and what the handler writes through its `transaction` counts once, in one step with the
-   *   end of the message. What it does elsewhere is promised no more than `at-least-once` does: see `idempotencyKey`.
+   * - `exactly-once`: goes the same way, numbered, kept and freed of duplicates alike, and tells the recipient that its
+   *   effect is to count once. What makes it so, with either, is the handler's `transaction`: what is written through it
+   *   counts once, in one step with the end of the message. What is done elsewhere needs the `idempotencyKey`.
    *
    * What `receive` or a `for await` loop has taken has its end with that: a crash of the reader after it loses it.
    */
@@ -256,7 +257,9 @@ export interface HandlerContext {
   /**
    * Stays the same however often this message comes, and is no other's: for effects outside of {@link transaction}, such
    * as a payment, hand it to whoever carries them out as their idempotency key. A handler can run again with any
-   * guarantee but `at-most-once`: the agent may end after the effect and before the end of the message is on the disk.
+   * guarantee but `at-most-once`: the agent may end after the effect and before the end of the message is on the disk,
+   * and a handler that was overtaken by another one, which wrote what it had read, runs anew, up to 16 times before that is
+   * its failure.
    */
   readonly idempotencyKey: string
   /** The message may have been handled before: the handler failed, or the agent ended before it was done. */

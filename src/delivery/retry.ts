@@ -69,15 +69,12 @@ const MAX_PAUSE = 30 * 24 * 3_600_000
 const MAX_RETRIES = 1_000_000
 
 /**
- * The same pause before every retry. The defaults are those of the base strategy: 1 s, 3 retries.
+ * The same pause before every retry. Defaults, which are the base strategy: 1 s before each of 3 retries.
  * @throws AfpError INVALID_OPTION
  */
 export function fixedRetry(options: { delay?: number; retries?: number } = {}): FixedRetry {
   return checked({ kind: 'fixed', delay: options.delay ?? 1_000, retries: options.retries ?? 3 })
 }
-
-/** The base strategy: 1 s before each of 3 retries. */
-export const BASE_RETRY: FixedRetry = fixedRetry()
 
 /**
  * Growing pauses. Defaults: 100 ms, doubled each time, at most 60 s, give or take 10 %, 5 retries.

@@ -4,12 +4,8 @@
  */
 
 import { type Counted, nonceOf } from './nonce.ts'
-import { pad, paddedLength, unpad } from './padding.ts'
+import { pad, unpad } from './padding.ts'
 import type { AeadKey, Awaitable, Bytes } from './primitives.ts'
-import { TAG_BYTES } from './primitives.ts'
-
-/** How many bytes a plaintext has once it is sealed. */
-export const sealedLength = (length: number): number => paddedLength(length) + TAG_BYTES
 
 /**
  * Seals a message. The same number must never seal two different plaintexts under one key.

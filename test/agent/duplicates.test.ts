@@ -5,7 +5,7 @@ import { acquainted, ada, adaAndBob, bob, world } from './worlds.ts'
 
 adaAndBob()
 
-describe('known faults of the Python code', () => {
+describe('known faults of the example code in the published specification', () => {
   test('nobody chooses what another takes for a duplicate of a message of somebody else', async () => {
     const eve = await world.join('eve')
     await world.during(acquainted([ada, bob, eve]))

@@ -216,7 +216,7 @@ describe('A member of the mesh', () => {
   })
 })
 
-describe('known faults of the Python code', () => {
+describe('known faults of the example code in the published specification', () => {
   test('nobody says who the sender is: it is whoever the connection proves', async () => {
     const raw = await keep(RawPeer.member(ada))
     raw.send(messageFrame(raw, envelope(raw, { sender: bob.id, tracePath: [bob.id] })))

@@ -1,6 +1,6 @@
 /**
  * How long an agent's event loop stands still while it takes up what an earlier run kept, and how long all of it takes:
- * `node --conditions=afp-source test/bench/kept.ts [messages]` prints a table, for a store in memory and one in SQLite.
+ * `npm run bench -- kept [messages]` prints a table, for a store in memory and one in SQLite.
  *
  * `BENCH_CASES`, a regular expression, picks cases.
  *

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { abortable, sleep, within } from '../../src/common/abort.ts'
+import { abortable, within } from '../../src/common/abort.ts'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { AfpTimeoutError } from '../../src/common/errors.ts'
 
@@ -53,34 +53,6 @@ describe('abortable', () => {
   it('rejects at once with a signal that has fired, and swallows what the promise does', async () => {
     await expect(abortable(Promise.reject(new Error('unheard')), AbortSignal.abort(reason))).rejects.toBe(reason)
     await expect(abortable(Promise.resolve(1), AbortSignal.abort(reason))).rejects.toBe(reason)
-  })
-})
-
-describe('sleep', () => {
-  it('resolves when the time has passed, not before, and leaves no listener', async () => {
-    const clock = new DrivenClock()
-    const { signal, listeners } = counted()
-    let awake = false
-    const sleeping = sleep(clock, 100, signal).then(() => {
-      awake = true
-    })
-    await clock.advance(99)
-    expect(awake).toBe(false)
-    await clock.advance(1)
-    await sleeping
-    expect(awake).toBe(true)
-    expect(listeners()).toBe(0)
-  })
-
-  it('rejects with the reason when called off, and takes its timer along', async () => {
-    const clock = new DrivenClock()
-    const controller = new AbortController()
-    const sleeping = sleep(clock, 100, controller.signal)
-    controller.abort(reason)
-    await expect(sleeping).rejects.toBe(reason)
-    expect(clock.pending).toBe(0)
-    await expect(sleep(clock, 100, AbortSignal.abort(reason))).rejects.toBe(reason)
-    expect(clock.pending).toBe(0)
   })
 })
 

@@ -97,7 +97,7 @@ export function agentMessages(trio: AgentTrio): void {
     })
   })
 
-  describe('known faults of the Python code', () => {
+  describe('known faults of the example code in the published specification', () => {
     test('a direct message reaches its recipients and no bystander whose subscription matches everything', async () => {
       const seen: unknown[] = []
       eve.subscribe({}, message => void seen.push(message.content))

@@ -1,7 +1,6 @@
 /** Handlers that are in each other's way: they read and write the same keys. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { sleep } from '../../src/common/abort.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { keptValues, type Transaction } from '../../src/delivery/transaction.ts'
 import { DeliveryWorld, type Handler, type Node } from './world.ts'
@@ -21,7 +20,7 @@ const add =
   (ms: (text: unknown) => number): Handler =>
   async ({ message }, transaction) => {
     const count = number(await transaction.get(COUNT))
-    await sleep(world.clock, ms(message.content))
+    await new Promise<void>(resolve => world.clock.after(ms(message.content), resolve))
     transaction.put(COUNT, count + 1)
   }
 

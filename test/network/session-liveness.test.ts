@@ -1,5 +1,4 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { sleep } from '../../src/common/abort.ts'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import type { Card } from '../../src/identity/card.ts'
@@ -296,7 +295,7 @@ test('Two sessions of which one works 50 ms on each of 2,500 frames sent at once
   let turn: Promise<void> = Promise.resolve()
   let worked = 0
   work = () => {
-    turn = turn.then(() => sleep(clock, 50)).then(() => void worked++)
+    turn = turn.then(() => new Promise<void>(resolve => clock.after(50, resolve))).then(() => void worked++)
     return turn
   }
   const sends = Array.from({ length: 2_500 }, () => session.send(frameOf(16, new Uint8Array(1_024))))

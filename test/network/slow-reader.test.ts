@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { sleep } from '../../src/common/abort.ts'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import type { Carrier, Connection } from '../../src/network/carrier.ts'
 import { libp2pCarrier } from '../../src/network/libp2p.ts'
@@ -40,7 +39,7 @@ test('2,500 messages sent at once over TCP to one that works 50 ms on each arriv
   let turn: Promise<void> = Promise.resolve()
   let worked = 0
   b.work = () => {
-    turn = turn.then(() => sleep(clock, 50)).then(() => void worked++)
+    turn = turn.then(() => new Promise<void>(resolve => clock.after(50, resolve))).then(() => void worked++)
     return turn
   }
   const texts = Array.from({ length: COUNT }, (_, i) => `${i} ${'x'.repeat(1_024)}`)

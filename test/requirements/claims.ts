@@ -91,29 +91,25 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     ],
     'Agents on libp2p over loopback > direct messages > hundreds sent at once in both directions arrive once each and in order':
       ['43'],
-    'Agents on libp2p over loopback > known faults of the Python code > a direct message reaches its recipients and no bystander whose subscription matches everything':
+    'Agents on libp2p over loopback > known faults of the example code in the published specification > a direct message reaches its recipients and no bystander whose subscription matches everything':
       ['F1'],
-    'Agents on libp2p over loopback > known faults of the Python code > a broadcast reaches everyone but its sender': [
-      '14',
-      '15',
-      '97',
-      'F11',
-    ],
-    'Agents on libp2p over loopback > known faults of the Python code > text that looks like JSON arrives as what it was, in a message and in a reply':
+    'Agents on libp2p over loopback > known faults of the example code in the published specification > a broadcast reaches everyone but its sender':
+      ['14', '15', '97', 'F11'],
+    'Agents on libp2p over loopback > known faults of the example code in the published specification > text that looks like JSON arrives as what it was, in a message and in a reply':
       ['F6'],
-    'Agents on libp2p over loopback > known faults of the Python code > an object arrives as what it was, in a message and in a reply':
+    'Agents on libp2p over loopback > known faults of the example code in the published specification > an object arrives as what it was, in a message and in a reply':
       ['F6'],
-    'Agents on libp2p over loopback > known faults of the Python code > bytes arrives as what it was, in a message and in a reply':
+    'Agents on libp2p over loopback > known faults of the example code in the published specification > bytes arrives as what it was, in a message and in a reply':
       ['F6', 'F7'],
-    'Agents on libp2p over loopback > known faults of the Python code > partial delivery is told: the receipt says who was not reached, and the others were':
+    'Agents on libp2p over loopback > known faults of the example code in the published specification > partial delivery is told: the receipt says who was not reached, and the others were':
       ['39', 'F13'],
-    'Agents on libp2p over loopback > known faults of the Python code > sending to agents of whom none is reached is an error':
+    'Agents on libp2p over loopback > known faults of the example code in the published specification > sending to agents of whom none is reached is an error':
       ['39', '46'],
-    'Agents on libp2p over loopback > known faults of the Python code > a reply arrives once: a second answer to a request is a message of its own':
+    'Agents on libp2p over loopback > known faults of the example code in the published specification > a reply arrives once: a second answer to a request is a message of its own':
       ['102', 'F12'],
-    'Agents on libp2p over loopback > known faults of the Python code > the trace path names who passed a message on, and does not grow by reading it':
+    'Agents on libp2p over loopback > known faults of the example code in the published specification > the trace path names who passed a message on, and does not grow by reading it':
       ['10', 'F15'],
-    'Agents on libp2p over loopback > known faults of the Python code > an agent that leaves is gone for the others, with its subscriptions':
+    'Agents on libp2p over loopback > known faults of the example code in the published specification > an agent that leaves is gone for the others, with its subscriptions':
       ['32', 'F10'],
     'Agents on libp2p over loopback > requests > a request gets what the handler returns, and the handler knows that it is one':
       ['36', '101'],
@@ -152,15 +148,13 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
   },
   'test/agent/strangers.test.ts': {
     "A stranger > that says another's card is refused as bad-card, told so, and nothing of it is believed": ['F22'],
-    'known faults of the Python code > nobody says who the sender is: it is whoever the connection proves': [
-      '2',
-      'F22',
-    ],
-    'known faults of the Python code > nobody publishes for another: gossip that its author did not sign reaches nobody':
+    'known faults of the example code in the published specification > nobody says who the sender is: it is whoever the connection proves':
+      ['2', 'F22'],
+    'known faults of the example code in the published specification > nobody publishes for another: gossip that its author did not sign reaches nobody':
       ['F22'],
   },
   'test/agent/duplicates.test.ts': {
-    'known faults of the Python code > nobody chooses what another takes for a duplicate of a message of somebody else':
+    'known faults of the example code in the published specification > nobody chooses what another takes for a duplicate of a message of somebody else':
       ['F23'],
   },
   'test/agent/time-to-live.test.ts': {
@@ -220,12 +214,8 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
       ['53'],
   },
   'test/delivery/retry.test.ts': {
-    'the number of tries > of the defaults is 4 for the base and the fixed strategy and 6 for the exponential one': [
-      '71',
-      '72',
-      '73',
-      'F16',
-    ],
+    'the number of tries > of the defaults is 4 for the fixed strategy, which is the base one, and 6 for the exponential one':
+      ['71', '72', '73', 'F16'],
     'an exponential strategy > stops growing at its cap, also where the power of its factor has long overflowed': [
       '73',
     ],

@@ -130,7 +130,7 @@ const features = `1 Message: an id of its own, a UUID
 133 Falls back to simpler communication
 134 Clear integration points`
 
-/** Faults of an earlier implementation of the same idea, each stated as what holds here. */
+/** Faults of the example code in the published specification, each stated as what holds here. */
 const faults = `F1 A direct message does not reach a bystander whose subscription matches
 F2 Sending does not succeed for an expired message, for no receiver, or for a handler that threw
 F3 The signature covers metadata, priority, time to live and parent

@@ -40,6 +40,12 @@ describe('a store in IndexedDB', () => {
     expect(quota).toBeGreaterThan(usage as number)
   })
 
+  it.each([true, false])('asks the browser that it may stay, and tells its answer: %s', async answer => {
+    const asked = vi.spyOn(navigator.storage, 'persist').mockResolvedValue(answer)
+    expect(await store.persist?.()).toBe(answer)
+    expect(asked).toHaveBeenCalledTimes(1)
+  })
+
   it('writes the batches of one turn in one strict transaction, also those behind promises', async () => {
     const made = vi.spyOn(IDBDatabase.prototype, 'transaction')
     const commits = Array.from({ length: 50 }, (_, i) => store.commit({ writes: [put([i])] }))

@@ -76,6 +76,19 @@ describe('a store in a SQLite file', () => {
     expect(transactions(readFileSync(`${path}-wal`)) - before).toBe(2)
   })
 
+  it('is synced to the disk at each commit, and nobody else has it', async () => {
+    // These are of a connection and not of the file: the store's own has to be asked.
+    const exec = vi.spyOn(DatabaseSync.prototype, 'exec')
+    const asked = await sqliteStore(newPath())
+    const own = exec.mock.contexts[0] as DatabaseSync
+    exec.mockRestore()
+    const pragma = (name: string): unknown => Object.values(own.prepare(`PRAGMA ${name}`).get() ?? {})[0]
+    const names = ['synchronous', 'fullfsync', 'checkpoint_fullfsync', 'journal_mode', 'locking_mode']
+    // Two is FULL.
+    expect(names.map(pragma)).toEqual([2, 1, 1, 'wal', 'exclusive'])
+    await asked.close()
+  })
+
   it('drops a batch whose signal fires before its transaction begins, and only that one', async () => {
     const controller = new AbortController()
     const off = store.commit({ writes: [put(['off'])] }, { signal: controller.signal })
