@@ -8,6 +8,8 @@ import { PriorityQueue } from './priority-queue.ts'
 
 /** What the queue has to know of a message. */
 export interface Sendable {
+  /** Grows with each epoch: recipients hold a later one back until they have what is left of the earlier ones. */
+  readonly epoch: { readonly order: number }
   readonly priority: number
   /** Grows with each message: within its priority an earlier one goes first, the second time too. */
   readonly order: number
@@ -27,9 +29,12 @@ export class SendQueue<E extends Sendable> {
   /** How many may be under way, as the recipient's credit says. */
   window: number
   readonly #slots = new Map<E, Slot<E>>()
-  readonly #ready = new PriorityQueue<Slot<E>>()
+  /** By epoch: those of an earlier one go first, whatever their priority. */
+  readonly #ready = new Map<number, PriorityQueue<Slot<E>>>()
   readonly #later: Heap<Slot<E>>
   readonly #expiry: Heap<Slot<E>>
+  /** What was under way last did not arrive. */
+  #lapsed = false
   /** Under way, the longest first. */
   readonly #flying = new Set<Slot<E>>()
 
@@ -68,7 +73,7 @@ export class SendQueue<E extends Sendable> {
   take(now: number): E | undefined {
     this.#wake(now)
     while (this.#flying.size < this.window) {
-      const slot = this.#ready.shift()
+      const slot = this.#shift()
       if (slot === undefined) return undefined
       // What was settled while it waited is skipped here; taking it out of the middle would be linear.
       if (slot.state !== 'ready') continue
@@ -85,7 +90,7 @@ export class SendQueue<E extends Sendable> {
     const slot = this.#slots.get(entry)
     if (slot === undefined) return false
     this.#slots.delete(entry)
-    this.#flying.delete(slot)
+    if (this.#flying.delete(slot)) this.#lapsed = false
     slot.state = 'gone'
     return true
   }
@@ -95,6 +100,7 @@ export class SendQueue<E extends Sendable> {
     const slot = this.#slots.get(entry)
     if (slot === undefined || slot.state !== 'flying') return
     this.#flying.delete(slot)
+    this.#lapsed = true
     this.#wait(slot, at)
   }
 
@@ -160,7 +166,8 @@ export class SendQueue<E extends Sendable> {
   /** When {@link take} has something to give; undefined when nothing waits, or when only an acknowledgement makes room. */
   get nextDue(): number | undefined {
     if (this.#flying.size >= this.window) return undefined
-    return this.#ready.size > 0 ? 0 : this.#later.peek()
+    for (const { size } of this.#ready.values()) if (size > 0) return 0
+    return this.#later.peek()
   }
 
   #wait(slot: Slot<E>, at: number): void {
@@ -174,8 +181,23 @@ export class SendQueue<E extends Sendable> {
     for (let slot = this.#later.shift(now); slot !== undefined; slot = this.#later.shift(now)) this.#makeReady(slot)
   }
 
+  #shift(): Slot<E> | undefined {
+    // One that is full has room for one that it can hand on at once: the oldest of all is.
+    const oldest = this.#lapsed && this.window === 1
+    for (const epoch of [...this.#ready.keys()].sort((a, b) => a - b)) {
+      const slot = this.#ready.get(epoch)?.shift(oldest)
+      if (slot !== undefined) return slot
+      // Made again when one of its messages may go again; the only one stays, for it may be filled all the time.
+      if (this.#ready.size > 1) this.#ready.delete(epoch)
+    }
+    return undefined
+  }
+
   #makeReady(slot: Slot<E>): void {
+    const { epoch, priority, order } = slot.entry
+    const queue = this.#ready.get(epoch.order) ?? new PriorityQueue<Slot<E>>()
+    this.#ready.set(epoch.order, queue)
     slot.state = 'ready'
-    this.#ready.push(slot.entry.priority, slot.entry.order, slot)
+    queue.push(priority, order, slot)
   }
 }

@@ -32,7 +32,7 @@ function lonely(clock: DrivenClock) {
       sender.remove(entry)
     },
   })
-  const epoch = { packet: new Uint8Array(0) } as OutEpoch
+  const epoch = { packet: new Uint8Array(0), order: 1 } as OutEpoch
   const add = (number: number, expiresAt: number): void => {
     const entry = { epoch, number, order: number, priority: 0, expiresAt, row: { frame: Uint8Array.of(16, number) } }
     sender.add(entry as unknown as Entry)
