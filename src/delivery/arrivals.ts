@@ -18,7 +18,8 @@ export class Arrivals {
   /** How many more messages there is room for, were they small. */
   get credit(): number {
     const { limits, used } = this.#room
-    if (this.#bytes >= limits.bytes || used >= limits.totalBytes) return 0
+    // Of what all share an author has no more than it leaves free: however many do so, there is as much for the next.
+    if (this.#bytes >= Math.min(limits.bytes, limits.totalBytes - used)) return 0
     return Math.max(0, limits.messages - this.#messages)
   }
 

@@ -137,3 +137,42 @@ test('What is left of several earlier runs is sent run by run, whatever its prio
   await world.clock.advanceUntil(() => bob.texts.length === 20)
   expect(came).toEqual(epochs.flatMap(epoch => [epoch, epoch, epoch, epoch]))
 })
+
+test('Four that fill the inbox with what waits leave a fifth of it to others', async () => {
+  world = new DeliveryWorld()
+  const greedy = new Set<unknown>()
+  const store = picky(([author, , number]) => greedy.has(author) && number === 1)
+  const inbox = { messages: 100, bytes: 20_000, totalBytes: 60_000 }
+  const bob = await world.start(await world.machine(store), () => 'waiting', { inbox })
+  const four: Node[] = []
+  while (four.length < 4) four.push(await world.start(await world.machine()))
+  for (const one of four) {
+    greedy.add(one.id)
+    await one.meet(bob)
+  }
+  for (const text of texts(20, 'junk'.repeat(250))) {
+    for (const one of four) await one.send(bob, text)
+    await world.clock.advance(100)
+  }
+  await world.clock.advance(2 * MINUTE)
+  const held = async (): Promise<number> =>
+    (await store.range('inbox')).reduce((bytes, { value }) => bytes + value.length, 0)
+  expect(await held()).toBeGreaterThan(40_000)
+  expect(await held()).toBeLessThan(54_000)
+  const ada = await world.start(await world.machine())
+  await ada.meet(bob)
+  const sent = await Promise.all(texts(4, 'word'.repeat(250)).map(text => ada.send(bob, text)))
+  await world.clock.advance(1_000)
+  expect(sent.map(({ status }) => status)).toEqual(sent.map(() => 'delivered'))
+})
+
+test('A message of any size fits an inbox that is empty, one after the other', async () => {
+  world = new DeliveryWorld()
+  const bob = await world.start(await world.machine(), undefined, { inbox: { bytes: 10, totalBytes: 10 } })
+  const ada = await world.start(await world.machine())
+  await ada.meet(bob)
+  const all = texts(5, 'x'.repeat(100_000))
+  for (const text of all) await ada.send(bob, text)
+  await world.clock.advance(MINUTE)
+  expect(bob.texts).toEqual(all)
+})
