@@ -81,7 +81,9 @@ export interface AgentOptions extends AbortOptions {
   outbox?: { readonly messages?: number | undefined; readonly bytes?: number | undefined } | undefined
   /**
    * How much may wait for handlers; what is beyond it stays with its sender. Default: 10,000 messages and 64 MiB of each
-   * sender, 256 MiB of all together.
+   * sender, 256 MiB of all together. Of `totalBytes` a sender gets as much as it leaves free: k that fill it together
+   * leave a (k + 1)th of it, and whoever comes later finds half of what is left. The last message may be longer than
+   * what there is room for, and one of each sender that can be handled at once is always taken.
    */
   inbox?:
     | {

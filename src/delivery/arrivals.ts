@@ -1,4 +1,4 @@
-/** Messages of one author that are on the disk and not processed, and how much room they take. */
+/** Messages of one author that are on the disk and not processed, or on their way there, and how much room they take. */
 
 import type { Arrived } from './arrived.ts'
 import type { InboxRoom } from './inbox-room.ts'
@@ -9,6 +9,7 @@ export class Arrivals {
   readonly #byEpoch = new Map<string, Map<number, Arrived>>()
   #messages = 0
   #bytes = 0
+  #expected = 0
 
   constructor(room: InboxRoom) {
     this.#room = room
@@ -17,8 +18,26 @@ export class Arrivals {
   /** How many more messages there is room for, were they small. */
   get credit(): number {
     const { limits, used } = this.#room
-    if (this.#bytes >= limits.bytes || used >= limits.totalBytes) return 0
+    // Of what all share an author has no more than it leaves free: however many do so, there is as much for the next.
+    if (this.#bytes >= Math.min(limits.bytes, limits.totalBytes - used)) return 0
     return Math.max(0, limits.messages - this.#messages)
+  }
+
+  /** Whether one is on its way to the disk. */
+  get expecting(): boolean {
+    return this.#expected > 0
+  }
+
+  /** One is on its way to the disk, until the call of what is returned; it takes up its room meanwhile. */
+  expect(bytes: number): () => void {
+    let count = 1
+    this.#expected++
+    this.#count(1, bytes)
+    return () => {
+      this.#expected -= count
+      this.#count(-count, -count * bytes)
+      count = 0
+    }
   }
 
   get(epoch: string, number: number): Arrived | undefined {

@@ -5,12 +5,12 @@ import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
 import type { AeadKey } from '../security/aead.ts'
-import { type IncomingParts, SEALED } from './arrived.ts'
+import { type EnvelopeRefusal, type IncomingParts, SEALED } from './arrived.ts'
 import type { Envelope, EnvelopeHeader } from './frames.ts'
 import { isAbout, type Opened, openEnvelope, type SharedAbout } from './sealing.ts'
 
 /** Between whom. */
-export interface EnvelopeReaderParts extends Pick<IncomingParts, 'judge'> {
+export interface EnvelopeReaderParts extends Pick<IncomingParts, 'judge' | 'identity' | 'mesh' | 'clock'> {
   readonly author: string
   readonly self: string
   readonly limits: Limits
@@ -22,6 +22,15 @@ export class EnvelopeReader {
 
   constructor(parts: EnvelopeReaderParts) {
     this.#parts = parts
+  }
+
+  /** Why it is none that could be taken here and now. */
+  problemOf({ mesh, destination, expiresAt }: EnvelopeHeader): EnvelopeRefusal | undefined {
+    const { identity, clock } = this.#parts
+    if (mesh !== this.#parts.mesh) return 'wrong-mesh'
+    if (!destination.every((byte, i) => byte === identity.publicKey[i])) return 'wrong-recipient'
+    // Its author fences it and says so; until then nothing is settled here.
+    return expiresAt < clock.now() ? 'expired' : undefined
   }
 
   /** What was sealed. @throws AfpSecurityError UNDECRYPTABLE, AfpMessageError MALFORMED: then it was not received */

@@ -6,7 +6,7 @@ export interface InboxLimits {
   readonly messages: number
   /** Bytes of one author's messages. */
   readonly bytes: number
-  /** Bytes of all authors' messages. */
+  /** Bytes of all authors' messages; each has at most as many as are still free. Beyond it there may be one of each. */
   readonly totalBytes: number
 }
 

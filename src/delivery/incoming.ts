@@ -5,7 +5,7 @@
 
 import { AfpMessageError, AfpSecurityError } from '../common/errors.ts'
 import { Turns } from '../common/turns.ts'
-import { Epochs, type EpochsNews, type FeedState, type Handed } from '../feed/index.ts'
+import { Epochs, type EpochsNews, type FeedState, type Handed, type Position } from '../feed/index.ts'
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
@@ -42,9 +42,9 @@ export class Incoming {
     this.#reader = new EnvelopeReader({ ...parts, self: parts.identity.id, author })
   }
 
-  /** How many more messages there is room for. */
+  /** How many more messages there is room for: for one at least where nothing is at work that will make some. */
   get credit(): number {
-    return this.#arrived.credit
+    return this.#arrived.credit || Number(!this.#arrived.expecting && this.#epochs.idle)
   }
 
   /** Lets go of all that is held, if nothing of it would be missed: openings, which its author says again. */
@@ -122,7 +122,7 @@ export class Incoming {
     try {
       const envelope = readEnvelope(body)
       const { header } = envelope
-      const problem = this.#problemOf(header)
+      const problem = this.#reader.problemOf(header)
       if (problem !== undefined) return this.#refused(problem, 'an envelope')
       if (!this.#keys.has(header.epoch)) await this.#reading
       const epoch = this.#keys.get(header.epoch)
@@ -249,14 +249,6 @@ export class Incoming {
     this.#parts.readable.delete(epoch)
   }
 
-  #problemOf({ mesh, destination, expiresAt }: EnvelopeHeader): EnvelopeRefusal | undefined {
-    const { identity, clock } = this.#parts
-    if (mesh !== this.#parts.mesh) return 'wrong-mesh'
-    if (!destination.every((byte, i) => byte === identity.publicKey[i])) return 'wrong-recipient'
-    // Its author fences it and says so; until then nothing is settled here.
-    return expiresAt < clock.now() ? 'expired' : undefined
-  }
-
   /** An envelope of an epoch that cannot be read: settled long ago, or not opened yet. */
   #withoutKey(header: EnvelopeHeader): void {
     const { answers } = this.#parts
@@ -283,32 +275,44 @@ export class Incoming {
     const { store, clock } = this.#parts
     const { header } = envelope
     const { number, prev, priority } = header
-    const position = { number, prev, priority }
-    const verdict = this.#epochs.check(epoch.id, position)
-    const full = this.credit === 0 && verdict !== 'duplicate'
+    const verdict = this.#epochs.check(epoch.id, header)
+    const full = verdict === 'new' && !this.#fits(epoch, prev)
     if (verdict === 'full' || full) return this.#refused('full', `number ${number}`)
     if (verdict === 'skipped') return this.#again(header, verdict)
-    const opened = this.#reader.open(epoch.key, envelope)
-    const { payload, about } = opened instanceof Promise ? await opened : opened
-    if (this.#epochs.feed(epoch.id)?.conflict(number, fingerprintOf(envelope.sealed))) {
-      return this.#refused('id-conflict', `two envelopes of ${this.author} at number ${number} of ${epoch.id}`)
-    }
-    if (!this.#epochs.begin(epoch.id, position)) return this.#again(header)
+    const there = this.#arrived.expect(envelope.sealed.length + (envelope.shared?.length ?? 0))
+    let begun = false
     try {
+      const opened = this.#reader.open(epoch.key, envelope)
+      const { payload, about } = opened instanceof Promise ? await opened : opened
+      if (this.#epochs.feed(epoch.id)?.conflict(number, fingerprintOf(envelope.sealed))) {
+        return this.#refused('id-conflict', `two envelopes of ${this.author} at number ${number} of ${epoch.id}`)
+      }
+      begun = this.#epochs.begin(epoch.id, header)
+      if (!begun) return this.#again(header)
       const judged = await this.#reader.judge(payload, header, about)
-      if (judged instanceof Error) return await this.#reject(epoch, number, judged)
+      if (judged instanceof Error) {
+        there()
+        return await this.#reject(epoch, number, judged)
+      }
       const row: InboxRow = { ...judged, prev, priority, receivedAt: clock.now(), retry: NEVER_TRIED, message: payload }
       const opening = epoch.stored ? [] : this.#snapshot(epoch.id).writes
       await store.commit({ writes: [putInbox(inboxKey(this.author, epoch.id, number), row), ...opening] })
       epoch.stored = true
-      this.#settle(arrivedAs(row, judged, { author: this.author, epoch: epoch.id, number }), position)
+      this.#settle(arrivedAs(row, judged, { author: this.author, epoch: epoch.id, number }), header)
     } catch (error) {
-      this.#epochs.abandon(epoch.id, number)
+      if (begun) this.#epochs.abandon(epoch.id, number)
       throw error
+    } finally {
+      there()
     }
   }
 
-  #settle(entry: Arrived, position: { number: number; prev: number; priority: number }): void {
+  /** Whether there is room for what comes after `prev`. Beyond what there is, all that is held may wait for this one. */
+  #fits({ id }: InEpoch, prev: number): boolean {
+    return this.#arrived.credit > 0 || (this.credit > 0 && this.#epochs.feed(id)?.releases(prev) === true)
+  }
+
+  #settle(entry: Arrived, position: Position): void {
     const { epoch } = entry
     const { taken, released, late, others } = this.#epochs.accept(epoch, position)
     if (!taken) return

@@ -6,6 +6,7 @@ import { AuthorFeed } from '../feed/index.ts'
 import { decodeMessage } from '../message/envelope.ts'
 import type { Limits } from '../message/validate.ts'
 import { importKey } from '../security/aead.ts'
+import { earlierIn } from '../security/opening.ts'
 import { paged } from '../store/paged.ts'
 import type { Key, Row, Store } from '../store/store.ts'
 import { type Arrived, SEALED } from './arrived.ts'
@@ -78,6 +79,8 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
   const numbers = (list: readonly OutRow[]): number[] => list.map(({ number }) => number)
   const epoch: OutEpoch = {
     id,
+    order: 0,
+    earlier: earlierIn(packet),
     feed: AuthorFeed.restore(id, { kept: numbers(kept), fenced: numbers(fenced), delivered: numbers(delivered) }),
     key: await importKey(keyBytes),
     keyBytes,

@@ -12,6 +12,10 @@ import type { Sendable } from './send-queue.ts'
 /** See the head of this file. */
 export interface OutEpoch {
   readonly id: string
+  /** Grows with each epoch towards its recipient; set by those who have them all. */
+  order: number
+  /** The epochs that its opening names: of those that are not settled all before it. */
+  readonly earlier: readonly string[]
   readonly feed: AuthorFeed
   readonly key: AeadKey
   readonly keyBytes: Uint8Array
@@ -112,6 +116,8 @@ export async function openEpoch(options: Omit<MakeOpeningOptions, 'notAfter'>): 
   const { epoch, packet, key } = await makeOpening({ ...options, notAfter })
   return {
     id: epoch,
+    order: 0,
+    earlier: options.earlier,
     feed: new AuthorFeed(epoch),
     key: await importKey(key),
     keyBytes: key,

@@ -211,8 +211,7 @@ export class Outgoing {
 
   /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
   load(epochs: readonly OutEpoch[], waiting: readonly { key: Key; draft: Draft }[]): void {
-    for (const epoch of epochs) {
-      this.#epochs.add(epoch)
+    for (const epoch of this.#epochs.load(epochs)) {
       for (const entry of epoch.entries.values()) {
         this.#order = Math.max(this.#order, entry.order)
         this.#parts.tries.resume(this.recipient, entry)

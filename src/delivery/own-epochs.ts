@@ -19,6 +19,8 @@ export class OwnEpochs {
   /** The last ones that are over: a word on them may be slow. */
   readonly #over = new Set<string>()
   #current: OutEpoch | undefined
+  /** How many there were in this run. */
+  #last = 0
   /** Ids of prekeys, hex, of which the recipient has said over this link that it has lost them: once, and again. */
   #doubted: string | undefined
   #lostPrekey: string | undefined
@@ -65,15 +67,24 @@ export class OwnEpochs {
     return this.#open.has(epoch) || this.#over.has(epoch)
   }
 
-  /** Takes one of an earlier run in. */
-  add(epoch: OutEpoch): void {
+  /** Takes in those of earlier runs, however they come: each names the ones before it. Returns them, the oldest first. */
+  load(epochs: readonly OutEpoch[]): OutEpoch[] {
+    const before = (a: OutEpoch, b: OutEpoch): number =>
+      Number(a.earlier.includes(b.id)) - Number(b.earlier.includes(a.id))
+    const sorted = [...epochs].sort(before)
+    for (const epoch of sorted) this.#add(epoch)
+    return sorted
+  }
+
+  #add(epoch: OutEpoch): void {
+    epoch.order = ++this.#last
     this.#open.set(epoch.id, epoch)
   }
 
   /** From here on messages go into this one. */
   begin(epoch: OutEpoch): void {
     this.#current = epoch
-    this.add(epoch)
+    this.#add(epoch)
   }
 
   /** Nothing goes into the current one any more. */

@@ -34,15 +34,21 @@ export class PriorityQueue<T> {
     queue.push(order, item)
   }
 
-  shift(): T | undefined {
+  /** @param oldest what has the least order goes, whatever its class */
+  shift(oldest = false): T | undefined {
     let best = -1
+    let least = Number.POSITIVE_INFINITY
     for (let priority = CLASSES - 1; priority >= 0; priority--) {
-      if ((this.#classes[priority] as Heap<T>).peek() === undefined) continue
-      if (best < 0 || (this.#pass[priority] as number) < (this.#pass[best] as number)) best = priority
+      const first = (this.#classes[priority] as Heap<T>).peek()
+      const at = oldest ? first : this.#pass[priority]
+      if (first === undefined || (at as number) >= least) continue
+      best = priority
+      least = at as number
     }
     if (best < 0) return undefined
-    this.#now = this.#pass[best] as number
-    this.#pass[best] = this.#now + SCALE / (best + 1) ** 2
+    const pass = this.#pass[best] as number
+    if (!oldest) this.#now = pass
+    this.#pass[best] = pass + SCALE / (best + 1) ** 2
     return (this.#classes[best] as Heap<T>).shift(Number.POSITIVE_INFINITY)
   }
 }

@@ -8,6 +8,8 @@ import { PriorityQueue } from './priority-queue.ts'
 
 /** What the queue has to know of a message. */
 export interface Sendable {
+  /** Grows with each epoch: recipients hold a later one back until they have what is left of the earlier ones. */
+  readonly epoch: { readonly order: number }
   readonly priority: number
   /** Grows with each message: within its priority an earlier one goes first, the second time too. */
   readonly order: number
@@ -27,9 +29,12 @@ export class SendQueue<E extends Sendable> {
   /** How many may be under way, as the recipient's credit says. */
   window: number
   readonly #slots = new Map<E, Slot<E>>()
-  readonly #ready = new PriorityQueue<Slot<E>>(slot => slot.state !== 'ready')
+  /** By epoch: those of an earlier one go first, whatever their priority. */
+  readonly #ready = new Map<number, PriorityQueue<Slot<E>>>()
   readonly #later: Heap<Slot<E>>
   readonly #expiry: Heap<Slot<E>>
+  /** What was under way last did not arrive. */
+  #lapsed = false
   /** Under way, the longest first. */
   readonly #flying = new Set<Slot<E>>()
 
@@ -66,7 +71,9 @@ export class SendQueue<E extends Sendable> {
 
   /** The next message to hand to the connection, from now on under way; undefined when none may go. */
   take(now: number): E | undefined {
-    const slot = this.ready(now) ? this.#ready.shift() : undefined
+    if (!this.ready(now)) return undefined
+    // One that is full has room for one that it can hand on at once: the oldest of all is.
+    const slot = this.#front()?.shift(this.#lapsed && this.window === 1)
     if (slot === undefined) return undefined
     slot.state = 'flying'
     slot.at = now
@@ -77,7 +84,7 @@ export class SendQueue<E extends Sendable> {
   /** Whether {@link take} has something to give. */
   ready(now: number): boolean {
     this.#wake(now)
-    return this.#flying.size < this.window && !this.#ready.empty
+    return this.#flying.size < this.window && this.#front() !== undefined
   }
 
   /** It has arrived, or will never: nothing more is done for it. */
@@ -85,7 +92,7 @@ export class SendQueue<E extends Sendable> {
     const slot = this.#slots.get(entry)
     if (slot === undefined) return false
     this.#slots.delete(entry)
-    this.#flying.delete(slot)
+    if (this.#flying.delete(slot)) this.#lapsed = false
     slot.state = 'gone'
     return true
   }
@@ -95,6 +102,7 @@ export class SendQueue<E extends Sendable> {
     const slot = this.#slots.get(entry)
     if (slot === undefined || slot.state !== 'flying') return
     this.#flying.delete(slot)
+    this.#lapsed = true
     this.#wait(slot, at)
   }
 
@@ -160,7 +168,7 @@ export class SendQueue<E extends Sendable> {
   /** When {@link take} has something to give; undefined when nothing waits, or when only an acknowledgement makes room. */
   get nextDue(): number | undefined {
     if (this.#flying.size >= this.window) return undefined
-    return this.#ready.empty ? this.#later.peek() : 0
+    return this.#front() === undefined ? this.#later.peek() : 0
   }
 
   #wait(slot: Slot<E>, at: number): void {
@@ -174,8 +182,22 @@ export class SendQueue<E extends Sendable> {
     for (let slot = this.#later.shift(now); slot !== undefined; slot = this.#later.shift(now)) this.#makeReady(slot)
   }
 
+  /** Those of the earliest epoch of which something may go. */
+  #front(): PriorityQueue<Slot<E>> | undefined {
+    for (const epoch of [...this.#ready.keys()].sort((a, b) => a - b)) {
+      const queue = this.#ready.get(epoch)
+      if (queue?.empty === false) return queue
+      // Made again when one of its messages may go again; the only one stays, for it may be filled all the time.
+      if (this.#ready.size > 1) this.#ready.delete(epoch)
+    }
+    return undefined
+  }
+
   #makeReady(slot: Slot<E>): void {
+    const { epoch, priority, order } = slot.entry
+    const queue = this.#ready.get(epoch.order) ?? new PriorityQueue<Slot<E>>(({ state }) => state !== 'ready')
+    this.#ready.set(epoch.order, queue)
     slot.state = 'ready'
-    this.#ready.push(slot.entry.priority, slot.entry.order, slot)
+    queue.push(priority, order, slot)
   }
 }

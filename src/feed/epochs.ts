@@ -3,6 +3,7 @@
  * is left of the earlier ones: what comes in the later epoch is held until order waits for nothing in those any more.
  */
 
+import { sortMap } from '../common/sort-map.ts'
 import { isBefore, isEpochId, isOver, type KeptEpoch, readKept, writeKept } from './kept-epoch.ts'
 import { malformed, type Range } from './ranges.ts'
 import { type Accepted, ReaderFeed, type StateNews, type Verdict } from './reader-feed.ts'
@@ -65,6 +66,11 @@ export class Epochs {
   /** Ids of the epochs that are not settled, the one opened first here first. */
   get ids(): string[] {
     return [...this.#kept.keys()]
+  }
+
+  /** Whether nothing that was handed on is without its end: only what would be handed on at once makes room then. */
+  get idle(): boolean {
+    return [...this.#kept.values()].every(({ feed }) => feed.pending === feed.waiting)
   }
 
   /** Whether nothing but openings ever came. */
@@ -288,8 +294,8 @@ export class Epochs {
 
   /** After the last {@link restore} and {@link restoreSettled}: what may be handed on, of each epoch in order. */
   resume(): readonly Handed[] {
-    sort(this.#kept, (a, b) => a.order - b.order)
-    sort(this.#settled, (a, b) => a.at - b.at)
+    sortMap(this.#kept, (a, b) => a.order - b.order)
+    sortMap(this.#settled, (a, b) => a.at - b.at)
     return this.#resume()
   }
 
@@ -386,11 +392,4 @@ export class Epochs {
     }
     return this.#kept.size < MAX_KEPT && (wanted || open < MAX_OPEN)
   }
-}
-
-/** Puts the entries of a map in another order. */
-function sort<K, V>(map: Map<K, V>, compare: (a: V, b: V) => number): void {
-  const entries = [...map].sort(([, a], [, b]) => compare(a, b))
-  map.clear()
-  for (const [key, value] of entries) map.set(key, value)
 }

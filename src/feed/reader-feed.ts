@@ -174,7 +174,12 @@ export class ReaderFeed {
     }
     if (this.waiting + underway < MAX_BUFFERED) return 'new'
     // What can be handed on at once needs no room, and may make some.
-    return this.#held === undefined && this.#order.blocker(prev) === 0 ? 'new' : 'full'
+    return this.releases(prev) ? 'new' : 'full'
+  }
+
+  /** Whether {@link accept} would hand on at once what comes after a number in its class. */
+  releases(prev: number): boolean {
+    return this.#held === undefined && this.#order.blocker(prev) === 0
   }
 
   /**

@@ -174,6 +174,16 @@ export async function readOpening(packet: Uint8Array, options: ReadOpeningOption
   }
 }
 
+/** The epochs that an opening of one's own names, as it was stored; none where that is damaged. */
+export function earlierIn(packet: Uint8Array): string[] {
+  try {
+    const fields = read(list(read(packet))[0] as Uint8Array)
+    return isWellFormed(fields) ? fields[10].map(toHex) : []
+  } catch {
+    return []
+  }
+}
+
 /** The fields of a body that {@link isWellFormed}. */
 type Fields = [
   label: string,

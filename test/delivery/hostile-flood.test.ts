@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { fromHex } from '../../src/common/bytes.ts'
 import { seededRandom } from '../../src/common/random.ts'
-import { FrameType, frameOf } from '../../src/delivery/frames.ts'
+import { FrameType, frameOf, readAcks } from '../../src/delivery/frames.ts'
 import { MAX_OPEN } from '../../src/feed/epochs.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { encode } from '../../src/message/codec.ts'
@@ -200,3 +200,36 @@ test('Strangers that come and go are not held, and nobody of whom something woul
   expect(bob.texts).toEqual(['hello'])
   await world.close()
 }, 60_000)
+
+test('Whoever is full takes one message that can be handed on, and no other until that has its end', async () => {
+  const hostile = await HostileWorld.make()
+  const dave = await hostile.party('dave', { inbox: { messages: 5 } })
+  const mallory = await Hostile.join(hostile, dave.agent)
+  dave.hold(mallory)
+  const epoch = await mallory.open(dave.agent)
+  const numbered = (number: number, prev: number, priority: number): Promise<Uint8Array> =>
+    mallory.envelope(epoch, number, `held ${number}`, { fields: { priority }, header: { prev } })
+  const said = (): number[] => mallory.of(FrameType.acks, dave).map(frame => readAcks(frame.subarray(1)).credit)
+  mallory.send(dave, epoch.opening)
+  for (let number = 2; number <= 6; number++) mallory.send(dave, await numbered(number, number - 1, 0))
+  const waiting = async (count: number): Promise<boolean> => (await dave.rows('inbox')).length === count
+  await hostile.eventually(() => waiting(5))
+  await hostile.until(() => said().at(-1) === 1)
+  // Long ones are opened aside, so that all of these are looked at before the first one is on the disk.
+  const long = 'held'.padEnd(40_000, '!')
+  const many = [1, 2, 3, 4].map(priority =>
+    mallory.envelope(epoch, 6 + priority, long, { fields: { priority }, header: { prev: 0 } }),
+  )
+  mallory.send(dave, ...(await Promise.all(many)), await numbered(1, 0, 0), await numbered(11, 6, 0))
+  await dave.refuses(mallory, ...new Array(5).fill('full'))
+  expect(await waiting(6)).toBe(true)
+  expect(dave.from(mallory)).toEqual([long])
+  await hostile.until(() => said().at(-1) === 0)
+  dave.release(mallory)
+  await hostile.until(() => said().at(-1) === 1)
+  mallory.send(dave, await numbered(11, 6, 0), await numbered(1, 0, 0))
+  await hostile.eventually(() => waiting(0))
+  expect(dave.from(mallory)).toEqual([long, ...[1, 2, 3, 4, 5, 6].map(number => `held ${number}`)])
+  expect(dave.reasons(mallory)).toEqual(new Array(6).fill('full'))
+  await hostile.close()
+})

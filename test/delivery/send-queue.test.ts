@@ -3,7 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { type Sendable, SendQueue } from '../../src/delivery/send-queue.ts'
 
 let made = 0
-const entry = (priority = 0, expiresAt = 1_000_000): Sendable => ({ priority, expiresAt, order: ++made })
+const entry = (priority = 0, expiresAt = 1_000_000, epoch = 1): Sendable => ({
+  epoch: { order: epoch },
+  priority,
+  expiresAt,
+  order: ++made,
+})
 
 describe('a send queue', () => {
   it('lets no more under way than the window allows', () => {
@@ -38,6 +43,21 @@ describe('a send queue', () => {
     expect(queue.nextDue).toBe(0)
     expect(queue.take(0)).toBe(b)
     expect(queue.nextDue).toBeUndefined()
+  })
+
+  it('has what is left of earlier epochs go first, whatever its priority, and wait for none of it that may not go yet', () => {
+    const queue = new SendQueue(10)
+    const of = (epoch: number, priority: number): Sendable => entry(priority, undefined, epoch)
+    const [third, first, other, second, late] = [of(3, 9), of(1, 0), of(3, 0), of(2, 5), of(1, 9)]
+    for (const item of [third, first, other, second]) queue.add(item)
+    queue.add(late, 50)
+    expect([1, 1, 1].map(now => queue.take(now))).toEqual([first, second, third])
+    expect([50, 50, 50].map(now => queue.take(now))).toEqual([late, other, undefined])
+    queue.again(first, 60)
+    queue.again(third, 60)
+    queue.add(of(3, 9))
+    expect(queue.nextDue).toBe(0)
+    expect(queue.take(60)).toBe(first)
   })
 
   it('tells what was not acknowledged in time, and sends it again when told', () => {
@@ -93,7 +113,7 @@ describe('a send queue', () => {
         for (const { op, pick, wait } of steps) {
           now += wait
           if (op === 'add') {
-            const item = entry(pick % 10)
+            const item = entry(pick % 10, undefined, 1 + (pick % 3))
             open.add(item)
             queue.add(item, pick % 2 === 0 ? 0 : now + wait)
           } else if (op === 'take') {

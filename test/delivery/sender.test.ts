@@ -38,7 +38,7 @@ function lonely(clock: DrivenClock, { pause = 500, breaker = new CircuitBreaker(
       sender.remove(entry)
     },
   })
-  const epoch = { packet: new Uint8Array(0) } as OutEpoch
+  const epoch = { packet: new Uint8Array(0), order: 1 } as OutEpoch
   const add = (number: number, expiresAt = clock.now() + 86_400_000): void => {
     const entry = { epoch, number, order: number, priority: 0, expiresAt, row: { frame: Uint8Array.of(16, number) } }
     entries.set(number, entry as unknown as Entry)
