@@ -92,7 +92,12 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   readonly deadLetters: Letters
   /** What handlers keep through their transactions: list, change. How much room there is, and whether it stays: state, persist. */
   readonly storage: AgentStorage
-  /** One circuit breaker for each recipient, by its id: states, forceOpen, reset. */
+  /**
+   * One circuit breaker for each recipient, by its id: states, forceOpen, reset. What `forceOpen` holds back stays so over
+   * restarts of an agent whose store outlives them, for 1,024 of them, until `reset` or `remove`: it is written behind the
+   * call, at the latest before `close` resolves; `store:error` tells where it cannot be. What failures opened is not kept:
+   * the next run tries anew.
+   */
   readonly breakers: Breakers
 
   /**

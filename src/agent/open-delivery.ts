@@ -5,6 +5,7 @@ import type { Random } from '../common/random.ts'
 import { CircuitBreakers } from '../delivery/breakers.ts'
 import { DeadLetters } from '../delivery/dead-letters.ts'
 import { Delivery, type DeliveryParts } from '../delivery/delivery.ts'
+import { HeldOpen } from '../delivery/held-open.ts'
 import { loadReceipt, openReceipts, purgeReceipts } from '../delivery/receipt-rows.ts'
 import { exponentialRetry, untilExpiry } from '../delivery/retry.ts'
 import { Tracker } from '../delivery/tracker.ts'
@@ -59,6 +60,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
   const tracker = new Tracker({ clock, load: id => loadReceipt(store, id) })
   for await (const receipt of openReceipts(store)) tracker.track(receipt)
   const breakers = new CircuitBreakers({ clock, ...options.breaker })
+  const heldOpen = await HeldOpen.open({ ...parts, breakers })
   const deadLetters: DeadLetters = await DeadLetters.open({
     ...parts,
     ...options.deadLetters,
@@ -101,7 +103,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     },
     close: async () => {
       // Each of them first: a retry that ends with delivery is not to be noted as one that failed.
-      await Promise.all([deadLetters.close(), delivery.close()])
+      await Promise.all([deadLetters.close(), delivery.close(), heldOpen.close()])
       tracker.close()
     },
   }

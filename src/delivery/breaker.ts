@@ -30,7 +30,7 @@ export interface BreakerOptions {
   readonly isFailure?: ((error: unknown) => boolean) | undefined
 }
 
-/** A change of state. */
+/** A change of state; also from open to open, when {@link CircuitBreaker.forceOpen} holds what failures had opened. */
 export interface BreakerChange {
   readonly name: string
   readonly from: BreakerState
@@ -178,9 +178,10 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
 
   /** Opens it until {@link reset}, however long that takes. */
   forceOpen(): void {
+    const news = !this.#forced
     this.#forced = true
     this.#openedAt = this.#clock.monotonic()
-    this.#enter('open')
+    this.#enter('open', news)
   }
 
   /** The error for a call that is not let through. */
@@ -227,14 +228,14 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
     this.#enter('open')
   }
 
-  #enter(to: BreakerState): void {
+  #enter(to: BreakerState, news = false): void {
     const from = this.#state
     this.#era++
     this.#state = to
     this.#successes = 0
     this.#probes.clear()
     const { name, failureCount: failures, forced } = this
-    if (from !== to) this.emit('change', { name, from, to, failures, forced })
+    if (from !== to || news) this.emit('change', { name, from, to, failures, forced })
   }
 }
 

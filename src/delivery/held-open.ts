@@ -1,0 +1,94 @@
+/**
+ * Keeps which circuit breakers are forced open, over restarts: somebody meant it, and what is held back must not leave by
+ * itself. What failures have opened is not kept: it is tried anew.
+ */
+
+import { AfpDataStoreError } from '../common/errors.ts'
+import { encode } from '../message/codec.ts'
+import type { Store } from '../store/store.ts'
+import type { CircuitBreakers } from './breakers.ts'
+
+/** How many are kept. */
+const MAX_HELD = 1_024
+/** Their rows in `meta`: [this, name]. */
+const ROW = 'held-open'
+const HELD = encode(true)
+
+/** What keeping them needs. */
+export interface HeldOpenParts {
+  readonly breakers: CircuitBreakers
+  readonly store: Store
+  /** Something could not be written. */
+  readonly onError: (error: unknown) => void
+}
+
+/** See the head of this file. */
+export class HeldOpen {
+  readonly #parts: HeldOpenParts
+  /** Those that are to have a row. */
+  readonly #names = new Set<string>()
+  /** Those of which the disk may say something else. */
+  readonly #changed = new Set<string>()
+  #saving: Promise<void> = Promise.resolve()
+  readonly #detach = new AbortController()
+
+  private constructor(parts: HeldOpenParts) {
+    this.#parts = parts
+  }
+
+  /** Opens those of earlier runs. */
+  static async open(parts: HeldOpenParts): Promise<HeldOpen> {
+    const { breakers, store } = parts
+    const held = new HeldOpen(parts)
+    for (const { key } of await store.range('meta', { prefix: [ROW] })) {
+      held.#names.add(key[1] as string)
+      breakers.getOrCreate(key[1] as string).forceOpen()
+    }
+    const { signal } = held.#detach
+    breakers.addEventListener('change', ({ detail }) => held.#note(detail.name, detail.forced), { signal })
+    return held
+  }
+
+  /** What changes from now on is not kept; resolves when the rest is written, or cannot be. */
+  close(): Promise<void> {
+    this.#detach.abort()
+    return this.#save()
+  }
+
+  #note(name: string, forced: boolean): void {
+    const names = this.#names
+    if (forced === names.has(name)) return
+    if (forced && names.size >= MAX_HELD) {
+      const why = `${MAX_HELD} circuit breakers are forced open: this one is until the end of this run`
+      return this.#parts.onError(new AfpDataStoreError('STORE_FULL', why, { reference: name }))
+    }
+    if (forced) names.add(name)
+    else names.delete(name)
+    this.#changed.add(name)
+    void this.#save()
+  }
+
+  /** What could not be written is tried again with the next change, and at the end. */
+  #save(): Promise<void> {
+    this.#saving = this.#saving.then(async () => {
+      const changed = [...this.#changed]
+      this.#changed.clear()
+      await Promise.all(changed.map(name => this.#write(name)))
+    })
+    return this.#saving
+  }
+
+  async #write(name: string): Promise<void> {
+    const { store, onError } = this.#parts
+    const row = { table: 'meta', key: [ROW, name] } as const
+    const write = this.#names.has(name)
+      ? ({ ...row, op: 'put', value: HELD } as const)
+      : ({ ...row, op: 'delete' } as const)
+    try {
+      await store.commit({ writes: [write] })
+    } catch (error) {
+      this.#changed.add(name)
+      onError(error)
+    }
+  }
+}
