@@ -36,6 +36,8 @@ export interface LetterRetriesOptions {
   readonly random: Random
   readonly policies: Readonly<Partial<Record<DeadReason, RetryStrategy>>>
   readonly retry: RetryLetter | undefined
+  /** Letters whose automatic retries follow one another: those that have to do with one peer. */
+  readonly lane: (id: string) => string
   readonly read: (id: string) => Promise<DeadLetter | undefined>
   /** Commits an entry in its new form. */
   readonly store: (entry: LetterEntry) => Promise<void>
@@ -47,18 +49,23 @@ export interface LetterRetriesOptions {
 
 /** The longest wait for the next retry in one go, ms: wall time may be set meanwhile. */
 const LONGEST_WAIT = 60_000
+/** How many letters are retried by themselves at once: a handler that hangs holds up those of its author only. */
+const MOST_AT_ONCE = 16
 
 /** See the head of this file. */
 export class LetterRetries {
   readonly #options: LetterRetriesOptions
   readonly #policies: ReadonlyMap<DeadReason, RetryStrategy>
   readonly #schedule = new RetrySchedule()
+  /** Out of the schedule, and waiting for their turn. */
+  readonly #lanes = new Map<string, string[]>()
+  /** Lanes of which one is retried. */
+  readonly #atWork = new Set<string>()
   /** Taken out of the schedule, not settled yet. */
   readonly #taken = new Set<string>()
   readonly #underWay = new Map<string, Promise<RetryOutcome>>()
   #retry: ((id: string) => Promise<RetryOutcome>) | undefined
   #timer: Timer | undefined
-  #driving = false
   #stopped = false
 
   /** @throws AfpError INVALID_OPTION for a policy without an end, since letters do not expire, or without a way to retry */
@@ -100,8 +107,8 @@ export class LetterRetries {
   }
 
   /** Takes out what is due. */
-  due(now: number, limit?: number): string[] {
-    const ids = this.#schedule.due(now, limit).map(({ id }) => id)
+  due(now: number): string[] {
+    const ids = this.#schedule.due(now).map(({ id }) => id)
     for (const id of ids) this.#taken.add(id)
     return ids
   }
@@ -115,7 +122,7 @@ export class LetterRetries {
     return result
   }
 
-  /** Begins to retry what is due, one at a time. */
+  /** Begins to retry what is due, of each lane one at a time. */
   start(retry: (id: string) => Promise<RetryOutcome>): void {
     this.#retry = retry
     this.#arm()
@@ -132,20 +139,44 @@ export class LetterRetries {
     this.#timer?.cancel()
     const { clock } = this.#options
     const { nextDueAt } = this.#schedule
-    if (this.#retry === undefined || this.#driving || nextDueAt === undefined) return
+    if (this.#retry === undefined || nextDueAt === undefined) return
     const wait = Math.min(Math.max(0, nextDueAt - clock.now()), LONGEST_WAIT)
-    this.#timer = clock.after(wait, () => void this.#drive())
+    this.#timer = clock.after(wait, () => this.#drive())
   }
 
-  async #drive(): Promise<void> {
-    this.#driving = true
-    for (;;) {
-      const [id] = this.#retry === undefined ? [] : this.due(this.#options.clock.now(), 1)
-      if (id === undefined) break
-      // Its failure is noted in the letter and told as an event.
-      await this.#retry?.(id).catch(() => {})
+  #drive(): void {
+    const { clock, lane } = this.#options
+    for (const { id } of this.#schedule.due(clock.now())) {
+      const waiting = this.#lanes.get(lane(id)) ?? []
+      waiting.push(id)
+      this.#lanes.set(lane(id), waiting)
     }
-    this.#driving = false
+    this.#fill()
+    this.#arm()
+  }
+
+  /** Lets each lane that waits have its turn. */
+  #fill(): void {
+    for (const [lane, waiting] of [...this.#lanes]) {
+      if (this.#retry === undefined || this.#atWork.size >= MOST_AT_ONCE) return
+      if (!this.#atWork.has(lane)) void this.#turn(lane, waiting, this.#retry)
+    }
+  }
+
+  async #turn(lane: string, waiting: string[], retry: (id: string) => Promise<unknown>): Promise<void> {
+    let id = waiting.shift()
+    // Somebody may have dealt with it meanwhile.
+    while (id !== undefined && this.#schedule.get(id) === undefined) id = waiting.shift()
+    // The last one to have its next turn.
+    this.#lanes.delete(lane)
+    if (waiting.length > 0) this.#lanes.set(lane, waiting)
+    if (id === undefined) return
+    this.#atWork.add(lane)
+    this.#taken.add(id)
+    // Its failure is noted in the letter and told as an event.
+    await retry(id).catch(() => {})
+    this.#atWork.delete(lane)
+    this.#fill()
     this.#arm()
   }
 
