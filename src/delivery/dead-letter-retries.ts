@@ -19,16 +19,19 @@ import { RetrySchedule } from './retry-schedule.ts'
 
 /**
  * What became of a retry. `retried`: the message is on its way again; `delivered`: it had been delivered after all, and
- * that is the outcome; `waiting`: that cannot be known yet, the letter stays as it is.
+ * that is the outcome; `waiting`: that cannot be known yet, the letter stays as it is. `expired`, of retries that nobody
+ * asked for: what came and could not be handled has expired, and no handler starts on it any more unless somebody retries
+ * it by hand; the letter stays, and is not retried by itself again.
  */
-export type RetryOutcome = 'retried' | 'delivered' | 'waiting'
+export type RetryOutcome = 'retried' | 'delivered' | 'waiting' | 'expired'
 
 /**
  * Sends or handles the message of a letter again, once it is certain that the first one will not be: the fence is its
  * business. For `retried` it commits `settled`, which marks the letter as dealt with, in one batch with the rows of the
- * new try: so a crash neither loses the message nor sends it twice. It rejects when the retry failed.
+ * new try: so a crash neither loses the message nor sends it twice. It rejects when the retry failed. `automatic`: nobody
+ * asked for it but a policy.
  */
-export type RetryLetter = (letter: DeadLetter, settled: readonly Write[]) => Promise<RetryOutcome>
+export type RetryLetter = (letter: DeadLetter, settled: readonly Write[], automatic: boolean) => Promise<RetryOutcome>
 
 /** What {@link LetterRetries} needs. */
 export interface LetterRetriesOptions {
@@ -189,10 +192,14 @@ export class LetterRetries {
       if (letter.processed) throw new AfpError('INVALID_OPTION', `the dead letter ${id} has been dealt with`)
       if (retry === undefined) throw new AfpError('INVALID_OPTION', 'nothing was given that retries dead letters')
       const done = processedEntry(letter, clock.now(), 'retried')
-      const outcome = await retry(letter, [putEntry(done)])
+      const outcome = await retry(letter, [putEntry(done)], this.#taken.has(id))
       if (outcome === 'retried') keep(done)
       else if (outcome === 'delivered') await store(processedEntry(letter, clock.now(), 'had been delivered'))
-      else this.#postpone(id)
+      else if (outcome === 'waiting') this.#postpone(id)
+      else {
+        await store({ ...entryOf(letter), retry: undefined })
+        this.cancel(id)
+      }
       settled(id, outcome)
       return outcome
     } catch (error) {

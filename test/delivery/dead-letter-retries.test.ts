@@ -1,11 +1,12 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
+import type { DeadLetter } from '../../src/delivery/dead-letter.ts'
 import type { DeadLetterEvents } from '../../src/delivery/dead-letter-options.ts'
 import type { RetryLetter, RetryOutcome } from '../../src/delivery/dead-letter-retries.ts'
 import type { DeadLetters, DeadLettersOptions } from '../../src/delivery/dead-letters.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Store, Write } from '../../src/store/store.ts'
 import { newLetter, openLetters } from '../contracts/dead-letters.ts'
 
 const boom = new Error('boom')
@@ -26,7 +27,7 @@ beforeEach(async () => {
 })
 
 /** A retry that puts an outbox row and settles the letter in one batch, as delivery does. */
-const resend: RetryLetter = async (letter, settled) => {
+const resend = async (letter: DeadLetter, settled: readonly Write[]): Promise<RetryOutcome> => {
   const row = { op: 'put', table: 'outbox', key: [letter.id], value: letter.message } as const
   await store.commit({ writes: [row, ...settled] })
   return 'retried'
@@ -36,9 +37,9 @@ async function open(options: Partial<DeadLettersOptions> = {}): Promise<void> {
   tried = []
   failures = []
   letters = await openLetters(store, clock, {
-    retry: (letter, settled) => {
+    retry: (letter, ...rest) => {
       tried.push({ id: letter.id, at: clock.now() })
-      return retry(letter, settled)
+      return retry(letter, ...rest)
     },
     ...options,
   })
