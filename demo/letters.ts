@@ -12,6 +12,7 @@ const outcomes: Readonly<Record<RetryOutcome, string>> = {
   retried: 'It is on its way again.',
   delivered: 'It had been delivered after all.',
   waiting: 'Whether it came is not known yet. Try again when the other side is here.',
+  expired: 'Its time is over. Try again to have it handled all the same.',
 }
 
 /** What somebody did about a letter, in words. */

@@ -65,7 +65,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     ...parts,
     ...options.deadLetters,
     policies: options.deadLetterRetry,
-    retry: (letter, settled) => delivery.retryLetter(letter, settled),
+    retry: (...letter) => delivery.retryLetter(...letter),
   })
   const delivery: Delivery = await Delivery.open({
     ...parts,

@@ -66,7 +66,10 @@ export interface AgentOptions extends AbortOptions {
    * what it kept is dropped, and it runs again as `handlerRetry` says, maybe beside what is still at work of it.
    */
   handlerTimeout?: number | undefined
-  /** When dead letters are retried by themselves, by their reason; default: by hand only. */
+  /**
+   * When dead letters are retried by themselves, by their reason; default: by hand only. Those of one peer follow one
+   * another, those of up to 16 have their turn at once.
+   */
   deadLetterRetry?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
   /**
    * How many dead letters are kept. Letters that are processed give way to new ones; where there are none, messages that

@@ -112,6 +112,12 @@ export class LetterIndex {
     return this.#summaries.has(id)
   }
 
+  /** What it has in common with others that have to do with the same peer. */
+  laneOf(id: string): string {
+    const { side, peer } = this.#summaries.get(id) ?? {}
+    return `${side} ${peer}`
+  }
+
   /** Takes a letter out; what it was. */
   delete(id: string): Summary | undefined {
     const summary = this.#summaries.get(id)

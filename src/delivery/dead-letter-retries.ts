@@ -19,16 +19,19 @@ import { RetrySchedule } from './retry-schedule.ts'
 
 /**
  * What became of a retry. `retried`: the message is on its way again; `delivered`: it had been delivered after all, and
- * that is the outcome; `waiting`: that cannot be known yet, the letter stays as it is.
+ * that is the outcome; `waiting`: that cannot be known yet, the letter stays as it is. `expired`, of retries that nobody
+ * asked for: what came and could not be handled has expired, and no handler starts on it any more unless somebody retries
+ * it by hand; the letter stays, and is not retried by itself again.
  */
-export type RetryOutcome = 'retried' | 'delivered' | 'waiting'
+export type RetryOutcome = 'retried' | 'delivered' | 'waiting' | 'expired'
 
 /**
  * Sends or handles the message of a letter again, once it is certain that the first one will not be: the fence is its
  * business. For `retried` it commits `settled`, which marks the letter as dealt with, in one batch with the rows of the
- * new try: so a crash neither loses the message nor sends it twice. It rejects when the retry failed.
+ * new try: so a crash neither loses the message nor sends it twice. It rejects when the retry failed. `automatic`: nobody
+ * asked for it but a policy.
  */
-export type RetryLetter = (letter: DeadLetter, settled: readonly Write[]) => Promise<RetryOutcome>
+export type RetryLetter = (letter: DeadLetter, settled: readonly Write[], automatic: boolean) => Promise<RetryOutcome>
 
 /** What {@link LetterRetries} needs. */
 export interface LetterRetriesOptions {
@@ -36,6 +39,8 @@ export interface LetterRetriesOptions {
   readonly random: Random
   readonly policies: Readonly<Partial<Record<DeadReason, RetryStrategy>>>
   readonly retry: RetryLetter | undefined
+  /** Letters whose automatic retries follow one another: those that have to do with one peer. */
+  readonly lane: (id: string) => string
   readonly read: (id: string) => Promise<DeadLetter | undefined>
   /** Commits an entry in its new form. */
   readonly store: (entry: LetterEntry) => Promise<void>
@@ -47,18 +52,23 @@ export interface LetterRetriesOptions {
 
 /** The longest wait for the next retry in one go, ms: wall time may be set meanwhile. */
 const LONGEST_WAIT = 60_000
+/** How many letters are retried by themselves at once: a handler that hangs holds up those of its author only. */
+const MOST_AT_ONCE = 16
 
 /** See the head of this file. */
 export class LetterRetries {
   readonly #options: LetterRetriesOptions
   readonly #policies: ReadonlyMap<DeadReason, RetryStrategy>
   readonly #schedule = new RetrySchedule()
+  /** Out of the schedule, and waiting for their turn. */
+  readonly #lanes = new Map<string, string[]>()
+  /** Lanes of which one is retried. */
+  readonly #atWork = new Set<string>()
   /** Taken out of the schedule, not settled yet. */
   readonly #taken = new Set<string>()
   readonly #underWay = new Map<string, Promise<RetryOutcome>>()
   #retry: ((id: string) => Promise<RetryOutcome>) | undefined
   #timer: Timer | undefined
-  #driving = false
   #stopped = false
 
   /** @throws AfpError INVALID_OPTION for a policy without an end, since letters do not expire, or without a way to retry */
@@ -100,8 +110,8 @@ export class LetterRetries {
   }
 
   /** Takes out what is due. */
-  due(now: number, limit?: number): string[] {
-    const ids = this.#schedule.due(now, limit).map(({ id }) => id)
+  due(now: number): string[] {
+    const ids = this.#schedule.due(now).map(({ id }) => id)
     for (const id of ids) this.#taken.add(id)
     return ids
   }
@@ -115,7 +125,7 @@ export class LetterRetries {
     return result
   }
 
-  /** Begins to retry what is due, one at a time. */
+  /** Begins to retry what is due, of each lane one at a time. */
   start(retry: (id: string) => Promise<RetryOutcome>): void {
     this.#retry = retry
     this.#arm()
@@ -132,20 +142,44 @@ export class LetterRetries {
     this.#timer?.cancel()
     const { clock } = this.#options
     const { nextDueAt } = this.#schedule
-    if (this.#retry === undefined || this.#driving || nextDueAt === undefined) return
+    if (this.#retry === undefined || nextDueAt === undefined) return
     const wait = Math.min(Math.max(0, nextDueAt - clock.now()), LONGEST_WAIT)
-    this.#timer = clock.after(wait, () => void this.#drive())
+    this.#timer = clock.after(wait, () => this.#drive())
   }
 
-  async #drive(): Promise<void> {
-    this.#driving = true
-    for (;;) {
-      const [id] = this.#retry === undefined ? [] : this.due(this.#options.clock.now(), 1)
-      if (id === undefined) break
-      // Its failure is noted in the letter and told as an event.
-      await this.#retry?.(id).catch(() => {})
+  #drive(): void {
+    const { clock, lane } = this.#options
+    for (const { id } of this.#schedule.due(clock.now())) {
+      const waiting = this.#lanes.get(lane(id)) ?? []
+      waiting.push(id)
+      this.#lanes.set(lane(id), waiting)
     }
-    this.#driving = false
+    this.#fill()
+    this.#arm()
+  }
+
+  /** Lets each lane that waits have its turn. */
+  #fill(): void {
+    for (const [lane, waiting] of [...this.#lanes]) {
+      if (this.#retry === undefined || this.#atWork.size >= MOST_AT_ONCE) return
+      if (!this.#atWork.has(lane)) void this.#turn(lane, waiting, this.#retry)
+    }
+  }
+
+  async #turn(lane: string, waiting: string[], retry: (id: string) => Promise<unknown>): Promise<void> {
+    let id = waiting.shift()
+    // Somebody may have dealt with it meanwhile.
+    while (id !== undefined && this.#schedule.get(id) === undefined) id = waiting.shift()
+    // The last one to have its next turn.
+    this.#lanes.delete(lane)
+    if (waiting.length > 0) this.#lanes.set(lane, waiting)
+    if (id === undefined) return
+    this.#atWork.add(lane)
+    this.#taken.add(id)
+    // Its failure is noted in the letter and told as an event.
+    await retry(id).catch(() => {})
+    this.#atWork.delete(lane)
+    this.#fill()
     this.#arm()
   }
 
@@ -158,10 +192,14 @@ export class LetterRetries {
       if (letter.processed) throw new AfpError('INVALID_OPTION', `the dead letter ${id} has been dealt with`)
       if (retry === undefined) throw new AfpError('INVALID_OPTION', 'nothing was given that retries dead letters')
       const done = processedEntry(letter, clock.now(), 'retried')
-      const outcome = await retry(letter, [putEntry(done)])
+      const outcome = await retry(letter, [putEntry(done)], this.#taken.has(id))
       if (outcome === 'retried') keep(done)
       else if (outcome === 'delivered') await store(processedEntry(letter, clock.now(), 'had been delivered'))
-      else this.#postpone(id)
+      else if (outcome === 'waiting') this.#postpone(id)
+      else {
+        await store({ ...entryOf(letter), retry: undefined })
+        this.cancel(id)
+      }
       settled(id, outcome)
       return outcome
     } catch (error) {

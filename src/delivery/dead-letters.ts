@@ -96,6 +96,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
       random,
       policies,
       retry,
+      lane: id => this.#index.laneOf(id),
       read: id => this.get(id),
       store: entry => this.#store(entry),
       keep: entry => this.#keep(entry, putEntry(entry).value.length),
@@ -278,7 +279,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     return this.#retries.nextDueAt
   }
 
-  /** Begins to retry letters by itself as their policies say, one at a time. */
+  /** Begins to retry letters by itself as their policies say, of each peer one at a time. */
   start(): void {
     this.#retries.start(id => this.retry(id))
     // What earlier runs left may be too much already.

@@ -258,10 +258,10 @@ export class Delivery {
   }
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */
-  retryLetter(letter: DeadLetter, settled: readonly Write[]): Promise<RetryOutcome> {
+  retryLetter(letter: DeadLetter, settled: readonly Write[], automatic = false): Promise<RetryOutcome> {
     const outgoingTo = (recipient: string) => this.#recipients.to(recipient)
     const ways = { outgoingTo, reply: this.#reply, closing: this.#closing.signal }
-    return retryLetter({ ...this.#parts, ...ways }, letter, settled)
+    return retryLetter({ ...this.#parts, ...ways }, letter, settled, automatic)
   }
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */

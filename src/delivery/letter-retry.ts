@@ -30,13 +30,17 @@ export interface LetterRetryParts extends Pick<ProcessingParts, 'take' | 'reply'
   readonly closing: AbortSignal
 }
 
-/** @param settled what marks the letter as dealt with: it goes into the batch that makes the new try */
+/**
+ * @param settled what marks the letter as dealt with: it goes into the batch that makes the new try
+ * @param automatic nobody asked for it: then no handler starts on what has expired
+ */
 export function retryLetter(
   parts: LetterRetryParts,
   letter: DeadLetter,
   settled: readonly Write[],
+  automatic: boolean,
 ): Promise<RetryOutcome> {
-  return letter.side === 'sender' ? sendAgain(parts, letter, settled) : handleAgain(parts, letter, settled)
+  return letter.side === 'sender' ? sendAgain(parts, letter, settled) : handleAgain(parts, letter, settled, automatic)
 }
 
 async function sendAgain(
@@ -80,11 +84,13 @@ async function handleAgain(
   parts: LetterRetryParts,
   letter: DeadLetter,
   settled: readonly Write[],
+  automatic: boolean,
 ): Promise<RetryOutcome> {
   for (let conflicts = 0; ; conflicts++) {
     const transaction = new BufferedTransaction(parts.store)
     try {
-      const also = await handleOnce(parts, letter, transaction)
+      const also = await handleOnce(parts, letter, transaction, automatic)
+      if (also === undefined) return 'expired'
       await also(settled)
       return 'retried'
     } catch (error) {
@@ -101,13 +107,19 @@ async function handleAgain(
 /** What a handler had read does not hold any more. */
 class Stale extends Error {}
 
-/** Runs the handler; what comes of it is written by what this resolves with. @throws what the handler throws */
+/**
+ * Runs the handler; what comes of it is written by what this resolves with. Undefined: the message has expired, and
+ * whoever retries it by hand is the only one to want it handled all the same.
+ * @throws what the handler throws
+ */
 async function handleOnce(
   { store, clock, limits, take, reply, closing }: LetterRetryParts,
   { peer, sender, security, message: bytes, messageId, attempts }: DeadLetter,
   transaction: BufferedTransaction,
-): Promise<(settled: readonly Write[]) => Promise<void>> {
+  automatic: boolean,
+): Promise<((settled: readonly Write[]) => Promise<void>) | undefined> {
   const { message, kind } = decodeMessage(bytes, { sender, security, limits })
+  if (automatic && message.isExpired(clock.now())) return undefined
   const { priority } = message
   const row = { kind, prev: 0, priority, receivedAt: clock.now(), retry: { ...NEVER_TRIED, attempts }, message: bytes }
   const arrived = { author: peer, epoch: '', number: 0, message, kind, row, late: true, redelivered: true }

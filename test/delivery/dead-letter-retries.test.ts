@@ -1,11 +1,12 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
+import type { DeadLetter } from '../../src/delivery/dead-letter.ts'
 import type { DeadLetterEvents } from '../../src/delivery/dead-letter-options.ts'
 import type { RetryLetter, RetryOutcome } from '../../src/delivery/dead-letter-retries.ts'
 import type { DeadLetters, DeadLettersOptions } from '../../src/delivery/dead-letters.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Store, Write } from '../../src/store/store.ts'
 import { newLetter, openLetters } from '../contracts/dead-letters.ts'
 
 const boom = new Error('boom')
@@ -26,7 +27,7 @@ beforeEach(async () => {
 })
 
 /** A retry that puts an outbox row and settles the letter in one batch, as delivery does. */
-const resend: RetryLetter = async (letter, settled) => {
+const resend = async (letter: DeadLetter, settled: readonly Write[]): Promise<RetryOutcome> => {
   const row = { op: 'put', table: 'outbox', key: [letter.id], value: letter.message } as const
   await store.commit({ writes: [row, ...settled] })
   return 'retried'
@@ -36,9 +37,9 @@ async function open(options: Partial<DeadLettersOptions> = {}): Promise<void> {
   tried = []
   failures = []
   letters = await openLetters(store, clock, {
-    retry: (letter, settled) => {
+    retry: (letter, ...rest) => {
       tried.push({ id: letter.id, at: clock.now() })
-      return retry(letter, settled)
+      return retry(letter, ...rest)
     },
     ...options,
   })
@@ -198,7 +199,51 @@ describe('automatic retries', () => {
     expect(await letters.get(id)).toMatchObject({ processed: true, attempts: 3 })
   })
 
-  it('run one at a time, in order', async () => {
+  it('of one peer that hang hold up no other, of whom some are at work at once', async () => {
+    const gates = new Map<string, () => void>()
+    retry = (letter, settled) =>
+      new Promise((resolve, reject) => gates.set(letter.id, () => void resend(letter, settled).then(resolve, reject)))
+    letters.start()
+    const hanging = [await add({ peer: 'eve' }), await add({ peer: 'eve' })]
+    const others: string[] = []
+    for (let i = 0; i < 17; i++) others.push(await add({ peer: `${i}` }))
+    await clock.advance(20_000)
+    expect(tried.map(({ id }) => id)).toEqual([hanging[0], ...others.slice(0, 15)])
+    // What somebody deals with meanwhile is not tried any more.
+    await letters.markProcessed(others[15] as string)
+    const read = vi.spyOn(store, 'get')
+    gates.get(others[3] as string)?.()
+    await clock.advance(1)
+    expect(tried.slice(16).map(({ id }) => id)).toEqual([others[16]])
+    expect(read.mock.calls.flatMap(([, key]) => key)).not.toContain(others[15])
+    for (const id of others) gates.get(id)?.()
+    await clock.advance(1)
+    expect(letters.count({ processed: false })).toBe(2)
+    expect(tried).toHaveLength(17)
+    gates.get(hanging[0] as string)?.()
+    await clock.advance(1)
+    expect(tried.slice(17).map(({ id }) => id)).toEqual([hanging[1]])
+    gates.get(hanging[1] as string)?.()
+    await letters.close()
+    expect(letters.count({ processed: false })).toBe(0)
+  })
+
+  it('that wait for another of their peer are not counted by retries by hand either', async () => {
+    const gate = Promise.withResolvers<never>()
+    const [first, second] = [await add(), await add()]
+    retry = ({ id }) => (id === first ? gate.promise : Promise.reject(boom))
+    letters.start()
+    await clock.advance(10_000)
+    expect(tried.map(({ id }) => id)).toEqual([first])
+    await expect(letters.retry(second)).rejects.toBe(boom)
+    expect(await letters.get(second)).toMatchObject({ attempts: 4, retry: { attempts: 1 } })
+    gate.reject(boom)
+    await clock.advance(1)
+    expect(tried.map(({ id }) => id)).toEqual([first, second, second])
+    expect(await letters.get(second)).toMatchObject({ attempts: 5, retry: { attempts: 2 } })
+  })
+
+  it('of one peer run one at a time, in order', async () => {
     let under = 0
     let most = 0
     retry = async (letter, settled) => {

@@ -17,10 +17,12 @@ beforeEach(async () => {
     throw new Error('broken')
   }
   const parts = { handlerStrategy: fixedRetry({ delay: 1, retries: 0 }) }
-  bob = await world.start(await world.machine(), (arrived, transaction) => handler(arrived, transaction), parts)
+  const policies = { 'handler-error': fixedRetry({ delay: 60_000, retries: 3 }) }
+  const take: Handler = (arrived, transaction) => handler(arrived, transaction)
+  bob = await world.start(await world.machine(), take, parts, { policies })
   const ada = await world.start(await world.machine())
   await ada.meet(bob)
-  await ada.send(bob, 'x', { guarantee: 'exactly-once' })
+  await ada.send(bob, 'x', { guarantee: 'exactly-once', ttl: 90 })
   await world.clock.advanceUntil(() => bob.deadLetters.count() === 1)
   letter = (await bob.deadLetters.list())[0]?.id as string
 })
@@ -81,5 +83,46 @@ describe('a letter whose handler throws', () => {
     await expect(bob.deadLetters.retry(letter)).rejects.toThrow('broken')
     expect(() => kept?.put(['other half'], true)).toThrow(expect.objectContaining({ code: 'CLOSED' }))
     expect(await values().list()).toEqual([])
+  })
+})
+
+describe('a letter whose message has expired', () => {
+  const outcomes = (): unknown[] => {
+    const told: unknown[] = []
+    bob.deadLetters.addEventListener('dead-letter:retried', ({ detail }) => told.push(detail.outcome))
+    return told
+  }
+
+  it('is handled by nobody unless somebody retries it by hand', async () => {
+    const told = outcomes()
+    bob.deadLetters.start()
+    await world.clock.advance(60_001)
+    const before = await bob.deadLetters.get(letter)
+    expect(bob.got).toHaveLength(2)
+    expect(before).toMatchObject({ attempts: 2, retry: { attempts: 2 } })
+    handler = async () => {}
+    await world.clock.advance(600_000)
+    expect(bob.got).toHaveLength(2)
+    expect(told).toEqual(['expired'])
+    expect(await bob.deadLetters.get(letter)).toEqual({ ...before, retry: undefined })
+    expect(bob.deadLetters.nextDueAt).toBeUndefined()
+    expect(await bob.deadLetters.retry(letter)).toBe('retried')
+    expect(bob.got).toHaveLength(3)
+    expect(await bob.deadLetters.get(letter)).toMatchObject({ processed: true })
+  })
+
+  it('is not handled once more where it expires while others are in the way of its handler', async () => {
+    const told = outcomes()
+    handler = async (_arrived, transaction) => {
+      await transaction.get(['count'])
+      world.clock.jump(60_000)
+      await values().change(other => count(other, 'count'))
+      await count(transaction, 'count')
+    }
+    bob.deadLetters.start()
+    await world.clock.advanceUntil(() => told.length > 0)
+    expect(told).toEqual(['expired'])
+    expect(bob.got).toHaveLength(2)
+    expect(await values().list()).toEqual([{ key: ['count'], value: 1 }])
   })
 })

@@ -122,7 +122,7 @@ export class Node {
     world.rings.set(identity.id, prekeys)
     const node = new Node(world, machine, network, prekeys)
     for await (const receipt of openReceipts(store, parts.nextTask)) node.tracker.track(receipt)
-    const retry: DeadLettersOptions['retry'] = (letter, settled) => node.delivery.retryLetter(letter, settled)
+    const retry: DeadLettersOptions['retry'] = (...letter) => node.delivery.retryLetter(...letter)
     node.deadLetters = await DeadLetters.open({ store, clock, random, ids: node.#ids, retry, ...letters })
     const take: DeliveryParts['take'] = (arrived, transaction) => {
       if (node.#crashed) return new Promise(() => {})
