@@ -297,7 +297,7 @@ export class Inbound {
 
   #settle(message: Message, kind: MessageKind): void {
     if (this.#parts.requests.settle({ message, failed: kind === 'failure' })) return
-    this.#parts.onRefused(message.sender, 'unsolicited', message.parentId ?? '')
+    this.#parts.onRefused(message.sender, 'unsolicited', `${message.id} replies to ${message.parentId}`)
   }
 
   #dispatch(message: Message, kind: MessageKind, bytes: number): void | Promise<void> {
