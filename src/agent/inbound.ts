@@ -105,7 +105,9 @@ export class Inbound {
   rejected(from: string, error: unknown, id = ''): void {
     const { onRefused, onHandlerError } = this.#parts
     const reason = reasonOf(error)
-    onRefused(from, reason, error instanceof Error ? error.message : '')
+    // What a hook threw is in its cause.
+    const { message, cause } = error instanceof Error ? error : new Error('')
+    onRefused(from, reason, cause instanceof Error ? `${message}: ${cause.message}` : message)
     if (reason === 'internal') onHandlerError(id, error)
   }
 

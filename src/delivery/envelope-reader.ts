@@ -5,7 +5,7 @@ import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
 import type { AeadKey } from '../security/aead.ts'
-import { type IncomingParts, SEALED } from './arrived.ts'
+import { type EnvelopeRefusal, type IncomingParts, SEALED } from './arrived.ts'
 import type { Envelope, EnvelopeHeader } from './frames.ts'
 import { isAbout, type Opened, openEnvelope, type SharedAbout } from './sealing.ts'
 
@@ -14,6 +14,13 @@ export interface EnvelopeReaderParts extends Pick<IncomingParts, 'judge'> {
   readonly author: string
   readonly self: string
   readonly limits: Limits
+}
+
+/** Why a message is refused for now: it may be on time by another clock. */
+export const untimely = (error: Error): EnvelopeRefusal | undefined => {
+  if (!(error instanceof AfpMessageError)) return undefined
+  if (error.code === 'MESSAGE_EXPIRED') return 'expired'
+  return error.details.reason === 'clock-skew' ? 'clock-skew' : undefined
 }
 
 /** See the head of this file. */

@@ -10,7 +10,7 @@ import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
 import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts } from './arrived.ts'
-import { EnvelopeReader } from './envelope-reader.ts'
+import { EnvelopeReader, untimely } from './envelope-reader.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { fingerprintOf, InEpoch, type KeptEpoch } from './in-epoch.ts'
 import { WRITE_PAUSE } from './next-try.ts'
@@ -296,6 +296,8 @@ export class Incoming {
     if (!this.#epochs.begin(epoch.id, position)) return this.#again(header)
     try {
       const judged = await this.#reader.judge(payload, header, about)
+      // It comes again, by when clocks may agree; in the end it is its author's to fence.
+      if (judged instanceof Error && untimely(judged) !== undefined) throw judged
       if (judged instanceof Error) return await this.#reject(epoch, number, judged)
       const row: InboxRow = { ...judged, prev, priority, receivedAt: clock.now(), retry: NEVER_TRIED, message: payload }
       const opening = epoch.stored ? [] : this.#snapshot(epoch.id).writes
@@ -387,7 +389,7 @@ export class Incoming {
     if (error instanceof AfpSecurityError) return this.#refused('undecryptable', error.message)
     if (!(error instanceof AfpMessageError)) return this.#parts.onError(error)
     const { reason } = error.details
-    this.#refused(reason === 'wrong-version' ? reason : 'malformed', error.message)
+    this.#refused(untimely(error) ?? (reason === 'wrong-version' ? reason : 'malformed'), error.message)
   }
 
   #refused(reason: EnvelopeRefusal, detail: string): void {
