@@ -105,7 +105,9 @@ export class Inbound {
   rejected(from: string, error: unknown, id = ''): void {
     const { onRefused, onHandlerError } = this.#parts
     const reason = reasonOf(error)
-    onRefused(from, reason, error instanceof Error ? error.message : '')
+    // What a hook threw is in its cause.
+    const { message, cause } = error instanceof Error ? error : new Error('')
+    onRefused(from, reason, cause instanceof Error ? `${message}: ${cause.message}` : message)
     if (reason === 'internal') onHandlerError(id, error)
   }
 
@@ -297,7 +299,7 @@ export class Inbound {
 
   #settle(message: Message, kind: MessageKind): void {
     if (this.#parts.requests.settle({ message, failed: kind === 'failure' })) return
-    this.#parts.onRefused(message.sender, 'unsolicited', message.parentId ?? '')
+    this.#parts.onRefused(message.sender, 'unsolicited', `${message.id} replies to ${message.parentId}`)
   }
 
   #dispatch(message: Message, kind: MessageKind, bytes: number): void | Promise<void> {

@@ -63,6 +63,7 @@ export type EnvelopeRefusal =
   | 'unknown-epoch'
   | 'too-many-epochs'
   | 'expired'
+  | 'clock-skew'
   | 'full'
   | 'lost-key'
   | 'id-conflict'

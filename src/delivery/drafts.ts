@@ -31,7 +31,7 @@ export function draftOf(
   const { id, recipients, guarantee, priority, expiresAt } = message
   const payload = encodeMessage(message, kind, limits)
   const awaited = kind === 'reply' || kind === 'failure'
-  const draft = { messageId: id, guarantee, priority, expiresAt, strategy, payload, awaited }
+  const draft = { messageId: id, guarantee, priority, expiresAt, strategy, asks: kind === 'request', payload, awaited }
   if (recipients.length < 2) return draft
   let content: Promise<SharedContent> | undefined
   const seal = (): Promise<SharedContent> => {

@@ -16,6 +16,13 @@ export interface EnvelopeReaderParts extends Pick<IncomingParts, 'judge' | 'iden
   readonly limits: Limits
 }
 
+/** Why a message is refused for now: it may be on time by another clock. */
+export const untimely = (error: Error): EnvelopeRefusal | undefined => {
+  if (!(error instanceof AfpMessageError)) return undefined
+  if (error.code === 'MESSAGE_EXPIRED') return 'expired'
+  return error.details.reason === 'clock-skew' ? 'clock-skew' : undefined
+}
+
 /** See the head of this file. */
 export class EnvelopeReader {
   readonly #parts: EnvelopeReaderParts

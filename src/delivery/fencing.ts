@@ -30,9 +30,9 @@ export class Fencing {
     this.#parts = parts
   }
 
-  /** Gives a position up, as soon as that can be written. */
+  /** Gives a position up, as soon as that can be written; nothing of it leaves any more. */
   end(entry: Entry, reason: FenceReason): void {
-    this.fence(entry, reason).catch(async error => {
+    this.#give(entry, reason).catch(async error => {
       await nextTry(this.#parts, error)
       if (!this.#closed && entry.epoch.entries.has(entry.number)) this.end(entry, reason)
     })
@@ -43,6 +43,15 @@ export class Fencing {
    * @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL: then it stands as it was
    */
   async fence(entry: Entry, reason: FenceReason): Promise<boolean> {
+    try {
+      return await this.#give(entry, reason)
+    } catch (error) {
+      this.#parts.sender.resume(entry)
+      throw error
+    }
+  }
+
+  async #give(entry: Entry, reason: FenceReason): Promise<boolean> {
     const { epoch, number } = entry
     if (epoch.fences.has(number)) return true
     epoch.fences.set(number, entry)
@@ -68,7 +77,6 @@ export class Fencing {
       await recorder.record([fate], [putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame: NO_BYTES })])
     } catch (error) {
       epoch.fences.delete(number)
-      if (reason === 'cancelled') sender.resume(entry)
       throw error
     }
     // Its recipient's word may have taken it out meanwhile.

@@ -10,7 +10,7 @@ import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
 import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts } from './arrived.ts'
-import { EnvelopeReader } from './envelope-reader.ts'
+import { EnvelopeReader, untimely } from './envelope-reader.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { fingerprintOf, InEpoch, type KeptEpoch } from './in-epoch.ts'
 import { WRITE_PAUSE } from './next-try.ts'
@@ -290,6 +290,8 @@ export class Incoming {
       begun = this.#epochs.begin(epoch.id, header)
       if (!begun) return this.#again(header)
       const judged = await this.#reader.judge(payload, header, about)
+      // It comes again, by when clocks may agree; in the end it is its author's to fence.
+      if (judged instanceof Error && untimely(judged) !== undefined) throw judged
       if (judged instanceof Error) {
         there()
         return await this.#reject(epoch, number, judged)
@@ -391,7 +393,7 @@ export class Incoming {
     if (error instanceof AfpSecurityError) return this.#refused('undecryptable', error.message)
     if (!(error instanceof AfpMessageError)) return this.#parts.onError(error)
     const { reason } = error.details
-    this.#refused(reason === 'wrong-version' ? reason : 'malformed', error.message)
+    this.#refused(untimely(error) ?? (reason === 'wrong-version' ? reason : 'malformed'), error.message)
   }
 
   #refused(reason: EnvelopeRefusal, detail: string): void {

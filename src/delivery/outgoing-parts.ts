@@ -24,6 +24,8 @@ export interface Draft {
   /** When it ends, ms since 1970. */
   readonly expiresAt: number
   readonly strategy: RetryStrategy | undefined
+  /** Somebody waits for its reply in this run, and nobody in the next: it is a request. */
+  readonly asks?: boolean | undefined
   /** What is sealed. */
   readonly payload: Uint8Array
   /** Its recipient waits for it: it is the reply to a request, or tells of a failure. */
@@ -70,6 +72,7 @@ export const rowOf = (draft: Draft, now: number, frame: Uint8Array): OutboxRow =
   retry: NEVER_TRIED,
   strategy: draft.strategy,
   fence: undefined,
+  asks: draft.asks,
   frame,
 })
 

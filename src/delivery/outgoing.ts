@@ -50,15 +50,11 @@ export class Outgoing {
     this.#recorder = new Recorder(parts)
     this.#unsealed = new Unsealed({ ...parts, recorder: this.#recorder }, recipient)
     this.#to = { mesh: parts.mesh, destination: publicKeyOf(recipient) as Uint8Array }
-    const { lines, clock, window } = parts
     this.#breaker = parts.breaker(recipient)
     this.#epochs = new OwnEpochs(recipient)
     this.#sender = new Sender({
+      ...parts,
       recipient,
-      lines,
-      clock,
-      window,
-      nextTask: parts.nextTask,
       breaker: this.#breaker,
       states: () => this.#epochs.states(),
       waits: () => !this.#epochs.settled,
@@ -216,9 +212,11 @@ export class Outgoing {
         this.#order = Math.max(this.#order, entry.order)
         this.#parts.tries.resume(this.recipient, entry)
         this.#sender.add(entry, entry.retry.nextAt)
+        // Whoever waited for its reply is gone with that run. From here on it does not leave.
+        if (entry.row.asks) this.#fencing.end(entry, 'cancelled')
       }
     }
-    for (const { key, draft } of waiting) this.#unsealed.add(draft, key).catch(this.#parts.onError)
+    this.#unsealed.load(waiting)
   }
 
   /** Goes on with it, once everything else of that run is here. */

@@ -43,6 +43,8 @@ export interface OutboxRow {
   readonly strategy: RetryStrategy | undefined
   /** The position is given up and waits for the recipient's word on it. */
   readonly fence: Emptied | undefined
+  /** Nobody waits for its reply after a restart, see `Draft.asks`. */
+  readonly asks?: boolean | undefined
   /** The whole envelope frame, or of a row without an epoch the encoded message; empty behind a fence. */
   readonly frame: Uint8Array
 }
@@ -99,14 +101,17 @@ export const putOutbox = (key: Key, row: OutboxRow): Write => ({
     row.strategy === undefined ? null : strategyToWire(row.strategy),
     FENCES.indexOf(row.fence),
     row.frame,
+    // Rows of other messages, and all of earlier versions, have none.
+    ...(row.asks ? [true] : []),
   ]),
 })
 
 /** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
 export function readOutbox({ key, value }: Row): { recipient: string; epoch: string; number: number; row: OutboxRow } {
   const [recipient, epoch, number] = key
-  const fields = read('outbox', value, 9)
-  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame] = fields
+  const all = readAny('outbox', value)
+  const fields = all.length === 10 ? all : held('outbox', all, 9)
+  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame, asks] = fields
   return {
     recipient: recipient as string,
     epoch: epoch as string,
@@ -120,6 +125,7 @@ export function readOutbox({ key, value }: Row): { recipient: string; epoch: str
       retry: retryStateFromWire(retry),
       strategy: strategy === null ? undefined : strategyFromWire(strategy),
       fence: FENCES[fence as number],
+      asks: asks === true,
       frame: frame as Uint8Array,
     },
   }

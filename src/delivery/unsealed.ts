@@ -94,6 +94,13 @@ export class Unsealed {
     return promise
   }
 
+  /** Takes in what was on the disk. Whoever waited for replies is gone with that run: requests are called off. */
+  load(waiting: readonly { readonly key: Key; readonly draft: Draft }[]): void {
+    const { onError } = this.#parts
+    for (const { key, draft } of waiting) this.add(draft, key).catch(onError)
+    for (const { draft } of waiting) if (draft.asks) this.cancel(draft.messageId).catch(onError)
+  }
+
   /**
    * Has all of them sealed, in their order. One that has a row, but for whose envelope there is no room, stays what it
    * is, holds up those behind it, and is tried again. Ends when there are no more, or `place` gives no way to.

@@ -218,8 +218,10 @@ export function validateTime(message: Message, limits: Limits, now: number): voi
   if (message.isExpired(now)) {
     throw new AfpMessageError('MESSAGE_EXPIRED', 'the time to live is over', { messageId: message.id })
   }
-  if (message.timestamp > now + limits.clockSkew * 1000) {
-    throw new AfpMessageError('INVALID_MESSAGE', `made more than ${limits.clockSkew} s in the future`, {
+  const ahead = Math.ceil(message.timestamp - now) / 1_000
+  if (ahead > limits.clockSkew) {
+    const why = `made ${ahead} s in the future, more than ${limits.clockSkew} s`
+    throw new AfpMessageError('INVALID_MESSAGE', why, {
       messageId: message.id,
       details: { reason: 'clock-skew' },
     })

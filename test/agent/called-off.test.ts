@@ -3,12 +3,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { createIdentity, type Identity } from '../../src/identity/keys.ts'
 import type { Message } from '../../src/message/message.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { paged } from '../../src/store/paged.ts'
 import type { Store } from '../../src/store/store.ts'
-import { failure } from './waiting.ts'
+import { failure, until } from './waiting.ts'
 import { adaAndBob, bob, world } from './worlds.ts'
 
 adaAndBob()
@@ -184,5 +185,94 @@ describe('a kept request that nobody waits for any more', () => {
       code: 'TIMEOUT',
     })
     expect(await agent.deliveries.get(id)).toBeUndefined()
+  })
+})
+
+describe('a kept request of a run that was killed', () => {
+  /** The next run of an agent whose machine loses power now. */
+  async function killed(agent: Agent, store: Store, identity: Identity): Promise<Agent> {
+    const copy = await copyOf(store)
+    world.net.crash(agent.id)
+    return carol({ store: copy, identity })
+  }
+
+  test('does not leave in the next one, sealed or not; messages do', async () => {
+    const [store, identity, stranger] = [memoryStore(), await createIdentity(), await createIdentity()]
+    // Its keys stay, so that what is sealed to them does too.
+    const away = { identity: await createIdentity(), store: memoryStore() }
+    const friend = await world.join('friend', away)
+    const agent = await carol({ store, identity })
+    await world.during(agent.waitFor(friend.id))
+    await world.during(friend.close())
+    for (const to of [friend.id, stranger.id]) {
+      agent.request(to, 'transfer', { timeout: 600_000 }).catch(() => {})
+      await world.during(agent.send(to, 'a message'))
+    }
+    const next = await killed(agent, store, identity)
+    const handled: unknown[] = []
+    for (const [name, machine] of Object.entries({ friend: away, stranger: { identity: stranger } })) {
+      const late = await world.join(name, { ...machine, guarantee: 'at-least-once' })
+      late.handle(({ content, sender }) => handled.push([name, sender === next.id, content]))
+      await world.during((await world.during(next.send(late.id, 'the next'))).processed)
+    }
+    expect(handled).toEqual(
+      ['friend', 'stranger'].flatMap(name => [
+        [name, true, 'a message'],
+        [name, true, 'the next'],
+      ]),
+    )
+  })
+
+  test('that its recipient has is answered, and told of: nobody waits for the reply', async () => {
+    const [store, identity] = [memoryStore(), await createIdentity()]
+    const agent = await carol({ store, identity })
+    await world.during(agent.waitFor(bob.id))
+    const gate = Promise.withResolvers<string>()
+    const taken = Promise.withResolvers<Message>()
+    bob.handle(message => {
+      taken.resolve(message)
+      return gate.promise
+    })
+    agent.request(bob.id, 'slow', { id, timeout: 600_000 }).catch(() => {})
+    const request = await world.during(taken.promise)
+    const next = await killed(agent, store, identity)
+    const refused = until(next, 'refused')
+    const replied = until(bob, 'delivery:changed', ({ receipt }) => receipt.state === 'processed')
+    await world.during(next.waitFor(bob.id))
+    gate.resolve('done')
+    const { peer, reason, detail } = await world.during(refused)
+    expect([peer, reason]).toEqual([bob.id, 'unsolicited'])
+    const reply = (await world.during(replied)).id
+    expect(detail).toBe(`${reply} replies to ${request.id}`)
+    await world.pass()
+    expect((await next.deliveries.get(id))?.recipients.get(bob.id)).toMatchObject({ state: 'processed' })
+  })
+
+  test('stays called off where the disk has no room for that yet', async () => {
+    const [store, identity] = [memoryStore(), await createIdentity()]
+    const away = { identity: await createIdentity(), store: memoryStore() }
+    const friend = await world.join('friend', away)
+    const agent = await carol({ store, identity })
+    await world.during(agent.waitFor(friend.id))
+    await world.during(friend.close())
+    agent.request(friend.id, 'transfer', { timeout: 600_000 }).catch(() => {})
+    await world.pass()
+    const copy = await copyOf(store)
+    world.net.crash(agent.id)
+    const commit = copy.commit.bind(copy)
+    let full = true
+    const isFence = (batch: Parameters<Store['commit']>[0]): boolean =>
+      batch.writes.some(({ op, table }) => op === 'put' && table === 'outbox')
+    copy.commit = (batch, options) =>
+      full && isFence(batch) ? Promise.reject(new AfpDataStoreError('STORE_FULL', 'no room')) : commit(batch, options)
+    const next = await carol({ store: copy, identity })
+    const late = await world.join('friend', { ...away, guarantee: 'at-least-once' })
+    const handled: unknown[] = []
+    late.handle(({ content }) => handled.push(content))
+    await world.during(next.waitFor(late.id))
+    await world.clock.advance(5_000)
+    full = false
+    await world.during((await world.during(next.send(late.id, 'the next'))).processed)
+    expect(handled).toEqual(['the next'])
   })
 })
