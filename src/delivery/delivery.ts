@@ -41,6 +41,7 @@ import type { RetryStrategy } from './retry.ts'
 import { sendToAll } from './send-all.ts'
 import type { Tracker, Tracking } from './tracker.ts'
 import { Tries } from './tries.ts'
+import { failUnkept } from './unkept.ts'
 
 /** How many messages to one recipient may be under way. */
 const WINDOW = 256
@@ -133,7 +134,9 @@ export class Delivery {
 
   async #load(): Promise<void> {
     const { store, limits, nextTask } = this.#parts
-    await this.#recipients.load(await loadOutgoing(store, nextTask))
+    const remains = await loadOutgoing(store, nextTask)
+    await failUnkept({ ...this.#parts, recorder: this.#recorder }, remains)
+    await this.#recipients.load(remains)
     const slices = new Slices(nextTask)
     for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits, nextTask)) {
       const { incoming } = this.#author(author)

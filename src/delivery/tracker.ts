@@ -169,6 +169,11 @@ export class Tracker extends TypedEventTarget<TrackerEvents> {
     return entry
   }
 
+  /** The receipts of all that are followed. */
+  *receipts(): Iterable<MessageReceipt> {
+    for (const { receipt } of this.#entries.values()) yield receipt
+  }
+
   /** A message that is followed. One that was queued again has new promises, the old ones stay broken. */
   tracking(id: string): Tracking | undefined {
     return this.#entries.get(id)
