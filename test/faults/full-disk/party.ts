@@ -1,13 +1,11 @@
 /**
- * An agent whose store is on a disk of 1 MiB, mounted by this process in a mount namespace of its own, so that it goes
- * with the process. It answers calls on standard input; prints `ready <id> <address>`, `store:error <code>`, and
- * `ran <n>` whenever its handler runs.
+ * An agent whose store is on a disk of 1 MiB: one that this process mounts in a mount namespace of its own, so that it
+ * goes with the process, or a file that may not grow. It answers calls on standard input; prints `ready <id> <address>`,
+ * `store:error <code>`, and `ran <n>` whenever its handler runs.
  *
- * `unshare -m node party.ts <folder>`
+ * `unshare -m node party.ts <folder> mounted`, `node party.ts <folder> limited`
  */
 
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Agent } from '../../../src/agent/agent.ts'
@@ -18,8 +16,8 @@ import { fixedRetry } from '../../../src/delivery/retry.ts'
 import { fileIdentity } from '../../../src/identity/file.ts'
 import { decode } from '../../../src/message/codec.ts'
 import { contentFromWire } from '../../../src/message/content.ts'
-import { sqliteStore } from '../../../src/store/sqlite.ts'
 import type { Store } from '../../../src/store/store.ts'
+import { limitedFile, mountedDisk } from './disks.ts'
 import { body, RETRY } from './world.ts'
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
@@ -27,17 +25,14 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`)
 /** Where an error is none of this package's, its class: `Error` is no code that a test would expect. */
 const codeOf = (error: unknown): string => (error as AfpError).code ?? (error as Error).name
 
-const [folder = ''] = process.argv.slice(2)
-const disk = join(folder, 'disk')
-const ballast = join(disk, 'ballast')
-mkdirSync(disk)
-execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk])
+const [folder = '', kind] = process.argv.slice(2)
+const disk = kind === 'mounted' ? mountedDisk(folder) : limitedFile(folder)
 
 let store: Store
 let agent = await start()
 
 async function start(): Promise<Agent> {
-  store = await sqliteStore(join(disk, 'agent.db'))
+  store = await disk.open()
   const agent = await createAgent({
     name: 'small',
     mesh: 'full',
@@ -82,6 +77,7 @@ async function fill(to: string, first: number) {
       if (results.every(({ id }) => id === undefined)) break
     }
   }
+  disk.filled()
   return { kept, refused, next: n }
 }
 
@@ -90,13 +86,10 @@ const functions: Record<string, (...args: never[]) => unknown> = {
   send,
   waitFor: async (name: string) => (await agent.waitFor(name)).card.id,
   /** The disk grows. */
-  grow: () => void execFileSync('mount', ['-o', 'remount,size=8m', disk]),
-  /** Somebody else's file takes what is left of the disk, but for some bytes. */
-  eat: (left = 0) => {
-    const { bavail, bsize } = statfsSync(disk)
-    writeFileSync(ballast, Buffer.alloc(bavail * bsize - left))
-  },
-  spare: () => rmSync(ballast),
+  grow: () => disk.grow(),
+  /** Somebody else takes what is left of the disk, but for some bytes. */
+  eat: (left = 0) => disk.eat(left),
+  spare: () => disk.spare(),
   /** Closes the agent and starts it anew, in the same place. */
   restart: async () => {
     await agent.close()
