@@ -56,6 +56,7 @@ export type AfpErrorCode =
   | 'CIRCUIT_OPEN'
   | 'GUARANTEE_UNSUPPORTED'
   | 'DELIVERY_FAILED'
+  | 'UNKNOWN_LETTER'
   | 'HANDLER_FAILED'
   // what a stranger sent
   | 'MALFORMED'

@@ -1,7 +1,7 @@
 /** Retries of dead letters: one by hand, or by themselves as a policy for each reason says. */
 
 import type { Clock, Timer } from '../common/clock.ts'
-import { AfpError } from '../common/errors.ts'
+import { AfpDeliveryError, AfpError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { toFailure } from '../message/failure.ts'
 import type { Write } from '../store/store.ts'
@@ -188,7 +188,7 @@ export class LetterRetries {
     let letter: DeadLetter | undefined
     try {
       letter = await read(id)
-      if (letter === undefined) throw new AfpError('INVALID_OPTION', `there is no dead letter ${id}`)
+      if (letter === undefined) throw new AfpDeliveryError('UNKNOWN_LETTER', `there is no dead letter ${id}`)
       if (letter.processed) throw new AfpError('INVALID_OPTION', `the dead letter ${id} has been dealt with`)
       if (retry === undefined) throw new AfpError('INVALID_OPTION', 'nothing was given that retries dead letters')
       const done = processedEntry(letter, clock.now(), 'retried')

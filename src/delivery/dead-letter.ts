@@ -36,7 +36,12 @@ export const DEAD_REASONS = [
   'not-kept',
 ] as const
 
-/** Why a message died. */
+/**
+ * Why a message died. Some are reserved, and given by nothing here: `revoked`, for a recipient whose key was taken back;
+ * `unauthorized`, for what its sender may not send; `schema-invalid`, for content that is not what its schema says;
+ * `undecryptable` and `id-conflict`, for what comes and cannot be opened, or takes the place of another: for now that is
+ * dropped and counted. A recipient of a later version may name each of them as why it refused a message.
+ */
 export type DeadReason = (typeof DEAD_REASONS)[number]
 
 /** `sender`: it could not be delivered; `recipient`: it came, and could not be handled. */

@@ -257,9 +257,16 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
 
   /**
    * Sends or handles a letter's message again. A second call for the same letter while the first is under way joins it.
-   * What comes of sending it again is in the receipt of its message. Handling it again is told to nobody: its sender's
-   * receipt stays failed, and the reply to a request finds nobody who waits. See {@link RetryLetter} for the outcomes.
-   * @throws AfpError INVALID_OPTION when there is no such letter, when it has been dealt with, or without a way to retry
+   * What comes of sending it again is in the receipt of its message; its time to live begins anew. Handling it again is
+   * told to nobody: its sender's receipt stays failed, and the reply to a request finds nobody who waits. The handler
+   * starts also where the message has expired: whoever calls this wants that; retries by a policy do not do it.
+   *
+   * A letter that is in doubt is `waiting` until its recipient says what became of the message, which may be never. Who
+   * cannot wait any longer discards it and sends the content as a new message, with an id of its own: if the first one came
+   * all the same, it happens twice. See {@link RetryOutcome}.
+   * @throws AfpDeliveryError UNKNOWN_LETTER when there is no such letter
+   * @throws AfpError INVALID_OPTION when it has been dealt with, or without a way to retry; CLOSED when the agent closes
+   *   meanwhile: then the letter stays as it was
    * @throws what the retry throws; the letter keeps it as its last error
    */
   retry(id: string): Promise<RetryOutcome> {

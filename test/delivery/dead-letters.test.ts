@@ -103,7 +103,7 @@ describe('a dead letter', () => {
     expect(await letters.get('none')).toBeUndefined()
     expect(await letters.markProcessed('none', 'x')).toBe(false)
     expect(await letters.discard('none')).toBe(false)
-    await expect(letters.retry('none')).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    await expect(letters.retry('none')).rejects.toMatchObject({ name: 'AfpDeliveryError', code: 'UNKNOWN_LETTER' })
   })
 
   it('takes no note that is too long and not more than its bound', async () => {
