@@ -38,6 +38,8 @@ export async function boot(run: Run, life: Life): Promise<void> {
   const parts = {
     prekeyOf: (agent: string) =>
       agent === life.id ? world.rings.get(agent)?.current() : life.cards.get(agent)?.prekey,
+    // No matter of chance: other seeds do what they did.
+    inbox: run.seed % 3 === 0 ? { messages: 2 + (run.seed % 7) } : {},
     maxOutbox: small ? { messages: 3 + Math.floor(random.float() * 8) } : {},
     // Others have their turn by the clock that is driven: a run of a seed is the same each time.
     nextTask: (): Promise<void> => new Promise(resolve => world.clock.after(0, resolve)),
