@@ -109,7 +109,8 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
    * names stands for somebody the message leaves; those that stand for nobody then are `failed` in the receipt, under the
    * name that was given, with UNKNOWN_RECIPIENT or AMBIGUOUS_NAME. Wait for newcomers with {@link Agent.waitFor}.
    * @throws AfpRoutingError NO_RECIPIENT; UNKNOWN_RECIPIENT, AMBIGUOUS_NAME, NO_CAPABLE_AGENT when nobody is meant by any
-   * of `to`; QUEUE_FULL when too much waits; with `at-most-once` NO_ROUTE when nobody was reached (when only some were not, the receipt says which)
+   * of `to`; QUEUE_FULL when too much waits; with `at-most-once` NO_ROUTE when nobody was reached (when only some were not, the receipt says which),
+   * CIRCUIT_OPEN at once while the circuit breaker of its only recipient is open
    * @throws AfpDataStoreError STORE_FULL, STORE_FAILED: then nothing of it was kept
    * @throws AfpTimeoutError with `at-most-once`, when the only recipient reads too slowly to take it in time: it was taken
    * back and has not left
@@ -124,7 +125,9 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
    * time it rejects: whoever has it already may handle it all the same. `close` calls off those that wait,
    * and a start those of a run that was killed: nobody waits for their replies, and what comes of one all the same is a
    * `refused` event, `unsolicited`.
-   * @throws AfpTimeoutError TIMEOUT; AfpRoutingError as `send`, and NO_HANDLER; AfpDeliveryError HANDLER_FAILED
+   * @throws AfpTimeoutError TIMEOUT, whose message and `details` tell of a circuit breaker that was in the way;
+   * AfpRoutingError as `send`, NO_HANDLER, and at once CIRCUIT_OPEN where the circuit breaker stays open for as long as the
+   * timeout; AfpDeliveryError HANDLER_FAILED
    */
   request<C extends Content = Content>(to: Target, content: Content, options?: RequestOptions): Promise<Message<C>>
   /** Answers a message that came from `receive` or a subscription; the reply to a request goes to whoever waits for it. */

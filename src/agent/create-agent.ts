@@ -204,12 +204,13 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     await profile.release()
     throw error
   })
-  const { delivery } = kept
+  const { delivery, breakers } = kept
   opened = kept
   const outbound = new Outbound({
     ...shared,
     build,
     delivery,
+    breakers,
     network,
     addressing,
     requests,

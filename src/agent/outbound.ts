@@ -6,6 +6,7 @@
 import { abortable, within } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
+import type { CircuitBreakers } from '../delivery/breakers.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Draft } from '../delivery/outgoing-parts.ts'
 import type { KeptReply } from '../delivery/processing.ts'
@@ -58,6 +59,7 @@ export interface OutboundParts {
   addressing: Addressing
   requests: Requests
   delivery: Delivery
+  breakers: CircuitBreakers
   onSent: (message: Message, bytes: number) => void
   onDropped: (message: Message, peer: string, error: unknown) => void
 }
@@ -106,9 +108,11 @@ export class Outbound {
     const { message } = await this.#address(draft, target, timeout, signal)
     const elapsed = Math.min(timeout, this.#parts.clock.monotonic() - start)
     const recipient = message.recipients[0] as string
-    const reply = this.#parts.requests.wait(message.id, recipient, timeout, elapsed, signal)
-    const { requests, delivery } = this.#parts
+    const { requests, delivery, breakers } = this.#parts
     const kept = message.guarantee !== 'at-most-once'
+    const refusal = kept ? breakers.refusal(recipient, timeout - elapsed) : undefined
+    if (refusal !== undefined) throw refusal
+    const reply = requests.wait(message.id, recipient, timeout, elapsed, signal)
     const ended = new AbortController()
     // What is kept must not be written once nobody waits for its reply, whatever a hook does to it meanwhile.
     const given = !kept ? signal : signal ? AbortSignal.any([signal, ended.signal]) : ended.signal
@@ -121,8 +125,9 @@ export class Outbound {
       // Whoever hears that it has ended may stop the process: by then the disk has to know. Also where it is still being
       // written; and only what was taken: another one may have this id.
       const calledOff = kept && sent.then(() => delivery.cancel(message.id))
+      const told = signal?.aborted ? error : breakers.explain(error, recipient)
       if (calledOff) await abortable(calledOff, this.#over.signal).catch(() => {})
-      throw error
+      throw told
     })
     if (failed) throw failureOf(answer, message)
     return answer as Message<C>
@@ -271,10 +276,12 @@ export class Outbound {
     deadline: number,
     { timeout, signal }: Patience,
   ): Promise<[string, RecipientStatus]> {
-    const { self, network, delivery, onSent, onDropped, clock } = this.#parts
+    const { self, network, delivery, breakers, onSent, onDropped, clock } = this.#parts
     try {
       // With a link there is nothing to wait for, and no timer to pay for.
       const open = recipient === self || network.link(recipient) !== undefined
+      const refusal = open || draft.awaited ? undefined : breakers.refusal(recipient)
+      if (refusal !== undefined) throw refusal
       if (!open) await this.#connect(recipient, deadline, timeout, signal)
       if (message.isExpired(clock.now())) throw expired(message)
       const late = (): AfpTimeoutError => notTaken(message, recipient, timeout)

@@ -53,6 +53,34 @@ export type AfpErrorCode =
   // network, delivery
   | 'NETWORK_FAILED'
   | 'NETWORK_PARTITION'
+  /**
+   * The circuit breaker of a recipient is open: too often in a row it acknowledged nothing, or somebody holds it open.
+   * What is kept waits for it. What is `at-most-once`, replies aside, and a request whose time would be over before it
+   * may close, are refused at once, as AfpRoutingError whose `details` have `state`, `forced` and `retryAfter`, ms, and
+   * whose `cause` is an {@link AfpCircuitBreakerError}. An application falls back by the code:
+   *
+   * @example
+   * ```ts
+   * import { AfpError, createAgent } from 'agent-flow-protocol'
+   *
+   * const bob = await createAgent({ name: 'bob', mesh: 'demo', listen: ['/ip4/127.0.0.1/tcp/0'] })
+   * bob.handle(() => 'sunny')
+   *
+   * const ada = await createAgent({ name: 'ada', mesh: 'demo', peers: bob.addresses })
+   * ada.breakers.getOrCreate(bob.id).forceOpen()
+   * const weather = await ada.request(bob.id, 'how is the weather?').then(
+   *   reply => reply.content,
+   *   error => {
+   *     if (error instanceof AfpError && error.code === 'CIRCUIT_OPEN') return 'as yesterday'
+   *     throw error
+   *   },
+   * )
+   * console.log([weather]) // [ 'as yesterday' ]
+   *
+   * await ada.close()
+   * await bob.close()
+   * ```
+   */
   | 'CIRCUIT_OPEN'
   | 'GUARANTEE_UNSUPPORTED'
   | 'DELIVERY_FAILED'
@@ -107,7 +135,7 @@ interface RoutingFacts {
   messageId?: string | undefined
 }
 
-/** No way to the recipients: unknown, ambiguous or unreachable. */
+/** No way to the recipients: unknown, ambiguous, unreachable, or left alone by their circuit breakers. */
 export class AfpRoutingError extends AfpError<RoutingFacts> {
   override readonly name = 'AfpRoutingError'
   declare readonly sender?: string | undefined
@@ -193,7 +221,7 @@ interface CircuitFacts {
   resetTimeout: number
 }
 
-/** A circuit breaker is open and there was no fallback. */
+/** A circuit breaker is open and there was no fallback. Where a message was refused, the `cause` of what says so. */
 export class AfpCircuitBreakerError extends AfpError<CircuitFacts> {
   override readonly name = 'AfpCircuitBreakerError'
   declare readonly circuitName: string

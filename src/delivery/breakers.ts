@@ -1,7 +1,7 @@
 /** The circuit breakers of one agent, by name: one for each recipient, and what an application adds. */
 
 import type { Clock } from '../common/clock.ts'
-import { AfpError } from '../common/errors.ts'
+import { AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import { type BreakerEvents, type BreakerOptions, type BreakerState, CircuitBreaker } from './breaker.ts'
 
@@ -92,6 +92,24 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
     }
     kept.detach.abort()
     return this.#breakers.delete(name)
+  }
+
+  /** What refuses a message to an agent that is left alone for `patience` ms or longer. @internal */
+  refusal(name: string, patience = 0): AfpRoutingError | undefined {
+    const breaker = this.#breakers.get(name)?.breaker
+    if (breaker?.state !== 'open' || breaker.retryAfter < patience) return undefined
+    const cause = breaker.error()
+    return new AfpRoutingError('CIRCUIT_OPEN', cause.message, { recipients: [name], details: cause.details, cause })
+  }
+
+  /** An error of one who has waited for an agent: with what was in the way, if something is. @internal */
+  explain(error: unknown, name: string): unknown {
+    const breaker = this.#breakers.get(name)?.breaker
+    if (!(error instanceof AfpTimeoutError) || breaker === undefined || breaker.state === 'closed') return error
+    const cause = breaker.error()
+    const { message, messageId, timeoutSeconds } = error
+    const { details } = cause
+    return new AfpTimeoutError(`${message}: ${cause.message}`, { messageId, timeoutSeconds, details, cause })
   }
 
   /** All breakers, the one that was asked for longest ago first. */

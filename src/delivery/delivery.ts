@@ -181,9 +181,12 @@ export class Delivery {
 
   /**
    * Hands a message to the connection with a recipient, sealed and not kept. Those to one recipient leave in the order
-   * of the calls. @throws AfpRoutingError NO_ROUTE, QUEUE_FULL; the signal's reason
+   * of the calls. @throws AfpRoutingError NO_ROUTE, QUEUE_FULL, CIRCUIT_OPEN; the signal's reason
    */
   sendOnce(draft: Draft, recipient: string, signal?: AbortSignal): Promise<void> {
+    // Who waits for a reply has spoken.
+    const refusal = draft.awaited ? undefined : this.#parts.breakers.refusal(recipient)
+    if (refusal !== undefined) return Promise.reject(refusal)
     return this.#recipients.to(recipient).sendOnce(draft, signal)
   }
 

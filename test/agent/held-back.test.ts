@@ -2,10 +2,11 @@
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
+import { AfpTimeoutError } from '../../src/common/errors.ts'
 import { createIdentity, type Identity } from '../../src/identity/keys.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Batch, Store } from '../../src/store/store.ts'
-import { collect } from './waiting.ts'
+import { collect, failure } from './waiting.ts'
 import { ada, adaAndBob, bob, world } from './worlds.ts'
 
 adaAndBob()
@@ -117,5 +118,95 @@ describe('What is held back by hand', () => {
     await world.during(eve.close())
     eve = await startEve()
     expect(new Set(held(eve))).toEqual(new Set(names.slice(0, 1_024)))
+  })
+})
+
+/** Has a breaker open by failures, for 30 s. */
+function fail({ breakers }: Agent, to: string): void {
+  for (let i = 0; i < 5; i++) breakers.getOrCreate(to).admit()?.fail(new Error('no answer'))
+}
+
+describe('While the circuit breaker of a recipient is open', () => {
+  test('what is sent at most once is refused at once, and told, and others have it', async () => {
+    const carol = await world.join('carol')
+    await world.during(ada.waitFor(carol.id))
+    const dropped = collect(ada, 'message:dropped')
+    ada.breakers.getOrCreate(bob.id).forceOpen()
+    const error = await world.during(failure(ada.send('bob', 'held back')))
+    const details = { state: 'open', forced: true, retryAfter: Number.POSITIVE_INFINITY }
+    expect(error).toMatchObject({ name: 'AfpRoutingError', code: 'CIRCUIT_OPEN', recipients: [bob.id], details })
+    expect(error.cause).toMatchObject({ name: 'AfpCircuitBreakerError', circuitName: bob.id })
+    expect(dropped).toMatchObject([{ peer: bob.id, reason: 'not-sent', error }])
+    expect(await world.during(failure(ada.request('bob', 'asked')))).toMatchObject({ code: 'CIRCUIT_OPEN', details })
+    const { recipients } = await world.during(ada.send(['bob', 'carol'], 'both'))
+    expect(recipients.get(bob.id)).toMatchObject({ status: 'failed', error: { code: 'CIRCUIT_OPEN' } })
+    expect((await world.during(carol.receive())).content).toBe('both')
+    expect(bob.receiveAll()).toEqual([])
+    ada.breakers.getOrCreate(bob.id).reset()
+    fail(ada, bob.id)
+    const retryAfter = 30_000
+    expect(await failure(ada.send('bob', 'x'))).toMatchObject({ code: 'CIRCUIT_OPEN', details: { retryAfter } })
+    await world.clock.advance(retryAfter)
+    // Nobody acknowledges it: it does not try the breaker, and is not kept from going.
+    await world.during(ada.send('bob', 'tried'))
+    expect((await world.during(bob.receive())).content).toBe('tried')
+  })
+
+  test('nobody is waited for who is not there', async () => {
+    const { id } = await createIdentity()
+    ada.breakers.getOrCreate(id).forceOpen()
+    const start = world.clock.monotonic()
+    expect(await failure(ada.send(id, 'x'))).toMatchObject({ code: 'CIRCUIT_OPEN' })
+    expect(world.clock.monotonic()).toBe(start)
+  })
+
+  test('replies go all the same: who waits for one is there', async () => {
+    bob.handle(({ content }) => {
+      if (content === 'fail') throw new Error('as asked')
+      return 'answer'
+    })
+    bob.breakers.getOrCreate(ada.id).forceOpen()
+    expect((await world.during(ada.request('bob', 'x'))).content).toBe('answer')
+    expect(await world.during(failure(ada.request('bob', 'fail')))).toMatchObject({ code: 'HANDLER_FAILED' })
+  })
+
+  test('a request that cannot be answered in time is refused at once, with nothing kept; another one waits', async () => {
+    bob.handle(() => 'answer')
+    const eve = await startEve()
+    const start = world.clock.monotonic()
+    eve.breakers.getOrCreate(bob.id).forceOpen()
+    const forced = failure(eve.request('bob', 'x', { timeout: 3_600_000 }))
+    expect(await forced).toMatchObject({ code: 'CIRCUIT_OPEN', recipients: [bob.id], details: { forced: true } })
+    eve.breakers.getOrCreate(bob.id).reset()
+    fail(eve, bob.id)
+    const late = failure(eve.request('bob', 'x', { timeout: 30_000 }))
+    expect(await late).toMatchObject({ code: 'CIRCUIT_OPEN', details: { forced: false, retryAfter: 30_000 } })
+    expect(await disk.store.count('outbox')).toBe(0)
+    expect(world.clock.monotonic()).toBe(start)
+    expect((await world.during(eve.request('bob', 'x', { timeout: 30_500 }))).content).toBe('answer')
+    expect(world.clock.monotonic() - start).toBeGreaterThanOrEqual(30_000)
+  })
+
+  test('a request that comes to its timeout says what was in its way', async () => {
+    const eve = await startEve()
+    fail(eve, bob.id)
+    const asked = failure(eve.request('bob', 'x', { timeout: 40_000 }))
+    await world.clock.advance(10_000)
+    eve.breakers.getOrCreate(bob.id).forceOpen()
+    const error = await world.during(asked)
+    const details = { state: 'open', forced: true, retryAfter: Number.POSITIVE_INFINITY }
+    expect(error).toMatchObject({ name: 'AfpTimeoutError', code: 'TIMEOUT', timeoutSeconds: 40, details })
+    expect(error.message).toMatch(/within 40 s: circuit breaker .* was opened by hand$/)
+    eve.breakers.getOrCreate(bob.id).reset()
+    bob.handle(() => new Promise(() => {}))
+    const other = await world.during(failure(eve.request('bob', 'x', { timeout: 100 })))
+    expect(other).toMatchObject({ code: 'TIMEOUT', details: {} })
+    expect(other.message).toMatch(/within 0.1 s$/)
+    const mine = new AfpTimeoutError('it takes too long', { timeoutSeconds: 1 })
+    const calling = new AbortController()
+    fail(eve, bob.id)
+    const calledOff = failure(eve.request('bob', 'x', { timeout: 60_000, signal: calling.signal }))
+    calling.abort(mine)
+    expect(await world.during(calledOff)).toBe(mine)
   })
 })
