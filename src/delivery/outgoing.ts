@@ -238,7 +238,7 @@ export class Outgoing {
       this.#opening === undefined &&
       !this.#recorder.busy &&
       isAtRest(this.#breaker) &&
-      this.#epochs.settled
+      this.#epochs.over
     )
   }
 

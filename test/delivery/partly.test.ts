@@ -80,7 +80,8 @@ describe('a recipient for whom there is no room', () => {
     full = () => false
     await world.clock.advanceUntil(() => ada.deadLetters.count() === 1)
     await again()
-    expect(ada.tracker.latest(receipt.id)?.recipients.get(cid.id)).toMatchObject({ state: 'dead', reason: 'quota' })
+    const kept = await ada.tracker.get(receipt.id)
+    expect(kept?.recipients.get(cid.id)).toMatchObject({ state: 'dead', reason: 'quota' })
   })
 })
 
