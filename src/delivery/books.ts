@@ -36,7 +36,8 @@ export class Books implements Ledger {
         if (fate.ended === undefined || fate.status === 'cancelled') continue
         // Its recipient has spoken meanwhile, and its word stands. Of what is not followed, nobody knows more than this.
         const followed = tracker.latest(fate.messageId)?.recipients.has(fate.recipient)
-        if (change === undefined && followed) continue
+        // It has not where it knows of nothing: then what is so already could not be written before.
+        if (change === undefined && followed && fate.unsent !== true) continue
         const letter = deadLetters.stage({
           side: 'sender',
           peer: fate.recipient,

@@ -133,8 +133,8 @@ export class Delivery {
   }
 
   async #load(): Promise<void> {
-    const { store, limits, nextTask } = this.#parts
-    const remains = await loadOutgoing(store, nextTask)
+    const { store, clock, limits, nextTask } = this.#parts
+    const remains = await loadOutgoing(store, clock.now(), nextTask)
     await failUnkept({ ...this.#parts, recorder: this.#recorder }, remains)
     await this.#recipients.load(remains)
     const slices = new Slices(nextTask)

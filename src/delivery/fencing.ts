@@ -1,9 +1,12 @@
-/** Gives positions up: what a message was is decided once the recipient says what it knows of its position. */
+/**
+ * Gives positions up: what a message was is decided once the recipient says what it knows of its position. One that it
+ * cannot know of is over at once, and leaves nothing behind: it may never come.
+ */
 
-import { endedOf, fateOf, rowKeyOf } from './entries.ts'
+import { deleteRow, endedOf, fateOf, rowKeyOf } from './entries.ts'
 import type { Fate, Quota } from './ledger.ts'
 import { type NextTryParts, nextTry } from './next-try.ts'
-import type { Entry } from './out-epoch.ts'
+import { type Entry, isUnknown } from './out-epoch.ts'
 import type { Recorder } from './recorder.ts'
 import { type FenceReason, putOutbox } from './rows.ts'
 import type { Sender } from './sender.ts'
@@ -63,21 +66,31 @@ export class Fencing {
     const { epoch, number, row } = entry
     // Whether it has left is said for good: it must not leave while that is being written.
     sender.hold(entry)
+    let over = false
     try {
       const status = reason === 'attempts-exhausted' ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
       const ended = await endedOf(entry, author)
       if (!epoch.entries.has(number) || epoch.feed.has(number)) return false
+      over = isUnknown(entry)
       const fate: Fate = {
         ...fateOf(recipient, epoch, number, row.messageId, status),
         reason,
         inDoubt: entry.left,
+        unsent: over,
         attempts: entry.tries,
         ended,
       }
-      await recorder.record([fate], [putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame: NO_BYTES })])
+      const fenced = putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame: NO_BYTES })
+      // At the next start a number without a row is skipped as well.
+      await recorder.record([fate], [over ? deleteRow(recipient, entry) : fenced])
     } catch (error) {
       epoch.fences.delete(number)
       throw error
+    }
+    if (over) {
+      // It may be sent again under another number: no word on this one is about it.
+      epoch.messages.delete(number)
+      epoch.fences.delete(number)
     }
     // Its recipient's word may have taken it out meanwhile.
     const there = epoch.entries.delete(number)

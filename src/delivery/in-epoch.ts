@@ -10,7 +10,7 @@ const ONCE_WINDOW = 1_024
  * for clocks that are apart. Nothing is sealed after that end, so all of it has expired; its opening, and the prekey
  * that this was sealed to, are over two weeks after it.
  */
-const KEEP_ENDED = 31 * 86_400_000
+export const KEEP_ENDED = 31 * 86_400_000
 
 /** An epoch as it was stored. */
 export interface KeptEpoch {

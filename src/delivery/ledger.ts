@@ -28,7 +28,7 @@ export interface Fate extends Position {
   readonly reason?: string | undefined
   /** Bytes left, and nobody knows whether they arrived. */
   readonly inDoubt?: boolean | undefined
-  /** It was never taken, so that its recipient has nothing to say of it. */
+  /** It was never taken, or never left, so that its recipient has nothing to say of it. */
   readonly unsent?: boolean | undefined
   /** What it failed with. */
   readonly error?: Failure | undefined

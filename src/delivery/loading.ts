@@ -10,7 +10,7 @@ import { earlierIn } from '../security/opening.ts'
 import { paged } from '../store/paged.ts'
 import type { Key, Row, Store } from '../store/store.ts'
 import { type Arrived, SEALED } from './arrived.ts'
-import type { KeptEpoch } from './in-epoch.ts'
+import { KEEP_ENDED, type KeptEpoch } from './in-epoch.ts'
 import { Entries, type Entry, type OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
 import {
@@ -30,6 +30,8 @@ export interface OutgoingRemains {
   readonly waiting: readonly { readonly key: Key; readonly draft: Draft }[]
   /** Messages whose epoch is not there, as in a store that was damaged: with its key nobody can read them any more. */
   readonly unreadable: readonly OutRow[]
+  /** Positions that were given up so long ago that their recipient has no word on them any more. */
+  readonly forgotten: readonly OutRow[]
 }
 
 /** What is left of one author. */
@@ -47,13 +49,15 @@ export interface OutRow {
 }
 
 /** By recipient. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
-export async function loadOutgoing(store: Store, next?: NextTask): Promise<Map<string, OutgoingRemains>> {
+export async function loadOutgoing(store: Store, now: number, next?: NextTask): Promise<Map<string, OutgoingRemains>> {
   const openings = Map.groupBy(await readAll(store, 'epochs', ['out'], next, readOpeningRow), by('recipient'))
   const rows = Map.groupBy(await readAll(store, 'outbox', [], next, readOutbox), by('recipient'))
   const remains = new Map<string, OutgoingRemains>()
   const slices = new Slices(next)
   for (const recipient of new Set([...openings.keys(), ...rows.keys()])) {
-    const mine = rows.get(recipient) ?? []
+    const [forgotten, mine] = partition(rows.get(recipient) ?? [], ({ row }) => {
+      return isGivenUp(row) && row.expiresAt + KEEP_ENDED < now
+    })
     const byEpoch = Map.groupBy(mine, by('epoch'))
     const epochs: OutEpoch[] = []
     for (const { epoch, row } of openings.get(recipient) ?? []) {
@@ -66,8 +70,8 @@ export async function loadOutgoing(store: Store, next?: NextTask): Promise<Map<s
     }))
     const opened = new Set(['', ...epochs.map(({ id }) => id)])
     const unreadable = mine.filter(({ epoch }) => !opened.has(epoch))
-    remains.set(recipient, { epochs, waiting, unreadable })
-    if (slices.did(0, 1 + mine.length)) await slices.pause()
+    remains.set(recipient, { epochs, waiting, unreadable, forgotten })
+    if (slices.did(0, 1 + mine.length + forgotten.length)) await slices.pause()
   }
   return remains
 }
@@ -75,7 +79,7 @@ export async function loadOutgoing(store: Store, next?: NextTask): Promise<Map<s
 async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, rows: OutRow[]): Promise<OutEpoch> {
   const delivered = rows.filter(({ row }) => row.fence === 'delivered')
   const kept = rows.filter(({ row }) => row.fence === undefined)
-  const fenced = rows.filter(({ row }) => row.fence !== undefined && row.fence !== 'delivered')
+  const fenced = rows.filter(({ row }) => isGivenUp(row))
   const numbers = (list: readonly OutRow[]): number[] => list.map(({ number }) => number)
   const epoch: OutEpoch = {
     id,
@@ -91,6 +95,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     fences: new Map(),
     messages: new Map(rows.map(({ number, row }) => [number, row.messageId])),
     stored: true,
+    told: Number.POSITIVE_INFINITY,
     writing: new Underway(),
     lost: false,
     unnumbered: 0,
@@ -135,6 +140,13 @@ export async function loadIncoming(
     mine.arrived.push({ author, epoch, number, message, kind, row, late: false, redelivered: true })
   }
   return remains
+}
+
+const isGivenUp = ({ fence }: OutboxRow): boolean => fence !== undefined && fence !== 'delivered'
+
+function partition<T>(items: readonly T[], is: (item: T) => boolean): [T[], T[]] {
+  const { yes = [], no = [] } = Object.groupBy(items, item => (is(item) ? 'yes' : 'no'))
+  return [yes, no]
 }
 
 async function readAll<T>(

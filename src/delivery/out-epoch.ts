@@ -32,6 +32,8 @@ export interface OutEpoch {
   readonly messages: Map<number, string>
   /** The row of the opening is on the disk. */
   stored: boolean
+  /** The last number that its recipient may know to exist, though nothing of it came. */
+  told: number
   /** What changes its rows, from the number that was given out for it until it is in the maps above or will not be. */
   readonly writing: Underway
   /** Its recipient can never open it, by its own word. */
@@ -91,6 +93,13 @@ export class Entries {
   }
 }
 
+/** Whether nobody but its author knows of a message: then its end needs nobody's word. */
+export const isUnknown = ({ epoch, number, left }: Entry): boolean => !left && number > epoch.told
+
+/** Whether its recipient has nothing more to say of an epoch: whatever has no end was given up before it knew of it. */
+export const isOver = ({ feed, messages, writing, told }: OutEpoch): boolean =>
+  feed.settled || (messages.size === 0 && !writing.busy && feed.unsettled().every(([first]) => first > told))
+
 /** A message that has just got its position. */
 export const newEntry = (
   epoch: OutEpoch,
@@ -128,6 +137,7 @@ export async function openEpoch(options: Omit<MakeOpeningOptions, 'notAfter'>): 
     fences: new Map(),
     messages: new Map(),
     stored: false,
+    told: 0,
     writing: new Underway(),
     lost: false,
     unnumbered: 0,

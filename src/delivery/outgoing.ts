@@ -235,7 +235,7 @@ export class Outgoing {
       this.#opening === undefined &&
       !this.#recorder.busy &&
       isAtRest(this.#breaker) &&
-      this.#epochs.settled
+      this.#epochs.over
     )
   }
 

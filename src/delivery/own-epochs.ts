@@ -5,7 +5,7 @@ import { MAX_EARLIER } from '../security/opening.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import type { Write } from '../store/store.ts'
 import { statesFrame } from './frames.ts'
-import type { Entry, OutEpoch } from './out-epoch.ts'
+import { type Entry, isOver, type OutEpoch } from './out-epoch.ts'
 import { epochKey } from './rows.ts'
 
 /** Epochs that are over and remembered. */
@@ -36,6 +36,12 @@ export class OwnEpochs {
   /** Whether everything in them has its end, on the disk. */
   get settled(): boolean {
     for (const { feed } of this.#open.values()) if (!feed.settled) return false
+    return true
+  }
+
+  /** Whether nobody has anything more to say of them. */
+  get over(): boolean {
+    for (const epoch of this.#open.values()) if (!isOver(epoch)) return false
     return true
   }
 
@@ -139,9 +145,10 @@ export class OwnEpochs {
     return this.all().flatMap(({ id, feed }) => (feed.settled ? [] : [id]))
   }
 
-  /** Every epoch with something unsettled: what is not in the list, the recipient waits for no longer. */
+  /** Every epoch with something unsettled, to be told: what is not in the list, the recipient waits for no longer. */
   states(): Uint8Array | undefined {
     const epochs = this.all().filter(({ stored, feed }) => stored && feed.last > 0)
+    for (const epoch of epochs) epoch.told = epoch.feed.last
     return epochs.length === 0 ? undefined : statesFrame(epochs.map(({ feed }) => feed.state()))
   }
 

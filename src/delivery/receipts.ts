@@ -10,7 +10,8 @@
  * Steps may be left out (an acknowledgement says that it was sent), and none leads back: a late `sent` never lowers
  * `delivered`. What the sender decides alone (expired, cancelled, dead after its last try) holds until the recipient has
  * spoken, and its word wins: `delivered`, `processed` or `refused` whatever the sender thought, or `skipped`, which makes
- * the sender's decision final. Only then can the message be queued again.
+ * the sender's decision final; so it is at once where the recipient cannot know of the message. Only then can it be
+ * queued again.
  *
  * | state | status |
  * |---|---|
@@ -120,7 +121,7 @@ interface GivenUp {
   readonly inDoubt?: boolean | undefined
   /** How many tries there were since it was queued: the one that was announced last may not have been made. */
   readonly attempts?: number | undefined
-  /** It was never taken: nobody will say anything of it. Default: false. */
+  /** It was never taken, or never left: nobody will say anything of it. Default: false. */
   readonly final?: boolean | undefined
 }
 

@@ -79,11 +79,12 @@ export class Recipients {
   async load(remains: ReadonlyMap<string, OutgoingRemains>): Promise<void> {
     const { quota, clock, nextTask, store, onError } = this.#parts
     const slices = new Slices(nextTask)
-    for (const [recipient, { epochs, waiting, unreadable }] of remains) {
+    for (const [recipient, { epochs, waiting, unreadable, forgotten }] of remains) {
       if (unreadable.length > 0) this.#giveUp(recipient, unreadable)
       // The last one of an earlier run was open until that ended, and stayed with nothing in it.
       const [over, kept] = [epochs.filter(({ feed }) => feed.done), epochs.filter(({ feed }) => !feed.done)]
       const gone = over.map(({ id }): Write => ({ op: 'delete', table: 'epochs', key: epochKey('out', recipient, id) }))
+      gone.push(...deletions(recipient, forgotten))
       if (gone.length > 0) store.commit({ writes: gone }).catch(onError)
       if (kept.length + waiting.length > 0) {
         const share = quota.share()
@@ -126,10 +127,7 @@ export class Recipients {
       const position = { messageId, recipient, epoch, number }
       return { ...position, status: 'dead', reason: 'no-key', inDoubt: true, attempts: retry.attempts }
     })
-    const gone = rows.map(({ epoch, number }): Write => {
-      return { op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch, number) }
-    })
-    new Recorder(this.#parts).record(fates, gone).catch(onError)
+    new Recorder(this.#parts).record(fates, deletions(recipient, rows)).catch(onError)
   }
 
   #make(recipient: string, quota = this.#parts.quota.share()): Outgoing {
@@ -177,3 +175,6 @@ export class Recipients {
     breakers.giveBack(recipient)
   }
 }
+
+const deletions = (recipient: string, rows: readonly OutRow[]): Write[] =>
+  rows.map(({ epoch, number }) => ({ op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch, number) }))

@@ -119,9 +119,11 @@ describe('a recipient without room', () => {
   test('for what its author gave up confirms that once there is room, without another message', async () => {
     const [ada, bob, disk] = await pair()
     const late = await ada.send(bob, 'late', { ttl: 10 })
-    await world.clock.advanceUntil(() => late.status === 'expired')
+    // Its recipient hears that it is there, and does not get it.
+    ada.breakers.get(bob.id)?.forceOpen()
     disk.full = onlyEpochs
     await ada.meet(bob)
+    await world.clock.advanceUntil(() => late.status === 'expired')
     await world.clock.advanceUntil(() => disk.refused > 2)
     expect(late.receipt.recipients.get(bob.id)?.final).toBe(false)
     disk.full = () => false

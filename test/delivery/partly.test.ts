@@ -78,9 +78,11 @@ describe('a recipient for whom there is no room', () => {
     expect(receipt.recipients.get(cid.id)).toMatchObject({ state: 'dead', reason: 'quota' })
     expect(ada.deadLetters.count()).toBe(0)
     full = () => false
-    await world.clock.advanceUntil(() => ada.deadLetters.count() === 1)
+    await world.clock.advance(10_000)
+    expect(await lettersOf(ada)).toMatchObject([{ peer: cid.id, reason: 'quota' }])
     await again()
-    expect(ada.tracker.latest(receipt.id)?.recipients.get(cid.id)).toMatchObject({ state: 'dead', reason: 'quota' })
+    const kept = await ada.tracker.get(receipt.id)
+    expect(kept?.recipients.get(cid.id)).toMatchObject({ state: 'dead', reason: 'quota' })
   })
 })
 
