@@ -91,7 +91,8 @@ export const envelopeFrame = (
  * @throws AfpMessageError MALFORMED
  */
 export function readEnvelope(body: Uint8Array): Envelope {
-  const parts = listOf(decode(body), 3)
+  // Its length was checked as that of a frame, whose limit is the agent's own.
+  const parts = listOf(decode(body, { bytes: body.length }), 3)
   if (parts.length < 2 || !parts.every(part => part instanceof Uint8Array)) throw malformed('an envelope')
   const [headerBytes, sealed, content] = parts as [Uint8Array, Uint8Array, Uint8Array?]
   const fields = arrayOf(decode(headerBytes, { depth: 2 }), 10)

@@ -325,7 +325,8 @@ export class Incoming {
   }
 
   async #reject(epoch: InEpoch, number: number, error: Error): Promise<void> {
-    const { released } = this.#epochs.refuse(epoch.id, number, 'rejected')
+    const tooLarge = error instanceof AfpMessageError && error.details.reason === 'too-large'
+    const { released } = this.#epochs.refuse(epoch.id, number, tooLarge ? 'too-large' : 'rejected')
     this.#parts.onRejected(this.author, error)
     await this.#keep(epoch.id, released)
   }

@@ -228,7 +228,8 @@ const read = (table: string, value: Uint8Array, length: number): unknown[] => he
 function readAny(table: string, value: Uint8Array): unknown[] {
   let fields: unknown
   try {
-    fields = decode(value, { bytes: 2 ** 22 })
+    // Of one's own store: the longest frame that there can be, and little else.
+    fields = decode(value, { bytes: 2 ** 28 + 4_096 })
   } catch (cause) {
     throw new AfpDataStoreError('STORE_FAILED', `a row of ${table} is damaged`, { cause })
   }

@@ -10,9 +10,12 @@ import { GUARANTEES, type Guarantee, type Json, type Message, type MessageFields
 
 /** Bounds on what an agent sends and accepts. Peers whose limits differ refuse what is beyond their own. */
 export interface Limits {
-  /** Largest frame on a connection, bytes. Default 1 MiB. */
+  /** Largest frame on a connection, bytes; the same for all agents of a mesh. Default 1 MiB. */
   readonly frameBytes: number
-  /** Largest encoded message, bytes; not above `frameBytes`. Default 256 KiB. */
+  /**
+   * Largest encoded message, bytes. With its padding, an eighth at most, its seal and its recipients it has to fit a
+   * frame: 9 / 8 of it, 1,024 and 64 for each of `recipients` are not above `frameBytes`. Default 256 KiB.
+   */
   readonly messageBytes: number
   /** Largest metadata, bytes of JSON. Default 16 KiB. */
   readonly metadataBytes: number
@@ -63,16 +66,24 @@ export const MAX_ID_LENGTH = 128
 /** Longest time to live: 30 days, in seconds. */
 export const MAX_TTL = 30 * 24 * 3600
 
+/** What a frame has beside a message and its padding: header, seal, and the name of each of several recipients, padded. */
+const ENVELOPE_BYTES = 1_024
+const RECIPIENT_BYTES = 64
+
 /**
  * {@link DEFAULT_LIMITS} with some of them replaced.
- * @throws AfpError INVALID_OPTION for an unknown key or a value that is no positive safe integer
+ * @throws AfpError INVALID_OPTION for an unknown key or a value that is no positive safe integer, and
+ *   for messages that would not fit a frame
  */
 export function resolveLimits(partial: Partial<Limits> = {}): Limits {
   checkOptions('limits', partial, LIMIT_CHECKS)
   const given = Object.entries(partial).filter(([, value]) => value !== undefined)
   const limits: Limits = Object.freeze({ ...DEFAULT_LIMITS, ...Object.fromEntries(given) })
-  if (limits.messageBytes > limits.frameBytes) {
-    throw new AfpError('INVALID_OPTION', 'limits.messageBytes is above limits.frameBytes')
+  const { messageBytes, frameBytes, recipients } = limits
+  const needed = Math.ceil((messageBytes * 9) / 8) + ENVELOPE_BYTES + recipients * RECIPIENT_BYTES
+  if (needed > frameBytes) {
+    const why = `limits.frameBytes is ${frameBytes}; a message of limits.messageBytes, ${messageBytes}, may need ${needed}`
+    throw new AfpError('INVALID_OPTION', why)
   }
   return limits
 }
