@@ -1,6 +1,7 @@
 /** What is said, on the page and in the store: every message goes into both through here. */
 
 import { type History, type Said, write } from './history.ts'
+import type { Place } from './settings.ts'
 import type { Store } from './state.ts'
 import {
   addEntry,
@@ -10,6 +11,7 @@ import {
   conversationOf,
   type Entry,
   isOpen,
+  LOBBY,
   MAX_ENTRIES,
   markRead,
 } from './state.ts'
@@ -43,11 +45,19 @@ export class Conversations {
     })
   }
 
-  /** Brings back what was said in earlier runs; resolves with the topics of then. */
-  async recall(): Promise<readonly string[]> {
+  /** Brings back what was said in earlier runs, and what was open; resolves with the topics of then. */
+  async recall(place?: Place): Promise<readonly string[]> {
     const { conversations, contacts, topics, last } = await this.#history.load()
     this.#store.keysFrom(last)
-    this.#store.update(state => ({ ...state, contacts, conversations }))
+    // A topic can have been left; an agent of whom nothing is known yet may be about to come.
+    const topic = place?.selected.startsWith('topic:') ? place.selected.slice(6) : undefined
+    const open = topic === undefined || topic === LOBBY || topics.includes(topic) ? place : undefined
+    this.#store.update(state => ({
+      ...state,
+      contacts,
+      conversations,
+      ...(open === undefined ? {} : { selected: open.selected, view: open.view }),
+    }))
     if (this.#visible()) this.#store.update(markRead)
     return topics
   }

@@ -25,6 +25,18 @@ export function useLazy<T>(load: () => Promise<T>, wanted = true): T | undefined
   return value?.it
 }
 
+/** Whether a media query holds. */
+export function useMedia(query: string): boolean {
+  const [media] = useState(() => matchMedia(query))
+  const [matches, setMatches] = useState(media.matches)
+  useEffect(() => {
+    const look = (): void => setMatches(media.matches)
+    media.addEventListener('change', look)
+    return () => media.removeEventListener('change', look)
+  }, [media])
+  return matches
+}
+
 /** Whether text was just copied, and what copies it. */
 export function useCopy(): [boolean, (text: string) => void] {
   const [copied, setCopied] = useState(false)

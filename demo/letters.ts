@@ -69,6 +69,27 @@ export class LetterDesk {
     return inWords(async () => outcomes[await this.#agent.deadLetters.retry(id)])
   }
 
+  /** As {@link retry}, each that nobody has dealt with, the oldest first: in the order in which they were meant. */
+  retryAll(): Outcome {
+    return inWords(async () => {
+      // Their ids alone, a page at a time: what is in all of them together may be much.
+      const open: string[] = []
+      for (;;) {
+        const page = await this.#agent.deadLetters.list({ processed: false, before: open.at(-1) })
+        if (page.length === 0) break
+        open.push(...page.map(({ id }) => id))
+      }
+      const counts = { retried: 0, waiting: 0, failed: 0 }
+      for (const id of open.toReversed()) {
+        const outcome = await this.#agent.deadLetters.retry(id).catch(() => 'failed' as const)
+        counts[outcome === 'delivered' ? 'retried' : outcome]++
+      }
+      const { retried, waiting, failed } = counts
+      const waits = waiting === 0 ? '' : `, ${waiting} not known yet whether they came`
+      return `${retried} retried${waits}${failed === 0 ? '' : `, ${failed} failed again`}.`
+    })
+  }
+
   discard(id: string): Outcome {
     return inWords(async () => ((await this.#agent.deadLetters.discard(id)) ? 'Discarded.' : 'It was gone.'))
   }

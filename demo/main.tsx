@@ -5,7 +5,16 @@ const loadingSession = import('./session.ts')
 import { render } from 'preact'
 import { App, type Running } from './app.tsx'
 import { applyTheme, savedTheme } from './panels/theme.tsx'
-import { findMesh, inviteLink, readLink, remember, remembered, type Who } from './settings.ts'
+import {
+  findMesh,
+  inviteLink,
+  readLink,
+  remember,
+  remembered,
+  rememberedPlace,
+  rememberPlace,
+  type Who,
+} from './settings.ts'
 import { initialState, Store } from './state.ts'
 
 const link = readLink(location.hash)
@@ -18,8 +27,16 @@ async function start(who: Who): Promise<void> {
   store.update(state => ({ ...state, phase: 'starting', problem: undefined }))
   const { startSession, startProblem } = await loadingSession
   try {
-    const commands = await startSession(store, await finding, who)
+    const mesh = await finding
+    const commands = await startSession(store, mesh, who, rememberedPlace(sessionStorage, mesh.mesh))
     remember(sessionStorage, who)
+    rememberPlace(sessionStorage, store.state)
+    let before = store.state
+    store.subscribe(() => {
+      const now = store.state
+      if (now.selected !== before.selected || now.view !== before.view) rememberPlace(sessionStorage, now)
+      before = now
+    })
     // Saying goodbye tells the others at once; a page that comes back from the browser's cache starts anew.
     addEventListener('pagehide', () => void commands.close(), { once: true })
     addEventListener('pageshow', event => event.persisted && location.reload())

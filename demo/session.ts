@@ -25,13 +25,14 @@ import { newId } from './ids.ts'
 import type { LetterDesk } from './letters.ts'
 import { Mail } from './mail.ts'
 import { reasonOf } from './reasons.ts'
-import type { Mesh, Who } from './settings.ts'
+import type { Mesh, Place, Who } from './settings.ts'
 import {
   addLog,
   type Channel,
   calledOff,
   changeEntry,
   type Entry,
+  LOBBY,
   type LogLine,
   nameOf,
   type Status,
@@ -39,14 +40,11 @@ import {
   select,
 } from './state.ts'
 
-/** The topic every page joins. */
-export const LOBBY = 'lobby'
-
 /** Most topics a page joins. */
 const MAX_TOPICS = 24
 
 /** Starts the agent and keeps the store up to date until it is closed. */
-export async function startSession(store: Store, mesh: Mesh, who: Who): Promise<Commands> {
+export async function startSession(store: Store, mesh: Mesh, who: Who, place?: Place): Promise<Commands> {
   const behaviour = behaviourNamed(who.as)
   const loading = behaviour.load()
   const agent = await createAgent({
@@ -57,7 +55,7 @@ export async function startSession(store: Store, mesh: Mesh, who: Who): Promise<
     description: behaviour.about ?? behaviour.summary,
   })
   const session = new Session(agent, store)
-  const topics = await session.recall()
+  const topics = await session.recall(place)
   session.listen(mesh.relays)
   ;(await loading)(agent, session.watch)
   store.update(state => ({
@@ -93,8 +91,8 @@ class Session implements Commands {
   }
 
   /** Brings back what was said in earlier runs, before anything new comes; resolves with the topics of then. */
-  async recall(): Promise<readonly string[]> {
-    const topics = await this.#said.recall()
+  async recall(place: Place | undefined): Promise<readonly string[]> {
+    const topics = await this.#said.recall(place)
     this.#mail.listen()
     await this.#mail.resume()
     return topics

@@ -1,6 +1,7 @@
 /** Where a page gets its mesh, its relays and its name from: the link, the server, this tab's memory. */
 
 import { type BehaviourName, behaviourNamed } from './behaviours/catalogue.ts'
+import type { Channel, View } from './state.ts'
 
 /** What a link says in its fragment, which browsers do not send to servers. */
 export interface Link {
@@ -70,6 +71,7 @@ export function shortAddress(address: string): string {
 }
 
 const KEY = 'agent-flow-demo'
+const PLACE = 'agent-flow-demo-place'
 
 /** Who this tab was before it was reloaded. */
 export function remembered(storage: Storage): Who | undefined {
@@ -85,9 +87,36 @@ export function remembered(storage: Storage): Who | undefined {
 /** Remembers who this tab is, or forgets it. A storage that is full or forbidden is no reason to fail. */
 export function remember(storage: Storage, who: Who | undefined): void {
   try {
-    if (who === undefined) storage.removeItem(KEY)
+    if (who === undefined) for (const key of [KEY, PLACE]) storage.removeItem(key)
     else storage.setItem(KEY, JSON.stringify(who))
   } catch {
     // The tab will ask again after a reload; that is all.
+  }
+}
+
+/** Where somebody was in the mesh that they are in: what was open. */
+export interface Place {
+  readonly mesh: string
+  readonly selected: Channel
+  readonly view: View
+}
+
+/** Where this tab was before it was reloaded, if that was in this mesh. */
+export function rememberedPlace(storage: Storage, mesh: string): Place | undefined {
+  try {
+    const saved = JSON.parse(storage.getItem(PLACE) ?? 'null') as Partial<Place> | null
+    if (saved?.mesh !== mesh || !/^(everyone$|topic:|agent:)/.test(`${saved.selected}`)) return undefined
+    return { mesh, selected: saved.selected as Channel, view: saved.view === 'talk' ? 'talk' : 'agents' }
+  } catch {
+    return undefined
+  }
+}
+
+/** Remembers where this tab is, as {@link remember} does. */
+export function rememberPlace(storage: Storage, { mesh, selected, view }: Place): void {
+  try {
+    storage.setItem(PLACE, JSON.stringify({ mesh, selected, view }))
+  } catch {
+    // It opens in the lobby; that is all.
   }
 }

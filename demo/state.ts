@@ -147,6 +147,8 @@ export interface State {
   readonly open: 'invite' | 'keyboard' | 'log' | 'letters' | undefined
 }
 
+/** The topic every page joins. */
+export const LOBBY = 'lobby'
 /** Most entries kept of one conversation, here and in the store; the oldest give way. */
 export const MAX_ENTRIES = 500
 /** Most lines kept of the event log. */
@@ -170,7 +172,7 @@ export const initialState: State = {
   held: new Map(),
   failing: false,
   notice: undefined,
-  selected: 'topic:lobby',
+  selected: `topic:${LOBBY}`,
   log: [],
   warnings: 0,
   pulse: undefined,
@@ -282,10 +284,26 @@ export const roster = (state: State): Someone[] =>
         (a.id < b.id ? -1 : 1),
     )
 
-/** The name of an agent, or the end of its id when nothing is known of it. */
+/** What tells agents apart that have one name: the first characters of an id that are not the same in all of them. */
+export const idMark = (id: string): string => id.slice(8, 14)
+
+/** The mark of an agent whose name another one has too; undefined where its name is enough. */
+export function markOf(state: State, id: string): string | undefined {
+  const name = someone(state, id)?.name
+  if (name === undefined) return undefined
+  const isTwin = (other: { id: string; name: string } | undefined) => other?.name === name && other.id !== id
+  if (isTwin(state.me)) return idMark(id)
+  for (const { card } of state.peers.values()) if (isTwin(card)) return idMark(id)
+  for (const contact of state.contacts.values()) if (isTwin(contact)) return idMark(id)
+  return undefined
+}
+
+/** The name of an agent, with its mark where it needs one, or the mark alone when nothing is known of it. */
 export function nameOf(state: State, id: string): string {
   if (id === state.me?.id) return state.me.name
-  return someone(state, id)?.name ?? `…${id.slice(-6)}`
+  const mark = markOf(state, id)
+  const name = someone(state, id)?.name ?? `${idMark(id)}…`
+  return mark === undefined ? name : `${name} ${mark}`
 }
 
 /** What a channel is called. */

@@ -63,6 +63,8 @@ test('what nobody has read in the demo is still unread after a reload, and what 
   // What is written after it was read is on the disk after that.
   await ada.write('I have read it')
   await expect(ada.statusOf('I have read it')).toHaveText('processed')
+  // What is open again is read by that.
+  await ada.page.locator('[data-testid=topic][data-name=lobby]').click()
   await ada.reload()
   await expect(ada.row('Bob')).not.toContainText('unread')
 })
@@ -166,6 +168,12 @@ test('a message that its handler in the demo fails at becomes a dead letter, is 
   await expect(page.getByTestId('letter')).toHaveText([/Third of three/, /Second of three/, /First of three/])
   await expect(page.getByTestId('open-letters')).toContainText('3')
   await expect(letter('First')).toContainText(/From Ada\s*your handler failed/)
+  // Nothing stands between the head and what is below it while there is nothing to say.
+  const [close, body] = [
+    await page.getByRole('button', { name: 'Close the dead letters' }).boundingBox(),
+    await page.locator('.letters-body').boundingBox(),
+  ]
+  expect((body?.y ?? 0) - (close?.y ?? 0) - (close?.height ?? 0)).toBeLessThan(12)
   // The conversation is all there beside it.
   const [talk, letters] = [await page.locator('.talk').boundingBox(), await page.getByTestId('letters').boundingBox()]
   expect(talk?.height).toBeGreaterThan(600)
@@ -173,12 +181,16 @@ test('a message that its handler in the demo fails at becomes a dead letter, is 
   await expect(letter('First')).toContainText('6 attempts')
   await expect(letter('First')).toContainText('It was told to fail')
   await isNamed(page)
+  const all = page.getByRole('button', { name: 'Retry all' })
+  await all.click()
+  await expect(page.getByTestId('outcome')).toHaveText('0 retried, 3 failed again.')
+  for (const text of ['First', 'Second', 'Third']) await expect(letter(text)).toContainText('7 attempts')
 
   await letter('First')
     .getByRole('button', { name: /^Retry/ })
     .click()
   await expect(page.getByTestId('outcome')).toHaveText('It failed: It was told to fail at what comes in.')
-  await expect(letter('First')).toContainText('7 attempts')
+  await expect(letter('First')).toContainText('8 attempts')
   await page.getByLabel('Fail at what comes in').uncheck()
   await letter('First')
     .getByRole('button', { name: /^Retry/ })
@@ -188,6 +200,7 @@ test('a message that its handler in the demo fails at becomes a dead letter, is 
     .getByRole('button', { name: /^Discard/ })
     .click()
   await expect(page.getByTestId('outcome')).toHaveText('Discarded.')
+  await expect(all).toHaveCount(0)
   await letter('Third')
     .getByRole('button', { name: /^Mark as done/ })
     .click()
@@ -209,6 +222,47 @@ test('a message that its handler in the demo fails at becomes a dead letter, is 
   await bob.reload()
   await bob.turnTo('Ada')
   await expect(page.getByTestId('message')).toHaveText([/First of three/])
+})
+
+test('dead letters of the demo are retried all at once, in the order in which they were written', async ({
+  tabs,
+  demo,
+}) => {
+  const ada = await Visitor.join(tabs, demo, { name: 'Ada' })
+  const bob = await Visitor.join(tabs, demo, { name: 'Bob' }, desk)
+  const { page } = bob
+  await page.getByTestId('open-letters').click()
+  await page.getByLabel('Fail at what comes in').check()
+  await ada.turnTo('Bob')
+  for (const text of ['First', 'Second', 'Third']) await ada.write(text)
+  await expect(page.getByTestId('letter')).toHaveCount(3)
+  await page.getByLabel('Fail at what comes in').uncheck()
+  await page.getByRole('button', { name: 'Retry all' }).click()
+  await expect(page.getByTestId('outcome')).toHaveText('3 retried.')
+  await expect(page.locator('[data-testid=letter][data-done=true]')).toHaveCount(3)
+  await bob.turnTo('Ada')
+  await expect(page.getByTestId('message')).toHaveText([/First/, /Second/, /Third/])
+})
+
+test('two agents of one name are told apart in the demo, and what was open is open after a reload', async ({
+  tabs,
+  demo,
+}) => {
+  const ada = await Visitor.join(tabs, demo, { name: 'Ada' })
+  const bobs = [await Visitor.join(tabs, demo, { name: 'Bob' }), await Visitor.join(tabs, demo, { name: 'Bob' })]
+  await expect(ada.row('Bob')).toHaveCount(2)
+  const own = await Promise.all(bobs.map(({ page }) => page.locator('.facts code b').innerText()))
+  expect(new Set(own).size).toBe(2)
+  for (const mark of own) {
+    const row = ada.row('Bob').filter({ has: ada.page.getByTestId('mark').getByText(mark) })
+    await ada.turnTo(`Bob ${mark}`, row)
+  }
+  await ada.write('Hello, second Bob')
+  await bobs[1]?.turnTo('Ada')
+  await bobs[1]?.reads('Hello, second Bob')
+  await ada.reload()
+  await expect(ada.page.getByTestId('title')).toHaveText(`Bob ${own[1]}`)
+  await ada.reads('Hello, second Bob')
 })
 
 test('a message of the demo whose time ends is a dead letter of its sender, who sends it again; on a small screen too', async ({

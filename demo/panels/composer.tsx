@@ -27,12 +27,13 @@ export function Composer({ state, channel, commands }: { state: State; channel: 
   const field = useRef<HTMLTextAreaElement>(null)
   const title = titleOf(state, channel)
 
-  // Grows with its text; the style is set through the object model, as the page's policy demands.
+  // Grows with its text where the style sheet cannot see to it. Through the object model, as the page's policy demands.
   useLayoutEffect(() => {
     const element = field.current
-    if (element === null) return
+    if (element === null || CSS.supports('field-sizing', 'content')) return
     element.style.height = 'auto'
-    element.style.height = `${Math.min(element.scrollHeight, 160)}px`
+    // A field that is not shown has no height to measure, and keeps the least one.
+    if (element.scrollHeight > 0) element.style.height = `${Math.min(element.scrollHeight, 160)}px`
   }, [text])
 
   const send = (as: Mode): void => {

@@ -137,6 +137,7 @@ function LetterView(props: { state: State; letter: Letter; desk: LetterDesk; onO
 export function Letters({ state, commands, onClose }: { state: State; commands: Commands; onClose: () => void }) {
   const [desk, setDesk] = useState<LetterDesk>()
   const [said, setSaid] = useState('')
+  const [busy, setBusy] = useState(false)
   const letters = state.letters ?? []
   useEffect(() => {
     void commands.letters().then(setDesk)
@@ -162,7 +163,8 @@ export function Letters({ state, commands, onClose }: { state: State; commands: 
   }, [onClose])
   const onOutcome = (outcome: Outcome): void => {
     setSaid('')
-    void outcome.then(setSaid)
+    setBusy(true)
+    void outcome.then(setSaid).finally(() => setBusy(false))
   }
   return (
     <section class="drawer beside" ref={drawer} tabIndex={-1} aria-labelledby="letters-title" data-testid="letters">
@@ -171,6 +173,11 @@ export function Letters({ state, commands, onClose }: { state: State; commands: 
         <p class="letters-said" role="status" data-testid="outcome">
           {said}
         </p>
+        {desk !== undefined && letters.filter(({ done }) => !done).length > 1 && (
+          <button type="button" class="button" disabled={busy} onClick={() => onOutcome(desk.retryAll())}>
+            Retry all
+          </button>
+        )}
         <button
           type="button"
           class="button"

@@ -1,7 +1,7 @@
 /** Who is in the mesh: whether they are there, how they are reached, what they can do. */
 
 import type { Peer } from 'agent-flow-protocol'
-import { type Channel, conversationOf, roster, type State, waitingFor } from '../state.ts'
+import { type Channel, conversationOf, markOf, roster, type State, waitingFor } from '../state.ts'
 import { Avatar, type Presence } from './avatar.tsx'
 import { moveFocus } from './list-keys.ts'
 
@@ -70,6 +70,7 @@ export function Roster(props: { state: State; onSelect: (channel: Channel) => vo
           const { unread } = conversationOf(state, channel)
           const presence = presenceOf(peer)
           const waits = waitingFor(state, channel)
+          const mark = markOf(state, id)
           return (
             <li key={id}>
               <button
@@ -89,6 +90,7 @@ export function Roster(props: { state: State; onSelect: (channel: Channel) => vo
                   </span>
                   <span class="row-line">
                     <span class="row-more">
+                      {mark !== undefined && <code data-testid="mark">{mark} </code>}
                       {presence === 'hidden' ? 'in background · ' : <span class="visually-hidden">{presence}, </span>}
                       {capabilities.join(', ') || 'no capabilities'}
                     </span>

@@ -2,6 +2,7 @@
 
 import './mesh.css'
 
+import { useMedia } from '../hooks.ts'
 import type { Channel, State } from '../state.ts'
 import { Connection } from './connection.tsx'
 import { Topology } from './topology.tsx'
@@ -14,13 +15,19 @@ export function Side(props: {
   onLeave: () => void
   onFailing: (failing: boolean) => void
 }) {
+  // Below the list, where there is not room for both: folded, until somebody wants to see it.
+  const tight = useMedia('(min-width: 761px) and (max-width: 1180px) and (max-height: 1000px)')
   return (
     <>
       <section class="card map" aria-labelledby="map-title">
-        <h2 id="map-title">The mesh, seen from here</h2>
-        <Topology state={props.state} onSelect={props.onSelect} />
+        <details open={!tight}>
+          <summary>
+            <h2 id="map-title">The mesh, seen from here</h2>
+          </summary>
+          <Topology state={props.state} onSelect={props.onSelect} />
+        </details>
       </section>
-      <Connection {...props} />
+      <Connection {...props} open={!tight} />
     </>
   )
 }

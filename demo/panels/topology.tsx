@@ -1,7 +1,7 @@
 /** The mesh as this page sees it, live: who is there, and whether bytes go straight or through the relay. */
 
 import type { Peer } from 'agent-flow-protocol'
-import { type Channel, roster, type State } from '../state.ts'
+import { type Channel, markOf, nameOf, roster, type State } from '../state.ts'
 import { hueOf } from './avatar.tsx'
 import { bestRelay } from './header.tsx'
 import { formatRtt, presenceOf } from './roster.tsx'
@@ -10,7 +10,7 @@ import { centre, HEIGHT, line, orbit, type Point, pathOf, places, relayPlace, WI
 /** Most agents on the map; the roster has them all. */
 const MAX_SHOWN = 12
 
-const short = (name: string): string => (name.length > 11 ? `${name.slice(0, 10)}…` : name)
+const short = (name: string, most = 11): string => (name.length > most ? `${name.slice(0, most - 1)}…` : name)
 
 /** The way from this page to an agent: straight, or by way of the relay. */
 const wayTo = (peer: Peer, place: Point): string | undefined => {
@@ -46,6 +46,7 @@ function Node(props: {
   place: Point
   id: string
   name: string
+  mark?: string | undefined
   presence: string
   note?: string
   onClick?: () => void
@@ -64,16 +65,16 @@ function Node(props: {
         {[...props.name][0]?.toUpperCase()}
       </text>
       <text class="node-name" y={props.presence === 'me' ? -29 : 31}>
-        {short(props.name)}
+        {props.mark === undefined ? short(props.name) : `${short(props.name, 6)} ${props.mark}`}
       </text>
     </g>
   )
 }
 
-const sentence = (peers: readonly Peer[]): string =>
+const sentence = (state: State, peers: readonly Peer[]): string =>
   peers.length === 0
     ? 'Map of the mesh: nobody else yet'
-    : `Map of the mesh: ${peers.map(peer => `${peer.card.name} ${peer.link === undefined ? 'without a link' : `${peer.link.kind} ${formatRtt(peer.link.rtt)}`}`).join(', ')}`
+    : `Map of the mesh: ${peers.map(peer => `${nameOf(state, peer.card.id)} ${peer.link === undefined ? 'without a link' : `${peer.link.kind} ${formatRtt(peer.link.rtt)}`}`).join(', ')}`
 
 /** See the head of this file. */
 export function Topology({ state, onSelect }: { state: State; onSelect: (channel: Channel) => void }) {
@@ -92,7 +93,7 @@ export function Topology({ state, onSelect }: { state: State; onSelect: (channel
         class="topology"
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         role="img"
-        aria-label={sentence(shown)}
+        aria-label={sentence(state, shown)}
         data-testid="topology"
       >
         <ellipse class="orbit" cx={centre.x} cy={centre.y} rx={orbit.x} ry={orbit.y} />
@@ -134,6 +135,7 @@ export function Topology({ state, onSelect }: { state: State; onSelect: (channel
             place={at[index] as Point}
             id={peer.card.id}
             name={peer.card.name}
+            mark={markOf(state, peer.card.id)}
             presence={presenceOf(peer)}
             onClick={() => onSelect(`agent:${peer.card.id}`)}
           />

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Conversations } from '../../demo/conversations.ts'
 import { History, write } from '../../demo/history.ts'
 import { Mail } from '../../demo/mail.ts'
+import type { Place } from '../../demo/settings.ts'
 import {
   type Channel,
   conversationOf,
@@ -47,7 +48,7 @@ afterEach(async () => {
   await Promise.all(agents.splice(0).map(agent => agent.close()))
 })
 
-async function open({ identity, rows }: Profile, name = 'ada', visible = () => true): Promise<Page> {
+async function open({ identity, rows }: Profile, name = 'ada', visible = () => true, place?: Place): Promise<Page> {
   const listen = ['/ip4/127.0.0.1/tcp/0']
   const agent = await createAgent({ name, mesh: 'test', listen, identity, store: rows })
   agents.push(agent)
@@ -56,7 +57,7 @@ async function open({ identity, rows }: Profile, name = 'ada', visible = () => t
   const history = new History(agent.storage, error => troubles.push(error))
   const said = new Conversations(store, history, visible)
   const mail = new Mail(agent, store, said)
-  const topics = await said.recall()
+  const topics = await said.recall(place)
   mail.listen()
   await mail.resume()
   return { agent, store, said, topics, troubles, entries: channel => conversationOf(store.state, channel).entries }
@@ -267,5 +268,23 @@ describe('a message of an earlier run', () => {
     expect(page.entries(`agent:${to}`)[0]?.status).toEqual({ at: 'cancelled' })
     const next = await reopen(page, kept)
     expect(next.entries(`agent:${to}`)[0]?.status).toEqual({ at: 'cancelled' })
+  })
+})
+
+describe('what was open', () => {
+  const at = (selected: Channel): Place => ({ mesh: 'test', selected, view: 'talk' })
+
+  it('is open again in the next run, but for a topic that was left', async () => {
+    for (const [place, selected] of [
+      [at('agent:bob-id'), 'agent:bob-id'],
+      [at('topic:lobby'), 'topic:lobby'],
+      [at('topic:garden'), 'topic:lobby'],
+      [undefined, 'topic:lobby'],
+    ] as const) {
+      await page.agent.close()
+      page = await open(kept, 'ada', () => true, place)
+      expect(page.store.state.selected).toBe(selected)
+      expect(page.store.state.view).toBe(place?.selected === selected ? 'talk' : 'agents')
+    }
   })
 })

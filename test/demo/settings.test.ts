@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { findMesh, inviteLink, readLink, remember, remembered, shortAddress } from '../../demo/settings.ts'
+import {
+  findMesh,
+  inviteLink,
+  readLink,
+  remember,
+  remembered,
+  rememberedPlace,
+  rememberPlace,
+  shortAddress,
+} from '../../demo/settings.ts'
 
 const relay = '/ip4/127.0.0.1/tcp/9090/ws/p2p/12D3KooWJvyP3VJYymTqG7eH4PM5rN4T2agk5cdNCfNymAqwqcvZ'
 
@@ -52,6 +61,22 @@ describe('what a tab remembers', () => {
     expect(remembered(kept)).toBeUndefined()
     kept.setItem('agent-flow-demo', '{broken')
     expect(remembered(kept)).toBeUndefined()
+  })
+})
+
+describe('where a tab was', () => {
+  it('is known again in the same mesh, until it becomes somebody else; what is broken counts as nothing', () => {
+    const kept = storage()
+    expect(rememberedPlace(kept, 'demo')).toBeUndefined()
+    rememberPlace(kept, { mesh: 'demo', selected: 'agent:bob-id', view: 'talk' })
+    expect(rememberedPlace(kept, 'demo')).toEqual({ mesh: 'demo', selected: 'agent:bob-id', view: 'talk' })
+    expect(rememberedPlace(kept, 'other')).toBeUndefined()
+    remember(kept, undefined)
+    expect(rememberedPlace(kept, 'demo')).toBeUndefined()
+    for (const broken of ['{broken', '{"mesh":"demo"}', '{"mesh":"demo","selected":"somewhere"}']) {
+      kept.setItem('agent-flow-demo-place', broken)
+      expect(rememberedPlace(kept, 'demo')).toBeUndefined()
+    }
   })
 })
 

@@ -77,7 +77,7 @@ describe('the state of the page', () => {
     const state: State = { ...initialState, peers, topics: ['lobby'] }
     expect(channels(state)).toEqual(['everyone', 'topic:lobby', 'agent:ann-id', 'agent:zoe-id', 'agent:bob-id'])
     expect(nameOf(state, 'zoe-id')).toBe('zoe')
-    expect(nameOf(state, '12D3KooWstranger')).toBe('…ranger')
+    expect(nameOf(state, '12D3KooWstranger')).toBe('strang…')
   })
 
   it('lists agents that are away and known from what was said, under their names', () => {
@@ -93,6 +93,31 @@ describe('the state of the page', () => {
     ])
     expect(nameOf(state, 'bob-id')).toBe('bob')
     expect(someone(state, 'nobody')).toBeUndefined()
+  })
+
+  it('tells agents of one name apart by what differs in their ids, and leaves others their names', () => {
+    const who = (id: string, name: string) => ({ id, name, capabilities: [], description: '' })
+    const here = (id: string, name: string) => ({ ...peer(name, true), card: who(id, name) }) as unknown as Peer
+    const [bob, twin, ada, away] = ['12D3KooWAAAAAAx', '12D3KooWBBBBBBx', '12D3KooWCCCCCCx', '12D3KooWDDDDDDx']
+    const state: State = {
+      ...initialState,
+      me: { id: '12D3KooWEEEEEEx', name: 'ada', as: 'person' },
+      peers: new Map([bob, twin].map(id => [id, here(id, 'bob')])).set(ada, here(ada, 'ada')),
+      contacts: new Map([
+        [bob, who(bob, 'bob')],
+        [away, who(away, 'zoe')],
+      ]),
+    }
+    expect([bob, twin, ada, away].map(id => nameOf(state, id))).toEqual([
+      'bob AAAAAA',
+      'bob BBBBBB',
+      'ada CCCCCC',
+      'zoe',
+    ])
+    const alone = { ...state, peers: new Map([[bob, here(bob, 'bob')]]) }
+    expect(nameOf(alone, bob)).toBe('bob')
+    // Also of one that is away and known from before.
+    expect(nameOf({ ...alone, contacts: new Map([[twin, who(twin, 'bob')]]) }, bob)).toBe('bob AAAAAA')
   })
 
   it('counts what waits for somebody, and clears the rest', () => {

@@ -1,5 +1,6 @@
 /** Real processes, real disks, kill -9 at any moment: what a send has promised is there, once, in order. */
 
+import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Random, seededRandom } from '../../src/common/random.ts'
 import { freePort, Stage, sentBy } from './parties.ts'
@@ -30,11 +31,42 @@ async function moved(sender: Party): Promise<number> {
   return sender.lines.slice(from).filter(line => line.startsWith('processed ')).length
 }
 
-/** Every kill hit a life that had done something: what was processed in each. */
-function busy(lives: readonly number[]): void {
-  process.stdout.write(`processed before each kill: ${lives.join(' ')}\n`)
-  expect(lives, `seed ${seed}`).toHaveLength(KILLS)
-  expect(Math.min(...lives), `seed ${seed}`).toBeGreaterThan(0)
+/** What the kills met. */
+class Lives {
+  /** What was processed in each life that was let work. */
+  readonly #busy: number[] = []
+  /** How long each was let live that was killed as it started, ms, and whether it had done so by then. */
+  readonly #starting: { ms: number; ready: boolean }[] = []
+
+  /** Whether the next one is killed as it starts, while it takes up what the earlier ones left. */
+  get startNext(): boolean {
+    return (this.#busy.length + this.#starting.length) % 3 === 2
+  }
+
+  /** Lets a life work. */
+  async work(sender: Party): Promise<void> {
+    this.#busy.push(await moved(sender))
+  }
+
+  /** Lets a life start, for a moment of it, and as far as it says with `reached`. */
+  async start(party: Party, reached = /^open$/): Promise<void> {
+    const ms = Math.floor(random.float() * 300)
+    // The moment of the kill is what is varied. Where all is slow nothing would be taken up by then.
+    await Promise.all([setTimeout(ms), party.says(reached)])
+    this.#starting.push({ ms, ready: party.lines.some(line => /^(ready|try) /.test(line)) })
+  }
+
+  judge(): void {
+    const starting = this.#starting.map(({ ms, ready }) => `${ms}${ready ? '' : '*'}`).join(' ')
+    process.stdout.write(
+      `seed ${seed}; processed before each of ${this.#busy.length} kills: ${this.#busy.join(' ')}; ms before each of ` +
+        `${this.#starting.length} kills at a start (* not ready yet): ${starting}\n`,
+    )
+    expect(this.#busy.length + this.#starting.length, `seed ${seed}`).toBe(KILLS)
+    expect(this.#starting.length, `seed ${seed}`).toBeGreaterThan(0)
+    // Each of the others hit a life that had done something.
+    expect(Math.min(...this.#busy), `seed ${seed}`).toBeGreaterThan(0)
+  }
 }
 
 const listening = async (): Promise<string[]> => [`/ip4/127.0.0.1/tcp/${await freePort()}`]
@@ -56,12 +88,12 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     const receiver = await stage.enter({ role: 'receiver', folder, listen: await listening() })
     const [, to = '', address = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
     const kept: number[] = []
-    const lives: number[] = []
+    const lives = new Lives()
     let first = 1
     const enter = (): Promise<Party> => stage.enter({ role: 'sender', folder, to, peers: [address], first })
     for (let kills = 0; kills < KILLS; kills++) {
       const sender = await enter()
-      lives.push(await moved(sender))
+      await (lives.startNext ? lives.start(sender) : lives.work(sender))
       await sender.kill()
       const sent = sentBy(sender)
       kept.push(...sent.kept)
@@ -72,7 +104,7 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     sender.tell('enough')
     await sender.says(/^done$/)
     await receiver.kill()
-    busy(lives)
+    lives.judge()
     await judged([...kept, ...sentBy(sender).kept])
   })
 
@@ -83,17 +115,20 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     let receiver = await enter()
     const [, to = '', address = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
     const sender = await stage.enter({ role: 'sender', folder, to, peers: [address], first: 1 })
-    const lives: number[] = []
+    const lives = new Lives()
     for (let kills = 0; kills < KILLS; kills++) {
-      lives.push(await moved(sender))
+      if (lives.startNext) await lives.start(receiver)
+      else {
+        await receiver.says(/^ready/)
+        await lives.work(sender)
+      }
       await receiver.kill()
       receiver = await enter()
-      await receiver.says(/^ready/)
     }
     sender.tell('enough')
     await sender.says(/^done$/)
     await receiver.kill()
-    busy(lives)
+    lives.judge()
     await judged(sentBy(sender).kept)
   })
 
@@ -106,17 +141,20 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     const receiver = await stage.enter({ role: 'receiver', folder, listen: [], relays: [address] })
     const [, to = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
     const sender = await stage.enter({ role: 'sender', folder, to, relays: [address], first: 1 })
-    const lives: number[] = []
+    const lives = new Lives()
     for (let kills = 0; kills < KILLS; kills++) {
-      lives.push(await moved(sender))
+      if (lives.startNext) await lives.start(relay, /^standby$/)
+      else {
+        await relay.says(/^ready/)
+        await lives.work(sender)
+      }
       await relay.kill()
       relay = await enter()
-      await relay.says(/^ready/)
     }
     sender.tell('enough')
     await sender.says(/^done$/)
     await receiver.kill()
-    busy(lives)
+    lives.judge()
     await judged(sentBy(sender).kept)
   })
 })

@@ -7,6 +7,8 @@
  * - `{"role": "sender", "folder", "to", "peers", "relays", "first"}`: sends numbers from `first` on; prints `try <n>`, `kept <n>` once
  *   that has resolved, and `processed <n>` once the recipient has said so. At the next line on standard input it stops, waits until everything is processed, prints `done` and ends.
  * - `{"role": "relay", "folder", "listen"}`: prints `ready <id> <address>`.
+ *
+ * Sender and recipient print `open` when their store is, before they take up what is in it.
  */
 
 import { createInterface } from 'node:readline'
@@ -34,11 +36,14 @@ const AHEAD = 64
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 async function agentOf({ role, folder }: Part, options: { listen: string[]; peers?: string[]; relays?: string[] }) {
+  const identity = await fileIdentity(`${folder}/${role}.key`)
+  const store = await sqliteStore(`${folder}/${role}.db`)
+  say('open')
   return createAgent({
     name: role,
     mesh: 'kills',
-    identity: await fileIdentity(`${folder}/${role}.key`),
-    store: await sqliteStore(`${folder}/${role}.db`),
+    identity,
+    store,
     guarantee: 'exactly-once',
     ...options,
   })
