@@ -79,12 +79,13 @@ export class LetterDesk {
         if (page.length === 0) break
         open.push(...page.map(({ id }) => id))
       }
-      const counts = { retried: 0, waiting: 0, failed: 0 }
+      const counts = { retried: 0, waiting: 0, failed: 0, expired: 0 }
       for (const id of open.toReversed()) {
         const outcome = await this.#agent.deadLetters.retry(id).catch(() => 'failed' as const)
         counts[outcome === 'delivered' ? 'retried' : outcome]++
       }
-      const { retried, waiting, failed } = counts
+      const { retried, waiting } = counts
+      const failed = counts.failed + counts.expired
       const waits = waiting === 0 ? '' : `, ${waiting} not known yet whether they came`
       return `${retried} retried${waits}${failed === 0 ? '' : `, ${failed} failed again`}.`
     })
