@@ -5,7 +5,7 @@
 
 import { abortable, within } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
-import { AfpDeliveryError, AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
+import { AfpDeliveryError, AfpError, AfpRoutingError, type AfpTimeoutError } from '../common/errors.ts'
 import type { CircuitBreakers } from '../delivery/breakers.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Draft } from '../delivery/outgoing-parts.ts'
@@ -13,7 +13,6 @@ import type { KeptReply } from '../delivery/processing.ts'
 import type { Requests } from '../delivery/requests.ts'
 import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
 import { encodeMessage, type MessageKind } from '../message/envelope.ts'
-import { readFailure } from '../message/failure.ts'
 import { type Content, DEFAULT_TTL, type Guarantee, Message } from '../message/message.ts'
 import { type Hooks, MAX_TTL, runHook, validateGuarantee, validateTopic } from '../message/validate.ts'
 import type { Network } from '../network/network.ts'
@@ -29,6 +28,7 @@ import type {
   SendOptions,
   Target,
 } from './options.ts'
+import { expired, failureOf, nobodyReached, notTaken } from './outbound-errors.ts'
 
 /** How long a message may take until it is handed over, or a request until its reply is there, unless the caller says, ms. */
 const DEFAULT_TIMEOUT = 5_000
@@ -369,43 +369,4 @@ function silent(): Promise<never> {
   )
   never.catch(() => {})
   return never
-}
-
-const nobodyReached = (message: Message, causes: Error[]): AfpRoutingError =>
-  new AfpRoutingError('NO_ROUTE', `none of ${causes.length} recipients was reached`, {
-    sender: message.sender,
-    recipients: message.recipients,
-    messageId: message.id,
-    cause: new AggregateError(causes),
-  })
-
-const notTaken = (message: Message, recipient: string, timeout: number): AfpTimeoutError =>
-  new AfpTimeoutError(`${recipient} did not take the message within ${timeout / 1000} s: it has not left`, {
-    messageId: message.id,
-    timeoutSeconds: timeout / 1000,
-  })
-
-const expired = (message: Message): AfpError =>
-  new AfpRoutingError('MESSAGE_EXPIRED', 'the time to live is over', {
-    messageId: message.id,
-    recipients: message.recipients,
-  })
-
-/** What the other side said went wrong, as an error of this side. */
-function failureOf(answer: Message, request: Message): AfpError {
-  const { code, message } = readFailure(answer.content)
-  const details = { code, by: answer.sender }
-  if (code === 'NO_HANDLER') {
-    return new AfpRoutingError(code, `${answer.sender}: ${message}`, {
-      sender: request.sender,
-      recipients: request.recipients,
-      messageId: request.id,
-      details,
-    })
-  }
-  return new AfpDeliveryError('HANDLER_FAILED', `the handler at ${answer.sender} failed: ${message}`, {
-    messageId: request.id,
-    guarantee: request.guarantee,
-    details,
-  })
 }

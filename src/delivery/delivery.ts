@@ -5,9 +5,9 @@
 
 import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpMessageError } from '../common/errors.ts'
-import { type Given, given } from '../common/given.ts'
+import type { Given } from '../common/given.ts'
 import type { Random } from '../common/random.ts'
-import { type NextTask, Slices } from '../common/slices.ts'
+import type { NextTask } from '../common/slices.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { decode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
@@ -16,27 +16,24 @@ import type { Limits } from '../message/validate.ts'
 import type { Network } from '../network/network.ts'
 import type { Prekey, PrekeyRing } from '../security/prekeys.ts'
 import type { Store, Write } from '../store/store.ts'
-import { DueAnswers } from './answers.ts'
 import type { IncomingParts } from './arrived.ts'
-import { Books, letterOf } from './books.ts'
+import { Authors } from './authors.ts'
+import { Books } from './books.ts'
 import type { CircuitBreakers } from './breakers.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import type { RetryOutcome } from './dead-letter-retries.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { draftOf } from './drafts.ts'
 import { FrameType, LOST_KEY_LABEL, lostKeyBody, readAcks, readEpochs, readLostKey, readStates } from './frames.ts'
-import { DEFAULT_INBOX, type InboxLimits, type InboxRoom } from './inbox-room.ts'
-import { Incoming } from './incoming.ts'
+import type { DEFAULT_INBOX, InboxLimits } from './inbox-room.ts'
 import { retryLetter } from './letter-retry.ts'
 import { Lines } from './lines.ts'
-import { loadIncoming, loadOutgoing } from './loading.ts'
+import { loadOutgoing } from './loading.ts'
 import { type OutboxLimits, OutboxQuota } from './outbox-quota.ts'
 import type { Draft } from './outgoing-parts.ts'
-import { Patience } from './patience.ts'
-import { Processing, type ProcessingParts } from './processing.ts'
+import type { ProcessingParts } from './processing.ts'
 import { Recipients } from './recipients.ts'
 import { Recorder } from './recorder.ts'
-import { Reservations } from './reservations.ts'
 import type { RetryStrategy } from './retry.ts'
 import { sendToAll } from './send-all.ts'
 import type { Tracker, Tracking } from './tracker.ts'
@@ -45,8 +42,6 @@ import { failUnkept } from './unkept.ts'
 
 /** How many messages to one recipient may be under way. */
 const WINDOW = 256
-/** Authors that are held before those give way that are away and of whom nothing would be missed. */
-const MAX_AUTHORS = 1_024
 
 /** What delivery needs. */
 export interface DeliveryParts
@@ -81,26 +76,15 @@ export interface DeliveryParts
   readonly onError: (error: unknown) => void
 }
 
-/** One author, as its recipient sees it. */
-interface Author {
-  readonly incoming: Incoming
-  readonly processing: Processing
-  readonly patience: Patience
-}
-
 /** See the head of this file. */
 export class Delivery {
   readonly #parts: DeliveryParts
   readonly #books: Books
   readonly #lines: Lines
-  readonly #room: InboxRoom
   readonly #recipients: Recipients
-  readonly #authors = new Map<string, Author>()
-  #started = false
-  readonly #readable = new Set<string>()
+  readonly #authors: Authors
   readonly #quota: OutboxQuota
   readonly #recorder: Recorder
-  readonly #reservations: Reservations
   readonly #tries: Tries
   readonly #closing = new AbortController()
 
@@ -108,11 +92,9 @@ export class Delivery {
     this.#parts = parts
     const { identity, tracker, deadLetters } = parts
     this.#quota = new OutboxQuota(parts.maxOutbox)
-    this.#reservations = new Reservations(parts.clock)
     this.#books = new Books({ self: identity.id, tracker, deadLetters })
     this.#recorder = new Recorder({ ...parts, ledger: this.#books })
     this.#tries = new Tries(parts)
-    this.#room = { limits: given(DEFAULT_INBOX, parts.inbox), used: 0 }
     this.#lines = new Lines({ ...parts, self: identity.id, received: (from, frame) => this.received(from, frame) })
     this.#recipients = new Recipients({
       ...parts,
@@ -123,6 +105,7 @@ export class Delivery {
       window: WINDOW,
       prekey: parts.prekeyOf,
     })
+    this.#authors = new Authors({ ...parts, lines: this.#lines, reply: this.#reply })
   }
 
   /** Takes up what earlier runs left. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
@@ -133,25 +116,18 @@ export class Delivery {
   }
 
   async #load(): Promise<void> {
-    const { store, clock, limits, nextTask } = this.#parts
+    const { store, clock, nextTask } = this.#parts
     const remains = await loadOutgoing(store, clock.now(), nextTask)
     await failUnkept({ ...this.#parts, recorder: this.#recorder }, remains)
     await this.#recipients.load(remains)
-    const slices = new Slices(nextTask)
-    for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits, nextTask)) {
-      const { incoming } = this.#author(author)
-      await incoming.load(kept, settled, arrived)
-      void incoming.tidy()
-      if (slices.did(0, 1 + kept.length + settled.length + arrived.length)) await slices.pause()
-    }
+    await this.#authors.load()
     // What this agent sent to itself comes at once, and must find what came of it before.
     await this.#recipients.resume()
   }
 
   /** Hands out what came, from now on: to be called once the application has had a turn to say who handles it. */
   start(): void {
-    this.#started = true
-    for (const { processing } of this.#authors.values()) processing.start()
+    this.#authors.start()
   }
 
   /** A message as it is sealed; the same for every recipient. @throws AfpMessageError MESSAGE_TOO_LARGE */
@@ -210,9 +186,9 @@ export class Delivery {
     try {
       switch (frame[0]) {
         case FrameType.envelope:
-          return this.#author(from).incoming.envelope(body, true)
+          return this.#authors.of(from).incoming.envelope(body, true)
         case FrameType.opening:
-          return this.#author(from).incoming.opening(body)
+          return this.#authors.of(from).incoming.opening(body)
         case FrameType.acks:
           return this.#acked(from, body)
         case FrameType.states:
@@ -234,13 +210,13 @@ export class Delivery {
   /** A connection with an agent is open. */
   linked(agent: string): void {
     this.#recipients.get(agent)?.linked()
-    this.#authors.get(agent)?.patience.linked()
+    this.#authors.linked(agent)
   }
 
   /** It is gone. */
   unlinked(agent: string): void {
     this.#recipients.get(agent)?.unlinked()
-    this.#authors.get(agent)?.patience.unlinked()
+    this.#authors.unlinked(agent)
   }
 
   /** An agent's card came or changed, or it is online again. */
@@ -251,16 +227,12 @@ export class Delivery {
 
   /** There is a new handler, subscription or reader. */
   offerAgain(): void {
-    for (const { processing } of this.#authors.values()) processing.offerAgain()
+    this.#authors.offerAgain()
   }
 
   /** Forgets what is over of authors that do not come any more; now and then. */
-  async tidy(): Promise<void> {
-    const slices = new Slices(this.#parts.nextTask)
-    for (const { incoming } of [...this.#authors.values()]) {
-      await incoming.tidy()
-      if (slices.did()) await slices.pause()
-    }
+  tidy(): Promise<void> {
+    return this.#authors.tidy()
   }
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */
@@ -272,11 +244,7 @@ export class Delivery {
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */
   shift(): Message | undefined {
-    for (const { processing } of this.#authors.values()) {
-      const message = processing.shift()
-      if (message !== undefined) return message
-    }
-    return undefined
+    return this.#authors.shift()
   }
 
   /** Stops: what handlers at work end with is still written, everything else stays on the disk. */
@@ -284,66 +252,10 @@ export class Delivery {
     this.#closing.abort(new AfpError('CLOSED', 'this agent has closed'))
     this.#quota.close()
     this.#recorder.close()
-    this.#reservations.close()
     this.#tries.close()
     this.#lines.close()
     this.#recipients.close()
-    for (const { incoming, processing, patience } of this.#authors.values()) {
-      patience.unlinked()
-      incoming.close()
-      processing.close()
-    }
-    await Promise.all([...this.#authors.values()].map(({ processing }) => processing.settled()))
-  }
-
-  #author(id: string): Author {
-    const known = this.#authors.get(id)
-    if (known !== undefined) return known
-    if (this.#authors.size >= MAX_AUTHORS) {
-      for (const [other, { incoming }] of this.#authors) {
-        if (!this.#lines.isOpen(other) && incoming.forget()) this.#authors.delete(other)
-      }
-    }
-    const { identity, mesh } = this.#parts
-    const answers = new DueAnswers({
-      author: id,
-      mesh,
-      sign: identity.sign,
-      ack: epoch => author.incoming.ack(epoch),
-      credit: () => author.incoming.credit,
-      send: frame => {
-        if (this.#lines.isOpen(id)) this.#lines.send(id, frame).catch(() => {})
-      },
-    })
-    const incoming: Incoming = new Incoming(
-      {
-        ...this.#parts,
-        answers,
-        readable: this.#readable,
-        room: this.#room,
-        onReleased: arrived => author.processing.add(arrived),
-      },
-      id,
-    )
-    const processing = new Processing(
-      {
-        ...this.#parts,
-        reservations: this.#reservations,
-        strategy: this.#parts.handlerStrategy,
-        onDead: (arrived, reason, error) => this.#parts.deadLetters.stage(letterOf(arrived, reason, error)),
-        reply: this.#reply,
-      },
-      incoming,
-    )
-    const patience = new Patience({
-      ...this.#parts,
-      lacks: () => incoming.lacks,
-      giveUp: (epoch, lack) => incoming.giveUp(epoch, lack),
-    })
-    const author: Author = { incoming, processing, patience }
-    if (this.#started) processing.start()
-    this.#authors.set(id, author)
-    return author
+    await this.#authors.close()
   }
 
   async #acked(from: string, body: Uint8Array): Promise<void> {
@@ -362,7 +274,7 @@ export class Delivery {
 
   async #states(from: string, body: Uint8Array): Promise<void> {
     try {
-      const { incoming, patience } = this.#author(from)
+      const { incoming, patience } = this.#authors.of(from)
       const states = readStates(body)
       await incoming.states(states)
       if (this.#lines.isOpen(from)) patience.heard(new Set(states.map(({ epoch }) => epoch)))

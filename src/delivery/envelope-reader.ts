@@ -1,6 +1,6 @@
 /** From an envelope of one author to the message in it. */
 
-import { AfpMessageError } from '../common/errors.ts'
+import { AfpMessageError, AfpSecurityError } from '../common/errors.ts'
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
@@ -21,6 +21,18 @@ export const untimely = (error: Error): EnvelopeRefusal | undefined => {
   if (!(error instanceof AfpMessageError)) return undefined
   if (error.code === 'MESSAGE_EXPIRED') return 'expired'
   return error.details.reason === 'clock-skew' ? 'clock-skew' : undefined
+}
+
+/** What its author is told of a message that is none, or that is not wanted. */
+export const rejectionOf = (error: Error): 'too-large' | 'rejected' =>
+  error instanceof AfpMessageError && error.details.reason === 'too-large' ? 'too-large' : 'rejected'
+
+/** Why an envelope was not taken; undefined where that is not its fault. */
+export function refusalOf(error: unknown): EnvelopeRefusal | undefined {
+  if (error instanceof AfpSecurityError) return 'undecryptable'
+  if (!(error instanceof AfpMessageError)) return undefined
+  const { reason } = error.details
+  return untimely(error) ?? (reason === 'wrong-version' ? reason : 'malformed')
 }
 
 /** See the head of this file. */

@@ -3,14 +3,14 @@
  * the author is told of them. Nothing is acknowledged before it is on the disk.
  */
 
-import { AfpMessageError, AfpSecurityError } from '../common/errors.ts'
+import { AfpSecurityError } from '../common/errors.ts'
 import { Turns } from '../common/turns.ts'
 import { Epochs, type EpochsNews, type FeedState, type Handed, type Position } from '../feed/index.ts'
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
 import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts } from './arrived.ts'
-import { EnvelopeReader, untimely } from './envelope-reader.ts'
+import { EnvelopeReader, refusalOf, rejectionOf, untimely } from './envelope-reader.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { fingerprintOf, InEpoch, type KeptEpoch } from './in-epoch.ts'
 import { WRITE_PAUSE } from './next-try.ts'
@@ -290,9 +290,9 @@ export class Incoming {
       begun = this.#epochs.begin(epoch.id, header)
       if (!begun) return this.#again(header)
       const judged = await this.#reader.judge(payload, header, about)
-      // It comes again, by when clocks may agree; in the end it is its author's to fence.
-      if (judged instanceof Error && untimely(judged) !== undefined) throw judged
       if (judged instanceof Error) {
+        // It comes again, by when clocks may agree; in the end it is its author's to fence.
+        if (untimely(judged) !== undefined) throw judged
         there()
         return await this.#reject(epoch, number, judged)
       }
@@ -325,8 +325,7 @@ export class Incoming {
   }
 
   async #reject(epoch: InEpoch, number: number, error: Error): Promise<void> {
-    const tooLarge = error instanceof AfpMessageError && error.details.reason === 'too-large'
-    const { released } = this.#epochs.refuse(epoch.id, number, tooLarge ? 'too-large' : 'rejected')
+    const { released } = this.#epochs.refuse(epoch.id, number, rejectionOf(error))
     this.#parts.onRejected(this.author, error)
     await this.#keep(epoch.id, released)
   }
@@ -338,10 +337,7 @@ export class Incoming {
   async #once(epoch: InEpoch, envelope: Envelope): Promise<{ work: void | Promise<void> } | undefined> {
     const { header } = envelope
     const { number } = header
-    if (epoch.hadOnce(number)) {
-      this.#refused('duplicate', `number ${number}`)
-      return
-    }
+    if (epoch.hadOnce(number)) return void this.#refused('duplicate', `number ${number}`)
     const opened = this.#reader.open(epoch.key, envelope)
     const { payload, about } = opened instanceof Promise ? await opened : opened
     epoch.noteOnce(number)
@@ -391,10 +387,9 @@ export class Incoming {
   }
 
   #failed(error: unknown): void {
-    if (error instanceof AfpSecurityError) return this.#refused('undecryptable', error.message)
-    if (!(error instanceof AfpMessageError)) return this.#parts.onError(error)
-    const { reason } = error.details
-    this.#refused(untimely(error) ?? (reason === 'wrong-version' ? reason : 'malformed'), error.message)
+    const reason = refusalOf(error)
+    if (reason === undefined) this.#parts.onError(error)
+    else this.#refused(reason, (error as Error).message)
   }
 
   #refused(reason: EnvelopeRefusal, detail: string): void {

@@ -1,0 +1,172 @@
+/** Those that this agent hears from: what there is for each of them, as long as it is worth remembering. */
+
+import { type Given, given } from '../common/given.ts'
+import { Slices } from '../common/slices.ts'
+import type { Message } from '../message/message.ts'
+import { DueAnswers } from './answers.ts'
+import type { IncomingParts } from './arrived.ts'
+import { letterOf } from './books.ts'
+import type { DeadLetters } from './dead-letters.ts'
+import { DEFAULT_INBOX, type InboxLimits, type InboxRoom } from './inbox-room.ts'
+import { Incoming } from './incoming.ts'
+import type { Lines } from './lines.ts'
+import { loadIncoming } from './loading.ts'
+import { Patience, type PatienceParts } from './patience.ts'
+import { Processing, type ProcessingParts } from './processing.ts'
+import { Reservations } from './reservations.ts'
+import type { RetryStrategy } from './retry.ts'
+
+/** Authors that are held before those give way that are away and of whom nothing would be missed. */
+const MAX_AUTHORS = 1_024
+
+/** What they are made of. */
+export interface AuthorsParts
+  extends Omit<IncomingParts, 'answers' | 'readable' | 'room' | 'onReleased'>,
+    Omit<ProcessingParts, 'reservations' | 'strategy' | 'onDead'>,
+    Pick<PatienceParts, 'holePatience'> {
+  readonly lines: Lines
+  readonly deadLetters: DeadLetters
+  /** When handlers that failed run again. */
+  readonly handlerStrategy: RetryStrategy
+  /** Default {@link DEFAULT_INBOX}. */
+  readonly inbox?: Given<InboxLimits> | undefined
+}
+
+/** One author, as its recipient sees it. */
+interface Author {
+  readonly incoming: Incoming
+  readonly processing: Processing
+  readonly patience: Patience
+}
+
+/** See the head of this file. */
+export class Authors {
+  readonly #parts: AuthorsParts
+  readonly #room: InboxRoom
+  readonly #reservations: Reservations
+  readonly #readable = new Set<string>()
+  readonly #all = new Map<string, Author>()
+  #started = false
+
+  constructor(parts: AuthorsParts) {
+    this.#parts = parts
+    this.#room = { limits: given(DEFAULT_INBOX, parts.inbox), used: 0 }
+    this.#reservations = new Reservations(parts.clock)
+  }
+
+  /** Takes up what earlier runs left. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
+  async load(): Promise<void> {
+    const { store, limits, nextTask } = this.#parts
+    const slices = new Slices(nextTask)
+    for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits, nextTask)) {
+      const { incoming } = this.of(author)
+      await incoming.load(kept, settled, arrived)
+      void incoming.tidy()
+      if (slices.did(0, 1 + kept.length + settled.length + arrived.length)) await slices.pause()
+    }
+  }
+
+  /** Hands out what came, from now on. */
+  start(): void {
+    this.#started = true
+    for (const { processing } of this.#all.values()) processing.start()
+  }
+
+  /** One that may not have been heard before. */
+  of(id: string): Author {
+    const known = this.#all.get(id)
+    if (known !== undefined) return known
+    if (this.#all.size >= MAX_AUTHORS) {
+      for (const [other, { incoming }] of this.#all) {
+        if (!this.#parts.lines.isOpen(other) && incoming.forget()) this.#all.delete(other)
+      }
+    }
+    const author = this.#make(id)
+    if (this.#started) author.processing.start()
+    this.#all.set(id, author)
+    return author
+  }
+
+  /** A connection with an agent is open. */
+  linked(agent: string): void {
+    this.#all.get(agent)?.patience.linked()
+  }
+
+  /** It is gone. */
+  unlinked(agent: string): void {
+    this.#all.get(agent)?.patience.unlinked()
+  }
+
+  /** There is a new handler, subscription or reader. */
+  offerAgain(): void {
+    for (const { processing } of this.#all.values()) processing.offerAgain()
+  }
+
+  /** The next message that nobody wanted, for somebody who reads: it has its end with that. */
+  shift(): Message | undefined {
+    for (const { processing } of this.#all.values()) {
+      const message = processing.shift()
+      if (message !== undefined) return message
+    }
+    return undefined
+  }
+
+  /** Forgets what is over of those that do not come any more. */
+  async tidy(): Promise<void> {
+    const slices = new Slices(this.#parts.nextTask)
+    for (const { incoming } of [...this.#all.values()]) {
+      await incoming.tidy()
+      if (slices.did()) await slices.pause()
+    }
+  }
+
+  /** Stops; resolves when what handlers at work ended with is written. */
+  async close(): Promise<void> {
+    this.#reservations.close()
+    for (const { incoming, processing, patience } of this.#all.values()) {
+      patience.unlinked()
+      incoming.close()
+      processing.close()
+    }
+    await Promise.all([...this.#all.values()].map(({ processing }) => processing.settled()))
+  }
+
+  #make(id: string): Author {
+    const { identity, mesh, lines, deadLetters, handlerStrategy } = this.#parts
+    const answers = new DueAnswers({
+      author: id,
+      mesh,
+      sign: identity.sign,
+      ack: epoch => incoming.ack(epoch),
+      credit: () => incoming.credit,
+      send: frame => {
+        if (lines.isOpen(id)) lines.send(id, frame).catch(() => {})
+      },
+    })
+    const incoming: Incoming = new Incoming(
+      {
+        ...this.#parts,
+        answers,
+        readable: this.#readable,
+        room: this.#room,
+        onReleased: arrived => processing.add(arrived),
+      },
+      id,
+    )
+    const processing = new Processing(
+      {
+        ...this.#parts,
+        reservations: this.#reservations,
+        strategy: handlerStrategy,
+        onDead: (arrived, reason, error) => deadLetters.stage(letterOf(arrived, reason, error)),
+      },
+      incoming,
+    )
+    const patience = new Patience({
+      ...this.#parts,
+      lacks: () => incoming.lacks,
+      giveUp: (epoch, lack) => incoming.giveUp(epoch, lack),
+    })
+    return { incoming, processing, patience }
+  }
+}
