@@ -17,6 +17,7 @@ const reasons: Partial<Record<AfpErrorCode, string>> = {
   INVALID_TOPIC: 'that topic cannot be used',
   STORE_FULL: 'this browser has no room left',
   QUEUE_FULL: 'too much waits already',
+  CIRCUIT_OPEN: 'what goes to it is held back',
 }
 
 const deaths: Partial<Record<DeadReason, string>> = {
