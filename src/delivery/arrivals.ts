@@ -10,22 +10,28 @@ export class Arrivals {
   #messages = 0
   #bytes = 0
   #expected = 0
+  /** The one that was taken although there was no room, as long as there is none. */
+  #beyond: Arrived | undefined
 
   constructor(room: InboxRoom) {
     this.#room = room
   }
 
-  /** How many more messages there is room for, were they small. */
-  get credit(): number {
+  /**
+   * How many more messages are taken, were they small. One, and no other until there is room again, is taken where there is
+   * none: what is held may wait for it, and who has nothing here could not send anything while others have all the room.
+   * @param holding whether any of what is here waits for what is not
+   */
+  credit(holding: boolean): number {
+    return this.room || Number((holding || this.#messages === 0) && this.#expected === 0 && this.#beyond === undefined)
+  }
+
+  /** How many more there is room for, were they small. */
+  get room(): number {
     const { limits, used } = this.#room
     // Of what all share an author has no more than it leaves free: however many do so, there is as much for the next.
     if (this.#bytes >= Math.min(limits.bytes, limits.totalBytes - used)) return 0
     return Math.max(0, limits.messages - this.#messages)
-  }
-
-  /** Whether one is on its way to the disk. */
-  get expecting(): boolean {
-    return this.#expected > 0
   }
 
   /** One is on its way to the disk, until the call of what is returned; it takes up its room meanwhile. */
@@ -44,8 +50,10 @@ export class Arrivals {
     return this.#byEpoch.get(epoch)?.get(number)
   }
 
-  add(entry: Arrived): void {
+  /** @param beyond whether there was no room for it */
+  add(entry: Arrived, beyond = false): void {
     const { epoch, number, row } = entry
+    if (beyond) this.#beyond = entry
     const arrived = this.#byEpoch.get(epoch) ?? new Map<number, Arrived>()
     this.#byEpoch.set(epoch, arrived.set(number, entry))
     this.#count(1, row.message.length)
@@ -58,11 +66,13 @@ export class Arrivals {
     arrived.delete(number)
     if (arrived.size === 0) this.#byEpoch.delete(epoch)
     this.#count(-1, -entry.row.message.length)
+    if (entry === this.#beyond) this.#beyond = undefined
   }
 
   #count(messages: number, bytes: number): void {
     this.#messages += messages
     this.#bytes += bytes
     this.#room.used += bytes
+    if (this.room > 0) this.#beyond = undefined
   }
 }

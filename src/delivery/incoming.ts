@@ -42,9 +42,9 @@ export class Incoming {
     this.#reader = new EnvelopeReader({ ...parts, self: parts.identity.id, author })
   }
 
-  /** How many more messages there is room for: for one at least where nothing is at work that will make some. */
+  /** How many more messages are taken. */
   get credit(): number {
-    return this.#arrived.credit || Number(!this.#arrived.expecting && this.#epochs.idle)
+    return this.#arrived.credit(this.#epochs.holding)
   }
 
   /** Lets go of all that is held, if nothing of it would be missed: openings, which its author says again. */
@@ -279,6 +279,7 @@ export class Incoming {
     const full = verdict === 'new' && !this.#fits(epoch, prev)
     if (verdict === 'full' || full) return this.#refused('full', `number ${number}`)
     if (verdict === 'skipped') return this.#again(header, verdict)
+    const beyond = this.#arrived.room === 0
     const there = this.#arrived.expect(envelope.sealed.length + (envelope.shared?.length ?? 0))
     let begun = false
     try {
@@ -300,7 +301,8 @@ export class Incoming {
       const opening = epoch.stored ? [] : this.#snapshot(epoch.id).writes
       await store.commit({ writes: [putInbox(inboxKey(this.author, epoch.id, number), row), ...opening] })
       epoch.stored = true
-      this.#settle(arrivedAs(row, judged, { author: this.author, epoch: epoch.id, number }), header)
+      there()
+      this.#settle(arrivedAs(row, judged, { author: this.author, epoch: epoch.id, number }), header, beyond)
     } catch (error) {
       if (begun) this.#epochs.abandon(epoch.id, number)
       throw error
@@ -311,15 +313,15 @@ export class Incoming {
 
   /** Whether there is room for what comes after `prev`. Beyond what there is, all that is held may wait for this one. */
   #fits({ id }: InEpoch, prev: number): boolean {
-    return this.#arrived.credit > 0 || (this.credit > 0 && this.#epochs.feed(id)?.releases(prev) === true)
+    return this.#arrived.room > 0 || (this.credit > 0 && this.#epochs.feed(id)?.releases(prev) === true)
   }
 
-  #settle(entry: Arrived, position: Position): void {
+  #settle(entry: Arrived, position: Position, beyond: boolean): void {
     const { epoch } = entry
     const { taken, released, late, others } = this.#epochs.accept(epoch, position)
     if (!taken) return
     entry.late = late
-    this.#arrived.add(entry)
+    this.#arrived.add(entry, beyond)
     this.#release([{ epoch, numbers: released }, ...others])
     this.#parts.answers.ack(epoch)
   }

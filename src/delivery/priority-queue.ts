@@ -34,7 +34,7 @@ export class PriorityQueue<T> {
     queue.push(order, item)
   }
 
-  /** @param oldest what has the least order goes, whatever its class */
+  /** @param oldest what has the least order goes, whatever its class, and out of turn: its class owes nothing for it */
   shift(oldest = false): T | undefined {
     let best = -1
     let least = Number.POSITIVE_INFINITY
@@ -47,8 +47,10 @@ export class PriorityQueue<T> {
     }
     if (best < 0) return undefined
     const pass = this.#pass[best] as number
-    if (!oldest) this.#now = pass
-    this.#pass[best] = pass + SCALE / (best + 1) ** 2
+    if (!oldest) {
+      this.#now = pass
+      this.#pass[best] = pass + SCALE / (best + 1) ** 2
+    }
     return (this.#classes[best] as Heap<T>).shift(Number.POSITIVE_INFINITY)
   }
 }

@@ -68,9 +68,9 @@ export class Epochs {
     return [...this.#kept.keys()]
   }
 
-  /** Whether nothing that was handed on is without its end: only what would be handed on at once makes room then. */
-  get idle(): boolean {
-    return [...this.#kept.values()].every(({ feed }) => feed.pending === feed.waiting)
+  /** Whether anything that was delivered waits for what was not. */
+  get holding(): boolean {
+    return [...this.#kept.values()].some(({ feed }) => feed.waiting > 0)
   }
 
   /** Whether nothing but openings ever came. */

@@ -2,7 +2,9 @@
 
 import { afterEach, describe, expect, test } from 'vitest'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
+import type { Arrived } from '../../src/delivery/arrived.ts'
 import type { DeliveryParts } from '../../src/delivery/delivery.ts'
+import { fixedRetry } from '../../src/delivery/retry.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Key, Store } from '../../src/store/store.ts'
 import { DeliveryWorld, type Node } from './world.ts'
@@ -109,6 +111,42 @@ describe.each([false, true])('An inbox that is full, its agent started anew: %s:
     for (const all of [low, high]) expect(bob.texts.filter(text => all.includes(text as string))).toEqual(all)
     expect(await ada.machine.store.count('outbox')).toBe(0)
   })
+})
+
+test('An inbox that is full of what waits for one message takes that although there is one that nobody wants', async () => {
+  world = new DeliveryWorld()
+  let refused = 0
+  const store = picky(([, , number]) => number === 2 && refused++ === 0)
+  const wants = ({ message }: Arrived): Promise<void> | 'waiting' =>
+    message.content === 'unwanted' ? 'waiting' : Promise.resolve()
+  const bob = await world.start(await world.machine(store), wants, SMALL)
+  const ada = await world.start(await world.machine())
+  await ada.meet(bob)
+  await ada.send(bob, 'unwanted', { priority: 5 })
+  const all = texts(30, 'message')
+  for (const text of all) await ada.send(bob, text)
+  await filled(bob, 10)
+  await world.clock.advance(2 * MINUTE)
+  expect(bob.texts).toEqual(all)
+})
+
+test('An inbox grows no further while its messages wait for room among the dead letters', async () => {
+  world = new DeliveryWorld()
+  const inbox = { messages: 10, bytes: 20_000 }
+  const fails = async (): Promise<void> => {
+    throw new Error('no')
+  }
+  const handlerStrategy = fixedRetry({ delay: 10, retries: 0 })
+  const bob = await world.start(await world.machine(), fails, { inbox, handlerStrategy }, { maxEntries: 4 })
+  const ada = await world.start(await world.machine())
+  await ada.meet(bob)
+  for (const text of texts(100, 'x'.repeat(2_000))) await ada.send(bob, text)
+  await world.clock.advanceUntil(() => bob.deadLetters.count() === 2)
+  await world.clock.advance(30 * MINUTE)
+  expect(bob.deadLetters.count()).toBe(2)
+  const rows = await bob.machine.store.range('inbox')
+  expect(rows.length).toBeLessThanOrEqual(11)
+  expect(rows.reduce((bytes, { value }) => bytes + value.length, 0)).toBeLessThan(25_000)
 })
 
 test('What is left of several earlier runs is sent run by run, whatever its priority', async () => {

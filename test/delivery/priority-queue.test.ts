@@ -30,6 +30,17 @@ describe('a priority queue', () => {
     expect(firsts.filter(item => item === 0)).toHaveLength(10)
   })
 
+  it('has a class owe nothing for what went because it was the oldest', () => {
+    const queue = new PriorityQueue<number>()
+    for (let i = 0; i < 1_500; i++) {
+      queue.push(0, i, 0)
+      queue.push(9, 10_000 + i, 9)
+    }
+    for (let i = 0; i < 500; i++) expect(queue.shift(true)).toBe(0)
+    const firsts = Array.from({ length: 1_010 }, () => queue.shift())
+    expect(firsts.filter(item => item === 0)).toHaveLength(10)
+  })
+
   it('gives a class nothing for the time it was empty', () => {
     const queue = new PriorityQueue<number>()
     for (let i = 0; i < 1_000; i++) queue.push(9, i, 9)
