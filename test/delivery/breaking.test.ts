@@ -96,3 +96,21 @@ it.each([
   expect(bob.texts).toHaveLength(31)
   expect(states).toEqual([])
 })
+
+it('a recipient that could not keep a message says anew what room there is', async () => {
+  const { ada, bob, store } = await pair({ inbox: { messages: 1 } })
+  const commit = store.commit.bind(store)
+  let fails = true
+  store.commit = async (batch, options) => {
+    if (fails && batch.writes.some(({ table }) => table === 'inbox')) {
+      fails = false
+      // Meanwhile the author hears that there is no room, for this one takes it up.
+      await new Promise<void>(resolve => void world.clock.after(100, resolve))
+      throw new Error('the disk failed')
+    }
+    return commit(batch, options)
+  }
+  await ada.send(bob, 'one')
+  await world.clock.advance(3_000)
+  expect(bob.texts).toEqual(['one'])
+})
