@@ -18,6 +18,8 @@ import type { RetryStrategy } from './retry.ts'
 
 /** Authors that are held before those give way that are away and of whom nothing would be missed. */
 const MAX_AUTHORS = 1_024
+/** It is looked for those once there is one new author for so many that are held: a look at all costs as many as there are. */
+const HELD_PER_NEW = 8
 
 /** What they are made of. */
 export interface AuthorsParts
@@ -46,7 +48,11 @@ export class Authors {
   readonly #reservations: Reservations
   readonly #readable = new Set<string>()
   readonly #all = new Map<string, Author>()
+  /** How many are new since it was last looked for those that may give way. */
+  #fresh = 0
+  #sweeping = false
   #started = false
+  #closed = false
 
   constructor(parts: AuthorsParts) {
     this.#parts = parts
@@ -59,7 +65,7 @@ export class Authors {
     const { store, limits, nextTask } = this.#parts
     const slices = new Slices(nextTask)
     for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits, nextTask)) {
-      const { incoming } = this.of(author)
+      const { incoming } = this.#add(author)
       await incoming.load(kept, settled, arrived)
       void incoming.tidy()
       if (slices.did(0, 1 + kept.length + settled.length + arrived.length)) await slices.pause()
@@ -76,14 +82,10 @@ export class Authors {
   of(id: string): Author {
     const known = this.#all.get(id)
     if (known !== undefined) return known
-    if (this.#all.size >= MAX_AUTHORS) {
-      for (const [other, { incoming }] of this.#all) {
-        if (!this.#parts.lines.isOpen(other) && incoming.forget()) this.#all.delete(other)
-      }
-    }
-    const author = this.#make(id)
-    if (this.#started) author.processing.start()
-    this.#all.set(id, author)
+    const author = this.#add(id)
+    this.#fresh++
+    const due = this.#all.size > MAX_AUTHORS && this.#fresh * HELD_PER_NEW >= this.#all.size
+    if (due && !this.#sweeping && !this.#closed) this.#sweep().catch(this.#parts.onError)
     return author
   }
 
@@ -122,6 +124,7 @@ export class Authors {
 
   /** Stops; resolves when what handlers at work ended with is written. */
   async close(): Promise<void> {
+    this.#closed = true
     this.#reservations.close()
     for (const { incoming, processing, patience } of this.#all.values()) {
       patience.unlinked()
@@ -129,6 +132,30 @@ export class Authors {
       processing.close()
     }
     await Promise.all([...this.#all.values()].map(({ processing }) => processing.settled()))
+  }
+
+  /** Lets go of those that are away and of whom nothing would be missed. */
+  async #sweep(): Promise<void> {
+    const { lines, nextTask } = this.#parts
+    const slices = new Slices(nextTask)
+    this.#sweeping = true
+    this.#fresh = 0
+    try {
+      for (const [id, { incoming }] of [...this.#all]) {
+        if (slices.did()) await slices.pause()
+        if (this.#closed) return
+        if (!lines.isOpen(id) && incoming.forget()) this.#all.delete(id)
+      }
+    } finally {
+      this.#sweeping = false
+    }
+  }
+
+  #add(id: string): Author {
+    const author = this.#make(id)
+    if (this.#started) author.processing.start()
+    this.#all.set(id, author)
+    return author
   }
 
   #make(id: string): Author {

@@ -305,6 +305,8 @@ export class Incoming {
       this.#settle(arrivedAs(row, judged, { author: this.author, epoch: epoch.id, number }), header, beyond)
     } catch (error) {
       if (begun) this.#epochs.abandon(epoch.id, number)
+      // What was said meanwhile counted the room that it took.
+      if (begun) this.#parts.answers.ack(epoch.id)
       throw error
     } finally {
       there()

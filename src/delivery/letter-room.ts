@@ -71,6 +71,7 @@ export class LetterRoom {
   #timer: Timer | undefined
   #waking = false
   #anew = false
+  #closed = false
 
   constructor(clock: Clock, index: LetterIndex) {
     this.#clock = clock
@@ -83,7 +84,8 @@ export class LetterRoom {
     return new Promise(resolve => {
       const waiters = this.#waiting[side].get(author) ?? new Set()
       this.#waiting[side].set(author, waiters.add({ bytes, resolve }))
-      this.#timer ??= this.#clock.after(LOOK, () => this.#due())
+      // Whoever comes to wait as all of it closes goes by that, and is told nothing more.
+      if (!this.#closed) this.#timer ??= this.#clock.after(LOOK, () => this.#due())
     })
   }
 
@@ -110,6 +112,7 @@ export class LetterRoom {
   }
 
   close(): void {
+    this.#closed = true
     this.#timer?.cancel()
   }
 

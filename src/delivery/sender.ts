@@ -60,6 +60,8 @@ export class Sender {
   #askAt = 0
   /** The one message that a half-open breaker let go. */
   #probe: { readonly call: BreakerCall; readonly entry: Entry } | undefined
+  /** Handed over since the recipient spoke last over this link. */
+  readonly #unanswered = new Set<Entry>()
   #timer: Timer | undefined
   /** When the opening of an epoch went again over this link because the recipient did not know it. */
   #repeated = new WeakMap<OutEpoch, number>()
@@ -138,6 +140,7 @@ export class Sender {
     this.#holdUntil = 0
     this.#probe?.call.abandon()
     this.#probe = undefined
+    this.#unanswered.clear()
     this.#queue.recall(this.#parts.clock.monotonic())
     this.#arm()
   }
@@ -155,6 +158,7 @@ export class Sender {
   /** The recipient spoke: it works, and what it has is known. */
   heard({ arrived, news }: { arrived: boolean; news: boolean }): void {
     this.#holdUntil = 0
+    this.#unanswered.clear()
     if (arrived || news) this.#askLater(ASK_PAUSE)
     if (!arrived) return
     const { breaker } = this.#parts
@@ -237,11 +241,14 @@ export class Sender {
     if (call !== undefined) this.#probe = { call, entry }
     this.announce(entry.epoch)
     this.#hand(entry)
+    // After a silence the recipient is asked as well: one that will not take this message says at least that it is there.
+    this.#stateDue ||= breaker.failureCount > 0
     return true
   }
 
   /** Nothing will be heard of a message: if it was to tell the breaker how its recipient is, another one has to. */
   #untried(entry: Entry): void {
+    this.#unanswered.delete(entry)
     if (this.#probe?.entry !== entry) return
     this.#probe.call.abandon()
     this.#probe = undefined
@@ -251,6 +258,7 @@ export class Sender {
   #hand(entry: Entry): void {
     const { lines, recipient, clock, onHanded } = this.#parts
     entry.left = true
+    this.#unanswered.add(entry)
     lines.send(recipient, entry.row.frame).catch(() => {
       // Too slow a peer, or a link that has just closed: neither is a try that failed.
       this.#queue.again(entry, clock.monotonic() + BUSY_PAUSE)
@@ -314,11 +322,17 @@ export class Sender {
     }
     const overdue = this.#queue.overdue(now, this.#patience())
     if (overdue.length > 0) {
-      // One silence is one failure, however many messages it holds up.
-      const call = this.#probe?.call ?? breaker.admit()
-      this.#probe = undefined
-      call?.fail(new Error('not acknowledged in time'))
-      for (const entry of overdue) onOverdue(entry)
+      // One silence is one failure, however many messages it holds up. Of a recipient that said something since it works:
+      // it may be full, or take a message for one from the future.
+      if (overdue.some(entry => this.#unanswered.has(entry))) {
+        const call = this.#probe?.call ?? breaker.admit()
+        this.#probe = undefined
+        call?.fail(new Error('not acknowledged in time'))
+      }
+      for (const entry of overdue) {
+        this.#untried(entry)
+        onOverdue(entry)
+      }
     }
     this.pump()
   }

@@ -1,7 +1,12 @@
 /** What is remembered of authors that do not come any more, and for how long. */
 
-import { afterEach, expect, it } from 'vitest'
-import { FrameType } from '../../src/delivery/frames.ts'
+import { afterEach, expect, it, vi } from 'vitest'
+import { toHex } from '../../src/common/bytes.ts'
+import { nextTask } from '../../src/common/slices.ts'
+import { FrameType, statesFrame } from '../../src/delivery/frames.ts'
+import { Incoming } from '../../src/delivery/incoming.ts'
+import { putSettled } from '../../src/delivery/rows.ts'
+import { agentIdOf } from '../../src/identity/keys.ts'
 import { DeliveryWorld, type Handler, type Machine, type Node } from './world.ts'
 
 const DAY = 86_400_000
@@ -90,4 +95,36 @@ it('one with a message that was not handled stays until that has its end, which 
   expect(await bobs.store.count('inbox')).toBe(0)
   await bob.delivery.tidy()
   expect(await openings()).toBe(0)
+})
+
+it('who may be forgotten is looked for as often as there are new authors, however many are known, and not at a start', async () => {
+  const [KNOWN, NEW] = [3_000, 2_000]
+  world = new DeliveryWorld()
+  bobs = await world.machine()
+  const stranger = (): string => agentIdOf(world.random.bytes(32))
+  const epoch = (): string => toHex(world.random.bytes(16))
+  const settled = { floor: 3, at: world.clock.now() }
+  const writes = Array.from({ length: KNOWN }, () => putSettled(stranger(), { epoch: epoch(), ...settled }))
+  await bobs.store.commit({ writes })
+  const looks = vi.spyOn(Incoming.prototype, 'forget')
+  try {
+    const bob = await world.start(bobs)
+    expect(looks).not.toHaveBeenCalled()
+    let held = KNOWN
+    let most = 0
+    for (let i = 0; i < NEW; i++) {
+      await bob.delivery.received(stranger(), statesFrame([{ epoch: epoch(), base: 0, last: 1, skips: [0, []] }]))
+      await nextTask()
+      held = KNOWN + i + 1 - looks.mock.results.filter(({ value }) => value === true).length
+      most = Math.max(most, held)
+    }
+    // Those of whom something is known stay, and of the others no more than came since.
+    expect(held).toBeGreaterThanOrEqual(KNOWN)
+    expect(most).toBeLessThan(1.2 * KNOWN)
+    expect(looks.mock.calls.length).toBeGreaterThan(KNOWN)
+    expect(looks.mock.calls.length).toBeLessThan(10 * NEW)
+    expect(bob.errors).toEqual([])
+  } finally {
+    looks.mockRestore()
+  }
 })

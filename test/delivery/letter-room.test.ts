@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { LetterIndex, type Summary } from '../../src/delivery/dead-letter-index.ts'
 import type { DeadLettersOptions } from '../../src/delivery/dead-letters.ts'
+import { LetterRoom } from '../../src/delivery/letter-room.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { newLetter, openLetters } from '../contracts/dead-letters.ts'
@@ -131,6 +132,25 @@ describe('Messages that end while there is no room for their dead letters', () =
     await world.clock.advanceUntil(() => two.receipt.recipients.get(bob.id)?.state === 'processed')
   })
 })
+
+test.each([
+  ['nobody', 0],
+  ['another', 1],
+])(
+  'Whoever comes to wait for room after the close, where %s waited before, is told nothing and sets no timer',
+  async (_, before) => {
+    const clock = new DrivenClock()
+    const room = new LetterRoom(clock, new LetterIndex({ entries: 10, bytes: 1_000 }))
+    const told = vi.fn()
+    for (let i = 0; i < before; i++) void room.wait('sender', 'bob', 1).then(told)
+    expect(clock.pending).toBe(before)
+    room.close()
+    void room.wait('sender', 'bob', 1).then(told)
+    expect(clock.pending).toBe(0)
+    await clock.advance(120_000)
+    expect(told).not.toHaveBeenCalled()
+  },
+)
 
 describe('Little room for dead letters', () => {
   test('is told once for each side, until there is room again, and at the start of a run', async () => {

@@ -1,22 +1,27 @@
 import { expect, it } from 'vitest'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { CircuitBreaker } from '../../src/delivery/breaker.ts'
+import { FrameType } from '../../src/delivery/frames.ts'
 import type { Lines } from '../../src/delivery/lines.ts'
 import type { Entry, OutEpoch } from '../../src/delivery/out-epoch.ts'
 import { Sender } from '../../src/delivery/sender.ts'
 
 /** A sender whose recipient acknowledges nothing by itself, and what becomes of its messages. */
-function lonely(clock: DrivenClock, { pause = 500, breaker = new CircuitBreaker('bob', clock) } = {}) {
+function lonely(clock: DrivenClock, { pause = 500, breaker = new CircuitBreaker('bob', clock), answers = false } = {}) {
   const sent: number[] = []
   const overdue: number[] = []
   const expired: number[] = []
   const entries = new Map<number, Entry>()
   /** Whether the connection takes frames. */
   const line = { busy: false }
+  /** Whether the recipient, asked what it has, says that there is nothing new. */
+  const recipient = { answers }
   const lines = {
     send: async (_to: string, frame: Uint8Array) => {
       if (line.busy) throw new Error('too much waits on the connection')
       if (frame.length > 1) sent.push(frame[1] as number)
+      if (frame[0] === FrameType.states && recipient.answers)
+        clock.after(10, () => sender.heard({ arrived: false, news: false }))
     },
     rtt: () => 10,
   } as unknown as Lines
@@ -26,7 +31,7 @@ function lonely(clock: DrivenClock, { pause = 500, breaker = new CircuitBreaker(
     clock,
     breaker,
     window: 10,
-    states: () => undefined,
+    states: () => Uint8Array.of(FrameType.states),
     waits: () => false,
     onHanded: () => {},
     onOverdue: entry => {
@@ -51,7 +56,7 @@ function lonely(clock: DrivenClock, { pause = 500, breaker = new CircuitBreaker(
     sender.remove(entries.get(number) as Entry)
     sender.pump()
   }
-  return { sender, breaker, epoch, entries, line, add, acknowledge, sent, overdue, expired }
+  return { sender, breaker, epoch, entries, line, recipient, add, acknowledge, sent, overdue, expired }
 }
 
 /** One whose breaker has opened after five silences. */
@@ -164,5 +169,48 @@ it('waits, and not in circles, while somebody else tries its breaker, and goes o
   call?.abandon()
   await clock.advance(200)
   expect(bob.sent).toEqual([1])
+  bob.sender.close()
+})
+
+it.each([
+  ['that answers stays closed, whatever becomes of one message', true],
+  ['that says nothing any more opens', false],
+])('the breaker of a recipient %s', async (_, answers) => {
+  const clock = new DrivenClock()
+  const bob = lonely(clock, { answers })
+  const states: string[] = []
+  bob.breaker.addEventListener('change', ({ detail }) => states.push(detail.to))
+  bob.sender.linked(false)
+  bob.add(0)
+  for (let number = 1; number <= 30; number++) {
+    bob.add(number)
+    await clock.advance(10)
+    bob.acknowledge(number)
+  }
+  await clock.advance(20_000)
+  expect(bob.sent.filter(number => number > 0)).toHaveLength(30)
+  if (answers) {
+    expect(states).toEqual([])
+    // It goes again at the pace of its strategy all the same.
+    expect(bob.overdue.length).toBeGreaterThan(10)
+  } else {
+    expect(states).toEqual(['open'])
+    // The first silence is none of the recipient's: it had spoken since.
+    expect(bob.overdue).toHaveLength(6)
+  }
+  bob.sender.close()
+})
+
+it('tries with another when the recipient answers, and has not taken the one message that its breaker let go', async () => {
+  const clock = new DrivenClock()
+  const bob = await silenced(clock, RESET)
+  const states: string[] = []
+  bob.breaker.addEventListener('change', ({ detail }) => states.push(detail.to))
+  bob.recipient.answers = true
+  await clock.advanceUntil(() => bob.sent.length === 2)
+  expect(bob.sent).toEqual([1, 2])
+  expect(states).toEqual(['half-open'])
+  bob.acknowledge(2)
+  expect(states).toEqual(['half-open', 'closed'])
   bob.sender.close()
 })
