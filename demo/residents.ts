@@ -6,6 +6,7 @@ import { calculate } from './behaviours/calculator.ts'
 import { clock as clockBehaviour } from './behaviours/clock.ts'
 import { convertText } from './behaviours/converter.ts'
 import { readConversion } from './behaviours/units.ts'
+import type { Home } from './keep.ts'
 
 /** The topic on which they talk. */
 const LOBBY = 'lobby'
@@ -22,6 +23,9 @@ export interface ResidentsOptions {
   readonly relays: readonly string[]
   /** Multiaddrs they listen on; tabs dial WebSockets. */
   readonly listen: readonly string[]
+  /** What they are and have from earlier runs; without it they are new ones. */
+  readonly tick?: Home | undefined
+  readonly abacus?: Home | undefined
   readonly clock?: Clock | undefined
 }
 
@@ -29,9 +33,16 @@ export interface ResidentsOptions {
 export async function startResidents(options: ResidentsOptions): Promise<{ close(): Promise<void> }> {
   const { mesh, relays, listen, clock = systemClock } = options
   const common = { mesh, relays, listen }
-  const tick = await createAgent({ ...common, name: 'Tick', capabilities: ['time'], description: 'Tells the time.' })
+  const tick = await createAgent({
+    ...common,
+    ...options.tick,
+    name: 'Tick',
+    capabilities: ['time'],
+    description: 'Tells the time.',
+  })
   const abacus = await createAgent({
     ...common,
+    ...options.abacus,
     name: 'Abacus',
     capabilities: ['calculate', 'convert/units'],
     description: 'Works out arithmetic and converts units.',
@@ -40,10 +51,13 @@ export async function startResidents(options: ResidentsOptions): Promise<{ close
     throw error
   })
   // Nobody looks after their dead letters: an answer to a visitor who never came back is not kept for ever.
-  for (const agent of [tick, abacus])
+  for (const agent of [tick, abacus]) {
     agent.addEventListener('dead-letter:added', ({ detail }) =>
       agent.deadLetters.discard(detail.letter.id).catch(() => {}),
     )
+    // Those that became some while nobody was here.
+    agent.deadLetters.purge({ processed: 'any' }).catch(() => {})
+  }
   clockBehaviour(tick)
   serve(abacus, undefined, message => work(textOf(message)))
   answerInLobby(abacus, clock)

@@ -19,6 +19,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { AfpError, type Clock } from 'agent-flow-protocol'
 import { createRelay } from 'agent-flow-protocol/relay'
+import { defaultData, type Keep, openKeep, whyUnkept } from './keep.ts'
 import { pathOf, readPages, SECURITY_HEADERS, servePage } from './pages.ts'
 import { startResidents } from './residents.ts'
 
@@ -37,6 +38,11 @@ export interface DemoOptions {
   readonly mesh?: string | undefined
   /** Whether the two agents in Node are started. Default true. */
   readonly residents?: boolean | undefined
+  /**
+   * Folder to keep the identities and the stores of the relay and the agents in, so that pages that are open go on after
+   * a restart on the same port. Default: nothing is kept.
+   */
+  readonly data?: string | undefined
   /** Folder of the built page. Default: the one of this package. */
   readonly page?: string | undefined
   /** Time for tests to drive. */
@@ -49,6 +55,8 @@ export interface Demo extends AsyncDisposable {
   readonly url: string
   /** Whether the port asked for was in use. */
   readonly moved: boolean
+  /** Why nothing is kept for the next start, where `data` was given; undefined when it is. */
+  readonly unkept: string | undefined
   readonly mesh: string
   /** Multiaddrs of the relay that tabs can dial. */
   readonly relays: readonly string[]
@@ -91,11 +99,27 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     started.push(() => closeServer(server))
     const { port: taken } = server.address() as AddressInfo
 
+    let keep: Keep | undefined
+    let unkept: string | undefined
+    if (options.data !== undefined && taken !== port) unkept = 'its next start has another port'
+    else if (options.data !== undefined) {
+      keep = await openKeep(options.data, taken, mesh).catch((error: unknown) => {
+        unkept = whyUnkept(error)
+        return undefined
+      })
+      if (keep !== undefined) started.push(keep.close)
+    }
+
     const prefix = `/ip${family}/${host}/tcp`
     const next = taken < 65_535 ? taken + 1 : 0
     const wanted = options.relayPort ?? (port === 0 ? 0 : next)
     const open = (relayPort: number) =>
-      createRelay({ listen: [`${prefix}/${relayPort}/ws`], meshes: [mesh], clock: options.clock })
+      createRelay({
+        listen: [`${prefix}/${relayPort}/ws`],
+        meshes: [mesh],
+        identityFile: keep?.relayFile,
+        clock: options.clock,
+      })
     const relay = await open(wanted).catch((error: unknown) => {
       if (error instanceof AfpError && error.code === 'NETWORK_FAILED' && wanted !== 0) return open(0)
       throw error
@@ -105,12 +129,15 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
 
     if (options.residents !== false) {
       const relays = config.relays.slice(0, 1)
-      const residents = await startResidents({ mesh, relays, listen: [`${prefix}/0/ws`], clock: options.clock })
+      const listen = [`${prefix}/0/ws`]
+      const { tick, abacus } = keep ?? {}
+      const residents = await startResidents({ mesh, relays, listen, tick, abacus, clock: options.clock })
       started.push(() => residents.close())
     }
     return {
       url: `http://${host === '127.0.0.1' || host === '0.0.0.0' || host === '::' ? 'localhost' : family === 6 ? `[${host}]` : host}:${taken}/`,
       moved,
+      unkept,
       mesh,
       relays: config.relays,
       close,
@@ -129,6 +156,7 @@ const OPTIONS: Readonly<Record<keyof DemoOptions, readonly [wanted: string, hold
   relayPort: ['a port, 0 to 65535', isPort],
   mesh: ['a string', value => typeof value === 'string'],
   residents: ['true or false', value => typeof value === 'boolean'],
+  data: ['the path of a folder', value => typeof value === 'string' && value !== ''],
   page: ['a folder', value => typeof value === 'string' && existsSync(value)],
   clock: ['a clock', value => typeof value === 'object' && value !== null],
 }
@@ -211,6 +239,8 @@ function relaysFor(header: string | undefined, relays: readonly string[]): reado
   return relays.slice(0, 1).map(address => ['', 'dns', host, ...address.split('/').slice(3)].join('/'))
 }
 
+const DATA = defaultData()
+
 const HELP = `Usage: agent-flow-protocol demo [options]
 
 Starts a relay, the demo page and two agents, and tells where the page is.
@@ -218,16 +248,18 @@ Starts a relay, the demo page and two agents, and tells where the page is.
   --port <n>     port of the page; a free one is taken when it is in use (8080)
   --host <text>  IP address to listen on (127.0.0.1)
   --mesh <text>  the mesh that visitors join (demo)
+  --data <dir>   folder for what the relay and the agents keep for the next start on
+                 the same port, or none to keep nothing (${DATA})
   --help         this text
 `
 
 /** @throws AfpError INVALID_OPTION, in words for whoever typed it */
 function readFlags(): { help: boolean; options: DemoOptions } {
-  let values: { port?: string; host?: string; mesh?: string; help?: boolean }
+  let values: { port?: string; host?: string; mesh?: string; data?: string; help?: boolean }
   try {
     const text = { type: 'string' } as const
-    const options = { port: text, host: text, mesh: text, help: { type: 'boolean', short: 'h' } } as const
-    values = parseArgs({ options }).values
+    const help = { type: 'boolean', short: 'h' } as const
+    values = parseArgs({ options: { port: text, host: text, mesh: text, data: text, help } }).values
   } catch (cause) {
     throw new AfpError('INVALID_OPTION', (cause as Error).message, { cause })
   }
@@ -235,7 +267,8 @@ function readFlags(): { help: boolean; options: DemoOptions } {
   if (port !== undefined && !(port < 65_536)) {
     throw new AfpError('INVALID_OPTION', `--port is a number from 0 to 65535, not '${values.port}'`)
   }
-  return { help: values.help === true, options: { port, host: values.host, mesh: values.mesh } }
+  const { host, mesh, data = DATA } = values
+  return { help: values.help === true, options: { port, host, mesh, data: data === 'none' ? undefined : data } }
 }
 
 /** Reads the command line and runs the demo until the process is told to stop. Wrong flags end it with code 2. */
@@ -255,6 +288,7 @@ export async function runDemo(): Promise<void> {
 async function runUntilStopped(options: DemoOptions): Promise<void> {
   const demo = await startDemo(options)
   if (demo.moved) console.log(`Port ${options.port ?? 8080} is in use; this is another one.`)
+  if (demo.unkept !== undefined) console.log(`Nothing is kept for the next start: ${demo.unkept}.`)
   console.log(`Open ${demo.url} in two or three tabs. Ctrl+C stops it.`)
 
   let stopping = false

@@ -51,6 +51,7 @@ describe('agent-flow-protocol', () => {
     [['demo', '--port', '65536'], /'65536'/],
     [['demo', '--port='], /''/],
     [['demo', '--host', 'nowhere.example'], /IP address/],
+    [['demo', '--data='], /the path of a folder/],
     [['demo', 'more'], /more/],
   ])('%j is refused in one line with code 2', async (args, reason) => {
     const { code, stdout, stderr } = await command(...args)

@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createAgent, type Message } from 'agent-flow-protocol'
+import { type Agent, createAgent, type Message } from 'agent-flow-protocol'
+import { sqliteStore } from 'agent-flow-protocol/node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readAnswer } from '../../demo/behaviours/behaviour.ts'
 import { type Demo, startDemo } from '../../demo/server.ts'
@@ -146,6 +147,103 @@ describe('the server of the demo', () => {
     })
     demo = await startDemo({ port: wanted, page, mesh: 'test' })
     expect(demo.moved).toBe(false)
+  })
+})
+
+describe('what the demo keeps', () => {
+  /** A port that was free a moment ago, and the next one too. */
+  const freePort = async (): Promise<number> => {
+    const server = createServer()
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    await new Promise(resolve => server.close(resolve))
+    return port
+  }
+  /** Options of a demo that keeps things, on ports of its own. */
+  const keeping = async (name: string) => ({
+    port: await freePort(),
+    relayPort: await freePort(),
+    page,
+    mesh: 'test',
+    data: join(folder, name),
+  })
+  /** Tick's and Abacus's ids, as a visitor finds them. */
+  const idsFor = (visitor: Agent): Promise<readonly string[]> =>
+    Promise.all(['Tick', 'Abacus'].map(async name => (await visitor.waitFor(name, { timeout: 15_000 })).card.id))
+  const residentsOf = async ({ relays, mesh }: Demo): Promise<readonly string[]> => {
+    await using newcomer = await createAgent({ name: 'newcomer', mesh, relays })
+    return await idsFor(newcomer)
+  }
+
+  it('has its relay and its agents again after a restart, and what waited for them is worked on', async () => {
+    const options = await keeping('kept')
+    await using before = await startDemo(options)
+    await using visitor = await createAgent({ name: 'visitor', mesh: 'test', relays: before.relays })
+    const ids = await idsFor(visitor)
+    const gone = new Promise(resolve => visitor.addEventListener('peer:offline', resolve, { once: true }))
+    await before.close()
+    await gone
+    const receipt = await visitor.send(ids[1] ?? '', '6 * 7')
+    const { promise: answered, resolve } = Promise.withResolvers<Message>()
+    visitor.handle(message => resolve(message))
+
+    await using again = await startDemo(options)
+    expect(again).toMatchObject({ moved: false, unkept: undefined, relays: before.relays })
+    expect((await receipt.processed).get(ids[1] ?? '')?.state).toBe('processed')
+    const answer = await answered
+    expect([answer.sender, readAnswer(answer.content)?.answer]).toEqual([ids[1], '42'])
+    expect(await residentsOf(again)).toEqual(ids)
+  }, 60_000)
+
+  it('is for its owner alone, and for its port and its mesh', async () => {
+    const options = await keeping('apart')
+    await using first = await startDemo(options)
+    await using second = await startDemo({ ...options, port: await freePort(), relayPort: 0 })
+    const ids = new Set([...(await residentsOf(first)), ...(await residentsOf(second))])
+    expect(ids.size).toBe(4)
+    expect(second.unkept).toBeUndefined()
+    await first.close()
+    await using elsewhere = await startDemo({ ...options, mesh: '../..' })
+    expect(elsewhere.unkept).toBeUndefined()
+    for (const id of await residentsOf(elsewhere)) expect(ids).not.toContain(id)
+    const files = await readdir(options.data, { recursive: true, withFileTypes: true })
+    const keys = files.filter(({ name }) => name.endsWith('.key'))
+    expect(keys).toHaveLength(9)
+    if (process.platform === 'win32') return
+    for (const { parentPath, name } of keys) expect((await stat(join(parentPath, name))).mode & 0o077).toBe(0)
+  }, 60_000)
+
+  it('is nothing where another has it, where there is no folder to be had, or on another port each time', async () => {
+    const options = { ...(await keeping('taken')), residents: false }
+    await (await startDemo(options)).close()
+    const [file] = (await readdir(options.data, { recursive: true })).filter(name => name.endsWith('tick.db'))
+    const other = await sqliteStore(join(options.data, file ?? ''))
+    try {
+      await using without = await startDemo(options)
+      expect(without.unkept).toBe('another demo has what is kept for this port')
+      await using moved = await startDemo(options)
+      expect(moved).toMatchObject({ moved: true, unkept: 'its next start has another port' })
+    } finally {
+      await other.close()
+    }
+    await writeFile(join(folder, 'file'), '')
+    await using nowhere = await startDemo({ ...options, data: join(folder, 'file') })
+    expect(nowhere.unkept).toContain(join(folder, 'file'))
+  })
+
+  it('is not replaced where it is no identity', async () => {
+    const options = { ...(await keeping('broken')), residents: false }
+    await (await startDemo(options)).close()
+    const files = (await readdir(options.data, { recursive: true })).filter(name => name.endsWith('.key'))
+    expect(files).toHaveLength(3)
+    for (const file of files) {
+      const path = join(options.data, file)
+      await writeFile(path, 'something else')
+      await expect(startDemo(options)).rejects.toMatchObject({ code: 'INVALID_IDENTITY' })
+      await rm(path)
+    }
+    expect((await raw('/')).status).toBe(200)
+    await (await startDemo(options)).close()
   })
 })
 

@@ -111,6 +111,19 @@ describe('afp-relay', { timeout: 60_000 }, () => {
     expect(stderr).toMatch(/^\S+ error: the relay cannot listen on \S+: EADDRINUSE: [^\n]*\n$/)
   })
 
+  test('an identity file that cannot be read or made ends it with code 1, a configuration file with code 2', async () => {
+    const here = await folder()
+    await writeFile(join(here, 'other'), 'no identity, no settings')
+    const ends = async (flag: string, file: string) => {
+      const { code, stdout, stderr } = await daemon(...LISTEN, flag, join(here, file)).ended
+      return { code, stdout, told: /^\S+ error: the (.*?) file [^\n]*\n$/.exec(stderr)?.[1] }
+    }
+    for (const file of ['other', 'nowhere/file']) {
+      expect(await ends('--identity', file)).toEqual({ code: 1, stdout: '', told: 'identity' })
+      expect(await ends('--config', file)).toEqual({ code: 2, stdout: '', told: 'configuration' })
+    }
+  })
+
   test('SIGHUP takes over the meshes of the file and says what needs a restart; a broken file changes nothing', async () => {
     const config = join(await folder(), 'relay.json')
     await writeFile(config, JSON.stringify({ meshes: ['one'], maxTopics: 50 }))
