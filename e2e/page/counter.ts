@@ -11,6 +11,9 @@ export type Counted = readonly [run: number, n: number]
 /** How many may be unprocessed, so that a kill meets messages at every stage. */
 const AHEAD = 24
 
+/** How long a handler waits at most, ms. */
+const MAX_WAIT = 5
+
 /** See the head of this file. */
 export class Counter {
   readonly #agent: Agent
@@ -26,6 +29,8 @@ export class Counter {
       if (expectsReply) {
         return Promise.all(Array.from({ length: count }, (_, i) => transaction.get(['noted', i])))
       }
+      // Kills have to meet handlers that wait, too.
+      await new Promise(resolve => setTimeout(resolve, Math.random() * MAX_WAIT))
       transaction.put(['noted', count], content)
       transaction.put(['count'], count + 1)
       this.#said('noted', content)

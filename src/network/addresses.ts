@@ -50,16 +50,19 @@ export function reachOf(address: string, dials: Dials): LinkKind | undefined {
   return names.at(-1) === 'p2p' && names.includes('tcp') && names.length <= 3 && dials.tcp ? 'direct' : undefined
 }
 
+/** For those who have never seen one. */
+const SHAPE = 'an address looks like /ip4/192.0.2.1/tcp/4001/p2p/12D3KooW..., with the id of who is there at its end'
+
 /**
  * An address that an application gave, checked: a multiaddr that ends in the id of the peer to expect there.
  * @throws AfpSecurityError INVALID_ADDRESS
  */
 export function validateAddress(address: string): string {
   if (typeof address !== 'string' || componentNames(address) === undefined) {
-    throw new AfpSecurityError('INVALID_ADDRESS', `${JSON.stringify(address)} is not a multiaddr`)
+    throw new AfpSecurityError('INVALID_ADDRESS', `${JSON.stringify(address)} is not a multiaddr: ${SHAPE}`)
   }
   if (peerOf(address) === undefined) {
-    throw new AfpSecurityError('INVALID_ADDRESS', `${address} has to end in /p2p/<id>`)
+    throw new AfpSecurityError('INVALID_ADDRESS', `${address} has to end in /p2p/<id>: ${SHAPE}`)
   }
   return address
 }

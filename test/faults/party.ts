@@ -12,8 +12,10 @@
  */
 
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import { createRelay } from '../../relay/index.ts'
 import { createAgent } from '../../src/agent/create-agent.ts'
+import { systemRandom } from '../../src/common/random.ts'
 import { fileIdentity } from '../../src/identity/file.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
 
@@ -32,6 +34,9 @@ export type Part =
 
 /** How many numbers the sender may be ahead of what is processed: kills have to meet messages at every stage. */
 const AHEAD = 64
+
+/** How long a handler waits at most, ms. */
+const MAX_WAIT = 5
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
@@ -54,6 +59,8 @@ async function receive(part: Part & { role: 'receiver' }): Promise<void> {
   const agent = await agentOf(part, { listen, relays })
   agent.handle(async ({ content }, { transaction }) => {
     const count = ((await transaction.get(['count'])) as number | undefined) ?? 0
+    // Kills have to meet handlers that wait, too.
+    await setTimeout(systemRandom.float() * MAX_WAIT)
     transaction.put(['noted', count], content)
     transaction.put(['count'], count + 1)
   })

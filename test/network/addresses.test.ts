@@ -9,6 +9,14 @@ const nodeWithWebRtc: Dials = { ...node, webrtc: true }
 const page: Dials = { tcp: false, webrtc: true, insecureWebSocket: true }
 const securePage: Dials = { tcp: false, webrtc: true, insecureWebSocket: false }
 
+function caught(call: () => unknown): unknown {
+  try {
+    return call()
+  } catch (error) {
+    return error
+  }
+}
+
 describe('Addresses', () => {
   test.each<[string, (string | undefined)[]]>([
     [`/ip4/127.0.0.1/tcp/4001/p2p/${A}`, ['direct', 'direct', undefined, undefined]],
@@ -51,5 +59,16 @@ describe('Addresses', () => {
     for (const bad of ['', 'nonsense', '/ip4/127.0.0.1/tcp/1', '/ip4/300.0.0.1/tcp/1', 7 as never]) {
       expect(() => validateAddress(bad)).toThrow(expect.objectContaining({ code: 'INVALID_ADDRESS' }))
     }
+  })
+
+  test.each([
+    ['nonsense', '"nonsense" is not a multiaddr'],
+    ['/ip4/127.0.0.1/tcp/1', '/ip4/127.0.0.1/tcp/1 has to end in /p2p/<id>'],
+  ])('%s is refused in words that say what an address looks like', (bad, why) => {
+    const error = caught(() => validateAddress(bad))
+    expect(error).toMatchObject({ name: 'AfpSecurityError', message: expect.stringContaining(why) })
+    // What it shows would be taken, with the rest of an id.
+    const [, shown = ''] = /: an address looks like (\S+)\.\.\., with/.exec(String(error)) ?? []
+    expect(validateAddress(shown.replace('12D3KooW', A))).toContain(A)
   })
 })
