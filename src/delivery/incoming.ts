@@ -131,7 +131,9 @@ export class Incoming {
       else if (direct) await (await this.#looking.take(() => this.#once(epoch, envelope)))?.work
       else this.#refused('not-direct', 'an unnumbered envelope')
     } catch (error) {
-      this.#failed(error)
+      const reason = refusalOf(error)
+      if (reason === undefined) this.#parts.onError(error)
+      else this.#refused(reason, (error as Error).message)
     } finally {
       this.#working--
     }
@@ -388,12 +390,6 @@ export class Incoming {
       numbers.flatMap(number => this.#arrived.get(epoch, number) ?? []),
     )
     if (found.length > 0) this.#parts.onReleased(found)
-  }
-
-  #failed(error: unknown): void {
-    const reason = refusalOf(error)
-    if (reason === undefined) this.#parts.onError(error)
-    else this.#refused(reason, (error as Error).message)
   }
 
   #refused(reason: EnvelopeRefusal, detail: string): void {
