@@ -122,7 +122,8 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   send(to: Target, content: Content, options?: SendOptions): Promise<Receipt>
   /**
    * Sends a request to one agent and waits for its one reply. One that ends without it is called off, on the disk by the
-   * time it rejects: whoever has it already may handle it all the same. `close` calls off those that wait,
+   * time it rejects, unless the disk fails: then that is a `store:error` event, and the request is held and tried again
+   * while the agent runs. Whoever has it already may handle it all the same. `close` calls off those that wait,
    * and a start those of a run that was killed: nobody waits for their replies, and what comes of one all the same is a
    * `refused` event, `unsolicited`.
    * @throws AfpTimeoutError TIMEOUT, whose message and `details` tell of a circuit breaker that was in the way;

@@ -122,9 +122,9 @@ export class Outbound {
     sent.catch(error => requests.cancel(message.id, error))
     const { message: answer, failed } = await reply.catch(async error => {
       ended.abort(error)
-      // Whoever hears that it has ended may stop the process: by then the disk has to know. Also where it is still being
-      // written; and only what was taken: another one may have this id.
-      const calledOff = kept && sent.then(() => delivery.cancel(message.id))
+      // Whoever hears that it has ended may stop the process: by then the disk has to know, unless it fails, which is told
+      // and tried again. Also where it is still being written; and only what was taken: another one may have this id.
+      const calledOff = kept && sent.then(() => delivery.callOff(message.id, recipient))
       const told = signal?.aborted ? error : breakers.explain(error, recipient)
       if (calledOff) await abortable(calledOff, this.#over.signal).catch(() => {})
       throw told

@@ -180,6 +180,14 @@ export class Delivery {
     return all.includes(true)
   }
 
+  /**
+   * Calls a request off: it does not leave any more. Resolves once it was tried to write that; where it could not be, that
+   * is told, and tried again until it is.
+   */
+  async callOff(messageId: string, recipient: string): Promise<void> {
+    await this.#recipients.get(recipient)?.callOff(messageId)
+  }
+
   /** A frame of delivery's came over an agent's own connection. */
   received(from: string, frame: Uint8Array): void | Promise<void> {
     const body = frame.subarray(1)

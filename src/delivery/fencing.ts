@@ -27,18 +27,39 @@ export interface FencingParts extends NextTryParts {
 /** See the head of this file. */
 export class Fencing {
   readonly #parts: FencingParts
+  /** What is being written. */
+  readonly #writing = new Map<Entry, Promise<boolean>>()
+  /** Why those were given up of which nothing leaves any more, written or not. */
+  readonly #ended = new WeakMap<Entry, FenceReason>()
   #closed = false
 
   constructor(parts: FencingParts) {
     this.#parts = parts
   }
 
-  /** Gives a position up, as soon as that can be written; nothing of it leaves any more. */
-  end(entry: Entry, reason: FenceReason): void {
-    this.#give(entry, reason).catch(async error => {
-      await nextTry(this.#parts, error)
-      if (!this.#closed && entry.epoch.entries.has(entry.number)) this.end(entry, reason)
-    })
+  /**
+   * Gives a position up, as soon as that can be written; nothing of it leaves any more. Resolves once it was tried to
+   * write it.
+   */
+  async end(entry: Entry, reason: FenceReason): Promise<void> {
+    // What was called off stays that when its time ends too: there is no dead letter of it that could be tried again.
+    if (reason !== 'cancelled' && this.isCalledOff(entry)) return
+    this.#ended.set(entry, reason)
+    try {
+      await this.#give(entry, reason)
+    } catch (error) {
+      void this.#endAgain(entry, reason, error)
+    }
+  }
+
+  async #endAgain(entry: Entry, reason: FenceReason, error: unknown): Promise<void> {
+    await nextTry(this.#parts, error)
+    if (!this.#closed && entry.epoch.entries.has(entry.number)) await this.end(entry, reason)
+  }
+
+  /** Whether it is given up, or will be as soon as that can be written, because it was called off. */
+  isCalledOff(entry: Entry): boolean {
+    return this.#ended.get(entry) === 'cancelled'
   }
 
   /**
@@ -49,16 +70,24 @@ export class Fencing {
     try {
       return await this.#give(entry, reason)
     } catch (error) {
-      this.#parts.sender.resume(entry)
+      if (!this.#ended.has(entry)) this.#parts.sender.resume(entry)
       throw error
     }
   }
 
   async #give(entry: Entry, reason: FenceReason): Promise<boolean> {
     const { epoch, number } = entry
+    // Somebody else may be at it, and fail: it is on the disk only then.
+    for (let other = this.#writing.get(entry); other !== undefined; other = this.#writing.get(entry)) {
+      const given = await other.catch(() => undefined)
+      if (given !== undefined) return given
+      if (!epoch.entries.has(number)) return false
+    }
     if (epoch.fences.has(number)) return true
     epoch.fences.set(number, entry)
-    return epoch.writing.add(this.#fence(entry, reason))
+    const giving = epoch.writing.add(this.#fence(entry, reason)).finally(() => this.#writing.delete(entry))
+    this.#writing.set(entry, giving)
+    return giving
   }
 
   async #fence(entry: Entry, reason: FenceReason): Promise<boolean> {

@@ -67,6 +67,7 @@ async function sendAgain(
   const message = new Message({ ...before, timestamp: Math.floor(clock.now()) })
   const { id, guarantee, priority, expiresAt } = message
   const payload = encodeMessage(message, kind, limits)
+  // A request too goes in the next run as in this one: whoever retries it knows that nobody waits for its reply.
   const draft = { messageId: id, guarantee, priority, expiresAt, strategy, payload }
   if (tracker.tracking(id) === undefined)
     tracker.track(known ?? newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, [peer]))

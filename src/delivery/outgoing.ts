@@ -60,7 +60,7 @@ export class Outgoing {
       waits: () => !this.#epochs.settled,
       onHanded: entry => parts.tries.handed(recipient, entry),
       onOverdue: entry => this.#overdue(entry),
-      onExpired: entry => this.#fencing.end(entry, 'expired'),
+      onExpired: entry => void this.#fencing.end(entry, 'expired'),
     })
     this.#fencing = new Fencing({
       ...parts,
@@ -117,7 +117,7 @@ export class Outgoing {
 
   /** The recipient's card came or changed. */
   cardChanged(): void {
-    if (this.#unsealed.size > 0 && !this.#closed) void this.#open()
+    if (this.#unsealed.waiting > 0 && !this.#closed) void this.#open()
   }
 
   linked(): void {
@@ -187,7 +187,7 @@ export class Outgoing {
       const moved = again.map(({ entry, draft }) => {
         this.#remove(epoch, entry.number)
         quota.keep(draft.payload.length)
-        return this.#unsealed.add(draft, rowKeyOf(this.recipient, entry))
+        return this.#unsealed.add(draft, rowKeyOf(this.recipient, entry), this.#fencing.isCalledOff(entry))
       })
       void this.#open()
       if (writes.length > 0) await this.#recorder.persist(given, () => writes)
@@ -205,6 +205,13 @@ export class Outgoing {
     return entry !== undefined && (await this.#fencing.fence(entry, 'cancelled'))
   }
 
+  /** Calls a message off for good: it does not leave any more. Resolves once it was tried to write that. */
+  async callOff(messageId: string): Promise<void> {
+    if (await this.#unsealed.callOff(messageId)) return
+    const entry = this.#epochs.find(messageId)
+    if (entry !== undefined) await this.#fencing.end(entry, 'cancelled')
+  }
+
   /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
   load(epochs: readonly OutEpoch[], waiting: readonly { key: Key; draft: Draft }[]): void {
     for (const epoch of this.#epochs.load(epochs)) {
@@ -213,7 +220,7 @@ export class Outgoing {
         this.#parts.tries.resume(this.recipient, entry)
         this.#sender.add(entry, entry.retry.nextAt)
         // Whoever waited for its reply is gone with that run. From here on it does not leave.
-        if (entry.row.asks) this.#fencing.end(entry, 'cancelled')
+        if (entry.row.asks) void this.#fencing.end(entry, 'cancelled')
       }
     }
     this.#unsealed.load(waiting)
@@ -268,7 +275,7 @@ export class Outgoing {
 
   /** Numbers and seals a message, or keeps it until there is a key. Numbers are given out in the order of the calls. */
   #place(draft: Draft, replaces: Key | undefined): Promise<void> {
-    const epoch = this.#unsealed.size === 0 ? this.#usable() : undefined
+    const epoch = this.#unsealed.waiting === 0 ? this.#usable() : undefined
     if (epoch !== undefined) return this.#append(epoch, draft, { replaces })
     const placed = this.#unsealed.add(draft, replaces)
     void this.#open()
@@ -313,13 +320,9 @@ export class Outgoing {
       const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random }
       this.#epochs.begin(await openEpoch(options))
     }
-    void this.#unsealed.seal(() => this.#appendTo(this.#usable())).then(() => this.cardChanged())
+    const append: Append = (epoch, draft, rows) => this.#append(epoch, draft, rows)
+    void this.#unsealed.seal(() => this.#usable(), append).then(() => this.cardChanged())
     return true
-  }
-
-  #appendTo(epoch: OutEpoch | undefined): Append | undefined {
-    if (epoch === undefined) return undefined
-    return ({ draft, row: replaces }, before) => this.#append(epoch, draft, { replaces, before })
   }
 
   #append(epoch: OutEpoch, draft: Draft, rows: Replaced): Promise<void> {
@@ -375,7 +378,7 @@ export class Outgoing {
   #overdue(entry: Entry): void {
     const step = this.#parts.tries.failed(this.recipient, entry)
     if ('at' in step) this.#sender.again(entry, step.at)
-    else this.#fencing.end(entry, step.exhausted)
+    else void this.#fencing.end(entry, step.exhausted)
   }
 
   /** Takes a message out of memory. */

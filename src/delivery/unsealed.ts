@@ -10,6 +10,7 @@ import { Turns } from '../common/turns.ts'
 import type { Key } from '../store/store.ts'
 import type { Fate, Position } from './ledger.ts'
 import { nextTry, WRITE_PAUSE } from './next-try.ts'
+import type { OutEpoch } from './out-epoch.ts'
 import { type Draft, type OutgoingParts, rowOf } from './outgoing-parts.ts'
 import type { Recorder } from './recorder.ts'
 import { outboxKey, putOutbox } from './rows.ts'
@@ -18,6 +19,9 @@ import { outboxKey, putOutbox } from './rows.ts'
 export interface UnsealedParts extends Pick<OutgoingParts, 'clock' | 'quota' | 'onError' | 'nextTask'> {
   readonly recorder: Recorder
 }
+
+/** What they come to without leaving. */
+type End = 'expired' | 'cancelled'
 
 /** One of them. */
 export interface Pending {
@@ -28,8 +32,8 @@ export interface Pending {
   row: Key | undefined
   /** That is on its way to the disk: whether it is there is known only then. */
   writing: boolean
-  /** Its end could not be written, and is tried again. */
-  ending: boolean
+  /** It was given up: that is tried until it is on the disk, and nothing of it is sealed meanwhile. */
+  ending: End | undefined
   /** Whoever sent it hears that it is on the disk, or why it is not. */
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -41,8 +45,8 @@ export interface Replaced {
   readonly before?: Key | undefined
 }
 
-/** Seals one of them and commits its envelope, see {@link Replaced}. */
-export type Append = (pending: Pending, before: Key | undefined) => Promise<void>
+/** Seals one of them and commits its envelope. */
+export type Append = (epoch: OutEpoch, draft: Draft, rows: Replaced) => Promise<void>
 
 const closed = (): AfpRoutingError => new AfpRoutingError('CLOSED', 'this agent has closed')
 
@@ -53,8 +57,10 @@ const MOST_AT_ONCE = 1_024
 export class Unsealed {
   readonly #parts: UnsealedParts
   readonly #recipient: string
-  /** In their order. */
+  /** In their order, but for those that were given up. */
   #all = new Set<Pending>()
+  /** Those. */
+  readonly #ending = new Set<Pending>()
   /** By message: whoever calls one off knows nothing else of it. */
   readonly #byMessage = new Map<string, Pending>()
   /** Those of them that have no row. */
@@ -75,7 +81,13 @@ export class Unsealed {
     this.#recipient = recipient
   }
 
+  /** How many have no end yet. */
   get size(): number {
+    return this.waiting + this.#ending.size
+  }
+
+  /** How many of them are to be sealed. */
+  get waiting(): number {
     return this.#all.size + this.#underway
   }
 
@@ -84,34 +96,37 @@ export class Unsealed {
     return this.#unkept.size > 0
   }
 
-  /** Takes a message; with the row that it has, if it has one. Resolves when it is on the disk, here or sealed. */
-  add(draft: Draft, row: Key | undefined): Promise<void> {
+  /**
+   * Takes a message; with the row that it has, if it has one. Resolves when it is on the disk, here or sealed.
+   * @param calledOff see {@link callOff}; from the start
+   */
+  add(draft: Draft, row: Key | undefined, calledOff = false): Promise<void> {
     if (row?.[1] === '') this.#count = Math.max(this.#count, row[2] as number)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const pending = { draft, order: ++this.#order, row, writing: false, ending: false, resolve, reject }
+    const pending = { draft, order: ++this.#order, row, writing: false, ending: undefined, resolve, reject }
     this.#all.add(pending)
     this.#note(pending)
+    if (calledOff) void this.callOff(draft.messageId)
     return promise
   }
 
   /** Takes in what was on the disk. Whoever waited for replies is gone with that run: requests are called off. */
   load(waiting: readonly { readonly key: Key; readonly draft: Draft }[]): void {
     const { onError } = this.#parts
-    for (const { key, draft } of waiting) this.add(draft, key).catch(onError)
-    for (const { draft } of waiting) if (draft.asks) this.cancel(draft.messageId).catch(onError)
+    for (const { key, draft } of waiting) this.add(draft, key, draft.asks).catch(onError)
   }
 
   /**
    * Has all of them sealed, in their order. One that has a row, but for whose envelope there is no room, stays what it
-   * is, holds up those behind it, and is tried again. Ends when there are no more, or `place` gives no way to.
+   * is, holds up those behind it, and is tried again. Ends when there are no more, or there is no epoch to put them into.
    */
-  async seal(place: () => Append | undefined): Promise<void> {
+  async seal(usable: () => OutEpoch | undefined, append: Append): Promise<void> {
     if (this.#sealing) return
     this.#sealing = true
     const { clock, onError } = this.#parts
     let most = MOST_AT_ONCE
-    while (this.size > 0 && !this.#closed && place() !== undefined) {
-      const error = await this.#rounds.take(() => this.#sealSome(place, most))
+    while (this.waiting > 0 && !this.#closed && usable() !== undefined) {
+      const error = await this.#rounds.take(() => this.#sealSome(usable, append, most))
       most = error === undefined ? MOST_AT_ONCE : 1
       if (error === undefined || this.#closed) continue
       onError(error)
@@ -132,7 +147,7 @@ export class Unsealed {
    * Resolves with why the first one that is tried again could not be written. The batches of a slice share a sync of the
    * disk; while it is made the next one is sealed, as far as the event loop is free.
    */
-  async #sealSome(place: () => Append | undefined, most: number): Promise<unknown> {
+  async #sealSome(usable: () => OutEpoch | undefined, append: Append, most: number): Promise<unknown> {
     const some = this.#take(most)
     this.#underway = some.length
     const slices = new Slices(this.#parts.nextTask)
@@ -140,9 +155,9 @@ export class Unsealed {
     let before: Key | undefined
     for (const pending of some) {
       // The epoch may have come to its end in the meantime.
-      const append = place()
-      if (append === undefined) break
-      const end = append(pending, before)
+      const epoch = usable()
+      if (epoch === undefined) break
+      const end = append(epoch, pending.draft, { replaces: pending.row, before })
       // Its fate is looked at below: until then it is nobody's.
       end.catch(() => {})
       appended.push(end)
@@ -231,6 +246,26 @@ export class Unsealed {
     })
   }
 
+  /**
+   * Calls a message off for good: it is not sealed any more, and that is tried until it is on the disk. Resolves once it
+   * was tried; false when it is not here.
+   */
+  callOff(messageId: string): Promise<boolean> {
+    const hold = (): Pending | undefined => {
+      const pending = this.#byMessage.get(messageId)
+      if (pending?.row === undefined) return undefined
+      this.#hold(pending, 'cancelled')
+      return pending
+    }
+    // At once: its time may end before its turn comes. What is being sealed is nowhere until then.
+    hold()
+    return this.#rounds.take(async () => {
+      const pending = hold()
+      if (pending !== undefined) await this.#giveUp(pending, 'cancelled')
+      return pending !== undefined
+    })
+  }
+
   /** Stops; what is on the disk stays there. */
   close(): void {
     this.#closed = true
@@ -238,7 +273,32 @@ export class Unsealed {
     this.refuse(closed())
   }
 
-  async #end(pending: Pending, status: 'expired' | 'cancelled'): Promise<void> {
+  #hold(pending: Pending, ending: End): void {
+    pending.ending = ending
+    this.#all.delete(pending)
+    this.#ending.add(pending)
+    this.#byMessage.set(pending.draft.messageId, pending)
+  }
+
+  /** Resolves once it was tried. */
+  async #giveUp(pending: Pending, status: End): Promise<void> {
+    pending.ending = status
+    try {
+      await this.#end(pending, status)
+    } catch (error) {
+      void this.#tryAgain(pending, error)
+    }
+  }
+
+  async #tryAgain(pending: Pending, error: unknown): Promise<void> {
+    await nextTry(this.#parts, error)
+    await this.#rounds.take(async () => {
+      // Whoever calls off what has expired may have been quicker.
+      if (!this.#closed && this.#ending.has(pending)) await this.#giveUp(pending, pending.ending as End)
+    })
+  }
+
+  async #end(pending: Pending, status: End): Promise<void> {
     const { clock, recorder, quota } = this.#parts
     const { draft, row } = pending
     this.#remove(pending)
@@ -251,7 +311,8 @@ export class Unsealed {
     try {
       await recorder.record(fates, [{ op: 'delete', table: 'outbox', key: row as Key }])
     } catch (error) {
-      this.#putBack([pending])
+      if (pending.ending === undefined) this.#putBack([pending])
+      else this.#hold(pending, pending.ending)
       throw error
     }
     quota.give(draft.payload.length)
@@ -264,6 +325,7 @@ export class Unsealed {
 
   #remove(pending: Pending): void {
     this.#all.delete(pending)
+    this.#ending.delete(pending)
     this.#byMessage.delete(pending.draft.messageId)
     this.#unkept.delete(pending)
   }
@@ -285,15 +347,10 @@ export class Unsealed {
     for (const pending of [...this.#all]) {
       if (this.#closed) return
       // One that is being sealed meanwhile expires as what it is then.
-      if (pending.row === undefined || pending.ending || !this.#all.has(pending)) continue
+      if (pending.row === undefined || !this.#all.has(pending)) continue
       if (pending.draft.expiresAt >= now) this.#arm(pending.draft.expiresAt)
       else {
-        this.#end(pending, 'expired').catch(async error => {
-          pending.ending = true
-          await nextTry(this.#parts, error)
-          pending.ending = false
-          this.#arm(clock.now())
-        })
+        void this.#giveUp(pending, 'expired')
         if (slices.did(pending.draft.payload.length)) await slices.pause()
       }
     }

@@ -3,13 +3,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
-import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { createIdentity, type Identity } from '../../src/identity/keys.ts'
 import type { Message } from '../../src/message/message.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { paged } from '../../src/store/paged.ts'
 import type { Store } from '../../src/store/store.ts'
-import { failure, until } from './waiting.ts'
+import { refuseEnds } from '../delivery/refusing-disk.ts'
+import { collect, failure, until } from './waiting.ts'
 import { adaAndBob, bob, world } from './worlds.ts'
 
 adaAndBob()
@@ -57,6 +57,13 @@ async function copyOf(store: Store): Promise<Store> {
 
 const carol = (options: Partial<AgentOptions> = {}): Promise<Agent> =>
   world.join('carol', { guarantee: 'at-least-once', ...options })
+
+/** The agent learns the keys of one that goes again at once. */
+async function meet(agent: Agent, machine: Partial<AgentOptions>): Promise<void> {
+  const friend = await world.join('friend', machine)
+  await world.during(agent.waitFor(friend.id))
+  await world.during(friend.close())
+}
 
 describe('the signal of a message that is kept', () => {
   test('calls it off while its recipient is looked up: nothing of it is kept', async () => {
@@ -178,6 +185,36 @@ describe('a kept request that nobody waits for any more', () => {
     expect(await open).toMatchObject({ code: 'CLOSED' })
   })
 
+  test.each([
+    ['sealed', true],
+    ['not sealed yet', false],
+  ])('does not leave where the disk fails just then, %s: that is told, and written later', async (_, sealed) => {
+    const [store, away] = [memoryStore(), { identity: await createIdentity(), store: memoryStore() }]
+    const agent = await carol({ store })
+    if (sealed) await meet(agent, away)
+    const aborting = new AbortController()
+    const request = { id, timeout: 600_000, signal: aborting.signal }
+    const asking = failure(agent.request(away.identity.id, 'transfer', request))
+    await world.pass()
+    const disk = await refuseEnds(store)
+    const told = collect(agent, 'store:error')
+    aborting.abort(reason)
+    expect(await world.during(asking)).toBe(reason)
+    expect(told).toEqual([{ error: disk.error }])
+    const late = await world.join('friend', { ...away, guarantee: 'at-least-once' })
+    const handled: unknown[] = []
+    late.handle(({ content }) => handled.push(content))
+    await world.during(agent.waitFor(late.id))
+    await world.clock.advance(5_000)
+    const written = until(agent, 'delivery:changed', ({ receipt }) => receipt.state === 'cancelled')
+    disk.mend()
+    expect((await world.during(written)).id).toBe(id)
+    await world.during((await world.during(agent.send(late.id, 'the next'))).processed)
+    expect(handled).toEqual(['the next'])
+    await world.pass()
+    expect(await store.count('outbox')).toBe(0)
+  })
+
   test('is not written where a hook holds it up for longer than its time', async () => {
     const away = await createIdentity()
     const agent = await carol({ hooks: { beforeSend: () => new Promise(() => {}) } })
@@ -248,30 +285,27 @@ describe('a kept request of a run that was killed', () => {
     expect((await next.deliveries.get(id))?.recipients.get(bob.id)).toMatchObject({ state: 'processed' })
   })
 
-  test('stays called off where the disk has no room for that yet', async () => {
+  test.each([
+    ['sealed', true],
+    ['not sealed yet', false],
+  ])('stays called off where the disk has no room for that yet, %s', async (_, sealed) => {
     const [store, identity] = [memoryStore(), await createIdentity()]
     const away = { identity: await createIdentity(), store: memoryStore() }
-    const friend = await world.join('friend', away)
     const agent = await carol({ store, identity })
-    await world.during(agent.waitFor(friend.id))
-    await world.during(friend.close())
-    agent.request(friend.id, 'transfer', { timeout: 600_000 }).catch(() => {})
+    if (sealed) await meet(agent, away)
+    agent.request(away.identity.id, 'transfer', { timeout: 600_000 }).catch(() => {})
     await world.pass()
     const copy = await copyOf(store)
     world.net.crash(agent.id)
-    const commit = copy.commit.bind(copy)
-    let full = true
-    const isFence = (batch: Parameters<Store['commit']>[0]): boolean =>
-      batch.writes.some(({ op, table }) => op === 'put' && table === 'outbox')
-    copy.commit = (batch, options) =>
-      full && isFence(batch) ? Promise.reject(new AfpDataStoreError('STORE_FULL', 'no room')) : commit(batch, options)
+    const disk = await refuseEnds(copy)
     const next = await carol({ store: copy, identity })
     const late = await world.join('friend', { ...away, guarantee: 'at-least-once' })
     const handled: unknown[] = []
     late.handle(({ content }) => handled.push(content))
     await world.during(next.waitFor(late.id))
     await world.clock.advance(5_000)
-    full = false
+    expect(disk.refused).toBeGreaterThan(1)
+    disk.mend()
     await world.during((await world.during(next.send(late.id, 'the next'))).processed)
     expect(handled).toEqual(['the next'])
   })
