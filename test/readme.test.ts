@@ -1,8 +1,10 @@
 /** What the README and the documentation comments show: every example is type-checked, every complete one is run. */
 
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { createAgent } from 'agent-flow-protocol'
 import { createRelay } from 'agent-flow-protocol/relay'
@@ -40,9 +42,12 @@ function allExamples(): Example[] {
   return [...read('README.md'), ...files.flatMap(read).filter(({ code }) => code.includes("from 'agent-flow-protocol"))]
 }
 
+/** One of several files that are run beside each other says so in its first line. */
+const isPart = ({ code }: Example) => /^\/\/ \w+\.mjs, /.test(code)
+
 /** Whether it can be run: it ends, and needs no built page (that one is run by the tests of the package). */
-const isComplete = ({ code }: Example) =>
-  /\.close\(\)|await using/.test(code) && !code.includes('agent-flow-protocol/demo')
+const isComplete = (example: Example) =>
+  /\.close\(\)|await using/.test(example.code) && !example.code.includes('agent-flow-protocol/demo') && !isPart(example)
 
 /** The relay's address that examples show, in whose place a live one is put. */
 const SHOWN_RELAY = /\/ip4\/127\.0\.0\.1\/tcp\/\d+\/ws\/p2p\/\w+/g
@@ -102,6 +107,32 @@ describe('the examples', () => {
 
   test.each(alone.map(example => [example.where, example] as const))('%s runs and ends', async (_, example) => {
     await runs(example)
+  })
+
+  test('bob.mjs and ada.mjs, as two processes, of which one is told what the other prints', async () => {
+    const [bob, ada] = examples.filter(isPart) as [Example, Example]
+    expect([bob, ada].map(({ code }) => code.slice(0, 11))).toEqual(['// bob.mjs,', '// ada.mjs,'])
+    const file = (name: string): string => join(folder, name)
+    writeFileSync(file('bob.mjs'), bob.code)
+    writeFileSync(file('ada.mjs'), ada.code)
+    const first = spawn(process.execPath, ['--conditions=afp-source', file('bob.mjs')], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const gone = once(first, 'exit')
+    try {
+      const [address] = (await once(createInterface({ input: first.stdout }), 'line')) as [string]
+      expect(address).toMatch(/\/p2p\/12D3KooW\w+$/)
+      const { stdout } = await run(process.execPath, ['--conditions=afp-source', file('ada.mjs'), address], {
+        cwd: folder,
+        timeout: 15_000,
+      })
+      expect(promised(ada)).toHaveLength(1)
+      for (const said of promised(ada)) expect(stdout).toContain(said)
+    } finally {
+      first.kill()
+      await gone
+    }
   })
 
   test.each(relayed.map(example => [example.where, example] as const))(

@@ -96,7 +96,8 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
    * One circuit breaker for each recipient, by its id: states, forceOpen, reset. What `forceOpen` holds back stays so over
    * restarts of an agent whose store outlives them, for 1,024 of them, until `reset` or `remove`: it is written behind the
    * call, at the latest before `close` resolves; `store:error` tells where it cannot be. What failures opened is not kept:
-   * the next run tries anew.
+   * the next run tries anew. What is run by `execute` under a recipient's id must not wait for a message to it: half-open,
+   * the breaker would let that operation try, and keep the message waiting for its end.
    */
   readonly breakers: Breakers
 
