@@ -32,6 +32,9 @@ interface AppProps {
   preset: Link
   /** Whether it is known from the start who this tab is. */
   arriving: boolean
+  /** Who was here before in this browser, see {@link Start}. */
+  before: Promise<readonly Who[]>
+  other: boolean
   onStart: (who: Who) => Promise<void>
   onLeave: () => void
 }
@@ -55,6 +58,9 @@ function Part(props: AppProps) {
   const { store, running } = props
   const state = useStore(store)
   if (running === undefined && props.arriving && state.phase === 'starting') return <Splash mesh={state.mesh} />
-  if (running === undefined) return <Start state={state} preset={props.preset} onStart={props.onStart} />
+  if (running === undefined) {
+    const { preset, before, other, onStart } = props
+    return <Start state={state} preset={preset} before={before} other={other} onStart={onStart} />
+  }
   return <running.Workspace store={store} commands={running.commands} onLeave={props.onLeave} />
 }

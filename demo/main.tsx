@@ -4,9 +4,12 @@ const loadingSession = import('./session.ts')
 
 import { render } from 'preact'
 import { App, type Running } from './app.tsx'
+import { holdName, namesToOffer, rememberName } from './names.ts'
 import { applyTheme, savedTheme } from './panels/theme.tsx'
 import {
   findMesh,
+  forget,
+  hasLeft,
   inviteLink,
   readLink,
   remember,
@@ -30,6 +33,8 @@ async function start(who: Who): Promise<void> {
     const mesh = await finding
     const commands = await startSession(store, mesh, who, rememberedPlace(sessionStorage, mesh.mesh))
     remember(sessionStorage, who)
+    rememberName(localStorage, mesh.mesh, who)
+    holdName(navigator.locks, mesh.mesh, who.name)
     rememberPlace(sessionStorage, store.state)
     let before = store.state
     store.subscribe(() => {
@@ -47,7 +52,7 @@ async function start(who: Who): Promise<void> {
 }
 
 function leave(): void {
-  remember(sessionStorage, undefined)
+  forget(sessionStorage)
   // The name goes, the mesh stays.
   if (link.name !== undefined) history.replaceState(null, '', inviteLink(location.href, link))
   location.reload()
@@ -55,12 +60,23 @@ function leave(): void {
 
 function draw(running?: Running): void {
   render(
-    <App store={store} running={running} onStart={start} onLeave={leave} preset={link} arriving={who !== undefined} />,
+    <App
+      store={store}
+      running={running}
+      onStart={start}
+      onLeave={leave}
+      preset={link}
+      before={before}
+      other={other}
+      arriving={who !== undefined}
+    />,
     root,
   )
 }
 
 applyTheme(savedTheme())
+const other = hasLeft(sessionStorage)
+const before = finding.then(({ mesh }) => namesToOffer(localStorage, navigator.locks, mesh)).catch(() => [])
 const who = link.name === undefined ? remembered(sessionStorage) : { name: link.name, as: link.as ?? 'person' }
 if (who !== undefined) void start(who)
 draw()

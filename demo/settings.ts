@@ -84,13 +84,31 @@ export function remembered(storage: Storage): Who | undefined {
   }
 }
 
-/** Remembers who this tab is, or forgets it. A storage that is full or forbidden is no reason to fail. */
-export function remember(storage: Storage, who: Who | undefined): void {
+/** Remembers who this tab is. A storage that is full or forbidden is no reason to fail. */
+export function remember(storage: Storage, who: Who): void {
   try {
-    if (who === undefined) for (const key of [KEY, PLACE]) storage.removeItem(key)
-    else storage.setItem(KEY, JSON.stringify(who))
+    storage.setItem(KEY, JSON.stringify(who))
   } catch {
     // The tab will ask again after a reload; that is all.
+  }
+}
+
+/** Forgets who this tab is, but not that it wants to be somebody else. */
+export function forget(storage: Storage): void {
+  try {
+    for (const key of [KEY, PLACE]) storage.removeItem(key)
+    storage.setItem(KEY, 'null')
+  } catch {
+    // As above.
+  }
+}
+
+/** Whether this tab was somebody and does not want to be that one any more. */
+export function hasLeft(storage: Storage): boolean {
+  try {
+    return storage.getItem(KEY) === 'null'
+  } catch {
+    return false
   }
 }
 

@@ -1,6 +1,6 @@
 /** The first thing a visitor sees: who to be. */
 
-import { useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { type BehaviourName, behaviourNamed, catalogue } from '../behaviours/catalogue.ts'
 import type { Link, Who } from '../settings.ts'
 import type { State } from '../state.ts'
@@ -50,17 +50,44 @@ function Picture() {
   )
 }
 
+/** What {@link Start} needs. */
+interface StartProps {
+  state: State
+  preset: Link
+  /** Who was here before and could be so again, the latest first. */
+  before: Promise<readonly Who[]>
+  /** Whether somebody wants to be none of those. */
+  other: boolean
+  onStart: (who: Who) => Promise<void>
+}
+
 /** See the head of this file. */
-export function Start(props: { state: State; preset: Link; onStart: (who: Who) => Promise<void> }) {
-  const { state } = props
-  const [as, setAs] = useState<BehaviourName>(props.preset.as ?? 'person')
-  const [name, setName] = useState(() => props.preset.name ?? suggest(as))
-  const [touched, setTouched] = useState(props.preset.name !== undefined)
+export function Start(props: StartProps) {
+  const { state, preset } = props
+  const [as, setAs] = useState<BehaviourName>(preset.as ?? 'person')
+  // Empty until it is known who was here: nobody is to join as a stranger by being quick.
+  const [name, setName] = useState(preset.name ?? '')
+  const [touched, setTouched] = useState(preset.name !== undefined)
+  const [before, setBefore] = useState<readonly Who[]>([])
+  const chosen = useRef(preset.name !== undefined)
   const starting = state.phase === 'starting'
 
+  const be = (who: Who): void => {
+    chosen.current = true
+    setName(who.name)
+    setAs(who.as)
+  }
+  useEffect(() => {
+    void props.before.then(all => {
+      setBefore(all)
+      if (chosen.current) return
+      const latest = props.other ? undefined : all.find(who => preset.as === undefined || who.as === preset.as)
+      be(latest ?? { name: suggest(as), as })
+    })
+  }, [])
   const choose = (behaviour: BehaviourName): void => {
-    setAs(behaviour)
-    if (!touched) setName(suggest(behaviour))
+    if (touched) setAs(behaviour)
+    else be({ name: suggest(behaviour), as: behaviour })
   }
   const submit = (event: Event): void => {
     event.preventDefault()
@@ -96,21 +123,34 @@ export function Start(props: { state: State; preset: Link; onStart: (who: Who) =
               spellcheck={false}
               value={name}
               onInput={event => {
+                chosen.current = true
                 setName(event.currentTarget.value)
                 setTouched(true)
               }}
             />
             <fieldset class="tries">
               <legend class="visually-hidden">Suggested names</legend>
+              {before.slice(0, 3).map(who => (
+                <button
+                  key={`again ${who.name}`}
+                  type="button"
+                  class="try"
+                  aria-pressed={who.name === name && who.as === as}
+                  onClick={() => be(who)}
+                >
+                  Be {who.name} again
+                </button>
+              ))}
               {behaviourNamed(as)
-                .names.slice(0, 5)
+                .names.filter(suggestion => before.every(who => who.name !== suggestion))
+                .slice(0, 5 - Math.min(before.length, 3))
                 .map(suggestion => (
                   <button
                     key={suggestion}
                     type="button"
                     class="try"
                     aria-pressed={suggestion === name}
-                    onClick={() => setName(suggestion)}
+                    onClick={() => be({ name: suggestion, as })}
                   >
                     {suggestion}
                   </button>

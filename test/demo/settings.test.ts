@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import {
   findMesh,
+  forget,
+  hasLeft,
   inviteLink,
   readLink,
   remember,
@@ -57,8 +59,12 @@ describe('what a tab remembers', () => {
     expect(remembered(kept)).toBeUndefined()
     remember(kept, { name: 'Ada', as: 'echo' })
     expect(remembered(kept)).toEqual({ name: 'Ada', as: 'echo' })
-    remember(kept, undefined)
+    expect(hasLeft(kept)).toBe(false)
+    forget(kept)
     expect(remembered(kept)).toBeUndefined()
+    expect(hasLeft(kept)).toBe(true)
+    remember(kept, { name: 'Eve', as: 'person' })
+    expect(hasLeft(kept)).toBe(false)
     kept.setItem('agent-flow-demo', '{broken')
     expect(remembered(kept)).toBeUndefined()
   })
@@ -71,7 +77,7 @@ describe('where a tab was', () => {
     rememberPlace(kept, { mesh: 'demo', selected: 'agent:bob-id', view: 'talk' })
     expect(rememberedPlace(kept, 'demo')).toEqual({ mesh: 'demo', selected: 'agent:bob-id', view: 'talk' })
     expect(rememberedPlace(kept, 'other')).toBeUndefined()
-    remember(kept, undefined)
+    forget(kept)
     expect(rememberedPlace(kept, 'demo')).toBeUndefined()
     for (const broken of ['{broken', '{"mesh":"demo"}', '{"mesh":"demo","selected":"somewhere"}']) {
       kept.setItem('agent-flow-demo-place', broken)
