@@ -42,7 +42,7 @@ const NODE_PLACES = [
   /^src\/security\/crypto\.ts$/,
   /^src\/agent\/profile\.ts$/,
   /^relay\//,
-  /^demo\/(server|pages)\.ts$/,
+  /^demo\/(server|pages|keep)\.ts$/,
   /^(test|e2e|\.tools)\//,
   /^vite\.config\.ts$/,
 ]

@@ -21,7 +21,7 @@ const SUM = ['sum']
 export async function fetchAndWait(url: string, random: Random): Promise<void> {
   const response = await fetch(url, { cache: 'no-store' })
   if (!response.ok || (await response.text()) === '') throw new Error(`nothing is at ${url}`)
-  await new Promise(resolve => setTimeout(resolve, random.float() * 5))
+  await new Promise<void>(resolve => systemClock.after(random.float() * 5, resolve))
 }
 
 /** Registers the suite. `open` gives an empty store each time, which the suite closes; `url` something to fetch. */
