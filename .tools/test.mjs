@@ -43,7 +43,7 @@ const steps = [
   { name: 'in Firefox', minutes: 3, ...vitest('firefox') },
   {
     name: 'end to end',
-    minutes: 8,
+    minutes: 10,
     args: () => [
       'node_modules/@playwright/test/cli.js',
       'test',
