@@ -31,46 +31,53 @@ async function pair(parts: Partial<DeliveryParts> = {}): Promise<[Node, Node, Re
   return [ada, bob, disk]
 }
 
+const TEXTS = ['one', 'two', 'three']
+
+/** A sender that has kept texts without a key; `keyed` is when it gets one, and they come. */
+async function keeping(): Promise<{
+  ada: Node
+  bob: Node
+  disk: ReturnType<typeof smallStore>
+  ids: string[]
+  keyed: () => Promise<void>
+}> {
+  world = new DeliveryWorld()
+  const disk = smallStore()
+  const ada = await world.start(await world.machine(disk.store))
+  const bob = await world.start(await world.machine())
+  world.nodes.delete(bob.id)
+  const ids: string[] = []
+  for (const text of TEXTS) ids.push((await ada.send(bob, text)).id)
+  const keyed = async (): Promise<void> => {
+    world.nodes.set(bob.id, bob)
+    ada.delivery.cardChanged(bob.id)
+    await ada.meet(bob)
+    await world.clock.advanceUntil(() => bob.texts.length === TEXTS.length)
+  }
+  return { ada, bob, disk, ids, keyed }
+}
+
 const onlyEpochs = ({ writes }: Batch): boolean => writes.length > 0 && writes.every(({ table }) => table === 'epochs')
 
 describe('a sender without room', () => {
   test('for the envelope of a message that it kept without a key sends none that came after it', async () => {
-    world = new DeliveryWorld()
-    const disk = smallStore()
-    const ada = await world.start(await world.machine(disk.store))
-    const bob = await world.start(await world.machine())
-    world.nodes.delete(bob.id)
-    const texts = ['one', 'two', 'three']
-    for (const text of texts) await ada.send(bob, text)
+    const { bob, disk, keyed } = await keeping()
     disk.full = ({ writes }) =>
       writes.some(({ op, table }) => op === 'delete' && table === 'outbox') && disk.refused < 1
-    world.nodes.set(bob.id, bob)
-    ada.delivery.cardChanged(bob.id)
-    await ada.meet(bob)
-    await world.clock.advanceUntil(() => bob.texts.length === 3)
-    expect(bob.texts).toEqual(texts)
+    await keyed()
+    expect(bob.texts).toEqual(TEXTS)
     expect(disk.refused).toBe(1)
   })
 })
 
 describe('a sender', () => {
   test('whose calling off of a message fails sends it where it was', async () => {
-    world = new DeliveryWorld()
-    const disk = smallStore()
-    const ada = await world.start(await world.machine(disk.store))
-    const bob = await world.start(await world.machine())
-    world.nodes.delete(bob.id)
-    const texts = ['one', 'two', 'three']
-    const [, two] = await Promise.all(texts.map(text => ada.send(bob, text)))
+    const { ada, bob, disk, ids, keyed } = await keeping()
     disk.full = () => true
-    const cancelling = ada.delivery.cancel(two?.id as string)
-    await expect(cancelling).rejects.toMatchObject({ code: 'STORE_FULL' })
+    await expect(ada.delivery.cancel(ids[1] as string)).rejects.toMatchObject({ code: 'STORE_FULL' })
     disk.full = () => false
-    world.nodes.set(bob.id, bob)
-    ada.delivery.cardChanged(bob.id)
-    await ada.meet(bob)
-    await world.clock.advanceUntil(() => bob.texts.length === 3)
-    expect(bob.texts).toEqual(texts)
+    await keyed()
+    expect(bob.texts).toEqual(TEXTS)
   })
 
   test('that cannot seal a message leaves no hole in its place', async () => {
