@@ -84,6 +84,7 @@ export class Fencing {
       if (!epoch.entries.has(number)) return false
     }
     if (epoch.fences.has(number)) return true
+    if (!epoch.entries.has(number)) return false
     epoch.fences.set(number, entry)
     const giving = epoch.writing.add(this.#fence(entry, reason)).finally(() => this.#writing.delete(entry))
     this.#writing.set(entry, giving)
@@ -97,7 +98,8 @@ export class Fencing {
     sender.hold(entry)
     let over = false
     try {
-      const status = reason === 'attempts-exhausted' ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
+      const died = reason === 'attempts-exhausted' || reason === 'too-large'
+      const status = died ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
       const ended = await endedOf(entry, author)
       if (!epoch.entries.has(number) || epoch.feed.has(number)) return false
       over = isUnknown(entry)

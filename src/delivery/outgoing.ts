@@ -60,7 +60,7 @@ export class Outgoing {
       waits: () => !this.#epochs.settled,
       onHanded: entry => parts.tries.handed(recipient, entry),
       onOverdue: entry => this.#overdue(entry),
-      onExpired: entry => void this.#fencing.end(entry, 'expired'),
+      onOver: (entry, reason) => void this.#fencing.end(entry, reason),
     })
     this.#fencing = new Fencing({
       ...parts,

@@ -50,7 +50,7 @@ export interface OutboxRow {
 }
 
 /** Why a position was given up by its author. */
-export type FenceReason = 'expired' | 'attempts-exhausted' | 'cancelled' | 'lost-key'
+export type FenceReason = 'expired' | 'attempts-exhausted' | 'cancelled' | 'lost-key' | 'too-large'
 /** Why a row has no bytes: its position was given up, or the recipient has it and its end is not known yet. */
 export type Emptied = FenceReason | 'delivered'
 const FENCES: readonly (Emptied | undefined)[] = [
@@ -60,6 +60,7 @@ const FENCES: readonly (Emptied | undefined)[] = [
   'cancelled',
   'lost-key',
   'delivered',
+  'too-large',
 ]
 
 /** A delivered message whose handler is not done. */

@@ -5,6 +5,7 @@
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
+import { AfpError } from '../common/errors.ts'
 import { type NextTask, nextTask, SLICE_ITEMS } from '../common/slices.ts'
 import type { BreakerCall, CircuitBreaker } from './breaker.ts'
 import { FrameType, frameOf } from './frames.ts'
@@ -42,8 +43,8 @@ export interface SenderParts {
   readonly onHanded: (entry: Entry) => void
   /** Not acknowledged in time. It has to call {@link Sender.again}, or take the message out. */
   readonly onOverdue: (entry: Entry) => void
-  /** Its time is over. It has to take the message out. */
-  readonly onExpired: (entry: Entry) => void
+  /** Its time is over, or its recipient takes no message as large. It has to take the message out. */
+  readonly onOver: (entry: Entry, reason: 'expired' | 'too-large') => void
 }
 
 /** See the head of this file. */
@@ -256,10 +257,15 @@ export class Sender {
   }
 
   #hand(entry: Entry): void {
-    const { lines, recipient, clock, onHanded } = this.#parts
+    const { lines, recipient, clock, onHanded, onOver } = this.#parts
+    const { left } = entry
     entry.left = true
     this.#unanswered.add(entry)
-    lines.send(recipient, entry.row.frame).catch(() => {
+    lines.send(recipient, entry.row.frame).catch(error => {
+      if (error instanceof AfpError && error.code === 'MESSAGE_TOO_LARGE') {
+        entry.left = left
+        return onOver(entry, 'too-large')
+      }
       // Too slow a peer, or a link that has just closed: neither is a try that failed.
       this.#queue.again(entry, clock.monotonic() + BUSY_PAUSE)
       this.#untried(entry)
@@ -339,11 +345,11 @@ export class Sender {
 
   /** Some at a time: the end of each is a batch of its own, mostly with a dead letter. */
   async #expire(): Promise<void> {
-    const { clock, onExpired, nextTask: next = nextTask } = this.#parts
+    const { clock, onOver, nextTask: next = nextTask } = this.#parts
     this.#expiring = true
     while (!this.#closed) {
       const over = this.#queue.expired(clock.now(), SLICE_ITEMS)
-      for (const entry of over) onExpired(entry)
+      for (const entry of over) onOver(entry, 'expired')
       if (over.length < SLICE_ITEMS) break
       await next()
     }

@@ -10,7 +10,10 @@ import { GUARANTEES, type Guarantee, type Json, type Message, type MessageFields
 
 /** Bounds on what an agent sends and accepts. Peers whose limits differ refuse what is beyond their own. */
 export interface Limits {
-  /** Largest frame on a connection, bytes; the same for all agents of a mesh. Default 1 MiB. */
+  /**
+   * Largest frame on a connection, bytes. What is too large for its recipient is a dead letter at once, with the reason
+   * `too-large`. Default 1 MiB.
+   */
   readonly frameBytes: number
   /**
    * Largest encoded message, bytes. With its padding, an eighth at most, its seal and its recipients it has to fit a

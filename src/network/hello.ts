@@ -12,23 +12,38 @@ export const WIRE_VERSION = 1
 /** The largest hello, bytes: a card and little else. */
 export const MAX_HELLO_BYTES = 20_480
 
-/** The hello of a member with this card, as a frame. */
-export const encodeHello = (mesh: string, card: Card): Uint8Array =>
-  frameOf(FrameType.hello, encode([WIRE_VERSION, mesh, card.bytes, null]))
+/** The largest frame that an agent takes whose hello names none, bytes. */
+export const DEFAULT_FRAME_BYTES = 2 ** 20
+
+/** What a hello says. */
+export interface Hello {
+  /** The card, not yet checked. */
+  readonly card: Uint8Array
+  /** The largest frame of upper floors that its sender takes, bytes. */
+  readonly frameBytes: number
+}
+
+/** The hello of a member with this card that takes frames of so many bytes, as a frame. */
+export const encodeHello = (mesh: string, card: Card, frameBytes = DEFAULT_FRAME_BYTES): Uint8Array =>
+  frameOf(
+    FrameType.hello,
+    encode([WIRE_VERSION, mesh, card.bytes, frameBytes === DEFAULT_FRAME_BYTES ? null : frameBytes]),
+  )
 
 /**
- * The card in a first frame, not yet checked.
+ * What a first frame says.
  * @throws Refusal for what is no hello of this mesh and version
  */
-export function decodeHello(type: number, body: Uint8Array, mesh: string): Uint8Array {
+export function decodeHello(type: number, body: Uint8Array, mesh: string): Hello {
   if (type !== FrameType.hello) throw new Refusal('no-hello', `a frame of type ${type}`)
   const hello = readArray(body, 'the hello')
   if (hello.length < 2) throw new Refusal('malformed', 'the hello')
-  const [version, claimed, card] = hello
+  const [version, claimed, card, frameBytes] = hello
   if (version !== WIRE_VERSION) throw new Refusal('wrong-version', `version ${String(version).slice(0, 20)}`)
   if (claimed !== mesh) throw new Refusal('wrong-mesh', 'for another mesh')
   if (hello.length !== 4 || !(card instanceof Uint8Array)) throw new Refusal('malformed', 'the hello')
-  return card
+  const named = typeof frameBytes === 'number' && Number.isSafeInteger(frameBytes) && frameBytes > 0
+  return { card, frameBytes: named ? frameBytes : DEFAULT_FRAME_BYTES }
 }
 
 /**

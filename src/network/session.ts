@@ -5,12 +5,12 @@
 
 import type { AbortOptions } from '../common/abort.ts'
 import type { Clock, Timer } from '../common/clock.ts'
-import { AfpError } from '../common/errors.ts'
+import { AfpError, AfpRoutingError } from '../common/errors.ts'
 import type { Card } from '../identity/card.ts'
 import { encode, tryDecode } from '../message/codec.ts'
 import type { Channel } from './carrier.ts'
 import { FIRST_UPPER_TYPE, FrameReader, FrameType, frameOf } from './frames.ts'
-import { checkHelloCard, decodeHello, encodeHello, MAX_HELLO_BYTES } from './hello.ts'
+import { checkHelloCard, DEFAULT_FRAME_BYTES, decodeHello, encodeHello, type Hello, MAX_HELLO_BYTES } from './hello.ts'
 import type { RefusalReason } from './network.ts'
 import type { Refusal } from './refusal.ts'
 import { closedEarly, DEFAULT_QUEUED_BYTES, FRAME_OVERHEAD, WriteQueue } from './write-queue.ts'
@@ -76,6 +76,8 @@ export class Session {
   rtt: number | undefined
   /** The other side refused this one, for the reason it gave. */
   refusedBy: string | undefined
+  /** The largest frame that the other side takes, bytes, as its hello says. */
+  #largest = DEFAULT_FRAME_BYTES
   readonly #options: SessionOptions
   readonly #reader: FrameReader
   readonly #queue: WriteQueue
@@ -155,11 +157,13 @@ export class Session {
   /**
    * Queues a frame; resolves once it is handed to the channel. Frames of one turn of the event loop leave in one write.
    * When `signal` fires first the frame is taken back and never leaves; once it is handed over the signal does nothing.
-   * @throws AfpRoutingError QUEUE_FULL when the peer is too slow, NO_ROUTE when the channel closes first; the signal's
-   *   reason
+   * @throws AfpRoutingError QUEUE_FULL when the peer is too slow, MESSAGE_TOO_LARGE when it takes no such frames, NO_ROUTE
+   *   when the channel closes first; the signal's reason
    */
   send(frame: Uint8Array, { signal }: AbortOptions = {}): Promise<void> {
     if (this.#state !== 'open') return Promise.reject(closedEarly(this.peer))
+    // It would end the channel, and everything else that is under way with it.
+    if (frame.length > this.#largest) return Promise.reject(this.#tooLarge(frame))
     return this.#queue.add(frame, signal)
   }
 
@@ -187,7 +191,7 @@ export class Session {
   }
 
   #sayHello(): void {
-    this.#queue.write(encodeHello(this.#options.mesh, this.#options.card()))
+    this.#queue.write(encodeHello(this.#options.mesh, this.#options.card(), this.#options.maxFrameBytes))
   }
 
   #received(frame: Uint8Array): void {
@@ -225,16 +229,18 @@ export class Session {
   async #readHello(type: number, body: Uint8Array): Promise<void> {
     const { mesh, maxFrameBytes, initiator, onOpen } = this.#options
     let card: Card
+    let hello: Hello
     try {
-      const bytes = decodeHello(type, body, mesh)
+      hello = decodeHello(type, body, mesh)
       // From here on frames of the full size may follow in the same chunk.
       this.#reader.maxBytes = maxFrameBytes
-      card = await checkHelloCard(bytes, this.peer, mesh)
+      card = await checkHelloCard(hello.card, this.peer, mesh)
     } catch (error) {
       return this.#refuse((error as Refusal).reason, (error as Error).message)
     }
     if (this.#state !== 'hello') return
     if (!initiator) this.#sayHello()
+    this.#largest = hello.frameBytes
     this.#state = 'open'
     this.#timer.cancel()
     onOpen(this, card)
@@ -275,6 +281,11 @@ export class Session {
     else this.channel.resume()
     // Pongs wait unread while the channel is paused, and when it goes on there may be much before them.
     this.#missed = 0
+  }
+
+  #tooLarge({ length }: Uint8Array): AfpRoutingError {
+    const why = `${this.peer} takes frames of ${this.#largest} bytes at most, and this one has ${length}`
+    return new AfpRoutingError('MESSAGE_TOO_LARGE', why, { recipients: [this.peer] })
   }
 
   /** Tells the other side how far this one is, and whether its application holds it up. */

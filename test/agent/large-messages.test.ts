@@ -48,6 +48,27 @@ describe('A message', () => {
     await world.during(after.delivered)
     expect(closed).toEqual([])
   })
+
+  test('that is beyond the frames of its recipient is dead at once, and others go on over the same link', async () => {
+    const carl = await world.join('carl', { guarantee: kept, limits: { messageBytes: 2 ** 18 } })
+    const dora = await world.join('dora', { limits: { messageBytes: 50_000, frameBytes: 100_000 } })
+    await world.during(carl.waitFor(dora.id))
+    const closed = collect(carl, 'link:closed')
+    const text = 'x'.repeat(200_000)
+    const receipt = await carl.send(dora.id, text)
+    const after = await carl.send(dora.id, 'after')
+    await world.during(failure(receipt.processed))
+    expect(receipt.recipients.get(dora.id)).toMatchObject({ state: 'dead', reason: 'too-large', inDoubt: false })
+    expect(await carl.deadLetters.list()).toMatchObject([
+      { reason: 'too-large', messageId: receipt.id, inDoubt: false },
+    ])
+    await world.during(after.delivered)
+    const once = await world.during(failure(carl.send(dora.id, text, { guarantee: 'at-most-once' })))
+    expect(once).toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+    expect(closed).toEqual([])
+    const back = await dora.send(carl.id, 'and back', { guarantee: kept })
+    await world.during(back.delivered)
+  })
 })
 
 test('Limits under which a message might not fit a frame are refused, with the numbers.', () => {

@@ -38,7 +38,7 @@ function lonely(clock: DrivenClock, { pause = 500, breaker = new CircuitBreaker(
       overdue.push(entry.number)
       sender.again(entry, clock.now() + pause)
     },
-    onExpired: entry => {
+    onOver: entry => {
       expired.push(entry.number)
       sender.remove(entry)
     },

@@ -7,7 +7,7 @@ import { isCount, signCard } from '../../src/identity/card.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { decode, encode } from '../../src/message/codec.ts'
 import { encodeFrames, FrameType, frameOf } from '../../src/network/frames.ts'
-import { encodeHello } from '../../src/network/hello.ts'
+import { DEFAULT_FRAME_BYTES, decodeHello, encodeHello } from '../../src/network/hello.ts'
 import { PresenceBook } from '../../src/network/presence.ts'
 import { Session } from '../../src/network/session.ts'
 import { FakeChannel } from '../network/fake-channel.ts'
@@ -66,7 +66,8 @@ export async function judgeChannelFrame(given: Case, frame: Uint8Array, world: W
     await receive(frame)
     if (own.refusedBy !== undefined) throw new Refused('no-hello')
     if (told.card === undefined) throw new Error('the hello was neither taken nor refused')
-    return { card: cardValue(told.card) }
+    const { frameBytes } = decodeHello(FrameType.hello, frame.subarray(1), world.mesh)
+    return { card: cardValue(told.card), ...(frameBytes === DEFAULT_FRAME_BYTES ? {} : { frameBytes }) }
   }
   const identity = await identityOf(peer, world)
   const { mesh, now } = world

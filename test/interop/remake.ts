@@ -38,7 +38,7 @@ export async function remake(wanted: Wanted, world: World, cases: readonly Case[
     case 'card':
       return (await cardOf(value, world)).bytes
     case 'hello':
-      return encodeHello(world.mesh, await cardOf(value.card as Value, world))
+      return encodeHello(world.mesh, await cardOf(value.card as Value, world), value.frameBytes as number | undefined)
     case 'message':
       return encodeMessage(messageOf(value, 'somebody', wanted.topic), value.kind as MessageKind)
     case 'gossip':

@@ -71,7 +71,7 @@ describe('A session', () => {
     expect(channel.types).toEqual([])
     await receive(hello())
     expect(channel.types).toEqual([FrameType.hello, FrameType.ping])
-    expect(decode((channel.frames[0] as Uint8Array).subarray(1))).toEqual([1, 'demo', adaCard.bytes, null])
+    expect(decode((channel.frames[0] as Uint8Array).subarray(1))).toEqual([1, 'demo', adaCard.bytes, 1_000_000])
     expect(log).toEqual(['open bob'])
   })
 
