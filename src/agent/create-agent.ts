@@ -6,6 +6,7 @@ import { repeat, systemClock } from '../common/clock.ts'
 import { AfpError } from '../common/errors.ts'
 import { BoundedQueue } from '../common/queue.ts'
 import { systemRandom } from '../common/random.ts'
+import { checkLetterLimits } from '../delivery/dead-letter-options.ts'
 import { Requests } from '../delivery/requests.ts'
 import type { BufferedTransaction } from '../delivery/transaction.ts'
 import { DuplicateWindow } from '../delivery/window.ts'
@@ -318,11 +319,13 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       capabilities: given.capabilities ?? [],
       description: given.description ?? '',
     })
+    const limits = resolveLimits(given.limits)
+    checkLetterLimits(given.deadLetters ?? {}, limits.messageBytes)
     for (const address of [...(given.relays ?? []), ...(given.peers ?? [])]) validateAddress(address)
     return {
       clock: given.clock ?? systemClock,
       random: given.random ?? systemRandom,
-      limits: resolveLimits(given.limits),
+      limits,
       hooks: given.hooks ?? {},
       guarantee: validateGuarantee(given.guarantee ?? 'at-least-once'),
       handlerTimeout: given.handlerTimeout ?? HANDLER_TIMEOUT,

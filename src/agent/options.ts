@@ -267,7 +267,7 @@ export interface HandlerContext {
    * its failure.
    */
   readonly idempotencyKey: string
-  /** The message may have been handled before: the handler failed, or the agent ended before it was done. */
+  /** The message may have been handled before: the handler failed, was overtaken, or the agent ended before it was done. */
   readonly redelivered: boolean
   /** It came after order had stopped waiting for it. */
   readonly late: boolean

@@ -1,6 +1,6 @@
 /** What can be asked of dead letters, and what they tell. */
 
-import type { AfpError } from '../common/errors.ts'
+import { AfpError } from '../common/errors.ts'
 import type { DeadLetter, LetterSide } from './dead-letter.ts'
 import type { LetterFilter } from './dead-letter-index.ts'
 import type { RetryOutcome } from './dead-letter-retries.ts'
@@ -12,13 +12,40 @@ import type { RetryOutcome } from './dead-letter-retries.ts'
 export interface LetterLimits {
   /** The most letters of each side. Default 10,000. */
   readonly maxEntries?: number | undefined
-  /** The most bytes of each side. Default 64 MiB. */
+  /** The most bytes of each side, at least `limits.messageBytes` and 8 KiB. Default 64 MiB. */
   readonly maxBytes?: number | undefined
   /**
    * Where there is no room, letters older than this give way though nobody has dealt with them, the oldest first, ms.
    * Default: none does, whatever its age.
    */
   readonly maxAge?: number | undefined
+}
+
+const DEFAULT_ENTRIES = 10_000
+const DEFAULT_BYTES = 2 ** 26
+/** What a letter has beside its message, bytes: names, its last error, how it is tried again. */
+const ENTRY_BYTES = 8_192
+
+/** The bounds of each side. @throws AfpError INVALID_OPTION for one that is no positive integer, and an age below 0 */
+export function letterBounds({ maxEntries = DEFAULT_ENTRIES, maxBytes = DEFAULT_BYTES, maxAge }: LetterLimits): {
+  readonly maxEntries: number
+  readonly maxBytes: number
+} {
+  for (const [name, value] of Object.entries({ maxEntries, maxBytes })) {
+    if (Number.isSafeInteger(value) && value > 0) continue
+    throw new AfpError('INVALID_OPTION', `${name} of dead letters has to be a positive integer`)
+  }
+  if (maxAge !== undefined && !(maxAge >= 0))
+    throw new AfpError('INVALID_OPTION', 'maxAge of dead letters is a time from 0 ms')
+  return { maxEntries, maxBytes }
+}
+
+/** @throws AfpError INVALID_OPTION where the largest message would never find room among the letters */
+export function checkLetterLimits({ maxBytes = DEFAULT_BYTES }: LetterLimits, messageBytes: number): void {
+  const needed = messageBytes + ENTRY_BYTES
+  if (maxBytes >= needed) return
+  const why = `deadLetters.maxBytes is ${maxBytes}; the letter of a message of limits.messageBytes, ${messageBytes}, may need ${needed}`
+  throw new AfpError('INVALID_OPTION', why)
 }
 
 /** What `deadLetters` tells. */

@@ -21,7 +21,8 @@ import { RetrySchedule } from './retry-schedule.ts'
  * What became of a retry. `retried`: the message is on its way again; `delivered`: it had been delivered after all, and
  * that is the outcome; `waiting`: that cannot be known yet, the letter stays as it is. `expired`, of retries that nobody
  * asked for: what came and could not be handled has expired, and no handler starts on it any more unless somebody retries
- * it by hand; the letter stays, and is not retried by itself again.
+ * it by hand; or it is a request that this agent sent, and nobody waits for its reply. The letter stays, and is not
+ * retried by itself again.
  */
 export type RetryOutcome = 'retried' | 'delivered' | 'waiting' | 'expired'
 

@@ -33,7 +33,13 @@ import {
   readEntry,
 } from './dead-letter.ts'
 import { type LetterFilter, LetterIndex, type Summary, summaryOf } from './dead-letter-index.ts'
-import type { DeadLetterEvents, LetterLimits, ListLettersOptions, PurgeOptions } from './dead-letter-options.ts'
+import {
+  type DeadLetterEvents,
+  type LetterLimits,
+  type ListLettersOptions,
+  letterBounds,
+  type PurgeOptions,
+} from './dead-letter-options.ts'
 import { LetterRetries, type RetryLetter, type RetryOutcome } from './dead-letter-retries.ts'
 import { LetterRoom, LettersFull } from './letter-room.ts'
 import type { RetryStrategy } from './retry.ts'
@@ -85,11 +91,10 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
 
   private constructor(options: DeadLettersOptions) {
     super()
-    const { clock, random, policies = {}, retry, maxEntries = 10_000, maxBytes = 2 ** 26, maxAge } = options
-    if (maxAge !== undefined && !(maxAge >= 0)) throw invalid('maxAge of dead letters is a time from 0 ms')
+    const { clock, random, policies = {}, retry, maxAge } = options
     this.#options = options
-    this.#bounds = { maxEntries: bound(maxEntries, 'maxEntries'), maxBytes: bound(maxBytes, 'maxBytes') }
-    this.#index = new LetterIndex({ entries: maxEntries, bytes: maxBytes, maxAge })
+    this.#bounds = letterBounds(options)
+    this.#index = new LetterIndex({ entries: this.#bounds.maxEntries, bytes: this.#bounds.maxBytes, maxAge })
     this.#room = new LetterRoom(clock, this.#index)
     this.#retries = new LetterRetries({
       clock,
@@ -389,10 +394,5 @@ function waitFor(room: LetterRoom, { side, peer }: DeadLetter, bytes: number): (
 
 const nameOf = ({ side, peer, messageId }: Pick<LetterEntry, 'side' | 'peer' | 'messageId'>): string =>
   `${side} ${peer} ${messageId}`
-
-function bound(value: number, what: string): number {
-  if (Number.isSafeInteger(value) && value > 0) return value
-  throw invalid(`${what} of dead letters has to be a positive integer`)
-}
 
 const invalid = (message: string): AfpError => new AfpError('INVALID_OPTION', message)

@@ -40,15 +40,20 @@ export function retryLetter(
   settled: readonly Write[],
   automatic: boolean,
 ): Promise<RetryOutcome> {
-  return letter.side === 'sender' ? sendAgain(parts, letter, settled) : handleAgain(parts, letter, settled, automatic)
+  return letter.side === 'sender'
+    ? sendAgain(parts, letter, settled, automatic)
+    : handleAgain(parts, letter, settled, automatic)
 }
 
 async function sendAgain(
   { store, clock, limits, tracker, outgoingTo }: LetterRetryParts,
   { peer, sender, security, message: bytes, inDoubt, strategy }: DeadLetter,
   settled: readonly Write[],
+  automatic: boolean,
 ): Promise<RetryOutcome> {
   const { message: before, kind } = decodeMessage(bytes, { sender, security, limits })
+  // Whoever asked has long been told that no reply came.
+  if (automatic && kind === 'request') return 'expired'
   const known = await tracker.get(before.id)
   const standing = known?.recipients.get(peer)
   // Without a receipt nobody knows any more what became of it.

@@ -240,7 +240,7 @@ export class Processing {
       }
       try {
         if (this.#stop.signal.aborted) return false
-        return await this.#once(entry, read, release !== undefined)
+        return await this.#once(entry, read, release)
       } catch (error) {
         if (conflicts < MAX_CONFLICTS) continue
         onFailed(entry, error)
@@ -254,10 +254,10 @@ export class Processing {
   /**
    * Runs its handler once.
    * @param read takes the keys that it read
-   * @param reserved whether these are reserved for it
+   * @param release gives these back where they are reserved for it
    * @throws AfpDataStoreError STORE_CONFLICT
    */
-  async #once(entry: Arrived, read: Set<string>, reserved: boolean): Promise<boolean> {
+  async #once(entry: Arrived, read: Set<string>, release: (() => void) | undefined): Promise<boolean> {
     const { clock, store, take, onFailed } = this.#parts
     // A handler never starts after its message has expired.
     if (entry.message.isExpired(clock.now())) return this.#dead(entry, 'expired', undefined)
@@ -274,6 +274,7 @@ export class Processing {
       }
     } catch (error) {
       for (const key of transaction.end().reads) read.add(key)
+      entry.redelivered = true
       if (transaction.conflict !== undefined) throw transaction.conflict
       onFailed(entry, error)
       return this.#failed(entry, error)
@@ -281,7 +282,7 @@ export class Processing {
     entry.redelivered = true
     const { checks, writes, reads, keys } = transaction.end()
     for (const key of reads) read.add(key)
-    const ended = this.#end(entry, () => ({ checks, writes, reply }), keys, reserved)
+    const ended = this.#end(entry, () => ({ checks, writes, reply }), keys, release)
     // Without a read nothing can be in its way, and the next one need not wait for the disk.
     if (checks.length > 0) await ended
     return true
@@ -317,7 +318,6 @@ export class Processing {
     entry.row = { ...entry.row, retry: step.state }
     if ('exhausted' in step) return this.#dead(entry, 'handler-error', error)
     this.#hold(entry)
-    entry.redelivered = true
     await store.commit({ writes: [this.#incoming.rowOf(entry)] }).catch(onError)
     return false
   }
@@ -340,20 +340,20 @@ export class Processing {
   /**
    * Writes the end of a message until the disk has it.
    * @param keys what its handler writes
-   * @param reserved whether nobody else may write these
+   * @param release gives back what is reserved for it: nobody else may write these
    * @throws AfpDataStoreError STORE_CONFLICT
    */
-  #end(entry: Arrived, stage: () => Ending, keys: readonly string[] = [], reserved = false): Promise<void> {
-    return this.#endings.add(this.#inTurn(entry, stage, keys, reserved))
+  #end(entry: Arrived, stage: () => Ending, keys: readonly string[] = [], release?: () => void): Promise<void> {
+    return this.#endings.add(this.#inTurn(entry, stage, keys, release))
   }
 
   /** Once nobody else has these keys to itself; only then it counts as their writer, for whom the next one waits. */
-  async #inTurn(entry: Arrived, stage: () => Ending, keys: readonly string[], reserved: boolean): Promise<void> {
+  async #inTurn(entry: Arrived, stage: () => Ending, keys: readonly string[], release?: () => void): Promise<void> {
     const { reservations } = this.#parts
-    const other = (): Promise<void> | undefined => (reserved ? undefined : reservations.holder(keys))
+    const other = (): Promise<void> | undefined => (release ? undefined : reservations.holder(keys))
     for (let over = other(); over !== undefined; over = other()) await over
     const ahead = keys.flatMap(key => this.#writers.get(key) ?? [])
-    const ended = this.#write(entry, stage, ahead)
+    const ended = this.#write(entry, stage, ahead, release)
     for (const key of keys) this.#writers.set(key, { entry, ended })
     const done = (): void => {
       for (const key of keys) if (this.#writers.get(key)?.ended === ended) this.#writers.delete(key)
@@ -362,7 +362,7 @@ export class Processing {
     return ended
   }
 
-  async #write(entry: Arrived, stage: () => Ending, ahead: readonly Underway[]): Promise<void> {
+  async #write(entry: Arrived, stage: () => Ending, ahead: readonly Underway[], release?: () => void): Promise<void> {
     const { store, reply, onError } = this.#parts
     for (;;) {
       let ending: Ending | undefined
@@ -388,6 +388,8 @@ export class Processing {
         }
         // The handler has done its work: only its end is tried again. After a restart it runs once more.
         if (this.#stop.signal.aborted) return onError(error)
+        // It may take long, and what is read is checked all the same.
+        release?.()
         const waiting = nextTry(this.#parts, error, this.#stop.signal)
         await (error instanceof LettersFull ? this.#endings.aside(waiting) : waiting)
       }

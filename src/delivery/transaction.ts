@@ -24,7 +24,7 @@ const MAX_BYTES = 4 * 1_048_576
  * @example
  * ```ts
  * agent.handle({ contentType: 'application/json' }, async ({ content }, { transaction }) => {
- *   const balance = (await transaction.get(['balance', content.account])) ?? 0
+ *   const balance = (await transaction.get<number>(['balance', content.account])) ?? 0
  *   transaction.put(['balance', content.account], balance + content.amount)
  * })
  * ```
@@ -32,9 +32,10 @@ const MAX_BYTES = 4 * 1_048_576
 export interface Transaction {
   /**
    * A value, as it was before this handler or as this handler wrote it; undefined when there is none.
+   * @typeParam C - what the application wrote there; nothing checks it
    * @throws AfpDataStoreError CLOSED, STORE_FAILED, INVALID_OPTION for a key that cannot be one
    */
-  get(key: Key): Promise<Content | undefined>
+  get<C extends Content = Content>(key: Key): Promise<C | undefined>
   /** @throws AfpDataStoreError CLOSED, INVALID_OPTION, STORE_FULL above 4 MiB; AfpMessageError INVALID_CONTENT */
   put(key: Key, value: Content): void
   /** @throws AfpDataStoreError CLOSED, INVALID_OPTION */
@@ -45,9 +46,10 @@ export interface Transaction {
 export interface KeptValues {
   /**
    * Keys and values in the order of the keys, all of one moment.
+   * @typeParam C - what the application wrote there; nothing checks it
    * @throws AfpDataStoreError as `Store.range`
    */
-  list(range?: RangeOptions): Promise<{ readonly key: Key; readonly value: Content }[]>
+  list<C extends Content = Content>(range?: RangeOptions): Promise<{ readonly key: Key; readonly value: C }[]>
   /**
    * Reads and writes in one step, as a handler does: what `work` wrote is on the disk when this resolves, and nothing of
    * it when this rejects. It runs again where somebody else changed what it had read, so it should do nothing else.
@@ -63,8 +65,8 @@ const MAX_CONFLICTS = 16
 
 /** @param store gives the store, or throws once the agent is closed */
 export const keptValues = (store: () => Store): KeptValues => ({
-  list: async range =>
-    (await store().range(TABLE, range)).map(({ key, value }) => ({ key, value: read(value) as Content })),
+  list: async <C extends Content>(range?: RangeOptions) =>
+    (await store().range(TABLE, range)).map(({ key, value }) => ({ key, value: read(value) as C })),
   change: async work => {
     // Once: what was begun before the agent closes is written.
     const open = store()
@@ -102,12 +104,12 @@ export class BufferedTransaction implements Transaction {
     return this.#conflict
   }
 
-  async get(key: Key): Promise<Content | undefined> {
+  async get<C extends Content>(key: Key): Promise<C | undefined> {
     const name = this.#name(key)
     const written = this.#writes.get(name)
-    if (written !== undefined) return read(written.value)
+    if (written !== undefined) return read(written.value) as C | undefined
     const known = this.#reads.get(name)
-    if (known !== undefined) return read(known.value)
+    if (known !== undefined) return read(known.value) as C | undefined
     const value = await this.#store.get(TABLE, key)
     this.#open()
     // Two reads of one key may have been under way: the first one counts.
@@ -117,7 +119,7 @@ export class BufferedTransaction implements Transaction {
       this.#conflict ??= new AfpDataStoreError('STORE_CONFLICT', 'a value changed while it was read')
       throw this.#conflict
     }
-    return read(value)
+    return read(value) as C | undefined
   }
 
   put(key: Key, value: Content): void {

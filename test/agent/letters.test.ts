@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
 import type { NewDeadLetter } from '../../src/delivery/dead-letter.ts'
+import { fixedRetry } from '../../src/delivery/retry.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { encodeMessage } from '../../src/message/envelope.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -79,6 +80,34 @@ describe('A dead letter that was in doubt', () => {
   })
 })
 
+describe('A policy', () => {
+  test('sends what expired again, and no request: nobody waits for its reply', async () => {
+    const ada = await world.join('ada', {
+      guarantee: 'at-least-once',
+      deadLetterRetry: { expired: fixedRetry({ delay: 30_000, retries: 3 }) },
+    })
+    const identity = await createIdentity()
+    const bob = await world.join('bob', { identity })
+    await world.during(ada.waitFor(bob.id))
+    await world.during(bob.close())
+    const retried = collect(ada, 'dead-letter:retried')
+    const added = collect(ada, 'dead-letter:added')
+    const asking = failure(ada.request(bob.id, 'what?', { ttl: 1, timeout: 20_000 }))
+    await ada.send(bob.id, 'hello', { ttl: 1 })
+    await world.clock.advance(10_000)
+    expect(added).toHaveLength(2)
+    await world.clock.advance(50_000)
+    expect(await asking).toMatchObject({ code: 'TIMEOUT' })
+    expect(retried.map(({ outcome }) => outcome).sort()).toEqual(['expired', 'retried'])
+    const again = await world.join('bob', { identity })
+    expect((await world.during(again.receive())).content).toBe('hello')
+    await world.clock.advance(120_000)
+    expect(again.metrics.counter('messages.received').value).toBe(1)
+    const [letter] = await ada.deadLetters.list({ processed: false })
+    expect(letter).toMatchObject({ reason: 'expired', retry: undefined })
+  })
+})
+
 describe('What an agent shows', () => {
   test('of its dead letters is what an application may do with them, and nothing of what delivery does', async () => {
     const ada = await world.join('ada')
@@ -146,7 +175,7 @@ describe('A dead letter of the application', () => {
 
 describe('The room for dead letters', () => {
   test('is what the agent was given, told when there is little of it, and made by age where that was asked for', async () => {
-    const deadLetters = { maxEntries: 2, maxBytes: 100_000, maxAge: 3_600_000 }
+    const deadLetters = { maxEntries: 2, maxBytes: 300_000, maxAge: 3_600_000 }
     const ada = await world.join('ada', { guarantee: 'at-least-once', deadLetters })
     const low = collect(ada, 'dead-letter:low')
     const refused = collect(ada, 'dead-letter:refused')
@@ -155,7 +184,7 @@ describe('The room for dead letters', () => {
     for (let i = 0; i < 3; i++) await world.during(ada.send(id, i, { ttl: 10 }))
     await world.clock.advance(60_000)
     expect(ada.deadLetters.count()).toBe(2)
-    expect(low).toMatchObject([{ side: 'sender', entries: 2, maxEntries: 2, maxBytes: 100_000 }])
+    expect(low).toMatchObject([{ side: 'sender', entries: 2, maxEntries: 2, maxBytes: 300_000 }])
     expect(refused).toHaveLength(1)
     expect(removed).toEqual([])
     await world.clock.advance(3_700_000)

@@ -43,6 +43,7 @@ describe('createAgent', () => {
     ['a peer without an id', { peers: ['/ip4/127.0.0.1/tcp/1'] }, 'INVALID_ADDRESS'],
     ['an unknown limit', { limits: { bytes: 1 } }, 'INVALID_OPTION'],
     ['a limit of nothing', { limits: { frameBytes: 0 } }, 'INVALID_OPTION'],
+    ['messages larger than letters', { deadLetters: { maxBytes: 2 ** 18 } }, 'INVALID_OPTION'],
     ['messages larger than frames', { limits: { frameBytes: 10, messageBytes: 11 } }, 'INVALID_OPTION'],
     ['an unknown guarantee', { guarantee: 'surely' }, 'INVALID_OPTION'],
   ])('refuses %s, and nothing is started', async (_what, options, code) => {

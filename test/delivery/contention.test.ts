@@ -1,6 +1,7 @@
 /** Handlers that are in each other's way: they read and write the same keys. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { keptValues, type Transaction } from '../../src/delivery/transaction.ts'
 import { DeliveryWorld, type Handler, type Node } from './world.ts'
@@ -36,6 +37,14 @@ async function crowd(authors: number, handler: Handler): Promise<{ bob: Node; fr
     from.push(author)
   }
   return { bob, from }
+}
+
+const over = async (ending: Promise<unknown>): Promise<void> => {
+  let done = false
+  ending.then(() => {
+    done = true
+  })
+  await world.clock.advanceUntil(() => done)
 }
 
 const count = async (node: Node): Promise<number> => {
@@ -96,6 +105,41 @@ describe('a handler that takes longer than others that write what it reads', () 
     await world.clock.advanceUntil(() => runs === 6)
   })
 
+  it('holds nobody up while the disk has no room for what it wrote', async () => {
+    let runs = 0
+    const handler: Handler = async ({ message }, transaction) => {
+      const before = number(await transaction.get(COUNT))
+      if (message.content === 'large' && ++runs < 5)
+        await keptValues(() => bob.machine.store).change(async kept =>
+          kept.put(COUNT, number(await kept.get(COUNT)) + 1),
+        )
+      transaction.put(COUNT, before + 1)
+    }
+    const { bob, from } = await crowd(2, handler)
+    const [large, other] = from as [Node, Node]
+    const { store } = bob.machine
+    const commit = store.commit.bind(store)
+    let full = true
+    let refused = 0
+    store.commit = async (batch, options) => {
+      const ends = batch.writes.some(
+        write => write.op === 'delete' && write.table === 'inbox' && write.key[0] === large.id,
+      )
+      if (!full || !ends || runs < 5) return commit(batch, options)
+      refused++
+      throw new AfpDataStoreError('STORE_FULL', 'there is no room')
+    }
+    const waits = await large.send(bob, 'large', slow)
+    await world.clock.advanceUntil(() => refused > 0)
+    const began = world.clock.monotonic()
+    const { processed } = await other.send(bob, 'quick', slow)
+    await over(processed)
+    expect(world.clock.monotonic() - began).toBeLessThan(1_000)
+    full = false
+    await over(waits.processed)
+    expect(await count(bob)).toBe(6)
+  })
+
   it('that changes what it read in another way is in its own, and fails', async () => {
     let runs = 0
     const { bob, from } = await crowd(1, async (_, transaction) => {
@@ -133,6 +177,7 @@ describe('a handler that takes longer than others that write what it reads', () 
     await from[0]?.send(bob, 'twice', slow)
     await world.clock.advanceUntil(() => runs === 2)
     expect(bob.deadLetters.count()).toBe(0)
+    expect(bob.got.map(({ redelivered }) => redelivered)).toEqual([false, true])
   })
 })
 
