@@ -18,6 +18,8 @@ export type AfpErrorCode =
   | 'MESSAGE_EXPIRED'
   | 'MESSAGE_TOO_LARGE'
   | 'HOOK_REFUSED'
+  /** A message of these days has the id that was given; this one was not sent. See `messageIdFrom`. */
+  | 'DUPLICATE_MESSAGE'
   // routing
   | 'NO_RECIPIENT'
   | 'UNKNOWN_RECIPIENT'

@@ -135,17 +135,17 @@ export class Delivery {
     return draftOf(message, kind, strategy, this.#parts)
   }
 
-  /** @throws AfpError INVALID_OPTION for an id that a message has of which there is a receipt, of this run or an earlier one */
+  /** @throws AfpError DUPLICATE_MESSAGE for an id that a message has of which there is a receipt, of this run or an earlier one */
   async unused(id: string): Promise<void> {
     if ((await this.#parts.tracker.get(id)) !== undefined)
-      throw new AfpError('INVALID_OPTION', `there is a message with the id ${id}; this one was not sent`)
+      throw new AfpError('DUPLICATE_MESSAGE', `there is a message with the id ${id}; this one was not sent`)
   }
 
   /**
    * Queues a message for each of its recipients; resolves when it is on the disk for them, see {@link sendToAll}. Its
    * receipt tells of names that stand for nobody, `lost`, as well.
-   * @throws AfpRoutingError QUEUE_FULL; AfpDataStoreError STORE_FULL, STORE_FAILED; AfpError INVALID_OPTION for an id
-   *   that another message of these days has
+   * @throws AfpRoutingError QUEUE_FULL; AfpDataStoreError STORE_FULL, STORE_FAILED; AfpError DUPLICATE_MESSAGE for
+   *   an id that another message of these days has
    */
   send(draft: Draft, recipients: readonly string[], lost?: ReadonlyMap<string, AfpError>): Promise<Tracking> {
     const send = async (draft: Draft, recipient: string): Promise<void> => {

@@ -34,12 +34,12 @@ export class Requests {
 
   /**
    * Waits for the reply to message `id` from agent `from`, for `timeout` ms of which `elapsed` are over already.
-   * @throws AfpError INVALID_OPTION, at once, when a request with this id waits already
+   * @throws AfpError DUPLICATE_MESSAGE, at once, when a request with this id waits already
    * @throws AfpTimeoutError
    */
   wait(id: string, from: string, timeout: number, elapsed: number, signal?: AbortSignal): Promise<Reply> {
     if (this.#closed !== undefined) throw this.#closed.error
-    if (this.#pending.has(id)) throw new AfpError('INVALID_OPTION', `a request with the id ${id} waits`)
+    if (this.#pending.has(id)) throw new AfpError('DUPLICATE_MESSAGE', `a request with the id ${id} waits`)
     return new Promise((resolve, reject) => {
       const onAbort = (): void => finish({ error: signal?.reason })
       const finish: Pending['finish'] = outcome => {

@@ -148,11 +148,12 @@ export class Tracker extends TypedEventTarget<TrackerEvents> {
 
   /**
    * Begins to follow a message, new or of an earlier run.
-   * @throws AfpError INVALID_OPTION when it is followed already
+   * @throws AfpError DUPLICATE_MESSAGE when it is followed already
    */
   track(receipt: MessageReceipt): Tracking {
     const { id, guarantee } = receipt
-    if (this.#entries.has(id)) throw new AfpError('INVALID_OPTION', `message ${id} is followed already`)
+    if (this.#entries.has(id))
+      throw new AfpError('DUPLICATE_MESSAGE', `there is a message with the id ${id}; this one was not sent`)
     const entry: Entry = {
       id,
       receipt,

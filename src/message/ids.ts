@@ -1,6 +1,7 @@
-/** Message ids: UUIDv7 (RFC 9562 §5.7), which order by the time they were made. */
+/** Message ids: UUIDv7 (RFC 9562 §5.7), which order by the time they were made; others where a message has to keep its own. */
 
-import { fromHex, toHex } from '../common/bytes.ts'
+import { sha256 } from '@noble/hashes/sha2.js'
+import { fromHex, toHex, utf8 } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpMessageError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
@@ -24,6 +25,37 @@ const uuidOf = (hex: string): string =>
 export function uuidToBytes(uuid: string): Uint8Array<ArrayBuffer> {
   if (!isUuid(uuid)) throw new AfpMessageError('INVALID_MESSAGE', 'the id has to be a lower-case UUID')
   return fromHex(uuid.replaceAll('-', ''))
+}
+
+/**
+ * The id that a text stands for: always the same one, a UUIDv8 (RFC 9562 §5.8) of its SHA-256. A handler that sends
+ * something gives it an id made of its `idempotencyKey`, and runs again without sending it twice.
+ *
+ * @example
+ * ```ts
+ * import { AfpError, createAgent, messageIdFrom } from 'agent-flow-protocol'
+ *
+ * const ada = await createAgent({ name: 'ada', mesh: 'demo', listen: ['/ip4/127.0.0.1/tcp/0'] })
+ * const bob = await createAgent({ name: 'bob', mesh: 'demo', peers: ada.addresses })
+ * bob.handle(async (message, { idempotencyKey }) => {
+ *   // For each thing that it sends a name of its own.
+ *   const id = messageIdFrom(`${idempotencyKey} thanks`)
+ *   await bob.respond(message, 'thanks', { id }).catch(error => {
+ *     if (!(error instanceof AfpError && error.code === 'DUPLICATE_MESSAGE')) throw error
+ *   })
+ * })
+ * await ada.send(bob.id, 'a present')
+ * console.log([(await ada.receive()).content]) // [ 'thanks' ]
+ *
+ * await ada.close()
+ * await bob.close()
+ * ```
+ */
+export function messageIdFrom(text: string): string {
+  const bytes = sha256(utf8(text)).slice(0, 16)
+  bytes[6] = 0x80 | ((bytes[6] as number) & 0x0f)
+  bytes[8] = 0x80 | ((bytes[8] as number) & 0x3f)
+  return bytesToUuid(bytes)
 }
 
 /**

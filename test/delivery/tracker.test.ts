@@ -342,7 +342,7 @@ describe('memory', () => {
 
   it('refuses to follow a message twice, and options that make no sense', () => {
     tracker.track(receipt('m', ['bob']))
-    expect(() => tracker.track(receipt('m', ['bob']))).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+    expect(() => tracker.track(receipt('m', ['bob']))).toThrow(expect.objectContaining({ code: 'DUPLICATE_MESSAGE' }))
     for (const options of [{ keep: -1 }, { keep: Number.NaN }, { limit: 0 }]) {
       expect(() => new Tracker({ clock, ...options })).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
     }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { type Random, seededRandom } from '../../src/common/random.ts'
-import { bytesToUuid, createIds, isUuid, uuidToBytes } from '../../src/message/ids.ts'
+import { bytesToUuid, createIds, isUuid, messageIdFrom, uuidToBytes } from '../../src/message/ids.ts'
 
 test('An id is a UUIDv7: time first, then version 7 and variant 2.', () => {
   const clock = new DrivenClock(0x0123456789ab)
@@ -60,4 +60,14 @@ test.each([
 
 test('Other numbers of bytes than 16 are no UUID.', () => {
   expect(() => bytesToUuid(new Uint8Array(15))).toThrow(expect.objectContaining({ code: 'INVALID_MESSAGE' }))
+})
+
+test("The id of a text is a UUIDv8 of its SHA-256, always the same and no other text's.", () => {
+  // The first 16 bytes of SHA-256('abc') (FIPS 180-4), with version 8 and variant 2.
+  expect(messageIdFrom('abc')).toBe('ba7816bf-8f01-8fea-8141-40de5dae2223')
+  const texts = ['', 'abc ', 'ABC', 'a\u0000bc', '東京']
+  const ids = texts.map(messageIdFrom)
+  expect(new Set([...ids, messageIdFrom('abc')]).size).toBe(texts.length + 1)
+  expect(ids.every(isUuid)).toBe(true)
+  expect(texts.map(messageIdFrom)).toEqual(ids)
 })
