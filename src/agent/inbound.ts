@@ -6,7 +6,7 @@
 import type { Clock } from '../common/clock.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { Arrived } from '../delivery/arrived.ts'
-import type { KeptReply } from '../delivery/processing.ts'
+import type { KeptReply } from '../delivery/processing-state.ts'
 import type { Requests } from '../delivery/requests.ts'
 import { BufferedTransaction } from '../delivery/transaction.ts'
 import type { DuplicateWindow } from '../delivery/window.ts'

@@ -9,7 +9,7 @@ import { AfpDeliveryError, AfpError, AfpRoutingError, type AfpTimeoutError } fro
 import type { CircuitBreakers } from '../delivery/breakers.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { Draft } from '../delivery/outgoing-parts.ts'
-import type { KeptReply } from '../delivery/processing.ts'
+import type { KeptReply } from '../delivery/processing-state.ts'
 import type { Requests } from '../delivery/requests.ts'
 import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
 import { encodeMessage, type MessageKind } from '../message/envelope.ts'

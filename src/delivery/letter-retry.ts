@@ -77,7 +77,7 @@ async function sendAgain(
   if (tracker.tracking(id) === undefined)
     tracker.track(known ?? newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, [peer]))
   try {
-    await outgoingTo(peer).send({ ...draft, also: { writes: settled } })
+    await outgoingTo(peer).send({ ...draft, also: () => ({ writes: settled }) })
   } catch (error) {
     if (known === undefined) tracker.forget(id, error)
     throw error
@@ -139,7 +139,7 @@ async function handleOnce(
     const also = { checks, writes: [...writes, ...settled] }
     try {
       if (taken === undefined) await store.commit(also)
-      else await reply(taken, also)
+      else await reply(taken, () => also)
     } catch (cause) {
       // Here, and not where a handler fails at a conflict of its own.
       const conflict = cause instanceof AfpDataStoreError && cause.code === 'STORE_CONFLICT'

@@ -16,6 +16,9 @@ import { NEVER_TRIED, type RetryStrategy } from './retry.ts'
 import type { OutboxRow } from './rows.ts'
 import type { Tries } from './tries.ts'
 
+/** What is written together with a message: as of the moment of the call, in which it is committed. */
+export type Also = () => Pick<Batch, 'checks' | 'writes'>
+
 /** A message that is ready to be sealed. */
 export interface Draft {
   readonly messageId: string
@@ -34,8 +37,8 @@ export interface Draft {
   readonly shared?:
     | { readonly recipients: readonly string[]; readonly content: () => Promise<SharedContent> }
     | undefined
-  /** What is to be written in the same batch. */
-  readonly also?: Pick<Batch, 'checks' | 'writes'> | undefined
+  /** What is to be written in the same batch; asked for as that is made, since it may have changed by then. */
+  readonly also?: Also | undefined
 }
 
 /** What the author's side needs. */

@@ -10,15 +10,16 @@ import type { Clock, Timer } from '../common/clock.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
-import type { MessageKind } from '../message/envelope.ts'
 import type { Message } from '../message/message.ts'
-import type { Batch, Check, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
 import { Endings } from './endings.ts'
 import type { Incoming } from './incoming.ts'
 import type { Staged } from './ledger.ts'
 import { LettersFull } from './letter-room.ts'
 import { nextTry } from './next-try.ts'
+import type { Also } from './outgoing-parts.ts'
+import type { Ending, KeptReply, Lane, Underway } from './processing-state.ts'
 import type { Reservations } from './reservations.ts'
 import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
 import { BufferedTransaction } from './transaction.ts'
@@ -50,7 +51,7 @@ export interface ProcessingParts {
     transaction: BufferedTransaction,
   ) => Promise<KeptReply | 'waiting' | undefined> | 'waiting'
   /** Sends the reply to a request, in one batch with everything else that ends it. @throws as `store.commit` */
-  readonly reply: (reply: KeptReply, also: Pick<Batch, 'checks' | 'writes'>) => Promise<void>
+  readonly reply: (reply: KeptReply, also: Also) => Promise<void>
   /** A dead letter, for the batch in which the message ends. @throws AfpDeliveryError QUEUE_FULL */
   readonly onDead: (arrived: Arrived, reason: 'handler-error' | 'expired', error: unknown) => Staged
   /** A handler threw. */
@@ -59,33 +60,6 @@ export interface ProcessingParts {
   readonly onError: (error: unknown) => void
   /** How long work lets others have their turn. Default: the platform's. */
   readonly nextTask?: NextTask | undefined
-}
-
-/** What a request's handler answered, to be kept as the request was. */
-export interface KeptReply {
-  readonly message: Message
-  readonly kind: MessageKind
-}
-
-/** What goes into the batch in which a message ends. */
-interface Ending extends Partial<Pick<Staged, 'committed' | 'abandoned'>>, Pick<Staged, 'writes'> {
-  readonly checks?: readonly Check[]
-  readonly reply?: KeptReply | undefined
-}
-
-/** An end that is on its way to the disk. */
-interface Underway {
-  readonly entry: Arrived
-  readonly ended: Promise<void>
-}
-
-/** The messages of one class. */
-interface Lane {
-  readonly queue: Arrived[]
-  running: boolean
-  /** The first of the queue, while its handler is at work: the run may wait for something else as well. */
-  atWork: Arrived | undefined
-  timer: Timer | undefined
 }
 
 /** See the head of this file. */
@@ -368,13 +342,19 @@ export class Processing {
       let ending: Ending | undefined
       try {
         ending = stage()
-        const position = this.#incoming.ending(entry)
+        const { writes } = ending
         const checks = [...(ending.checks ?? []), ...ahead.map(({ entry }) => this.#incoming.over(entry))]
-        const batch = { checks, writes: [...ending.writes, ...position.writes] }
-        if (ending.reply === undefined) await store.commit(batch)
+        let committed = (): void => {}
+        // Later positions may be written while a reply is sealed: what is written here has to know of them.
+        const batch: Also = () => {
+          const position = this.#incoming.ending(entry)
+          committed = position.committed
+          return { checks, writes: [...writes, ...position.writes] }
+        }
+        if (ending.reply === undefined) await store.commit(batch())
         else await reply(ending.reply, batch)
         ending.committed?.()
-        position.committed()
+        committed()
         this.#incoming.processed(entry)
         return
       } catch (error) {

@@ -210,7 +210,7 @@ export class Unsealed {
     const { clock, recorder } = this.#parts
     const { draft, resolve, reject } = pending
     const key = outboxKey(this.#recipient, '', ++this.#count)
-    const { checks, writes } = draft.also ?? { writes: [] }
+    const { checks, writes } = draft.also?.() ?? { writes: [] }
     const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
     pending.writing = true
     try {
