@@ -50,7 +50,7 @@ export async function consequences(
     // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
     const keeps = reason === undefined || reason === 'handler-error' || reason === 'expired'
     // One that is being given up has its letter with that.
-    const ended = keeps || entry === undefined || epoch.fences.has(number) ? undefined : await endedOf(entry, author)
+    const ended = keeps || entry === undefined || entry.givenUp ? undefined : await endedOf(entry, author)
     fates.push({ ...fateOf(recipient, epoch, number, messageId, status), reason, ended })
   }
   return { fates, arrived, over, writes }

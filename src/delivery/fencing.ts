@@ -101,7 +101,12 @@ export class Fencing {
       const died = reason === 'attempts-exhausted' || reason === 'too-large'
       const status = died ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
       const ended = await endedOf(entry, author)
-      if (!epoch.entries.has(number) || epoch.feed.has(number)) return false
+      if (!epoch.entries.has(number) || epoch.feed.has(number)) {
+        epoch.fences.delete(number)
+        return false
+      }
+      // What is called off has no letter: if its recipient is quicker, and refuses it, there is one of that.
+      entry.givenUp = reason !== 'cancelled'
       over = isUnknown(entry)
       const fate: Fate = {
         ...fateOf(recipient, epoch, number, row.messageId, status),
@@ -115,6 +120,7 @@ export class Fencing {
       // At the next start a number without a row is skipped as well.
       await recorder.record([fate], [over ? deleteRow(recipient, entry) : fenced])
     } catch (error) {
+      entry.givenUp = false
       epoch.fences.delete(number)
       throw error
     }

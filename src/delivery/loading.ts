@@ -97,6 +97,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     stored: true,
     told: Number.POSITIVE_INFINITY,
     writing: new Underway(),
+    recording: new Underway(),
     lost: false,
     unnumbered: 0,
   }

@@ -36,6 +36,8 @@ export interface OutEpoch {
   told: number
   /** What changes its rows, from the number that was given out for it until it is in the maps above or will not be. */
   readonly writing: Underway
+  /** Words of its recipient that are being written: with its row nobody could read what is left of these. */
+  readonly recording: Underway
   /** Its recipient can never open it, by its own word. */
   lost: boolean
   /** At-most-once messages so far: their count gives the nonce. */
@@ -55,6 +57,8 @@ export interface Entry extends Sendable {
   tries: number
   /** Bytes may have left. */
   left: boolean
+  /** It is being given up, with whatever letter there is of it. */
+  givenUp?: boolean
 }
 
 /** What has not arrived of an epoch, by position; and by message, since whoever calls one off knows no position. */
@@ -139,6 +143,7 @@ export async function openEpoch(options: Omit<MakeOpeningOptions, 'notAfter'>): 
     stored: false,
     told: 0,
     writing: new Underway(),
+    recording: new Underway(),
     lost: false,
     unnumbered: 0,
   }

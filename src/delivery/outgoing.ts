@@ -11,9 +11,10 @@ import type { Prekey } from '../security/prekeys.ts'
 import type { Check, Key, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
 import { isAtRest } from './breakers.ts'
-import { consequences, lostEpoch, unsealEpoch } from './consequences.ts'
+import { lostEpoch, unsealEpoch } from './consequences.ts'
 import { fateOf, rowKeyOf } from './entries.ts'
 import { Fencing } from './fencing.ts'
+import { Heard } from './heard.ts'
 import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
 import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
 import { OwnEpochs } from './own-epochs.ts'
@@ -33,6 +34,7 @@ export class Outgoing {
   readonly #unsealed: Unsealed
   readonly #recorder: Recorder
   readonly #fencing: Fencing
+  readonly #heard: Heard
   readonly #epochs: OwnEpochs
   #opening: Promise<void> | undefined
   #order = 0
@@ -61,6 +63,17 @@ export class Outgoing {
       onHanded: entry => parts.tries.handed(recipient, entry),
       onOverdue: entry => this.#overdue(entry),
       onOver: (entry, reason) => void this.#fencing.end(entry, reason),
+    })
+    this.#heard = new Heard({
+      ...parts,
+      recipient,
+      epochs: this.#epochs,
+      sender: this.#sender,
+      recorder: this.#recorder,
+      remove: (epoch, number) => this.#remove(epoch, number),
+      drop: epoch => this.#drop(epoch),
+      // There may be room to open another.
+      onDropped: () => this.cardChanged(),
     })
     this.#fencing = new Fencing({
       ...parts,
@@ -133,31 +146,8 @@ export class Outgoing {
    * What the recipient says it has.
    * @throws AfpMessageError MALFORMED for numbers that were never given out; nothing of the acknowledgement counts then
    */
-  async acked(ack: FeedAck): Promise<void> {
-    const epoch = this.#epochs.get(ack.epoch)
-    await epoch?.writing.add(this.#acked(epoch, ack))
-  }
-
-  async #acked(epoch: OutEpoch, ack: FeedAck): Promise<void> {
-    const news = epoch.feed.acked(ack)
-    if (news.rollback) this.#parts.onRollback(this.recipient, epoch.id)
-    const author = this.#parts.identity.id
-    const { fates, arrived, over, writes } = await consequences(news, epoch, { author, recipient: this.recipient })
-    this.#sender.heard({ arrived: news.delivered.length > 0, news: over.size > 0 })
-    for (const number of [...news.delivered, ...over]) this.#remove(epoch, number)
-    for (const number of over) epoch.messages.delete(number)
-    this.#sender.pump()
-    // Without a message its end is known by now.
-    const rows = (): Write[] => [...arrived].flatMap(([number, put]) => (epoch.messages.has(number) ? put : []))
-    if (fates.length > 0 || writes.length > 0) await this.#recorder.persist(fates, () => [...rows(), ...writes])
-    news.committed()
-    if (epoch.feed.done && this.#epochs.get(epoch.id) !== undefined) {
-      const drop = this.#drop(epoch)
-      await this.#recorder.persist([], () => [drop])
-      // With one less there may be room to open another.
-      this.cardChanged()
-    }
-    this.#sender.pump()
+  acked(ack: FeedAck): Promise<void> {
+    return this.#heard.acked(ack)
   }
 
   /** How many more messages the recipient has room for. */
@@ -183,6 +173,8 @@ export class Outgoing {
       do drafts = await unsealEpoch(epoch, identity.id)
       while (epoch.writing.busy)
       const { again, fates: given, writes } = lostEpoch(epoch, drafts, this.recipient)
+      // What is still being written of them finds no row to change.
+      epoch.messages.clear()
       const drop = this.#drop(epoch)
       const moved = again.map(({ entry, draft }) => {
         this.#remove(epoch, entry.number)
@@ -192,8 +184,9 @@ export class Outgoing {
       void this.#open()
       if (writes.length > 0) await this.#recorder.persist(given, () => writes)
       // Rows that are still of this epoch can be read with its key alone: after a crash they are moved anew.
-      void Promise.allSettled(moved).then(fates => {
-        if (fates.every(({ status }) => status === 'fulfilled')) return this.#recorder.persist([], () => [drop])
+      void Promise.allSettled(moved).then(async fates => {
+        await epoch.recording.ended()
+        if (fates.every(({ status }) => status === 'fulfilled')) await this.#recorder.persist([], () => [drop])
       })
     }
   }
@@ -353,7 +346,7 @@ export class Outgoing {
     const staged = ledger.stage([fateOf(this.recipient, epoch, number, draft.messageId, 'queued')])
     const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...staged.writes]
     // With an earlier row they were written with that.
-    const { checks = [], writes: also } = (replaces === undefined && draft.also) || { writes: [] }
+    const { checks = [], writes: also } = (replaces === undefined && draft.also?.()) || { writes: [] }
     writes.push(...also)
     if (!epoch.stored) writes.push(putOpening(this.recipient, epoch.id, epoch))
     if (replaces !== undefined) writes.push({ op: 'delete', table: 'outbox', key: replaces })

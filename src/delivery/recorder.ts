@@ -2,6 +2,7 @@
 
 import type { Check, Store, Write } from '../store/store.ts'
 import type { Fate, Ledger } from './ledger.ts'
+import { LettersFull } from './letter-room.ts'
 import { type NextTryParts, nextTry } from './next-try.ts'
 
 /** What recording needs. */
@@ -44,14 +45,16 @@ export class Recorder {
   /**
    * As {@link record}, until the disk has it: what the recipient said, it does not say again. What is to be written is
    * asked for at each try, since later news may have overtaken one that failed.
+   * @param waits is called when it waits for nothing but room for a dead letter: that may last until a person comes
    */
-  async persist(fates: readonly Fate[], writes: () => readonly Write[]): Promise<void> {
+  async persist(fates: readonly Fate[], writes: () => readonly Write[], waits = () => {}): Promise<void> {
     this.#underway++
     try {
       while (!this.#closed) {
         try {
           return await this.record(fates, writes())
         } catch (error) {
+          if (error instanceof LettersFull) waits()
           await nextTry(this.#parts, error)
         }
       }

@@ -149,6 +149,8 @@ export class Sender {
   /** How many more messages the recipient has room for. As it makes room, it says so with what it has processed. */
   credit(messages: number): void {
     this.#queue.window = Math.min(this.#parts.window, messages)
+    // What it says beside that may be of nothing that is known here.
+    this.pump()
   }
 
   /** Whether the recipient has no room for any message. */
@@ -180,6 +182,8 @@ export class Sender {
    * would have all of it sent once for each. Where the repetition is lost as well, patience brings it about.
    */
   forgotten(epochs: readonly OutEpoch[]): void {
+    // It is there, whatever it makes of them.
+    this.#unanswered.clear()
     const now = this.#parts.clock.monotonic()
     const since = now - this.#patience()
     const lost = new Set(epochs.filter(epoch => (this.#repeated.get(epoch) ?? Number.NEGATIVE_INFINITY) <= since))

@@ -3,6 +3,7 @@
 import { afterEach, expect, it } from 'vitest'
 import { AfpMessageError } from '../../src/common/errors.ts'
 import type { DeliveryParts } from '../../src/delivery/delivery.ts'
+import { FrameType } from '../../src/delivery/frames.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { DeliveryWorld, type Node } from './world.ts'
 
@@ -112,5 +113,17 @@ it('a recipient that could not keep a message says anew what room there is', asy
   }
   await ada.send(bob, 'one')
   await world.clock.advance(3_000)
+  expect(bob.texts).toEqual(['one'])
+})
+
+it('a recipient that answers, and cannot open what it gets, is not left alone', async () => {
+  const { ada, bob, states } = await pair()
+  const received = bob.delivery.received.bind(bob.delivery)
+  bob.delivery.received = (from, frame) => (frame[0] === FrameType.opening ? undefined : received(from, frame))
+  await ada.send(bob, 'one')
+  await world.clock.advance(3 * MINUTES)
+  expect(states).toEqual([])
+  bob.delivery.received = received
+  await world.clock.advance(MINUTES)
   expect(bob.texts).toEqual(['one'])
 })

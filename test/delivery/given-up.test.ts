@@ -98,3 +98,24 @@ it('a message that expires as its recipient refuses it has one dead letter', asy
   expect(await ada.deadLetters.list()).toMatchObject([{ reason: 'expired', messageId: receipt.id }])
   expect(await room()).toBe(ROOM)
 })
+
+it.each(Array.from({ length: 30 }, (_, turns) => turns))(
+  'a message that is refused %i turns after it was called off is either, and has a dead letter if it was refused',
+  async turns => {
+    refuses = true
+    const tracking = await ada.send(bob, 'x')
+    await said()
+    const cancelling = ada.delivery.cancel(tracking.id)
+    for (let i = 0; i < turns; i++) await Promise.resolve()
+    say()
+    const cancelled = await cancelling
+    await world.clock.advance(500)
+    say()
+    await world.clock.advance(500)
+    const letters = await ada.deadLetters.list()
+    expect(letters.map(({ reason }) => reason)).toEqual(cancelled ? [] : ['rejected'])
+    expect(tracking.receipt.recipients.get(bob.id)).toMatchObject({ final: true })
+    expect(await disk.rows.count('outbox')).toBe(0)
+    expect(await room()).toBe(ROOM)
+  },
+)
