@@ -100,7 +100,8 @@ export class Fencing {
     try {
       const died = reason === 'attempts-exhausted' || reason === 'too-large'
       const status = died ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
-      const ended = await endedOf(entry, author)
+      // Of what was called off nothing is kept: its bytes need not be opened for that.
+      const ended = status === 'cancelled' ? undefined : await endedOf(entry, author)
       if (!epoch.entries.has(number) || epoch.feed.has(number)) return false
       over = isUnknown(entry)
       const fate: Fate = {
