@@ -56,3 +56,13 @@ export class Slices {
     return this.#next()
   }
 }
+
+/** Items one by one, a slice at a time. */
+export async function* inSlices<T>(items: Iterable<T>, next?: NextTask): AsyncGenerator<T> {
+  const slices = new Slices(next)
+  for (const item of items) {
+    if (slices.full) await slices.pause()
+    yield item
+    slices.did()
+  }
+}

@@ -23,6 +23,8 @@ export class DueAnswers implements Answers {
   readonly #acks = new Set<string>()
   readonly #unknown = new Set<string>()
   readonly #lost = new Set<string>()
+  /** The last one that there was news of. */
+  #latest: string | undefined
   #scheduled = false
 
   constructor(parts: AnswersParts) {
@@ -31,6 +33,10 @@ export class DueAnswers implements Answers {
 
   ack(epoch: string): void {
     this.#note(this.#acks, epoch)
+  }
+
+  again(): void {
+    if (this.#latest !== undefined) this.ack(this.#latest)
   }
 
   unknown(epoch: string): void {
@@ -55,6 +61,7 @@ export class DueAnswers implements Answers {
   #flush(): void {
     const { author, mesh, sign, ack, credit, send } = this.#parts
     const acks = take(this.#acks).flatMap(epoch => ack(epoch) ?? [])
+    this.#latest = acks.at(-1)?.epoch ?? this.#latest
     if (acks.length > 0) send(acksFrame(credit(), acks))
     const unknown = take(this.#unknown)
     if (unknown.length > 0) send(unknownEpochsFrame(unknown))

@@ -45,6 +45,8 @@ export const arrivedAs = (
 export interface Answers {
   /** An epoch has news for its author. */
   ack(epoch: string): void
+  /** It is to hear how many more are welcome: its last news once more. */
+  again(): void
   /** The opening of an epoch is wanted. */
   unknown(epoch: string): void
   /** An epoch that can never be opened here. */

@@ -1,13 +1,13 @@
 /** Those that this agent hears from: what there is for each of them, as long as it is worth remembering. */
 
 import { type Given, given } from '../common/given.ts'
-import { Slices } from '../common/slices.ts'
+import { inSlices, Slices } from '../common/slices.ts'
 import type { Message } from '../message/message.ts'
 import { DueAnswers } from './answers.ts'
 import type { IncomingParts } from './arrived.ts'
 import { letterOf } from './books.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import { DEFAULT_INBOX, type InboxLimits, type InboxRoom } from './inbox-room.ts'
+import { DEFAULT_INBOX, type InboxLimits, InboxRoom } from './inbox-room.ts'
 import { Incoming } from './incoming.ts'
 import type { Lines } from './lines.ts'
 import { loadIncoming } from './loading.ts'
@@ -56,7 +56,7 @@ export class Authors {
 
   constructor(parts: AuthorsParts) {
     this.#parts = parts
-    this.#room = { limits: given(DEFAULT_INBOX, parts.inbox), used: 0 }
+    this.#room = new InboxRoom(given(DEFAULT_INBOX, parts.inbox), parts.clock)
     this.#reservations = new Reservations(parts.clock)
   }
 
@@ -67,8 +67,11 @@ export class Authors {
     for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits, nextTask)) {
       const { incoming } = this.#add(author)
       await incoming.load(kept, settled, arrived)
-      void incoming.tidy()
       if (slices.did(0, 1 + kept.length + settled.length + arrived.length)) await slices.pause()
+    }
+    for await (const { incoming } of inSlices([...this.#all.values()], nextTask)) {
+      incoming.resume()
+      void incoming.tidy()
     }
   }
 
@@ -126,6 +129,7 @@ export class Authors {
   async close(): Promise<void> {
     this.#closed = true
     this.#reservations.close()
+    this.#room.close()
     for (const { incoming, processing, patience } of this.#all.values()) {
       patience.unlinked()
       incoming.close()

@@ -171,7 +171,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
       }),
       abandoned: end(() => {
         for (const each of gone) this.#index.set(each)
-        this.#look()
+        this.#room.failed()
       }),
     }
   }
@@ -345,6 +345,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   }
 
   #keep(entry: LetterEntry, rowBytes: number): void {
+    this.#room.written()
     this.#index.set(summaryOf(entry, rowBytes))
     if (entry.processed) this.#retries.cancel(entry.id)
   }
@@ -364,6 +365,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   }
 
   #removed(gone: readonly Summary[], why: 'discarded' | 'purged' | 'room'): void {
+    this.#room.written()
     for (const { id } of gone) this.#retries.cancel(id)
     if (gone.length > 0) this.emit('dead-letter:removed', { ids: gone.map(({ id }) => id), why })
   }

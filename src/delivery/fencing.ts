@@ -100,13 +100,14 @@ export class Fencing {
     try {
       const died = reason === 'attempts-exhausted' || reason === 'too-large'
       const status = died ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
-      const ended = await endedOf(entry, author)
+      // Of what was called off nothing is kept: its bytes need not be opened for that.
+      const ended = status === 'cancelled' ? undefined : await endedOf(entry, author)
       if (!epoch.entries.has(number) || epoch.feed.has(number)) {
         epoch.fences.delete(number)
         return false
       }
-      // What is called off has no letter: if its recipient is quicker, and refuses it, there is one of that.
-      entry.givenUp = reason !== 'cancelled'
+      // If its recipient is quicker, and refuses it, there is a letter of that.
+      entry.givenUp = status !== 'cancelled'
       over = isUnknown(entry)
       const fate: Fate = {
         ...fateOf(recipient, epoch, number, row.messageId, status),

@@ -7,6 +7,7 @@ import { AfpDataStoreError } from '../common/errors.ts'
 import { encode } from '../message/codec.ts'
 import type { Store } from '../store/store.ts'
 import type { CircuitBreakers } from './breakers.ts'
+import { type NextTryParts, nextTry } from './next-try.ts'
 
 /** How many are kept. */
 const MAX_HELD = 1_024
@@ -15,11 +16,9 @@ const ROW = 'held-open'
 const HELD = encode(true)
 
 /** What keeping them needs. */
-export interface HeldOpenParts {
+export interface HeldOpenParts extends NextTryParts {
   readonly breakers: CircuitBreakers
   readonly store: Store
-  /** Something could not be written. */
-  readonly onError: (error: unknown) => void
 }
 
 /** See the head of this file. */
@@ -30,6 +29,7 @@ export class HeldOpen {
   /** Those of which the disk may say something else. */
   readonly #changed = new Set<string>()
   #saving: Promise<void> = Promise.resolve()
+  #pausing = false
   readonly #detach = new AbortController()
 
   private constructor(parts: HeldOpenParts) {
@@ -68,7 +68,7 @@ export class HeldOpen {
     void this.#save()
   }
 
-  /** What could not be written is tried again with the next change, and at the end. */
+  /** What could not be written is tried again, also with the next change, and at the end. */
   #save(): Promise<void> {
     this.#saving = this.#saving.then(async () => {
       const changed = [...this.#changed]
@@ -79,7 +79,7 @@ export class HeldOpen {
   }
 
   async #write(name: string): Promise<void> {
-    const { store, onError } = this.#parts
+    const { store } = this.#parts
     const row = { table: 'meta', key: [ROW, name] } as const
     const write = this.#names.has(name)
       ? ({ ...row, op: 'put', value: HELD } as const)
@@ -88,7 +88,16 @@ export class HeldOpen {
       await store.commit({ writes: [write] })
     } catch (error) {
       this.#changed.add(name)
-      onError(error)
+      void this.#tryAgain(error)
     }
+  }
+
+  /** After one pause for all that failed before it ended. */
+  async #tryAgain(error: unknown): Promise<void> {
+    if (this.#pausing || this.#detach.signal.aborted) return this.#parts.onError(error)
+    this.#pausing = true
+    await nextTry(this.#parts, error)
+    this.#pausing = false
+    if (!this.#detach.signal.aborted) await this.#save()
   }
 }

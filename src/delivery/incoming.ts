@@ -14,7 +14,7 @@ import { EnvelopeReader, refusalOf, rejectionOf, untimely } from './envelope-rea
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { fingerprintOf, InEpoch, type KeptEpoch } from './in-epoch.ts'
 import { WRITE_PAUSE } from './next-try.ts'
-import type { Lack } from './patience.ts'
+import { type Lack, lacksOf } from './patience.ts'
 import { NEVER_TRIED } from './retry.ts'
 import { epochKey, type InboxRow, inboxKey, putEpoch, putInbox, putSettled, type Settled } from './rows.ts'
 
@@ -38,7 +38,7 @@ export class Incoming {
   constructor(parts: IncomingParts, author: string) {
     this.#parts = parts
     this.author = author
-    this.#arrived = new Arrivals(parts.room)
+    this.#arrived = new Arrivals(parts.room, () => parts.answers.again())
     this.#reader = new EnvelopeReader({ ...parts, self: parts.identity.id, author })
   }
 
@@ -53,6 +53,7 @@ export class Incoming {
     if (this.#working > 0 || this.#reading !== undefined) return false
     if (![this.#epochs, ...keys].every(({ untouched }) => untouched)) return false
     for (const { id } of keys) this.#letGo(id)
+    this.#arrived.leave()
     return true
   }
 
@@ -61,7 +62,7 @@ export class Incoming {
     return this.#epochs.ack(epoch)
   }
 
-  /** Takes in what was on the disk: epochs first, with their rows. What may be handed on is. */
+  /** Takes in what was on the disk: epochs first, with their rows. {@link resume} follows. */
   async load(epochs: readonly KeptEpoch[], settled: readonly Settled[], arrived: readonly Arrived[]): Promise<void> {
     for (const { epoch, floor, at } of settled) this.#epochs.restoreSettled(epoch, floor, at)
     const byEpoch = Map.groupBy(arrived, ({ epoch }) => epoch)
@@ -72,7 +73,11 @@ export class Incoming {
       for (const entry of mine) this.#arrived.add(entry)
       this.#add(await InEpoch.open({ id, key, notAfter, earlier }, true))
     }
-    this.#release(this.#epochs.resume())
+  }
+
+  /** Hands on what may be of that, once what is there of all authors is here. */
+  resume(): void {
+    this.#arrived.resumed(this.#release(this.#epochs.resume()))
   }
 
   /** An opening came. Resolves when it was looked at; envelopes that follow wait for that. */
@@ -182,13 +187,7 @@ export class Incoming {
 
   /** What order waits for, by epoch. */
   get lacks(): Map<string, Lack> {
-    const awaited = this.#epochs.awaited()
-    const lacks = new Map<string, Lack>()
-    for (const epoch of new Set([...this.#epochs.ids, ...awaited])) {
-      const lack = { holes: this.#epochs.feed(epoch)?.holes() ?? [], awaited: awaited.has(epoch) }
-      if (lack.holes.length > 0 || lack.awaited) lacks.set(epoch, lack)
-    }
-    return lacks
+    return lacksOf(this.#epochs)
   }
 
   /** Order waits no longer for this, as far as it is still missing. */
@@ -385,11 +384,12 @@ export class Incoming {
     return { writes: [write], committed: snapshot.committed }
   }
 
-  #release(handed: readonly Handed[]): void {
+  #release(handed: readonly Handed[]): readonly Arrived[] {
     const found = handed.flatMap(({ epoch, numbers }) =>
       numbers.flatMap(number => this.#arrived.get(epoch, number) ?? []),
     )
     if (found.length > 0) this.#parts.onReleased(found)
+    return found
   }
 
   #refused(reason: EnvelopeRefusal, detail: string): void {

@@ -12,6 +12,11 @@ import type { LetterIndex } from './dead-letter-index.ts'
 
 /** How long until it is looked for room that nobody told of, ms: letters grow old, and one who was woken may not come. */
 const LOOK = 30_000
+/**
+ * How long after a letter could not be written nobody is woken, ms: whoever tried that comes again within it, and what
+ * it writes then says that others may. Woken before, each would try for itself from then on.
+ */
+const FAILING = 2_000
 /** The part of a bound above which it is told that there is little room, and the one below which it is over. */
 const LOW = 0.9
 const ENOUGH = 0.85
@@ -71,6 +76,8 @@ export class LetterRoom {
   #timer: Timer | undefined
   #waking = false
   #anew = false
+  /** Until then, by the monotonic clock. */
+  #failingUntil = 0
   #closed = false
 
   constructor(clock: Clock, index: LetterIndex) {
@@ -95,9 +102,19 @@ export class LetterRoom {
 
   /** Letters were dealt with, or are gone. */
   changed(): void {
-    if (this.#size === 0) return
+    if (this.#size === 0 || this.#clock.monotonic() < this.#failingUntil) return
     this.#anew = true
     if (!this.#waking) void this.#wake()
+  }
+
+  /** A letter for which there was room was not written; that room is free. */
+  failed(): void {
+    this.#failingUntil = this.#clock.monotonic() + FAILING
+  }
+
+  /** One was, or was deleted. */
+  written(): void {
+    this.#failingUntil = 0
   }
 
   /** The sides that have little room left since this was last asked. */

@@ -3,6 +3,7 @@
  * says what became of it. Bytes leave only after their commit, and are the same at every try.
  */
 
+import { inSlices } from '../common/slices.ts'
 import { Turns } from '../common/turns.ts'
 import { Underway } from '../common/underway.ts'
 import type { FeedAck } from '../feed/index.ts'
@@ -206,15 +207,14 @@ export class Outgoing {
   }
 
   /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
-  load(epochs: readonly OutEpoch[], waiting: readonly { key: Key; draft: Draft }[]): void {
-    for (const epoch of this.#epochs.load(epochs)) {
-      for (const entry of epoch.entries.values()) {
-        this.#order = Math.max(this.#order, entry.order)
-        this.#parts.tries.resume(this.recipient, entry)
-        this.#sender.add(entry, entry.retry.nextAt)
-        // Whoever waited for its reply is gone with that run. From here on it does not leave.
-        if (entry.row.asks) void this.#fencing.end(entry, 'cancelled')
-      }
+  async load(epochs: readonly OutEpoch[], waiting: readonly { key: Key; draft: Draft }[]): Promise<void> {
+    const entries = this.#epochs.load(epochs).flatMap(({ entries }) => [...entries.values()])
+    for await (const entry of inSlices(entries, this.#parts.nextTask)) {
+      this.#order = Math.max(this.#order, entry.order)
+      this.#parts.tries.resume(this.recipient, entry)
+      this.#sender.add(entry, entry.retry.nextAt)
+      // Whoever waited for its reply is gone with that run. From here on it does not leave.
+      if (entry.row.asks) void this.#fencing.end(entry, 'cancelled')
     }
     this.#unsealed.load(waiting)
   }

@@ -75,9 +75,15 @@ export class OwnEpochs {
 
   /** Takes in those of earlier runs, however they come: each names the ones before it. Returns them, the oldest first. */
   load(epochs: readonly OutEpoch[]): OutEpoch[] {
-    const before = (a: OutEpoch, b: OutEpoch): number =>
-      Number(a.earlier.includes(b.id)) - Number(b.earlier.includes(a.id))
-    const sorted = [...epochs].sort(before)
+    const missing = new Map(epochs.map(epoch => [epoch.id, epoch]))
+    const sorted: OutEpoch[] = []
+    // Not by comparing two at a time: of most pairs neither names the other, whichever is the older one.
+    const take = (epoch: OutEpoch | undefined): void => {
+      if (epoch === undefined || !missing.delete(epoch.id)) return
+      for (const id of epoch.earlier) take(missing.get(id))
+      sorted.push(epoch)
+    }
+    for (const epoch of epochs) take(epoch)
     for (const epoch of sorted) this.#add(epoch)
     return sorted
   }

@@ -4,7 +4,7 @@
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
-import type { Range } from '../feed/index.ts'
+import type { Epochs, Range } from '../feed/index.ts'
 
 /** How long order waits unless told otherwise, ms. */
 export const HOLE_PATIENCE = 30_000
@@ -15,6 +15,17 @@ export interface Lack {
   readonly holes: readonly Range[]
   /** Later epochs wait for what its author says of it. */
   readonly awaited: boolean
+}
+
+/** What order waits for, by epoch. */
+export function lacksOf(epochs: Epochs): Map<string, Lack> {
+  const awaited = epochs.awaited()
+  const lacks = new Map<string, Lack>()
+  for (const epoch of new Set([...epochs.ids, ...awaited])) {
+    const lack = { holes: epochs.feed(epoch)?.holes() ?? [], awaited: awaited.has(epoch) }
+    if (lack.holes.length > 0 || lack.awaited) lacks.set(epoch, lack)
+  }
+  return lacks
 }
 
 /** What waiting needs. */

@@ -92,7 +92,7 @@ export class Recipients {
         for (const { draft } of waiting) share.keep(draft.payload.length)
         const outgoing = this.#make(recipient, share)
         this.#held.set(recipient, { outgoing, usedAt: clock.monotonic() })
-        outgoing.load(kept, waiting)
+        await outgoing.load(kept, waiting)
       }
       if (slices.did()) await slices.pause()
     }

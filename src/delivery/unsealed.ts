@@ -113,7 +113,11 @@ export class Unsealed {
   /** Takes in what was on the disk. Whoever waited for replies is gone with that run: requests are called off. */
   load(waiting: readonly { readonly key: Key; readonly draft: Draft }[]): void {
     const { onError } = this.#parts
-    for (const { key, draft } of waiting) this.add(draft, key, draft.asks).catch(onError)
+    for (const { key, draft } of waiting) this.add(draft, key).catch(onError)
+    void this.#giveUpAll(
+      [...this.#all].filter(({ draft }) => draft.asks),
+      'cancelled',
+    )
   }
 
   /**
@@ -290,12 +294,29 @@ export class Unsealed {
     }
   }
 
+  /** At once, so that none of them is sealed; a slice of them is written in one round, and others have theirs between. */
+  async #giveUpAll(all: readonly Pending[], ending: End): Promise<void> {
+    for (const pending of all) this.#hold(pending, ending)
+    const slices = new Slices(this.#parts.nextTask)
+    const some: Pending[] = []
+    for (const [i, pending] of all.entries()) {
+      some.push(pending)
+      if (!slices.did(pending.draft.payload.length) && i < all.length - 1) continue
+      const slice = some.splice(0)
+      await this.#rounds.take(() => Promise.all(slice.map(pending => this.#giveUpHeld(pending))))
+      if (this.#closed) return
+      await slices.pause()
+    }
+  }
+
+  /** Whoever calls off what has expired may have been quicker. */
+  async #giveUpHeld(pending: Pending): Promise<void> {
+    if (!this.#closed && this.#ending.has(pending)) await this.#giveUp(pending, pending.ending as End)
+  }
+
   async #tryAgain(pending: Pending, error: unknown): Promise<void> {
     await nextTry(this.#parts, error)
-    await this.#rounds.take(async () => {
-      // Whoever calls off what has expired may have been quicker.
-      if (!this.#closed && this.#ending.has(pending)) await this.#giveUp(pending, pending.ending as End)
-    })
+    await this.#rounds.take(() => this.#giveUpHeld(pending))
   }
 
   async #end(pending: Pending, status: End): Promise<void> {
@@ -339,20 +360,16 @@ export class Unsealed {
     this.#timer = clock.after(Math.max(0, at - clock.now() + 1), () => void this.#expire())
   }
 
-  async #expire(): Promise<void> {
-    const { clock, nextTask } = this.#parts
+  #expire(): Promise<void> {
     this.#wakeAt = Number.POSITIVE_INFINITY
-    const now = clock.now()
-    const slices = new Slices(nextTask)
-    for (const pending of [...this.#all]) {
-      if (this.#closed) return
-      // One that is being sealed meanwhile expires as what it is then.
-      if (pending.row === undefined || !this.#all.has(pending)) continue
+    const now = this.#parts.clock.now()
+    const over: Pending[] = []
+    // One that is being sealed meanwhile expires as what it is then.
+    for (const pending of this.#all) {
+      if (pending.row === undefined) continue
       if (pending.draft.expiresAt >= now) this.#arm(pending.draft.expiresAt)
-      else {
-        void this.#giveUp(pending, 'expired')
-        if (slices.did(pending.draft.payload.length)) await slices.pause()
-      }
+      else over.push(pending)
     }
+    return this.#giveUpAll(over, 'expired')
   }
 }

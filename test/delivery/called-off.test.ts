@@ -105,6 +105,25 @@ describe.each(ways)('a request that is called off, %s, while the disk fails or i
     expect(await state(id)).toBe('cancelled')
     expect(await ada.deadLetters.list()).toEqual([])
   })
+
+  it('is called off all the same while it is tried to write that its time has ended', async () => {
+    const id = await ask(2)
+    const disk = await refuseEnds(adas.store)
+    const gate = Promise.withResolvers<void>()
+    disk.gate = gate.promise
+    await world.clock.advance(2_500)
+    expect(disk.refused).toBe(1)
+    const calledOff = ada.delivery.callOff(id, bob.id)
+    await world.clock.advance(100)
+    expect(disk.refused).toBe(1)
+    gate.resolve()
+    await calledOff
+    expect(disk.refused).toBe(2)
+    disk.mend()
+    await world.clock.advance(3_000)
+    expect(await state(id)).toBe('cancelled')
+    expect(await ada.deadLetters.list()).toEqual([])
+  })
 })
 
 it('what is called off before there is a key holds up nothing that comes after it', async () => {

@@ -80,6 +80,38 @@ describe('Messages that end while there is no room for their dead letters', () =
     expect(ada.deadLetters.count()).toBe(2)
   })
 
+  test('do not take it up, one after the other, to try again each second while the disk fails', async () => {
+    const store = memoryStore()
+    const commit = store.commit.bind(store)
+    let fails = false
+    let tries = 0
+    store.commit = (batch, options) => {
+      if (!fails) return commit(batch, options)
+      tries++
+      return Promise.reject(new Error('no disk'))
+    }
+    ada = await world.start(await world.machine(store), undefined, {}, { maxEntries: 2, maxAge: 60_000 })
+    const added: unknown[] = []
+    const sent = await Promise.all(Array.from({ length: 40 }, (_, i) => ada.send(bob, `${i}`, { ttl: 10 })))
+    await world.clock.advance(20_000)
+    expect(ada.deadLetters.count()).toBe(2)
+    ada.deadLetters.addEventListener('dead-letter:added', ({ detail }) => added.push(detail))
+    fails = true
+    // Letters grow old, so that there is room for two others: these try.
+    await world.clock.advance(600_000)
+    tries = 0
+    await world.clock.advance(20_000)
+    expect(tries).toBeGreaterThan(0)
+    expect(tries).toBeLessThanOrEqual(2 * 21)
+    fails = false
+    await world.clock.advance(2_000)
+    expect(added).toHaveLength(2)
+    // And the others have their turn as they did before.
+    await world.clock.advance(20 * 91_000)
+    expect(sent.map(({ status }) => status)).toEqual(sent.map(() => 'expired'))
+    expect(added).toHaveLength(38)
+  })
+
   test('hold up nothing that comes behind them, however many there are', async () => {
     const picky: Handler = async ({ message }) => {
       if (message.content === 'bad') throw new Error('bad')

@@ -14,7 +14,7 @@ import {
   readLostKey,
   readStates,
 } from '../../src/delivery/frames.ts'
-import { DEFAULT_INBOX } from '../../src/delivery/inbox-room.ts'
+import { DEFAULT_INBOX, InboxRoom } from '../../src/delivery/inbox-room.ts'
 import { Incoming } from '../../src/delivery/incoming.ts'
 import { readAck, readState } from '../../src/feed/wire.ts'
 import { openCard } from '../../src/identity/card.ts'
@@ -174,9 +174,9 @@ async function recipient({ author = '', self = '' }: Case, world: World) {
       clock,
       limits: DEFAULT_LIMITS,
       prekeys: prekeysOf(world),
-      answers: { ack: nothing, unknown: nothing, lostKey: nothing },
+      answers: { ack: nothing, again: nothing, unknown: nothing, lostKey: nothing },
       readable,
-      room: { limits: DEFAULT_INBOX, used: 0 },
+      room: new InboxRoom(DEFAULT_INBOX, clock),
       judge: message => inbound.judge(message),
       onReleased: arrived => void taken.push(...arrived),
       onOnce: (message, kind) => void taken.push({ message, kind }),

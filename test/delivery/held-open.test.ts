@@ -1,0 +1,62 @@
+/** Which circuit breakers are held open by hand is the same in the next run, also where the disk failed for a while. */
+
+import { afterEach, expect, test } from 'vitest'
+import { DrivenClock } from '../../src/common/driven-clock.ts'
+import { CircuitBreakers } from '../../src/delivery/breakers.ts'
+import { HeldOpen } from '../../src/delivery/held-open.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+
+const clock = new DrivenClock()
+const all: HeldOpen[] = []
+afterEach(() => Promise.all(all.splice(0).map(held => held.close())))
+
+/** A run over a disk that can fail; what it tells of that. */
+async function run(store = memoryStore()) {
+  const commit = store.commit.bind(store)
+  const disk = { fails: false, tries: 0 }
+  store.commit = (batch, options) => {
+    disk.tries++
+    return disk.fails ? Promise.reject(new Error('no disk')) : commit(batch, options)
+  }
+  const breakers = new CircuitBreakers({ clock })
+  const errors: unknown[] = []
+  const held = await HeldOpen.open({ breakers, store, clock, onError: error => errors.push(error) })
+  all.push(held)
+  return { breakers, held, disk, errors, rows: () => store.count('meta', { prefix: ['held-open'] }), store }
+}
+
+test('What could not be written is, once the disk works again: opened and reset', async () => {
+  const { breakers, disk, errors, rows, store } = await run()
+  breakers.getOrCreate('bob').forceOpen()
+  await clock.advance(10)
+  expect(await rows()).toBe(1)
+  disk.fails = true
+  breakers.get('bob')?.reset()
+  for (const name of ['eve', 'dave']) breakers.getOrCreate(name).forceOpen()
+  await clock.advance(10_000)
+  // Each is tried once a second, and with each of the three changes; that is told each time.
+  expect(errors.length).toBeGreaterThanOrEqual(3 * 10)
+  expect(errors.length).toBeLessThanOrEqual(3 * 13)
+  disk.fails = false
+  const before = disk.tries
+  await clock.advance(2_000)
+  expect(disk.tries).toBe(before + 3)
+  // Killed here.
+  const next = await run(store)
+  expect(next.breakers.get('bob')).toBeUndefined()
+  expect(['eve', 'dave'].map(name => next.breakers.get(name)?.forced)).toEqual([true, true])
+  expect(await rows()).toBe(2)
+})
+
+test('After the close it is tried once more, and no further', async () => {
+  const { breakers, held, disk, errors } = await run()
+  disk.fails = true
+  breakers.getOrCreate('bob').forceOpen()
+  await clock.advance(10)
+  expect(disk.tries).toBe(1)
+  await held.close()
+  expect(disk.tries).toBe(2)
+  await clock.advance(60_000)
+  expect(disk.tries).toBe(2)
+  expect(errors).toHaveLength(2)
+})
