@@ -35,6 +35,7 @@ export const endedOf = async (entry: Entry, author: string): Promise<NonNullable
 
 /** The message as it was before it was sealed, to be sealed anew. */
 export async function draftAgain(entry: Entry, author: string): Promise<Draft> {
-  const { messageId, guarantee, priority, expiresAt, strategy, asks } = entry.row
-  return { messageId, guarantee, priority, expiresAt, strategy, asks, payload: await openPayload(entry, author) }
+  const { messageId, guarantee, priority, expiresAt, strategy, asks, awaited } = entry.row
+  const payload = await openPayload(entry, author)
+  return { messageId, guarantee, priority, expiresAt, strategy, asks, awaited, payload }
 }

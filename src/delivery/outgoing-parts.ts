@@ -73,6 +73,7 @@ export const rowOf = (draft: Draft, now: number, frame: Uint8Array): OutboxRow =
   strategy: draft.strategy,
   fence: undefined,
   asks: draft.asks,
+  awaited: draft.awaited,
   frame,
 })
 

@@ -55,6 +55,8 @@ export class Outgoing {
     this.#sender = new Sender({
       ...parts,
       recipient,
+      author: parts.identity.id,
+      copy: draft => this.sendOnce(draft),
       breaker: this.#breaker,
       states: () => this.#epochs.states(),
       waits: () => !this.#epochs.settled,
@@ -94,8 +96,6 @@ export class Outgoing {
       quota.give(draft.payload.length)
       throw error
     }
-    // Nothing that is kept gets through; who waits for this one needs no room for it. The other copy is a duplicate.
-    if (draft.awaited && this.#sender.barred) this.sendOnce(draft).catch(() => {})
   }
 
   /** Hands a message to the connection that is open, sealed but not kept. @throws AfpRoutingError NO_ROUTE */

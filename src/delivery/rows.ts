@@ -45,6 +45,8 @@ export interface OutboxRow {
   readonly fence: Emptied | undefined
   /** Nobody waits for its reply after a restart, see `Draft.asks`. */
   readonly asks?: boolean | undefined
+  /** Its recipient waits for it, see `Draft.awaited`. */
+  readonly awaited?: boolean | undefined
   /** The whole envelope frame, or of a row without an epoch the encoded message; empty behind a fence. */
   readonly frame: Uint8Array
 }
@@ -102,8 +104,8 @@ export const putOutbox = (key: Key, row: OutboxRow): Write => ({
     row.strategy === undefined ? null : strategyToWire(row.strategy),
     FENCES.indexOf(row.fence),
     row.frame,
-    // Rows of other messages, and all of earlier versions, have none.
-    ...(row.asks ? [true] : []),
+    // Whether it asks or is waited for: rows of other messages, and all of earlier versions, have none.
+    ...(row.asks ? [true] : row.awaited ? [false] : []),
   ]),
 })
 
@@ -112,7 +114,7 @@ export function readOutbox({ key, value }: Row): { recipient: string; epoch: str
   const [recipient, epoch, number] = key
   const all = readAny('outbox', value)
   const fields = all.length === 10 ? all : held('outbox', all, 9)
-  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame, asks] = fields
+  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame, asked] = fields
   return {
     recipient: recipient as string,
     epoch: epoch as string,
@@ -126,7 +128,8 @@ export function readOutbox({ key, value }: Row): { recipient: string; epoch: str
       retry: retryStateFromWire(retry),
       strategy: strategy === null ? undefined : strategyFromWire(strategy),
       fence: FENCES[fence as number],
-      asks: asks === true,
+      asks: asked === true,
+      awaited: asked === false,
       frame: frame as Uint8Array,
     },
   }

@@ -1,0 +1,113 @@
+/** Replies to an agent whose inbox has no room for them: it may be waiting for one of them before it makes any. */
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Message } from '../../src/message/message.ts'
+import { DeliveryWorld, type Handler, type Node } from './world.ts'
+
+let world: DeliveryWorld
+beforeEach(() => {
+  world = new DeliveryWorld()
+})
+afterEach(() => world.close())
+
+/** One that answers every request, when `ready` says so. */
+async function answerer(ttl = 60, ready = (): Promise<void> => Promise.resolve()): Promise<Node> {
+  const answers: Handler = async ({ message, author, kind }) => {
+    if (kind !== 'request') return
+    await ready()
+    return { message: node.message({ id: author } as Node, 're', { parentId: message.id, ttl }), kind: 'reply' }
+  }
+  const node = await world.start(await world.machine(), answers)
+  return node
+}
+
+const request = (message: Message, from: Node, to: Node): Promise<unknown> =>
+  from.delivery.send(from.delivery.draft(message, 'request'), [to.id])
+
+describe.each([1, 2, 5, 20])('Handlers that ask the author back, with room for %i messages', messages => {
+  test('have their replies at once, however much that has under way', async () => {
+    const waiting = new Map<string, () => void>()
+    const replied = ({ parentId }: Message): void => waiting.get(parentId as string)?.()
+    const took: number[] = []
+    const ada = await answerer()
+    const asks: Handler = async ({ message, kind }) => {
+      if (kind === 'reply') return replied(message)
+      const question = bob.message(ada, `about ${message.content}`, { ttl: 60 })
+      const reply = new Promise<void>(resolve => waiting.set(question.id, resolve))
+      const from = world.clock.monotonic()
+      await request(question, bob, ada)
+      await reply
+      took.push(world.clock.monotonic() - from)
+    }
+    const bob = await world.start(await world.machine(), asks, { inbox: { messages }, onOnce: replied })
+    await ada.meet(bob)
+    const items = Array.from({ length: 40 }, (_, i) => `item ${i}`)
+    for (const item of items) await ada.send(bob, item)
+    await world.clock.advance(300_000)
+    expect(bob.texts.filter(text => text !== 're')).toEqual(items)
+    expect(took.length).toBe(items.length)
+    expect(Math.max(...took)).toBeLessThan(900)
+    expect(await ada.machine.store.count('outbox')).toBe(0)
+  })
+})
+
+describe('A reply to one whose inbox is full', () => {
+  /** Who asks, with an inbox that is full of what nobody wants. */
+  async function full(ada: Node): Promise<Node> {
+    const wanted: Handler = ({ kind }) => (kind === 'message' ? 'waiting' : Promise.resolve())
+    const bob = await world.start(await world.machine(), wanted, { inbox: { messages: 3 } })
+    await ada.meet(bob)
+    for (let i = 0; i < 6; i++) await ada.send(bob, `unwanted ${i}`)
+    await world.clock.advance(2_000)
+    return bob
+  }
+
+  test('goes as one copy over each link', async () => {
+    const ada = await answerer(600)
+    const bob = await full(ada)
+    await request(bob.message(ada, 'question'), bob, ada)
+    await world.clock.advance(60_000)
+    expect(bob.once.map(({ content }) => content)).toEqual(['re'])
+    world.net.kill(ada.id, bob.id)
+    await world.clock.advanceUntil(() => ada.network.link(bob.id) === undefined)
+    await ada.meet(bob)
+    await world.clock.advance(60_000)
+    expect(bob.once.map(({ content }) => content)).toEqual(['re', 're'])
+  })
+
+  test('goes as a copy when its author is a later run of the one that was asked', async () => {
+    const ready = Promise.withResolvers<void>()
+    const ada = await answerer(600, () => ready.promise)
+    const bob = await full(ada)
+    await request(bob.message(ada, 'question'), bob, ada)
+    await world.clock.advanceUntil(() => ada.got.length === 1)
+    world.net.partition([ada.id], [bob.id])
+    ready.resolve()
+    await world.clock.advance(1_000)
+    ada.crash()
+    world.net.heal()
+    await (await world.start(ada.machine)).meet(bob)
+    await world.clock.advanceUntil(() => bob.once.length > 0)
+    expect(bob.once.map(({ content }) => content)).toEqual(['re'])
+  })
+
+  test('does not leave any more once it was called off', async () => {
+    const ready = Promise.withResolvers<void>()
+    const ada = await answerer(600, () => ready.promise)
+    const bob = await full(ada)
+    await request(bob.message(ada, 'question'), bob, ada)
+    await world.clock.advanceUntil(() => ada.got.length === 1)
+    const sent = new Set([...ada.tracker.receipts()].map(({ id }) => id))
+    world.net.partition([ada.id], [bob.id])
+    await world.clock.advanceUntil(() => ada.network.link(bob.id) === undefined)
+    ready.resolve()
+    await world.clock.advance(1_000)
+    const replies = [...ada.tracker.receipts()].filter(({ id }) => !sent.has(id))
+    expect(replies.length).toBe(1)
+    expect(await ada.delivery.cancel(replies[0]?.id as string)).toBe(true)
+    world.net.heal()
+    await ada.meet(bob)
+    await world.clock.advance(60_000)
+    expect(bob.once).toEqual([])
+  })
+})
