@@ -125,7 +125,7 @@ export class Fencing {
     }
     // Its recipient's word may have taken it out meanwhile.
     const there = epoch.entries.delete(number)
-    if (there) quota.give(entry.bytes)
+    if (there) quota.give(entry.bytes, entry.awaited)
     sender.remove(entry)
     const end = epoch.feed.skip(number)
     sender.stateChanged()

@@ -93,7 +93,7 @@ export class Outgoing {
     try {
       await this.#place(draft, undefined)
     } catch (error) {
-      quota.give(draft.payload.length)
+      quota.give(draft.payload.length, draft.awaited)
       throw error
     }
   }
@@ -186,7 +186,7 @@ export class Outgoing {
       const drop = this.#drop(epoch)
       const moved = again.map(({ entry, draft }) => {
         this.#remove(epoch, entry.number)
-        quota.keep(draft.payload.length)
+        quota.keep(draft.payload.length, draft.awaited)
         return this.#unsealed.add(draft, rowKeyOf(this.recipient, entry), this.#fencing.isCalledOff(entry))
       })
       void this.#open()
@@ -385,7 +385,7 @@ export class Outgoing {
   #remove(epoch: OutEpoch, number: number): void {
     const entry = epoch.entries.get(number)
     if (entry !== undefined) {
-      this.#parts.quota.give(entry.bytes)
+      this.#parts.quota.give(entry.bytes, entry.awaited)
       this.#sender.remove(entry)
       epoch.entries.delete(number)
     }
