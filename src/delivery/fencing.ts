@@ -100,7 +100,9 @@ export class Fencing {
     try {
       const died = reason === 'attempts-exhausted' || reason === 'too-large'
       const status = died ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
-      const ended = await endedOf(entry, author)
+      // A copy has left for whoever waited for it: nobody does any more, and there is nothing that a letter could do.
+      const copied = reason === 'expired' && entry.copied
+      const ended = copied ? undefined : await endedOf(entry, author)
       if (!epoch.entries.has(number) || epoch.feed.has(number)) return false
       over = isUnknown(entry)
       const fate: Fate = {
@@ -111,9 +113,13 @@ export class Fencing {
         attempts: entry.tries,
         ended,
       }
-      const fenced = putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame: NO_BYTES })
+      const fenced = { ...row, fence: copied ? 'copied' : reason, frame: NO_BYTES } as const
       // At the next start a number without a row is skipped as well.
-      await recorder.record([fate], [over ? deleteRow(recipient, entry) : fenced])
+      await recorder.record(
+        [fate],
+        [over ? deleteRow(recipient, entry) : putOutbox(rowKeyOf(recipient, entry), fenced)],
+      )
+      if (copied && epoch.fences.has(number)) epoch.fences.set(number, { ...entry, row: fenced })
     } catch (error) {
       epoch.fences.delete(number)
       throw error

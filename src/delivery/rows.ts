@@ -53,8 +53,11 @@ export interface OutboxRow {
 
 /** Why a position was given up by its author. */
 export type FenceReason = 'expired' | 'attempts-exhausted' | 'cancelled' | 'lost-key' | 'too-large'
-/** Why a row has no bytes: its position was given up, or the recipient has it and its end is not known yet. */
-export type Emptied = FenceReason | 'delivered'
+/**
+ * Why a row has no bytes: its position was given up, or the recipient has it and its end is not known yet. `copied`: it
+ * has expired, and a copy that nobody speaks of had left.
+ */
+export type Emptied = FenceReason | 'delivered' | 'copied'
 const FENCES: readonly (Emptied | undefined)[] = [
   undefined,
   'expired',
@@ -63,6 +66,7 @@ const FENCES: readonly (Emptied | undefined)[] = [
   'lost-key',
   'delivered',
   'too-large',
+  'copied',
 ]
 
 /** A delivered message whose handler is not done. */

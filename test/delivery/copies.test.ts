@@ -1,11 +1,16 @@
 /** Replies to an agent whose inbox has no room for them: it may be waiting for one of them before it makes any. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
+import type { RecipientReceipt } from '../../src/delivery/receipts.ts'
 import type { Message } from '../../src/message/message.ts'
 import { DeliveryWorld, type Handler, type Node } from './world.ts'
 
 let world: DeliveryWorld
+/** Ids of the replies that were made. */
+let replies: string[]
 beforeEach(() => {
+  replies = []
   world = new DeliveryWorld()
 })
 afterEach(() => world.close())
@@ -15,7 +20,9 @@ async function answerer(ttl = 60, ready = (): Promise<void> => Promise.resolve()
   const answers: Handler = async ({ message, author, kind }) => {
     if (kind !== 'request') return
     await ready()
-    return { message: node.message({ id: author } as Node, 're', { parentId: message.id, ttl }), kind: 'reply' }
+    const reply = node.message({ id: author } as Node, 're', { parentId: message.id, ttl })
+    replies.push(reply.id)
+    return { message: reply, kind: 'reply' }
   }
   const node = await world.start(await world.machine(), answers)
   return node
@@ -52,6 +59,10 @@ describe.each([1, 2, 5, 20])('Handlers that ask the author back, with room for %
 })
 
 describe('A reply to one whose inbox is full', () => {
+  /** How the first one stands. */
+  const standing = (from: Node, to: Node): RecipientReceipt | undefined =>
+    from.tracker.tracking(replies[0] as string)?.receipt.recipients.get(to.id)
+
   /** Who asks, with an inbox that is full of what nobody wants. */
   async function full(ada: Node): Promise<Node> {
     const wanted: Handler = ({ kind }) => (kind === 'message' ? 'waiting' : Promise.resolve())
@@ -97,17 +108,61 @@ describe('A reply to one whose inbox is full', () => {
     const bob = await full(ada)
     await request(bob.message(ada, 'question'), bob, ada)
     await world.clock.advanceUntil(() => ada.got.length === 1)
-    const sent = new Set([...ada.tracker.receipts()].map(({ id }) => id))
     world.net.partition([ada.id], [bob.id])
     await world.clock.advanceUntil(() => ada.network.link(bob.id) === undefined)
     ready.resolve()
     await world.clock.advance(1_000)
-    const replies = [...ada.tracker.receipts()].filter(({ id }) => !sent.has(id))
-    expect(replies.length).toBe(1)
-    expect(await ada.delivery.cancel(replies[0]?.id as string)).toBe(true)
+    expect(await ada.delivery.cancel(replies[0] as string)).toBe(true)
     world.net.heal()
     await ada.meet(bob)
     await world.clock.advance(60_000)
     expect(bob.once).toEqual([])
+  })
+
+  test('leaves no dead letter once its copy has left, and nobody says that it has not come', async () => {
+    const ada = await answerer(10)
+    const bob = await full(ada)
+    await request(bob.message(ada, 'question', { ttl: 5 }), bob, ada)
+    await world.clock.advanceUntil(() => bob.once.length === 1)
+    await world.clock.advanceUntil(() => ada.tracker.tracking(replies[0] as string)?.status === 'expired')
+    expect(standing(ada, bob)).toMatchObject({ inDoubt: true, final: false })
+    // Bob says that the one with the number never came.
+    await world.clock.advanceUntil(() => standing(ada, bob)?.final === true)
+    const end = { state: 'expired', inDoubt: true, final: true }
+    expect(standing(ada, bob)).toMatchObject(end)
+    await world.clock.advance(1_000)
+    expect(ada.deadLetters.count()).toBe(0)
+    const kept = await loadReceipt(ada.machine.store, replies[0] as string)
+    expect(kept?.recipients.get(bob.id)).toMatchObject(end)
+  })
+
+  test('stays in doubt where its recipient speaks to a later run alone', async () => {
+    const ada = await answerer(10)
+    const bob = await full(ada)
+    await request(bob.message(ada, 'question', { ttl: 5 }), bob, ada)
+    await world.clock.advanceUntil(() => bob.once.length === 1)
+    world.net.cut(bob.id, ada.id)
+    await world.clock.advanceUntil(() => ada.tracker.tracking(replies[0] as string)?.status === 'expired')
+    expect(standing(ada, bob)).toMatchObject({ inDoubt: true, final: false })
+    ada.crash()
+    world.net.heal()
+    const later = await world.start(ada.machine)
+    await later.meet(bob)
+    await world.clock.advanceUntil(() => standing(later, bob)?.final === true)
+    expect(standing(later, bob)).toMatchObject({ state: 'expired', inDoubt: true })
+    expect(later.deadLetters.count()).toBe(0)
+  })
+
+  test('is a dead letter where no copy of it could leave', async () => {
+    const ready = Promise.withResolvers<void>()
+    const ada = await answerer(10, () => ready.promise)
+    const bob = await full(ada)
+    await request(bob.message(ada, 'question', { ttl: 5 }), bob, ada)
+    await world.clock.advanceUntil(() => ada.got.length === 1)
+    world.net.partition([ada.id], [bob.id])
+    await world.clock.advanceUntil(() => ada.network.link(bob.id) === undefined)
+    ready.resolve()
+    await world.clock.advanceUntil(() => ada.deadLetters.count() === 1)
+    expect(await ada.deadLetters.list()).toMatchObject([{ reason: 'expired', inDoubt: false, messageId: replies[0] }])
   })
 })
