@@ -50,12 +50,13 @@ export class Copies {
     this.#made.clear()
   }
 
-  /** Sends what is due and may go. What could not be sent is due again at the next call. */
-  async send(mayGo: (entry: Entry) => boolean): Promise<void> {
+  /** Sends what is due and may go. False: some of it did not leave, and is due again at the next call. */
+  async send(mayGo: (entry: Entry) => boolean): Promise<boolean> {
     this.#again = true
-    if (this.#making || this.#due.size === 0) return
+    if (this.#making || this.#due.size === 0) return true
     this.#making = true
     const slices = new Slices(this.#parts.nextTask)
+    let all = true
     while (this.#again) {
       this.#again = false
       const failed: Entry[] = []
@@ -67,8 +68,10 @@ export class Copies {
         if (slices.did(entry.bytes)) await slices.pause()
       }
       for (const entry of failed) this.#due.add(entry)
+      all = failed.length === 0
     }
     this.#making = false
+    return all
   }
 
   /** False: it did not leave, and may the next time. */

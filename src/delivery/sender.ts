@@ -65,6 +65,8 @@ export class Sender {
   /** Handed over since the recipient spoke last over this link. */
   readonly #unanswered = new Set<Entry>()
   #timer: Timer | undefined
+  /** When copies that the connection did not take go again. */
+  #copyTimer: Timer | undefined
   /** When the opening of an epoch went again over this link because the recipient did not know it. */
   #repeated = new WeakMap<OutEpoch, number>()
   #expiring = false
@@ -158,6 +160,12 @@ export class Sender {
     this.#queue.window = Math.min(this.#parts.window, messages)
   }
 
+  async #sendCopies(): Promise<void> {
+    if (await this.#copies.send(entry => this.#isBarred(entry))) return
+    this.#copyTimer?.cancel()
+    if (!this.#closed) this.#copyTimer = this.#parts.clock.after(BUSY_PAUSE, () => this.pump())
+  }
+
   /** Whether the recipient has little room, and none for this message: what there is others have, or it was not taken. */
   #isBarred(entry: Entry): boolean {
     const { window } = this.#queue
@@ -219,7 +227,7 @@ export class Sender {
       // What is there comes first: a call that the breaker lets through for nothing would never end.
       while (this.#queue.ready(now) && this.#handNext(now));
       if (this.#stateDue) this.#sendStates()
-      void this.#copies.send(entry => this.#isBarred(entry))
+      void this.#sendCopies()
     }
     this.#arm()
   }
@@ -229,6 +237,7 @@ export class Sender {
     this.#detach.abort()
     this.#probe?.call.abandon()
     this.#timer?.cancel()
+    this.#copyTimer?.cancel()
   }
 
   /** A time of day on the clock that nobody sets; 0: at once. */

@@ -1,6 +1,8 @@
 /** Replies to an agent whose inbox has no room for them: it may be waiting for one of them before it makes any. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { AfpRoutingError } from '../../src/common/errors.ts'
+import { FrameType } from '../../src/delivery/frames.ts'
 import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import type { RecipientReceipt } from '../../src/delivery/receipts.ts'
 import type { Message } from '../../src/message/message.ts'
@@ -99,6 +101,21 @@ describe('A reply to one whose inbox is full', () => {
     world.net.heal()
     await (await world.start(ada.machine)).meet(bob)
     await world.clock.advanceUntil(() => bob.once.length > 0)
+    expect(bob.once.map(({ content }) => content)).toEqual(['re'])
+  })
+
+  test('goes as a copy as soon as the connection takes it', async () => {
+    const ada = await answerer(600)
+    const bob = await full(ada)
+    const send = ada.network.send.bind(ada.network)
+    let refused = 0
+    ada.network.send = async (agent, frame, options) => {
+      if (frame[0] !== FrameType.envelope || ++refused > 3) return send(agent, frame, options)
+      throw new AfpRoutingError('QUEUE_FULL', 'too much waits on the connection')
+    }
+    await request(bob.message(ada, 'question'), bob, ada)
+    await world.clock.advance(1_000)
+    expect(refused).toBe(4)
     expect(bob.once.map(({ content }) => content)).toEqual(['re'])
   })
 
