@@ -137,8 +137,8 @@ export class Inbound {
     if (!redelivered && !this.#received.has(message)) this.#parts.onReceived(message, bytes)
     this.#received.add(message)
     if (kind === 'reply' || kind === 'failure') {
-      // A copy that was not kept may have come before, while there was no room.
-      if (!this.#parts.window.has(message.sender, message.id)) this.#settle(message, kind)
+      // A copy that is not kept may have come before, while there was no room, or may come yet.
+      if (this.#parts.window.note(message.sender, message.id)) this.#settle(message, kind)
       return Promise.resolve(undefined)
     }
     const expectsReply = kind === 'request'

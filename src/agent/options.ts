@@ -78,8 +78,9 @@ export interface AgentOptions extends AbortOptions {
    */
   deadLetters?: LetterLimits | undefined
   /**
-   * How much may wait for recipients; beyond it `send` rejects with QUEUE_FULL. Replies to one agent wait with their
-   * requests while more waits for it than is free. Default: 10,000 messages and 64 MiB.
+   * How much may wait for recipients; beyond it `send` rejects with QUEUE_FULL. Replies, and word of failures, have as much
+   * room again for themselves; those to one agent wait with their requests while more of them wait for it than there is
+   * room left. Default: 10,000 messages and 64 MiB.
    */
   outbox?: { readonly messages?: number | undefined; readonly bytes?: number | undefined } | undefined
   /**

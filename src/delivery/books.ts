@@ -82,6 +82,7 @@ export function eventOf({ status, reason, inDoubt, error, attempts, unsent }: Fa
   if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt, error, attempts, final: unsent }
   if (status === 'refused') return { type: 'refused', reason: reasonOf(reason) }
   if (status === 'expired' || status === 'cancelled') return { type: status, inDoubt, error, attempts, final: unsent }
+  if (status === 'skipped') return { type: status, inDoubt }
   return { type: status }
 }
 

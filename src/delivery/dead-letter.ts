@@ -44,7 +44,10 @@ export const DEAD_REASONS = [
  */
 export type DeadReason = (typeof DEAD_REASONS)[number]
 
-/** `sender`: it could not be delivered; `recipient`: it came, and could not be handled. */
+/**
+ * `sender`: it could not be delivered; `recipient`: it came, and could not be handled. With its sender a reply or a failure
+ * that expired is none where a copy had left for whoever waited for it: nobody does any more, and it may have come.
+ */
 export type LetterSide = 'sender' | 'recipient'
 const SIDES: readonly LetterSide[] = ['sender', 'recipient']
 

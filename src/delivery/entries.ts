@@ -18,14 +18,17 @@ export const deleteRow = (recipient: string, entry: Pick<Entry, 'epoch' | 'numbe
   key: rowKeyOf(recipient, entry),
 })
 
-/** What became of it. */
+/** What became of it. A recipient that has not taken a position does not say whether a copy came that has none. */
 export const fateOf = (
   recipient: string,
   epoch: OutEpoch,
   number: number,
   messageId: string,
   status: Fate['status'],
-): Fate => ({ messageId, recipient, epoch: epoch.id, number, status })
+): Fate => {
+  const inDoubt = status === 'skipped' && epoch.fences.get(number)?.row.fence === 'copied' ? true : undefined
+  return { messageId, recipient, epoch: epoch.id, number, status, inDoubt }
+}
 
 /** What a dead letter keeps of it. */
 export const endedOf = async (entry: Entry, author: string): Promise<NonNullable<Fate['ended']>> => ({
@@ -35,6 +38,7 @@ export const endedOf = async (entry: Entry, author: string): Promise<NonNullable
 
 /** The message as it was before it was sealed, to be sealed anew. */
 export async function draftAgain(entry: Entry, author: string): Promise<Draft> {
-  const { messageId, guarantee, priority, expiresAt, strategy, asks } = entry.row
-  return { messageId, guarantee, priority, expiresAt, strategy, asks, payload: await openPayload(entry, author) }
+  const { messageId, guarantee, priority, expiresAt, strategy, asks, awaited } = entry.row
+  const payload = await openPayload(entry, author)
+  return { messageId, guarantee, priority, expiresAt, strategy, asks, awaited, payload }
 }

@@ -100,8 +100,10 @@ export class Fencing {
     try {
       const died = reason === 'attempts-exhausted' || reason === 'too-large'
       const status = died ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
-      // Of what was called off nothing is kept: its bytes need not be opened for that.
-      const ended = status === 'cancelled' ? undefined : await endedOf(entry, author)
+      // A copy has left for whoever waited for it: nobody does any more, and there is nothing that a letter could do.
+      const copied = reason === 'expired' && entry.copied
+      // Of what was called off nothing is kept either: its bytes need not be opened for that.
+      const ended = copied || status === 'cancelled' ? undefined : await endedOf(entry, author)
       if (!epoch.entries.has(number) || epoch.feed.has(number)) {
         epoch.fences.delete(number)
         return false
@@ -117,9 +119,13 @@ export class Fencing {
         attempts: entry.tries,
         ended,
       }
-      const fenced = putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame: NO_BYTES })
+      const fenced = { ...row, fence: copied ? 'copied' : reason, frame: NO_BYTES } as const
       // At the next start a number without a row is skipped as well.
-      await recorder.record([fate], [over ? deleteRow(recipient, entry) : fenced])
+      await recorder.record(
+        [fate],
+        [over ? deleteRow(recipient, entry) : putOutbox(rowKeyOf(recipient, entry), fenced)],
+      )
+      if (copied && epoch.fences.has(number)) epoch.fences.set(number, { ...entry, row: fenced })
     } catch (error) {
       entry.givenUp = false
       epoch.fences.delete(number)
@@ -132,7 +138,7 @@ export class Fencing {
     }
     // Its recipient's word may have taken it out meanwhile.
     const there = epoch.entries.delete(number)
-    if (there) quota.give(entry.bytes)
+    if (there) quota.give(entry.bytes, entry.awaited)
     sender.remove(entry)
     const end = epoch.feed.skip(number)
     sender.stateChanged()

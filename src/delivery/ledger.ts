@@ -54,14 +54,12 @@ export interface Ledger {
   stage(fates: readonly Fate[]): Staged
 }
 
-/** How much may wait for a recipient. */
+/** How much may wait for a recipient. `awaited`: it is a reply, or tells of a failure, see `Draft.awaited`. */
 export interface Quota {
-  /**
-   * @param awaited it is a reply, or tells of a failure
-   * @throws AfpRoutingError QUEUE_FULL
-   */
+  /** @throws AfpRoutingError QUEUE_FULL */
   take(bytes: number, awaited?: boolean): void
   /** Counts a message that was taken before: it stays, whether or not there is room. */
-  keep(bytes: number): void
-  give(bytes: number): void
+  keep(bytes: number, awaited?: boolean): void
+  /** It waits no longer; as it was taken. */
+  give(bytes: number, awaited?: boolean): void
 }

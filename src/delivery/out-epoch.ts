@@ -55,10 +55,14 @@ export interface Entry extends Sendable {
   retry: RetryState
   /** How many there were, the one that is under way included. */
   tries: number
+  /** Its recipient waits for it, see `Draft.awaited`. */
+  readonly awaited: boolean
   /** Bytes may have left. */
   left: boolean
   /** It is being given up, with whatever letter there is of it. */
   givenUp?: boolean
+  /** A copy that is not kept has left. */
+  copied: boolean
 }
 
 /** What has not arrived of an epoch, by position; and by message, since whoever calls one off knows no position. */
@@ -117,7 +121,9 @@ export const newEntry = (
   bytes,
   retry: NEVER_TRIED,
   tries: 0,
+  awaited: row.awaited === true,
   left: false,
+  copied: false,
   priority: row.priority,
   expiresAt: row.expiresAt,
   order,

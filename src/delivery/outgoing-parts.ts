@@ -76,6 +76,7 @@ export const rowOf = (draft: Draft, now: number, frame: Uint8Array): OutboxRow =
   strategy: draft.strategy,
   fence: undefined,
   asks: draft.asks,
+  awaited: draft.awaited,
   frame,
 })
 

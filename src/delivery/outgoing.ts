@@ -58,6 +58,8 @@ export class Outgoing {
     this.#sender = new Sender({
       ...parts,
       recipient,
+      author: parts.identity.id,
+      copy: draft => this.sendOnce(draft),
       breaker: this.#breaker,
       states: () => this.#epochs.states(),
       waits: () => !this.#epochs.settled,
@@ -105,11 +107,9 @@ export class Outgoing {
     try {
       await this.#place(draft, undefined)
     } catch (error) {
-      quota.give(draft.payload.length)
+      quota.give(draft.payload.length, draft.awaited)
       throw error
     }
-    // Nothing that is kept gets through; who waits for this one needs no room for it. The other copy is a duplicate.
-    if (draft.awaited && this.#sender.barred) this.sendOnce(draft).catch(() => {})
   }
 
   /** Hands a message to the connection that is open, sealed but not kept. @throws AfpRoutingError NO_ROUTE */
@@ -179,7 +179,7 @@ export class Outgoing {
       const drop = this.#drop(epoch)
       const moved = again.map(({ entry, draft }) => {
         this.#remove(epoch, entry.number)
-        quota.keep(draft.payload.length)
+        quota.keep(draft.payload.length, draft.awaited)
         return this.#unsealed.add(draft, rowKeyOf(this.recipient, entry), this.#fencing.isCalledOff(entry))
       })
       void this.#open()
@@ -378,7 +378,7 @@ export class Outgoing {
   #remove(epoch: OutEpoch, number: number): void {
     const entry = epoch.entries.get(number)
     if (entry !== undefined) {
-      this.#parts.quota.give(entry.bytes)
+      this.#parts.quota.give(entry.bytes, entry.awaited)
       this.#sender.remove(entry)
       epoch.entries.delete(number)
     }

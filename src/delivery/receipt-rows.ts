@@ -50,8 +50,8 @@ export async function* openReceipts(store: Store, next?: NextTask): AsyncGenerat
 }
 
 /**
- * Deletes the receipts of messages that expired before `before`, ms since 1970, and tells how many. Those of which it is
- * not known whether they arrived stay 90 days longer, and those that `wanted` names for as long as it does.
+ * Deletes the receipts of messages that expired before `before`, ms since 1970, and tells how many. Those on which a
+ * recipient may still have a word stay 90 days longer, and those that `wanted` names for as long as it does.
  * @throws AfpDataStoreError STORE_FAILED when a row is damaged
  */
 export async function purgeReceipts(
@@ -68,7 +68,7 @@ export async function purgeReceipts(
   }
   for await (const { id, expiresAt, recipients } of storedReceipts(store)) {
     // What may have an effect yet is asked for when its message is tried again.
-    const open = [...recipients.values()].some(({ final, inDoubt }) => !final || inDoubt)
+    const open = [...recipients.values()].some(({ final }) => !final)
     if (expiresAt < (open ? before - KEPT_IN_DOUBT : before) && !wanted(id))
       writes.push({ op: 'delete', table: 'receipts', key: [id] })
     if (writes.length === PAGE) await flush()
@@ -143,8 +143,8 @@ function recipientFromWire(value: unknown): [string, RecipientReceipt] {
     final: has(FINAL),
     at: time(at),
   }
-  // Only what is dead has a reason, and only what was given up can be in doubt.
+  // Only what is dead has a reason, only what was given up can be in doubt, and only what has expired for good.
   if ((receipt.state === 'dead') !== (receipt.reason !== undefined)) throw notOne()
-  if (receipt.inDoubt && (receipt.final || !hasFailed(receipt))) throw notOne()
+  if (receipt.inDoubt && (receipt.final ? receipt.state !== 'expired' : !hasFailed(receipt))) throw notOne()
   return [text(recipient), receipt]
 }

@@ -73,7 +73,10 @@ export interface RecipientReceipt {
   readonly left: boolean
   /** Whether the recipient has had it, also if it could not handle it afterwards. */
   readonly arrived: boolean
-  /** Expired, cancelled or dead, and nobody knows whether the recipient has it all the same. */
+  /**
+   * Expired, cancelled or dead, and nobody knows whether the recipient has it all the same. For good of a reply or a failure
+   * that expired when a copy had left for whom waits for it: of that its recipient says nothing.
+   */
   readonly inDoubt: boolean
   /** Nothing that comes later changes it, but for a message that is queued again. */
   readonly final: boolean
@@ -109,8 +112,8 @@ export type ReceiptEvent =
   | { readonly type: 'processed' }
   /** The recipient will not or could not handle it. */
   | { readonly type: 'refused'; readonly reason: DeadReason; readonly error?: Failure | undefined }
-  /** The recipient never had it and will not take it any more. */
-  | { readonly type: 'skipped' }
+  /** The recipient never had it and will not take it any more; in doubt where a copy may have come that it does not speak of. */
+  | { readonly type: 'skipped'; readonly inDoubt?: boolean | undefined }
   | ({ readonly type: 'expired' | 'cancelled' } & GivenUp)
   | ({ readonly type: 'dead'; readonly reason: DeadReason } & GivenUp)
 
@@ -210,7 +213,8 @@ function step(before: RecipientReceipt, event: ReceiptEvent, at: number): Recipi
       return { ...ended({ ...before, left: true }, reason, at, false, error), final: true }
     }
     case 'skipped':
-      return failed ? { ...before, inDoubt: false, final: true } : undefined
+      if (!failed) return undefined
+      return { ...before, inDoubt: before.state === 'expired' && event.inDoubt === true, final: true }
     case 'expired':
     case 'cancelled':
     case 'dead': {

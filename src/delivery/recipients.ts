@@ -88,8 +88,8 @@ export class Recipients {
       if (gone.length > 0) store.commit({ writes: gone }).catch(onError)
       if (kept.length + waiting.length > 0) {
         const share = quota.share()
-        for (const { entries } of kept) for (const { bytes } of entries.values()) share.keep(bytes)
-        for (const { draft } of waiting) share.keep(draft.payload.length)
+        for (const { entries } of kept) for (const { bytes, awaited } of entries.values()) share.keep(bytes, awaited)
+        for (const { draft } of waiting) share.keep(draft.payload.length, draft.awaited)
         const outgoing = this.#make(recipient, share)
         this.#held.set(recipient, { outgoing, usedAt: clock.monotonic() })
         await outgoing.load(kept, waiting)

@@ -45,14 +45,19 @@ export interface OutboxRow {
   readonly fence: Emptied | undefined
   /** Nobody waits for its reply after a restart, see `Draft.asks`. */
   readonly asks?: boolean | undefined
+  /** Its recipient waits for it, see `Draft.awaited`. */
+  readonly awaited?: boolean | undefined
   /** The whole envelope frame, or of a row without an epoch the encoded message; empty behind a fence. */
   readonly frame: Uint8Array
 }
 
 /** Why a position was given up by its author. */
 export type FenceReason = 'expired' | 'attempts-exhausted' | 'cancelled' | 'lost-key' | 'too-large'
-/** Why a row has no bytes: its position was given up, or the recipient has it and its end is not known yet. */
-export type Emptied = FenceReason | 'delivered'
+/**
+ * Why a row has no bytes: its position was given up, or the recipient has it and its end is not known yet. `copied`: it
+ * has expired, and a copy that nobody speaks of had left.
+ */
+export type Emptied = FenceReason | 'delivered' | 'copied'
 const FENCES: readonly (Emptied | undefined)[] = [
   undefined,
   'expired',
@@ -61,6 +66,7 @@ const FENCES: readonly (Emptied | undefined)[] = [
   'lost-key',
   'delivered',
   'too-large',
+  'copied',
 ]
 
 /** A delivered message whose handler is not done. */
@@ -102,8 +108,8 @@ export const putOutbox = (key: Key, row: OutboxRow): Write => ({
     row.strategy === undefined ? null : strategyToWire(row.strategy),
     FENCES.indexOf(row.fence),
     row.frame,
-    // Rows of other messages, and all of earlier versions, have none.
-    ...(row.asks ? [true] : []),
+    // Whether it asks or is waited for: rows of other messages, and all of earlier versions, have none.
+    ...(row.asks ? [true] : row.awaited ? [false] : []),
   ]),
 })
 
@@ -112,7 +118,7 @@ export function readOutbox({ key, value }: Row): { recipient: string; epoch: str
   const [recipient, epoch, number] = key
   const all = readAny('outbox', value)
   const fields = all.length === 10 ? all : held('outbox', all, 9)
-  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame, asks] = fields
+  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame, asked] = fields
   return {
     recipient: recipient as string,
     epoch: epoch as string,
@@ -126,7 +132,8 @@ export function readOutbox({ key, value }: Row): { recipient: string; epoch: str
       retry: retryStateFromWire(retry),
       strategy: strategy === null ? undefined : strategyFromWire(strategy),
       fence: FENCES[fence as number],
-      asks: asks === true,
+      asks: asked === true,
+      awaited: asked === false,
       frame: frame as Uint8Array,
     },
   }

@@ -61,6 +61,12 @@ export class SendQueue<E extends Sendable> {
     return this.#slots.has(entry)
   }
 
+  /** Whether a message is here and not under way. */
+  waits(entry: E): boolean {
+    const slot = this.#slots.get(entry)
+    return slot !== undefined && slot.state !== 'flying'
+  }
+
   /** Takes a message in; it may go from `at` on. */
   add(entry: E, at = 0): void {
     const slot: Slot<E> = { entry, state: 'later', at }

@@ -6,8 +6,9 @@
 
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpError } from '../common/errors.ts'
-import { type NextTask, nextTask, SLICE_ITEMS } from '../common/slices.ts'
+import { nextTask, SLICE_ITEMS } from '../common/slices.ts'
 import type { BreakerCall, CircuitBreaker } from './breaker.ts'
+import { Copies, type CopiesParts } from './copies.ts'
 import { FrameType, frameOf } from './frames.ts'
 import type { Lines } from './lines.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
@@ -27,14 +28,13 @@ const LONGEST_ASK_PAUSE = 20_000
 const BUSY_PAUSE = 100
 
 /** What handing over needs. */
-export interface SenderParts {
+export interface SenderParts extends CopiesParts {
   readonly recipient: string
   readonly lines: Lines
   readonly clock: Clock
   readonly breaker: CircuitBreaker
   /** How many may be under way. */
   readonly window: number
-  readonly nextTask?: NextTask | undefined
   /** The states of every epoch as a frame; undefined while there is nothing to say. */
   readonly states: () => Uint8Array | undefined
   /** Whether anything has no end yet. */
@@ -51,6 +51,7 @@ export interface SenderParts {
 export class Sender {
   readonly #parts: SenderParts
   readonly #queue: SendQueue<Entry>
+  readonly #copies: Copies
   /** Epochs whose opening went over the link that is open. */
   readonly #announced = new Set<OutEpoch>()
   #linked = false
@@ -64,6 +65,8 @@ export class Sender {
   /** Handed over since the recipient spoke last over this link. */
   readonly #unanswered = new Set<Entry>()
   #timer: Timer | undefined
+  /** When copies that the connection did not take go again. */
+  #copyTimer: Timer | undefined
   /** When the opening of an epoch went again over this link because the recipient did not know it. */
   #repeated = new WeakMap<OutEpoch, number>()
   #expiring = false
@@ -74,6 +77,7 @@ export class Sender {
   constructor(parts: SenderParts) {
     this.#parts = parts
     this.#queue = new SendQueue(parts.window)
+    this.#copies = new Copies(parts)
     // Whoever closes it by hand wants what waits to go now.
     parts.breaker.addEventListener(
       'change',
@@ -93,10 +97,12 @@ export class Sender {
   /** A message that is on the disk; it may go from `at` on, ms since 1970. */
   add(entry: Entry, at = 0): void {
     this.#queue.add(entry, this.#moment(at))
+    this.#copies.add(entry)
   }
 
   remove(entry: Entry): void {
     this.#queue.remove(entry)
+    this.#copies.remove(entry)
     this.#untried(entry)
   }
 
@@ -108,12 +114,14 @@ export class Sender {
   /** It must not leave any more. */
   hold(entry: Entry): void {
     this.#queue.hold(entry)
+    this.#copies.remove(entry)
     this.#untried(entry)
   }
 
   /** It may after all. */
   resume(entry: Entry): void {
     this.#queue.resume(entry, 0)
+    this.#copies.add(entry)
     this.pump()
   }
 
@@ -122,6 +130,7 @@ export class Sender {
     const { clock } = this.#parts
     this.#linked = true
     this.#announced.clear()
+    this.#copies.linked()
     this.#repeated = new WeakMap()
     // What failed did so over another link. Its recipient holds back for it what came after it, and not for ever.
     this.#queue.wake()
@@ -153,9 +162,17 @@ export class Sender {
     this.pump()
   }
 
-  /** Whether the recipient has no room for any message. */
-  get barred(): boolean {
-    return this.#linked && this.#queue.window === 0
+  async #sendCopies(): Promise<void> {
+    if (await this.#copies.send(entry => this.#isBarred(entry))) return
+    this.#copyTimer?.cancel()
+    if (!this.#closed) this.#copyTimer = this.#parts.clock.after(BUSY_PAUSE, () => this.pump())
+  }
+
+  /** Whether the recipient has little room, and none for this message: what there is others have, or it was not taken. */
+  #isBarred(entry: Entry): boolean {
+    const { window } = this.#queue
+    const little = this.#linked && !this.#closed && window < this.#parts.window
+    return little && (window === 0 || this.#queue.waits(entry))
   }
 
   /** The recipient spoke: it works, and what it has is known. */
@@ -214,6 +231,7 @@ export class Sender {
       // What is there comes first: a call that the breaker lets through for nothing would never end.
       while (this.#queue.ready(now) && this.#handNext(now));
       if (this.#stateDue) this.#sendStates()
+      void this.#sendCopies()
     }
     this.#arm()
   }
@@ -223,6 +241,7 @@ export class Sender {
     this.#detach.abort()
     this.#probe?.call.abandon()
     this.#timer?.cancel()
+    this.#copyTimer?.cancel()
   }
 
   /** A time of day on the clock that nobody sets; 0: at once. */

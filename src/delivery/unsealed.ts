@@ -336,7 +336,7 @@ export class Unsealed {
       else this.#hold(pending, pending.ending)
       throw error
     }
-    quota.give(draft.payload.length)
+    quota.give(draft.payload.length, draft.awaited)
     pending.resolve()
   }
 

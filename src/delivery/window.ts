@@ -20,11 +20,6 @@ export class DuplicateWindow {
     if (this.#bySender.size > SENDERS) this.#bySender.delete(first(this.#bySender.keys()))
     return true
   }
-
-  /** Whether a message was noted. */
-  has(sender: string, id: string): boolean {
-    return this.#bySender.get(sender)?.has(id) === true
-  }
 }
 
 const first = (items: Iterable<string>): string => {

@@ -23,6 +23,28 @@ async function fill(ttl: number): Promise<void> {
   await world.pass()
 }
 
+describe('An agent whose inbox has room for one', () => {
+  test('takes a reply once, also when its copy comes second', async () => {
+    const cid = await world.join('cid', { guarantee: 'at-least-once' })
+    const dan = await world.join('dan', { guarantee: 'at-least-once', inbox: { messages: 1 } })
+    await world.during(acquainted([cid, dan]))
+    dan.handle(() => {})
+    const receipt = await world.during(cid.send(dan.id, 'so that it says how much room it has'))
+    await world.during(receipt.processed)
+    cid.handle(() => {
+      // What is said of the reply is on its way for longer than its author waits.
+      world.net.cut(dan.id, cid.id)
+      return 'pong'
+    })
+    const refused = collect(dan, 'refused')
+    expect((await world.during(dan.request(cid.id, 'ping'))).content).toBe('pong')
+    await world.clock.advance(2_500)
+    world.net.heal()
+    await world.clock.advance(10_000)
+    expect(new Set(refused.map(({ reason }) => reason))).toEqual(new Set(['duplicate']))
+  })
+})
+
 describe('An agent whose inbox is full', () => {
   test('gets the replies that it waits for, each once, and the rest once there is room', async () => {
     await fill(3_600)

@@ -54,8 +54,8 @@ describe('replies to one that takes none', () => {
     await world.clock.advanceUntil(() => bob.got.length === 1)
     expect(bob.texts).toEqual(['to bob'])
     await world.clock.advance(100)
-    // What the agent itself sends is bounded by all of the room alone.
-    for (let i = ROOM / 2 + 1; i < ROOM; i++) await server.send(eve, 'mine')
+    // What the agent itself sends has its own.
+    for (let i = 0; i < ROOM; i++) await server.send(eve, 'mine')
     await expect(server.send(eve, 'mine')).rejects.toMatchObject({ code: 'QUEUE_FULL' })
   })
 
@@ -86,10 +86,65 @@ it('bytes of replies are bounded as their number is, and one always has room', (
   eve.take(60, true)
   expect(() => eve.take(1, true)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }))
   bob.take(40, true)
-  expect(() => bob.take(1)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }))
-  eve.give(60)
+  expect(() => bob.take(1, true)).toThrow(expect.objectContaining({ code: 'QUEUE_FULL' }))
+  eve.give(60, true)
   bob.take(20, true)
-  eve.take(40)
+  eve.take(40, true)
+})
+
+it('what an agent sends and what it owes take nothing from each other', () => {
+  const quota = new OutboxQuota({ messages: 2, bytes: 100 })
+  const [eve, bob] = [quota.share(), quota.share()]
+  eve.take(50)
+  bob.take(50)
+  for (const share of [eve, bob]) expect(() => share.take(1)).toThrow('2 messages of 100 bytes wait')
+  eve.take(50, true)
+  bob.take(50, true)
+  expect(() => bob.take(1, true)).toThrow('2 replies of 100 bytes wait')
+  bob.give(50)
+  expect(() => eve.take(51)).toThrow('1 messages of 50 bytes wait')
+  eve.take(50)
+})
+
+describe('An agent that has sent as much as it may to one that reads none of it', () => {
+  it.each([0.6, 1])('answers what that asks, with %d of its room in use', async part => {
+    world = new DeliveryWorld()
+    const ada = await serve(await world.machine())
+    const took: Handler = ({ kind }) => (kind === 'message' ? 'waiting' : Promise.resolve())
+    const bob = await world.start(await world.machine(), took, { inbox: { messages: 2 } })
+    await ada.meet(bob)
+    for (let i = 0; i < part * ROOM + 2; i++) await ada.send(bob, 'nobody reads this yet').catch(() => {})
+    await world.clock.advance(2_000)
+    for (let i = 0; i < part * ROOM; i++) await ada.send(bob, 'nor this').catch(() => {})
+    for (const question of ['1', '2']) await request(bob, ada, question)
+    await world.clock.advance(1_000)
+    expect(bob.once.map(({ content }) => content)).toEqual(['to 1', 'to 2'])
+    expect(ada.errors).toEqual([])
+  })
+
+  it('answers while it sends whatever there is room for', async () => {
+    world = new DeliveryWorld()
+    const ada = await serve(await world.machine())
+    const slow: Handler = ({ kind }) =>
+      kind === 'message' ? new Promise<void>(resolve => world.clock.after(50, resolve)) : Promise.resolve()
+    const bob = await world.start(await world.machine(), slow, { inbox: { messages: ROOM } })
+    await ada.meet(bob)
+    let refused = 0
+    const fill = async (): Promise<void> => {
+      while (await ada.send(bob, 'item').catch(() => undefined));
+      refused++
+      world.clock.after(10, () => void fill())
+    }
+    void fill()
+    await world.clock.advanceUntil(() => refused > 50)
+    for (let i = 0; i < 5; i++) {
+      await request(bob, ada, `${i}`)
+      await world.clock.advance(2_000)
+    }
+    const replies = [...bob.once.map(({ content }) => content), ...bob.texts].filter(text => text !== 'item')
+    expect(new Set(replies)).toEqual(new Set(Array.from({ length: 5 }, (_, i) => `to ${i}`)))
+    expect(ada.errors).toEqual([])
+  })
 })
 
 it('a message is called off however long the disk takes for other recipients', async () => {

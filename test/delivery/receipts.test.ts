@@ -169,6 +169,11 @@ describe('a message that is given up', () => {
   it('is so for good once the recipient says that it skipped it', () => {
     expect(outcome(sent, expired, skipped)).toMatchObject({ state: 'expired', inDoubt: false, final: true })
     expect(outcome(sent, expired, skipped, delivered)).toMatchObject({ state: 'expired' })
+    const copied: ReceiptEvent = { type: 'skipped', inDoubt: true }
+    for (const after of [[], [delivered], [{ type: 'queued' }]] as ReceiptEvent[][]) {
+      expect(outcome(sent, expired, copied, ...after)).toMatchObject({ state: 'expired', inDoubt: true, final: true })
+    }
+    expect(outcome(sent, cancelled, copied)).toMatchObject({ state: 'cancelled', inDoubt: false, final: true })
     expect(outcome(sent, skipped)).toMatchObject({ state: 'sent', final: false })
   })
 
@@ -326,7 +331,7 @@ describe('stored receipts', () => {
         ['bob', 6, 1, 0, NOW, null, null],
         ['bob', 6, 1, 0, NOW, 99, null],
         ['bob', 1, 5, 0, NOW, null, null],
-        ['bob', 5, 13, 0, NOW, null, null],
+        ['bob', 7, 13, 0, NOW, null, null],
         ['bob', 1, 1, 0, NOW, null, ['X']],
         ['bob', 1, 1, 0, NOW, null],
         ['bob', 1, 1, 1, NOW, null, null, null],

@@ -27,6 +27,8 @@ function lonely(clock: DrivenClock, { pause = 500, breaker = new CircuitBreaker(
   } as unknown as Lines
   const sender: Sender = new Sender({
     recipient: 'bob',
+    author: 'ada',
+    copy: async () => {},
     lines,
     clock,
     breaker,
