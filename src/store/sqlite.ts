@@ -1,6 +1,6 @@
 /** A store in one SQLite file, over Node's own `node:sqlite`. */
 
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -22,8 +22,8 @@ export interface SqliteStoreOptions {
 }
 
 /**
- * Opens the store in the file at `path`, creating it (readable by its owner only) and its folder if need be. The file
- * belongs to the store alone until it is closed or the process ends, however it ends. Write-ahead log, synced at each
+ * Opens the store in the file at `path`, creating it and its folder if need be, and making it readable by its owner only:
+ * it may hold who the agent is. The file belongs to the store alone until it is closed or the process ends, however it ends. Write-ahead log, synced at each
  * commit (`synchronous=FULL`, on macOS with F_FULLFSYNC).
  *
  * @throws AfpDataStoreError STORE_IN_USE when another process or another store holds the file; STORE_TOO_NEW when a
@@ -43,6 +43,7 @@ export async function sqliteStore(path: string, options: SqliteStoreOptions = {}
   try {
     db = new DatabaseSync(path)
     prepareFile(db, options, path)
+    for (const file of [path, `${path}-wal`]) makePrivate(file)
     return new SqliteStore(db, path)
   } catch (cause) {
     if (db?.isOpen) db.close()
@@ -59,6 +60,15 @@ function createPrivate(path: string): void {
     closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+/** Who an agent is may be in it. Only once it is known for a store: what else lies at a path is not ours to change. */
+function makePrivate(path: string): void {
+  try {
+    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600)
+  } catch {
+    // A file system without modes, or a file of another user, who has said who reads it.
   }
 }
 
