@@ -23,8 +23,8 @@ export interface SqliteStoreOptions {
 
 /**
  * Opens the store in the file at `path`, creating it and its folder if need be, and making it readable by its owner only:
- * it may hold who the agent is. The file belongs to the store alone until it is closed or the process ends, however it ends. Write-ahead log, synced at each
- * commit (`synchronous=FULL`, on macOS with F_FULLFSYNC).
+ * it may hold who the agent is. The file belongs to the store alone until it is closed or the process ends, however it
+ * ends. Write-ahead log, synced at each commit (`synchronous=FULL`, on macOS with F_FULLFSYNC).
  *
  * @throws AfpDataStoreError STORE_IN_USE when another process or another store holds the file; STORE_TOO_NEW when a
  * newer version of this package wrote it; STORE_FAILED when it cannot be opened or is not a store; AfpError
