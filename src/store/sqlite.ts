@@ -91,7 +91,8 @@ function prepareFile(db: DatabaseSync, options: SqliteStoreOptions, path: string
   for (const table of TABLES_BY_VERSION.slice(version).flat()) {
     db.exec(`CREATE TABLE "${table}" (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID`)
   }
-  db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
+  // Written anew it would need room in the log, which a full disk does not have.
+  if (version !== SCHEMA_VERSION) db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
   db.exec('COMMIT')
   if (options.maxBytes !== undefined) {
     db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(options.maxBytes / Number(pragma(db, 'page_size'))))}`)

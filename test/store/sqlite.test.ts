@@ -121,6 +121,16 @@ describe('a store in a SQLite file', () => {
     expect(modes).toEqual([0o600, 0o600])
   })
 
+  it('writes nothing when it is opened: there may be no room', async () => {
+    await store.commit({ writes: [put(['a'])] })
+    await store.close()
+    const before = readFileSync(path)
+    store = await sqliteStore(path)
+    expect(await store.count('meta')).toBe(1)
+    expect(statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0)
+    expect(readFileSync(path)).toEqual(before)
+  })
+
   it('creates the folder that it is in', async () => {
     const deep = await sqliteStore(join(folder, 'a', 'b', 'store.db'))
     await deep.commit({ writes: [put(['a'])] })
