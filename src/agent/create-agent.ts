@@ -49,8 +49,9 @@ const HANDLER_TIMEOUT = 1_800_000
  * Makes an agent and joins it to a mesh. It resolves when the agent is running; relays and other agents may come later.
  *
  * @throws AfpError INVALID_OPTION, INVALID_NAME; AfpSecurityError INVALID_ADDRESS, INVALID_CARD, IDENTITY_IN_USE,
- * INSECURE_CONTEXT; AfpDeliveryError GUARANTEE_UNSUPPORTED; all before anything is sent; AfpError NETWORK_FAILED when an
- * address of `listen` cannot be listened on
+ * INSECURE_CONTEXT; AfpDeliveryError GUARANTEE_UNSUPPORTED; AfpDataStoreError STORE_MISMATCH when the store is another
+ * agent's, or is this one's in another mesh, STORE_IN_USE when another agent of this process has it; all before anything is
+ * sent; AfpError NETWORK_FAILED when an address of `listen` cannot be listened on
  *
  * @example
  * ```ts

@@ -37,9 +37,11 @@ export interface AgentOptions extends AbortOptions {
   /** One line about the agent, shown to others. At most 256 characters. */
   description?: string | undefined
   /**
-   * Who the agent is. Default in tabs: `persistent`, kept in IndexedDB and reused by one tab at a time, but `ephemeral`,
-   * with a store in memory, on pages that came over plain http and not from localhost: these have no locks; in Node:
-   * `ephemeral`, or a `fileIdentity(path)` from `agent-flow-protocol/node`.
+   * Who the agent is. With a `store` that is given here it is by default `persistent`: who the store belongs to, made at
+   * first use and kept in it. Without one the default is, in tabs, `persistent` in a store of their own, reused by one tab
+   * at a time, but `ephemeral`, with a store in memory, on pages that came over plain http and not from localhost: these
+   * have no locks; in Node `ephemeral`, somebody new at each start. `fileIdentity(path)` of `agent-flow-protocol/node` keeps
+   * one apart from the store.
    */
   identity?: Identity | 'persistent' | 'ephemeral' | undefined
   /** What to do when another tab holds the persistent identity: take another one (default), or throw `IDENTITY_IN_USE`. */
@@ -48,6 +50,10 @@ export interface AgentOptions extends AbortOptions {
    * Where the agent keeps what must survive. Default in tabs: IndexedDB; in Node: memory. One that is given here stays
    * yours: `close()` leaves it open, and whoever opened it closes it after the agent; until then a `sqliteStore` keeps its
    * file from others. What the agent has opened itself it closes.
+   *
+   * A store belongs to the agent that used it first, in the mesh of that use; so does one of an earlier version, which
+   * does not say whose it is, from now on. For another identity or mesh `createAgent` throws `STORE_MISMATCH` and leaves
+   * it as it is, and `STORE_IN_USE` while another agent of this process has it.
    */
   store?: Store | undefined
   /**

@@ -8,6 +8,7 @@ import { createIdentity, type Identity } from '../identity/keys.ts'
 import { indexedDbStore } from '../store/indexeddb.ts'
 import type { Store } from '../store/store.ts'
 import type { Profile, ProfileOptions } from './profile.ts'
+import { ownStore, readOwner, takeStore } from './store-owner.ts'
 
 export type { Profile, ProfileOptions } from './profile.ts'
 
@@ -17,19 +18,44 @@ const MAX_SLOTS = 64
 /** How long a reloaded tab waits for its own earlier self to let go, ms. */
 const RELOAD_PATIENCE = 1_000
 
-/** Opens a profile. @throws AfpSecurityError IDENTITY_IN_USE, INSECURE_CONTEXT */
+/**
+ * Opens a profile.
+ * @throws AfpSecurityError IDENTITY_IN_USE, INSECURE_CONTEXT; AfpDataStoreError STORE_MISMATCH, STORE_IN_USE
+ */
 export async function openProfile(options: ProfileOptions): Promise<Profile> {
   const { identity, store, random } = options
-  if (typeof identity === 'object')
-    return unlocked(await holdOrThrow(`afp-id:${identity.id}`, identity.id), identity, store)
+  // Pages over plain http have no Web Locks: nothing would keep two tabs from using one identity.
+  if (identity === 'persistent' && navigator.locks === undefined) {
+    throw new AfpSecurityError('INSECURE_CONTEXT', 'a persistent identity needs https or localhost')
+  }
+  if (store !== undefined) return inStore(store, options)
+  if (typeof identity === 'object') return inMemory(await holdOrThrow(identity.id), identity)
   if (identity === 'ephemeral' || navigator.locks === undefined) {
-    // Pages over plain http have no Web Locks: nothing would keep two tabs from using one identity.
-    if (identity === 'persistent') {
-      throw new AfpSecurityError('INSECURE_CONTEXT', 'a persistent identity needs https or localhost')
-    }
-    return unlocked(undefined, await createIdentity(undefined, random), store)
+    return inMemory(undefined, await createIdentity(undefined, random))
   }
   return claim(options)
+}
+
+/** In a store of the application's own, which has the identity too unless it is given. */
+async function inStore(store: Store, options: ProfileOptions): Promise<Profile> {
+  const letGo = takeStore(store)
+  try {
+    const identity = await ownStore(store, options)
+    const given = typeof options.identity === 'object'
+    const release = await holdOrThrow(identity.id, given ? 0 : RELOAD_PATIENCE)
+    return {
+      identity,
+      store,
+      persistent: !given && options.identity !== 'ephemeral' && release !== undefined,
+      release: async () => {
+        release?.()
+        letGo()
+      },
+    }
+  } catch (error) {
+    letGo()
+    throw error
+  }
 }
 
 /** Takes the first free identity of this name, the one this tab had before if it can. */
@@ -47,8 +73,8 @@ async function claim(options: ProfileOptions): Promise<Profile> {
       continue
     }
     try {
-      const kept = options.store ?? (await indexedDbStore(lock, { clock: options.clock, onLost: options.onLost }))
-      const { identity, saved } = await storedIdentity(kept, options)
+      const kept = await indexedDbStore(lock, { clock: options.clock, onLost: options.onLost })
+      const { identity, saved } = await readOwner(kept, options)
       rememberSlot(base, slot)
       return {
         identity,
@@ -56,7 +82,7 @@ async function claim(options: ProfileOptions): Promise<Profile> {
         persistent: true,
         store: kept,
         release: async () => {
-          if (options.store === undefined) await kept.close()
+          await kept.close()
           release()
         },
       }
@@ -68,41 +94,24 @@ async function claim(options: ProfileOptions): Promise<Profile> {
   throw inUse(options.name)
 }
 
-async function storedIdentity(store: Store, { random }: ProfileOptions): Promise<Pick<Profile, 'identity' | 'saved'>> {
-  const key = ['identity']
-  const seed = await store.get('meta', key)
-  const identity = await createIdentity(seed, random)
-  if (seed !== undefined) return { identity }
-  const saved = store.commit({
-    checks: [{ table: 'meta', key, value: undefined }],
-    writes: [{ op: 'put', table: 'meta', key, value: identity.seed }],
-  })
-  // Whoever starts meanwhile looks at it once that is done.
-  saved.catch(() => {})
-  return { identity, saved }
-}
-
-async function unlocked(
-  release: (() => void) | undefined,
-  identity: Identity,
-  store: Store | undefined,
-): Promise<Profile> {
+async function inMemory(release: (() => void) | undefined, identity: Identity): Promise<Profile> {
   // Tabs have a disk: few pages need the other kind.
-  const kept = store ?? (await import('../store/memory.ts')).memoryStore()
+  const kept = (await import('../store/memory.ts')).memoryStore()
   return {
     identity,
     store: kept,
     release: async () => {
-      if (store === undefined) await kept.close()
+      await kept.close()
       release?.()
     },
   }
 }
 
-async function holdOrThrow(lock: string, id: string): Promise<(() => void) | undefined> {
+async function holdOrThrow(id: string, patience = 0): Promise<(() => void) | undefined> {
   if (navigator.locks === undefined) return undefined
-  const release = await hold(lock, 0)
-  if (release === undefined) throw inUse(id)
+  const release = await hold(`afp-id:${id}`, patience)
+  if (release === undefined)
+    throw new AfpSecurityError('IDENTITY_IN_USE', `another tab holds the identity ${id}; close it`)
   return release
 }
 

@@ -1,4 +1,7 @@
-/** Who an agent is and where it keeps things, in Node: an identity of its own for this run, unless it is given one. */
+/**
+ * Who an agent is and where it keeps things, in Node: the identity that it is given, or that its store has; without either
+ * one of its own for this run.
+ */
 
 import type { Clock } from '../common/clock.ts'
 import { AfpError } from '../common/errors.ts'
@@ -6,6 +9,7 @@ import type { Random } from '../common/random.ts'
 import { createIdentity, type Identity } from '../identity/keys.ts'
 import { memoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
+import { ownStore, takeStore } from './store-owner.ts'
 
 /** What opening a profile needs. */
 export interface ProfileOptions {
@@ -24,7 +28,7 @@ export interface ProfileOptions {
 export interface Profile {
   readonly identity: Identity
   readonly store: Store
-  /** Whether the same identity is here at the next start. */
+  /** Whether the same identity is in this browser at the next start. */
   readonly persistent?: boolean | undefined
   /** Resolves when a new identity is on the disk, which the network need not wait for; undefined when it is. */
   readonly saved?: Promise<void> | undefined
@@ -34,23 +38,35 @@ export interface Profile {
 
 /**
  * Opens a profile. In Node what persists has a path: `fileIdentity` and `sqliteStore` of `agent-flow-protocol/node`.
- * @throws AfpError INVALID_OPTION for the identity `persistent`
+ * @throws AfpError INVALID_OPTION for the identity `persistent` without a store; AfpDataStoreError STORE_MISMATCH,
+ * STORE_IN_USE
  */
 export async function openProfile(options: ProfileOptions): Promise<Profile> {
-  const { identity, store } = options
+  const { identity, store, random } = options
+  if (store !== undefined) return inStore(store, options)
   if (identity === 'persistent') {
     throw new AfpError(
       'INVALID_OPTION',
-      "identity: 'persistent' is for tabs; in Node pass await fileIdentity(path) of agent-flow-protocol/node",
+      "identity: 'persistent' is for tabs and for agents with a store; in Node give it one, such as sqliteStore(path), or " +
+        'await fileIdentity(path) of agent-flow-protocol/node',
     )
   }
-  const kept = store ?? memoryStore()
+  const kept = memoryStore()
   return {
-    identity: typeof identity === 'object' ? identity : await createIdentity(undefined, options.random),
+    identity: typeof identity === 'object' ? identity : await createIdentity(undefined, random),
     store: kept,
-    release: async () => {
-      if (store === undefined) await kept.close()
-    },
+    release: () => kept.close(),
+  }
+}
+
+async function inStore(store: Store, options: ProfileOptions): Promise<Profile> {
+  const letGo = takeStore(store)
+  try {
+    const identity = await ownStore(store, options)
+    return { identity, store, release: async () => letGo() }
+  } catch (error) {
+    letGo()
+    throw error
   }
 }
 

@@ -42,6 +42,8 @@ export type AfpErrorCode =
   | 'STORE_IN_USE'
   | 'STORE_CONFLICT'
   | 'STORE_TOO_NEW'
+  /** The store is another agent's, or the same one's in another mesh: `details.owner` has its `id` and `mesh`. */
+  | 'STORE_MISMATCH'
   // security
   | 'IDENTITY_IN_USE'
   | 'INVALID_IDENTITY'

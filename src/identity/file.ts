@@ -1,16 +1,18 @@
 /** An identity kept in a file. */
 
 import { randomUUID } from 'node:crypto'
-import { link, open, readFile, rm } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { checkOption, STRING } from '../common/check-options.ts'
-import { AfpSecurityError } from '../common/errors.ts'
+import { AfpDataStoreError, AfpSecurityError } from '../common/errors.ts'
 import { createIdentity, type Identity } from './keys.ts'
 
 /**
- * The identity in a file, made if there is none. The file holds the 32-byte seed in hex and is readable by its owner
- * only. Of several that start at once one makes it, and all get the same.
+ * The identity in a file, made, with its folder, if there is none. The file holds the 32-byte seed in hex and is readable
+ * by its owner only. Of several that start at once one makes it, and all get the same.
  *
- * @throws AfpSecurityError INVALID_IDENTITY for a file of another form; AfpError INVALID_OPTION
+ * @throws AfpSecurityError INVALID_IDENTITY for a file of another form; AfpDataStoreError STORE_FAILED when it cannot be
+ * read or made, STORE_FULL when there is no room for it; AfpError INVALID_OPTION
  *
  * @example
  * ```ts
@@ -26,8 +28,14 @@ export async function fileIdentity(path: string): Promise<Identity> {
   const existing = await read(path)
   if (existing !== undefined) return createIdentity(existing)
   const identity = await createIdentity()
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch(cause => {
+    throw failed(path, cause)
+  })
   if (await write(path, identity)) return identity
-  return fileIdentity(path)
+  const others = await read(path)
+  // A link to nowhere is there, and has nothing in it.
+  if (others === undefined) throw failed(path, new Error('something is in its place that cannot be read'))
+  return createIdentity(others)
 }
 
 /**
@@ -47,8 +55,8 @@ async function write(path: string, { seed }: Identity): Promise<boolean> {
     await link(draft, path)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
+    if (codeOf(error) === 'EEXIST') return false
+    throw failed(path, error)
   } finally {
     await rm(draft, { force: true })
   }
@@ -59,11 +67,19 @@ async function read(path: string): Promise<Uint8Array | undefined> {
   try {
     text = (await readFile(path, 'utf8')).trim()
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw failed(path, error)
   }
   if (!/^[0-9a-f]{64}$/.test(text)) {
     throw new AfpSecurityError('INVALID_IDENTITY', `${path} does not hold an identity: 64 hexadecimal digits`)
   }
   return new Uint8Array(Buffer.from(text, 'hex'))
+}
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code
+
+function failed(path: string, cause: unknown): AfpDataStoreError {
+  const full = codeOf(cause) === 'ENOSPC' || codeOf(cause) === 'EDQUOT'
+  const what = full ? `there is no room for ${path}` : `${path} failed: ${(cause as Error).message}`
+  return new AfpDataStoreError(full ? 'STORE_FULL' : 'STORE_FAILED', what, { reference: path, cause })
 }

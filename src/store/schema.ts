@@ -10,9 +10,10 @@ export const TABLES_BY_VERSION: readonly (readonly string[])[] = [
 export const SCHEMA_VERSION = TABLES_BY_VERSION.length
 
 /**
- * Every table of the current version. `meta`: this agent's own facts; `agents`: cards and pinned names of others;
- * `prekeys`: private halves of this agent's key agreement; `outbox`: messages on their way; `inbox`: messages that came
- * and are not processed; `epochs`: feeds, by author and destination; `receipts`: what became of sent messages;
- * `dead-letters`: messages that could not be delivered or handled; `app`: what handlers keep through their transactions.
+ * Every table of the current version. `meta`: this agent's own facts, whose store it is first of all; `agents`: cards and
+ * pinned names of others; `prekeys`: private halves of this agent's key agreement; `outbox`: messages on their way;
+ * `inbox`: messages that came and are not processed; `epochs`: feeds, by author and destination; `receipts`: what became
+ * of sent messages; `dead-letters`: messages that could not be delivered or handled; `app`: what handlers keep through
+ * their transactions.
  */
 export const TABLES: readonly string[] = TABLES_BY_VERSION.flat()

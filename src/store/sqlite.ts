@@ -1,6 +1,6 @@
 /** A store in one SQLite file, over Node's own `node:sqlite`. */
 
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -22,9 +22,9 @@ export interface SqliteStoreOptions {
 }
 
 /**
- * Opens the store in the file at `path`, creating it (readable by its owner only) and its folder if need be. The file
- * belongs to the store alone until it is closed or the process ends, however it ends. Write-ahead log, synced at each
- * commit (`synchronous=FULL`, on macOS with F_FULLFSYNC).
+ * Opens the store in the file at `path`, creating it and its folder if need be, and making it readable by its owner only:
+ * it may hold who the agent is. The file belongs to the store alone until it is closed or the process ends, however it
+ * ends. Write-ahead log, synced at each commit (`synchronous=FULL`, on macOS with F_FULLFSYNC).
  *
  * @throws AfpDataStoreError STORE_IN_USE when another process or another store holds the file; STORE_TOO_NEW when a
  * newer version of this package wrote it; STORE_FAILED when it cannot be opened or is not a store; AfpError
@@ -43,6 +43,7 @@ export async function sqliteStore(path: string, options: SqliteStoreOptions = {}
   try {
     db = new DatabaseSync(path)
     prepareFile(db, options, path)
+    for (const file of [path, `${path}-wal`]) makePrivate(file)
     return new SqliteStore(db, path)
   } catch (cause) {
     if (db?.isOpen) db.close()
@@ -59,6 +60,15 @@ function createPrivate(path: string): void {
     closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+/** Who an agent is may be in it. Only once it is known for a store: what else lies at a path is not ours to change. */
+function makePrivate(path: string): void {
+  try {
+    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600)
+  } catch {
+    // A file system without modes, or a file of another user, who has said who reads it.
   }
 }
 
@@ -81,7 +91,8 @@ function prepareFile(db: DatabaseSync, options: SqliteStoreOptions, path: string
   for (const table of TABLES_BY_VERSION.slice(version).flat()) {
     db.exec(`CREATE TABLE "${table}" (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID`)
   }
-  db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
+  // Written anew it would need room in the log, which a full disk does not have.
+  if (version !== SCHEMA_VERSION) db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
   db.exec('COMMIT')
   if (options.maxBytes !== undefined) {
     db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(options.maxBytes / Number(pragma(db, 'page_size'))))}`)

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -60,8 +60,36 @@ describe('An identity in a file', () => {
     expect(await readFile(path, 'utf8')).toBe(text)
   })
 
-  test('that cannot be read or made is an error, never a new identity', async () => {
-    await expect(fileIdentity(folder)).rejects.toMatchObject({ code: 'EISDIR' })
-    await expect(fileIdentity(join(folder, 'nowhere', 'ada.key'))).rejects.toMatchObject({ code: 'ENOENT' })
+  test("is made with its folder, which is its owner's only", async () => {
+    const deep = join(folder, 'keys', 'of', 'ada.key')
+    const { id } = await fileIdentity(deep)
+    expect((await fileIdentity(deep)).id).toBe(id)
+    expect((await stat(join(folder, 'keys'))).mode & 0o777).toBe(0o700)
+    expect((await stat(join(folder, 'keys', 'of'))).mode & 0o777).toBe(0o700)
+  })
+
+  test.each([
+    ['a folder', () => folder, 'EISDIR'],
+    ['in what is no folder', () => join(path, 'ada.key'), 'ENOTDIR'],
+    ['of a name that is too long', () => join(folder, 'a'.repeat(300)), 'ENAMETOOLONG'],
+  ])('that is %s is an error with a code, never a new identity', async (_what, where, cause) => {
+    await writeFile(path, 'no folder')
+    await expect(fileIdentity(where())).rejects.toMatchObject({
+      name: 'AfpDataStoreError',
+      code: 'STORE_FAILED',
+      reference: where(),
+      cause: { code: cause },
+    })
+    expect(await readdir(folder)).toEqual(['ada.key'])
+  })
+
+  test.each([
+    ['its file', (link: string) => link],
+    ['its folder', (link: string) => join(link, 'ada.key')],
+  ])('is not made where %s is a link to nowhere', async (_what, where) => {
+    const link = join(folder, 'link')
+    await symlink(join(folder, 'nowhere', 'at all'), link)
+    await expect(fileIdentity(where(link))).rejects.toMatchObject({ code: 'STORE_FAILED', reference: where(link) })
+    expect(await readdir(folder)).toEqual(['link'])
   })
 })

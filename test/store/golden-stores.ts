@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
 import type { Store } from '../../src/store/store.ts'
+import { failure } from '../agent/waiting.ts'
 import { acquainted, type DrivenWorld, drivenWorld } from '../agent/worlds.ts'
 import { BEGAN, people } from './golden-world.ts'
 
@@ -76,6 +77,15 @@ export function goldenStores(kind: string, open: (name: GoldenStore) => Promise<
       expect((await world.during(bob.receive())).content).toBe('third for bob')
       await world.during(receipt.processed)
       expect((await ada.deliveries.get(id(5)))?.recipients.get(all.bob.id)).toMatchObject({ state: 'processed' })
+    })
+
+    test('belongs to the agent that opens it, from then on', async () => {
+      const store = await golden('schema-2-ada')
+      await world.during((await join('ada', { identity: all.ada, store })).close())
+      const other = await failure(join('ada', { identity: all.zoe, store }))
+      expect(other).toMatchObject({ code: 'STORE_MISMATCH', details: { owner: { id: all.ada.id } } })
+      const ada = await join('ada', { identity: all.ada, store })
+      expect(await world.during(ada.receive())).toMatchObject({ content: 'unread' })
     })
 
     test('what was over is told of: receipts, dead letters that can be retried, what a handler kept, pins', async () => {

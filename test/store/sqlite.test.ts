@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, StatementSync } from 'node:sqlite'
@@ -104,6 +104,31 @@ describe('a store in a SQLite file', () => {
     await store.commit({ writes: [put(['a'])] })
     expect(statSync(path).mode & 0o077).toBe(0)
     expect(statSync(`${path}-wal`).mode & 0o077).toBe(0)
+  })
+
+  it('is made so where it was not, and what it keeps has been moved into place by somebody', async () => {
+    await store.commit({ writes: [put(['a'])] })
+    // A copy of what a process that was killed leaves, as a restored backup has it: the log is still there.
+    const restored = newPath()
+    for (const end of ['', '-wal']) {
+      copyFileSync(`${path}${end}`, `${restored}${end}`)
+      chmodSync(`${restored}${end}`, 0o644)
+    }
+    const again = await sqliteStore(restored)
+    const modes = ['', '-wal'].map(end => statSync(`${restored}${end}`).mode & 0o777)
+    expect(await again.count('meta')).toBe(1)
+    await again.close()
+    expect(modes).toEqual([0o600, 0o600])
+  })
+
+  it('writes nothing when it is opened: there may be no room', async () => {
+    await store.commit({ writes: [put(['a'])] })
+    await store.close()
+    const before = readFileSync(path)
+    store = await sqliteStore(path)
+    expect(await store.count('meta')).toBe(1)
+    expect(statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0).toBe(0)
+    expect(readFileSync(path)).toEqual(before)
   })
 
   it('creates the folder that it is in', async () => {
