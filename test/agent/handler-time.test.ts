@@ -141,8 +141,10 @@ describe("An id of one's own", () => {
       await world.during(cid.waitFor('bob'))
       const again = cid.send('bob', 'second', { id })
       const behind = cid.send('bob', 'behind')
-      expect(await failure(world.during(again))).toMatchObject({ code: 'INVALID_OPTION' })
-      expect(await failure(world.during(cid.request('bob', 'third', { id })))).toMatchObject({ code: 'INVALID_OPTION' })
+      expect(await failure(world.during(again))).toMatchObject({ code: 'DUPLICATE_MESSAGE' })
+      expect(await failure(world.during(cid.request('bob', 'third', { id })))).toMatchObject({
+        code: 'DUPLICATE_MESSAGE',
+      })
       expect(await cid.deliveries.get(id)).toMatchObject({ status })
       await world.during((await behind).processed)
       expect(got).toEqual(['behind'])
