@@ -4,8 +4,7 @@ import type { ComponentType } from 'preact'
 import type { Commands } from './commands.ts'
 import { useStore } from './hooks.ts'
 import { Mark } from './panels/icons.tsx'
-import { Start } from './panels/start.tsx'
-import type { Link, Who } from './settings.ts'
+import { Start, type StartProps } from './panels/start.tsx'
 import type { Store } from './state.ts'
 import type { WorkspaceProps } from './workspace.tsx'
 
@@ -26,16 +25,11 @@ function Splash({ mesh }: { mesh: string }) {
 }
 
 /** What {@link App} needs. */
-interface AppProps {
+interface AppProps extends Omit<StartProps, 'state'> {
   store: Store
   running: Running | undefined
-  preset: Link
   /** Whether it is known from the start who this tab is. */
   arriving: boolean
-  /** Who was here before in this browser, see {@link Start}. */
-  before: Promise<readonly Who[]>
-  other: boolean
-  onStart: (who: Who) => Promise<void>
   onLeave: () => void
 }
 
@@ -59,8 +53,8 @@ function Part(props: AppProps) {
   const state = useStore(store)
   if (running === undefined && props.arriving && state.phase === 'starting') return <Splash mesh={state.mesh} />
   if (running === undefined) {
-    const { preset, before, other, onStart } = props
-    return <Start state={state} preset={preset} before={before} other={other} onStart={onStart} />
+    const { preset, before, held, left, onStart } = props
+    return <Start state={state} preset={preset} before={before} held={held} left={left} onStart={onStart} />
   }
   return <running.Workspace store={store} commands={running.commands} onLeave={props.onLeave} />
 }

@@ -1,8 +1,9 @@
 /** Where the demo keeps who its relay and its agents are, and what they hold, for the next start on the same port. */
 
 import { createHash } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { AfpError, type AgentOptions, type Store } from 'agent-flow-protocol'
 import { fileIdentity, sqliteStore } from 'agent-flow-protocol/node'
@@ -16,6 +17,9 @@ export interface Keep {
   readonly relayFile: string
   readonly tick: Home
   readonly abacus: Home
+  /** The port that the relay had the last time: pages that are open look for it there. */
+  readonly relayPort: number | undefined
+  keepRelayPort(port: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -40,7 +44,16 @@ export async function openKeep(data: string, port: number, mesh: string): Promis
   }
   try {
     const [tick, abacus] = [await home('tick'), await home('abacus')]
-    return { relayFile: join(folder, 'relay.key'), tick, abacus, close }
+    const portFile = join(folder, 'relay.port')
+    const last = Number(await readFile(portFile, 'utf8').catch(() => Number.NaN))
+    return {
+      relayFile: join(folder, 'relay.key'),
+      tick,
+      abacus,
+      relayPort: Number.isInteger(last) && last > 0 && last < 65_536 ? last : undefined,
+      keepRelayPort: port => writeFile(portFile, `${port}`),
+      close,
+    }
   } catch (error) {
     await close()
     throw error
@@ -54,21 +67,44 @@ export function whyUnkept(error: unknown): string {
   return (error as Error).message
 }
 
-/**
- * Where the command keeps it unless told otherwise: with the build's own files in a clone, else with the data of
- * whoever runs it, since the folders of installed packages come and go.
- */
-export function defaultData(): string {
-  const here = dirname(fileURLToPath(import.meta.url))
-  // `demo/` of the sources, or `dist/demo/` of what was built.
-  const root = basename(dirname(here)) === 'dist' ? join(here, '../..') : join(here, '..')
-  if (basename(dirname(root)) !== 'node_modules') return join(root, 'node_modules/.cache/agent-flow-protocol/demo')
-  return join(platformData(), 'agent-flow-protocol/demo')
+/** What the default folder depends on. */
+export interface Place {
+  /** Where this module is. */
+  readonly folder: string
+  readonly platform: NodeJS.Platform
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** @throws where nobody knows, as for a user without an entry */
+  readonly home: () => string
 }
 
-function platformData(): string {
-  const { LOCALAPPDATA, XDG_DATA_HOME } = process.env
-  if (process.platform === 'win32') return LOCALAPPDATA || join(homedir(), 'AppData/Local')
-  if (process.platform === 'darwin') return join(homedir(), 'Library/Application Support')
-  return XDG_DATA_HOME || join(homedir(), '.local/share')
+const here: Place = {
+  folder: dirname(fileURLToPath(import.meta.url)),
+  platform: process.platform,
+  env: process.env,
+  home: homedir,
+}
+
+/**
+ * Where the command keeps it unless told otherwise: in a clone beside the sources, where git ignores it and npm leaves
+ * it alone, else with the data of whoever runs it, since the folders of installed packages come and go. Undefined where
+ * there is no such place.
+ */
+export function defaultData(place: Partial<Place> = {}): string | undefined {
+  const { folder, platform, env, home } = { ...here, ...place }
+  // `demo/` of the sources, or `dist/demo/` of what was built.
+  const root = basename(dirname(folder)) === 'dist' ? join(folder, '../..') : join(folder, '..')
+  if (basename(dirname(root)) !== 'node_modules') return join(root, '.afp-demo')
+  try {
+    return join(platformData({ platform, env, home }), 'agent-flow-protocol/demo')
+  } catch {
+    return undefined
+  }
+}
+
+function platformData({ platform, env, home }: Omit<Place, 'folder'>): string {
+  const { LOCALAPPDATA, XDG_DATA_HOME = '' } = env
+  if (platform === 'win32') return LOCALAPPDATA || join(home(), 'AppData/Local')
+  if (platform === 'darwin') return join(home(), 'Library/Application Support')
+  // One that is relative has to be ignored (XDG Base Directory Specification).
+  return isAbsolute(XDG_DATA_HOME) ? XDG_DATA_HOME : join(home(), '.local/share')
 }

@@ -6,7 +6,7 @@ import { reasonOf, whyDead } from './reasons.ts'
 import type { Letter, Store } from './state.ts'
 
 /** The most letters shown. */
-const MAX_SHOWN = 100
+export const MAX_SHOWN = 100
 
 const outcomes: Readonly<Record<RetryOutcome, string>> = {
   retried: 'It is on its way again.',
@@ -117,8 +117,10 @@ export class LetterDesk {
     this.#reading ??= (async () => {
       while (this.#stale) {
         this.#stale = false
-        const letters = (await this.#agent.deadLetters.list({ limit: MAX_SHOWN })).map(readLetter)
-        this.#store.update(state => ({ ...state, letters }))
+        const { deadLetters } = this.#agent
+        const letters = (await deadLetters.list({ limit: MAX_SHOWN })).map(readLetter)
+        const allLetters = deadLetters.count()
+        this.#store.update(state => ({ ...state, letters, allLetters }))
       }
     })().finally(() => {
       this.#reading = undefined

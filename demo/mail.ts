@@ -65,6 +65,13 @@ export class Mail {
     else this.#changed(channel, id, statusOf(receipt))
   }
 
+  /** Shows what has become of a message that was sent before the page showed it. */
+  async look(channel: Channel, id: string): Promise<void> {
+    const known = await this.#agent.deliveries.get(id).catch(() => undefined)
+    const receipt = known?.recipients.get(channel.slice(6))
+    if (receipt !== undefined) this.#changed(channel, id, statusOf(receipt))
+  }
+
   /** News of a message of this page's. */
   #changed(channel: Channel, id: string, status: Status): void {
     const entry = this.#conversations.find(channel, ({ mine, id: other }) => mine && other === id)

@@ -4,12 +4,11 @@ const loadingSession = import('./session.ts')
 
 import { render } from 'preact'
 import { App, type Running } from './app.tsx'
-import { holdName, namesToOffer, rememberName } from './names.ts'
+import { holdName, namesHeld, namesToOffer, rememberName } from './names.ts'
 import { applyTheme, savedTheme } from './panels/theme.tsx'
 import {
   findMesh,
   forget,
-  hasLeft,
   inviteLink,
   readLink,
   remember,
@@ -17,6 +16,7 @@ import {
   rememberedPlace,
   rememberPlace,
   type Who,
+  whoLeft,
 } from './settings.ts'
 import { initialState, Store } from './state.ts'
 
@@ -29,12 +29,13 @@ const root = document.querySelector('#app') as HTMLElement
 async function start(who: Who): Promise<void> {
   store.update(state => ({ ...state, phase: 'starting', problem: undefined }))
   const { startSession, startProblem } = await loadingSession
+  const mesh = await finding
+  // Before it is there: who opens another tab meanwhile is not offered this name.
+  const letGo = holdName(navigator.locks, mesh.mesh, who.name)
   try {
-    const mesh = await finding
     const commands = await startSession(store, mesh, who, rememberedPlace(sessionStorage, mesh.mesh))
     remember(sessionStorage, who)
     rememberName(localStorage, mesh.mesh, who)
-    holdName(navigator.locks, mesh.mesh, who.name)
     rememberPlace(sessionStorage, store.state)
     let before = store.state
     store.subscribe(() => {
@@ -47,6 +48,7 @@ async function start(who: Who): Promise<void> {
     addEventListener('pageshow', event => event.persisted && location.reload())
     draw({ commands, Workspace: (await loadingWorkspace).Workspace })
   } catch (error) {
+    letGo()
     store.update(state => ({ ...state, phase: 'start', problem: startProblem(error) }))
   }
 }
@@ -67,7 +69,8 @@ function draw(running?: Running): void {
       onLeave={leave}
       preset={link}
       before={before}
-      other={other}
+      left={left}
+      held={held}
       arriving={who !== undefined}
     />,
     root,
@@ -75,8 +78,9 @@ function draw(running?: Running): void {
 }
 
 applyTheme(savedTheme())
-const other = hasLeft(sessionStorage)
+const left = whoLeft(sessionStorage)
 const before = finding.then(({ mesh }) => namesToOffer(localStorage, navigator.locks, mesh)).catch(() => [])
+const held = finding.then(({ mesh }) => namesHeld(navigator.locks, mesh)).catch(() => new Set<string>())
 const who = link.name === undefined ? remembered(sessionStorage) : { name: link.name, as: link.as ?? 'person' }
 if (who !== undefined) void start(who)
 draw()

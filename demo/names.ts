@@ -42,9 +42,46 @@ export function rememberName(storage: Storage, mesh: string, { name, as }: Who):
 /** The lock that tabs of a name share: it says that somebody is that one, and goes with the last of them. */
 const lockOf = (mesh: string, name: string): string => `agent-flow-demo ${JSON.stringify([mesh, name])}`
 
-/** Lets other tabs see that this one has the name, until it is closed. */
-export function holdName(locks: LockManager | undefined, mesh: string, name: string): void {
-  locks?.request(lockOf(mesh, name), { mode: 'shared' }, () => new Promise(() => {})).catch(() => {})
+/** The mesh and the name that a lock stands for, if it is one of these. */
+function lockedBy(lock = ''): readonly unknown[] {
+  try {
+    const read: unknown = lock.startsWith('agent-flow-demo ') ? JSON.parse(lock.slice(16)) : []
+    return Array.isArray(read) ? read : []
+  } catch {
+    return []
+  }
+}
+
+/** Lets other tabs see that this one has the name, until it is closed or the returned function is called. */
+export function holdName(locks: LockManager | undefined, mesh: string, name: string): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  locks?.request(lockOf(mesh, name), { mode: 'shared' }, () => promise).catch(() => {})
+  return resolve
+}
+
+/** The names that tabs of this browser have in a mesh; none where it gives no locks. */
+export async function namesHeld(locks: LockManager | undefined, mesh: string): Promise<ReadonlySet<string>> {
+  const { held = [] } = (await locks?.query()) ?? {}
+  return new Set(
+    held.flatMap(({ name: lock }) => {
+      const [where, name] = lockedBy(lock)
+      return where === mesh && typeof name === 'string' ? [name] : []
+    }),
+  )
+}
+
+/** Which of these nobody has; `taken` are those that somebody has. */
+export const freeNames = (names: readonly string[], taken: ReadonlySet<string>): readonly string[] =>
+  names.filter(name => !taken.has(name))
+
+/** One of these that nobody has, by chance, so that two tabs seldom suggest the same; with a number where all are taken. */
+export function suggestName(names: readonly string[], taken: ReadonlySet<string>, chance: number): string {
+  const free = freeNames(names, taken)
+  if (free.length > 0) return free[chance % free.length] ?? ''
+  const name = names[chance % names.length] ?? ''
+  let number = 2
+  while (taken.has(`${name} ${number}`)) number++
+  return `${name} ${number}`
 }
 
 /**
@@ -57,8 +94,8 @@ export async function namesToOffer(
   mesh: string,
 ): Promise<readonly Who[]> {
   if (locks === undefined) return []
-  const held = new Set(await locks.query().then(({ held = [] }) => held.map(lock => lock.name)))
+  const held = await namesHeld(locks, mesh)
   return visits(storage)
-    .filter(visit => visit.mesh === mesh && !held.has(lockOf(mesh, visit.name)))
+    .filter(visit => visit.mesh === mesh && !held.has(visit.name))
     .map(({ name, as }) => ({ name, as }))
 }

@@ -32,7 +32,7 @@ export interface DemoOptions {
    * elsewhere over plain http keep nothing: their agents are new ones after each reload.
    */
   readonly host?: string | undefined
-  /** Port of the relay; a free one is taken when it is in use. Default: the page's and one. */
+  /** Port of the relay; a free one is taken when it is in use. Default: the last one that is kept, or the page's and one. */
   readonly relayPort?: number | undefined
   /** The mesh that visitors join. Default `demo`. */
   readonly mesh?: string | undefined
@@ -57,6 +57,8 @@ export interface Demo extends AsyncDisposable {
   readonly moved: boolean
   /** Why nothing is kept for the next start, where `data` was given; undefined when it is. */
   readonly unkept: string | undefined
+  /** The port that the relay had the last time, where it has another one now: pages that are open do not find it. */
+  readonly relayLeft: number | undefined
   readonly mesh: string
   /** Multiaddrs of the relay that tabs can dial. */
   readonly relays: readonly string[]
@@ -65,7 +67,8 @@ export interface Demo extends AsyncDisposable {
 
 /**
  * Starts everything, or nothing: what was started is closed when a part fails.
- * @throws AfpError INVALID_OPTION, INVALID_NAME; NETWORK_FAILED where an address cannot be listened on
+ * @throws AfpError INVALID_OPTION, INVALID_NAME; NETWORK_FAILED where an address cannot be listened on;
+ *   INVALID_IDENTITY where what is kept in the place of an identity is none
  */
 export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   checkDemoOptions(options)
@@ -112,7 +115,8 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
 
     const prefix = `/ip${family}/${host}/tcp`
     const next = taken < 65_535 ? taken + 1 : 0
-    const wanted = options.relayPort ?? (port === 0 ? 0 : next)
+    const last = keep?.relayPort
+    const wanted = [options.relayPort, last, port === 0 ? 0 : next, 0].filter(each => each !== undefined)
     const open = (relayPort: number) =>
       createRelay({
         listen: [`${prefix}/${relayPort}/ws`],
@@ -120,12 +124,13 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
         identityFile: keep?.relayFile,
         clock: options.clock,
       })
-    const relay = await open(wanted).catch((error: unknown) => {
-      if (error instanceof AfpError && error.code === 'NETWORK_FAILED' && wanted !== 0) return open(0)
-      throw error
-    })
+    const relay = await firstOf(wanted, open)
     started.push(() => relay.close())
     config.relays = relay.addresses().filter(address => address.includes('/ws/'))
+    const relayPort = Number(config.relays[0]?.split('/')[4])
+    await keep?.keepRelayPort(relayPort).catch((error: unknown) => {
+      unkept = whyUnkept(error)
+    })
 
     if (options.residents !== false) {
       const relays = config.relays.slice(0, 1)
@@ -138,6 +143,7 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
       url: `http://${host === '127.0.0.1' || host === '0.0.0.0' || host === '::' ? 'localhost' : family === 6 ? `[${host}]` : host}:${taken}/`,
       moved,
       unkept,
+      relayLeft: last === relayPort ? undefined : last,
       mesh,
       relays: config.relays,
       close,
@@ -147,6 +153,15 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
     await close()
     throw error
   }
+}
+
+/** What `open` makes of the first of these ports that can be had. */
+async function firstOf<T>(ports: readonly number[], open: (port: number) => Promise<T>): Promise<T> {
+  const [port = 0, ...others] = ports
+  return open(port).catch((error: unknown) => {
+    if (error instanceof AfpError && error.code === 'NETWORK_FAILED' && port !== 0) return firstOf(others, open)
+    throw error
+  })
 }
 
 /** What each option has to be. */
@@ -239,9 +254,7 @@ function relaysFor(header: string | undefined, relays: readonly string[]): reado
   return relays.slice(0, 1).map(address => ['', 'dns', host, ...address.split('/').slice(3)].join('/'))
 }
 
-const DATA = defaultData()
-
-const HELP = `Usage: agent-flow-protocol demo [options]
+const helpText = (): string => `Usage: agent-flow-protocol demo [options]
 
 Starts a relay, the demo page and two agents, and tells where the page is.
 
@@ -249,7 +262,8 @@ Starts a relay, the demo page and two agents, and tells where the page is.
   --host <text>  IP address to listen on (127.0.0.1)
   --mesh <text>  the mesh that visitors join (demo)
   --data <dir>   folder for what the relay and the agents keep for the next start on
-                 the same port, or none to keep nothing (${DATA})
+                 the same port, or none to keep nothing
+                 (${defaultData() ?? 'none'})
   --help         this text
 `
 
@@ -267,15 +281,16 @@ function readFlags(): { help: boolean; options: DemoOptions } {
   if (port !== undefined && !(port < 65_536)) {
     throw new AfpError('INVALID_OPTION', `--port is a number from 0 to 65535, not '${values.port}'`)
   }
-  const { host, mesh, data = DATA } = values
-  return { help: values.help === true, options: { port, host, mesh, data: data === 'none' ? undefined : data } }
+  const { help = false, host, mesh, data = defaultData() } = values
+  if (data === undefined && !help) console.error('There is no folder of yours to keep anything in; --data names one.')
+  return { help, options: { port, host, mesh, data: data === 'none' ? undefined : data } }
 }
 
 /** Reads the command line and runs the demo until the process is told to stop. Wrong flags end it with code 2. */
 export async function runDemo(): Promise<void> {
   try {
     const { help, options } = readFlags()
-    if (help) process.stdout.write(HELP)
+    if (help) process.stdout.write(helpText())
     else await runUntilStopped(options)
   } catch (error) {
     if (!(error instanceof AfpError)) throw error
@@ -289,6 +304,8 @@ async function runUntilStopped(options: DemoOptions): Promise<void> {
   const demo = await startDemo(options)
   if (demo.moved) console.log(`Port ${options.port ?? 8080} is in use; this is another one.`)
   if (demo.unkept !== undefined) console.log(`Nothing is kept for the next start: ${demo.unkept}.`)
+  if (demo.relayLeft !== undefined)
+    console.log(`The relay could not have port ${demo.relayLeft} again: pages that are open have to be loaded again.`)
   console.log(`Open ${demo.url} in two or three tabs. Ctrl+C stops it.`)
 
   let stopping = false

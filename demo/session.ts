@@ -1,12 +1,12 @@
 /**
- * Between the agent and the page: what the agent tells becomes state, what the page wants becomes calls. Nothing else
- * in the page knows the agent.
+ * Between the agent and the page: what the agent tells becomes state, what the page wants becomes calls. What it hands
+ * the agent to, `mail.ts`, `letters.ts`, `topics.ts` and the behaviours, does the same for a part; the panels know none
+ * of them but by `commands.ts`.
  */
 
 import {
   AfpError,
   type Agent,
-  type AgentEvents,
   type Content,
   createAgent,
   type HandlerContext,
@@ -20,6 +20,7 @@ import type { Commands } from './commands.ts'
 import { show } from './content.ts'
 import { Conversations } from './conversations.ts'
 import { Desk } from './desk.ts'
+import { follow } from './follow.ts'
 import { History, type Said, write } from './history.ts'
 import { newId } from './ids.ts'
 import type { LetterDesk } from './letters.ts'
@@ -27,21 +28,16 @@ import { Mail } from './mail.ts'
 import { reasonOf } from './reasons.ts'
 import type { Mesh, Place, Who } from './settings.ts'
 import {
-  addLog,
   type Channel,
   calledOff,
   changeEntry,
   type Entry,
   LOBBY,
-  type LogLine,
-  nameOf,
+  MAX_CONVERSATIONS,
   type Status,
   type Store,
-  select,
 } from './state.ts'
-
-/** Most topics a page joins. */
-const MAX_TOPICS = 24
+import { Topics } from './topics.ts'
 
 /** Starts the agent and keeps the store up to date until it is closed. */
 export async function startSession(store: Store, mesh: Mesh, who: Who, place?: Place): Promise<Commands> {
@@ -71,7 +67,7 @@ export async function startSession(store: Store, mesh: Mesh, who: Who, place?: P
 class Session implements Commands {
   readonly #agent: Agent
   readonly #store: Store
-  readonly #topics = new Map<string, Disposable>()
+  readonly #topics: Topics
   readonly #desk = new Desk()
   readonly #history: History
   readonly #said: Conversations
@@ -88,6 +84,9 @@ class Session implements Commands {
     this.#history = new History(agent.storage, error => this.#mail.trouble(error))
     this.#said = new Conversations(store, this.#history, () => document.visibilityState === 'visible')
     this.#mail = new Mail(agent, store, this.#said)
+    this.#topics = new Topics(agent, store, this.#history, (topic, message) => {
+      this.#add(`topic:${topic}`, message, 'message', { at: 'received' })
+    })
   }
 
   /** Brings back what was said in earlier runs, before anything new comes; resolves with the topics of then. */
@@ -129,47 +128,7 @@ class Session implements Commands {
   /** Follows the agent's events; what happened before is read from the agent itself. */
   listen(relays: readonly string[]): void {
     const agent = this.#agent
-    const follow = <K extends keyof AgentEvents & string>(type: K): void =>
-      agent.addEventListener(type, event => {
-        const time = systemClock.now()
-        this.#refresh()
-        void import('./events.ts').then(({ inWords }) => {
-          const line = inWords(type, event.detail, id => nameOf(this.#store.state, id))
-          if (line !== undefined) this.#log(line, time)
-        })
-      })
-    for (const type of [
-      'peer:online',
-      'peer:offline',
-      'peer:changed',
-      'link:open',
-      'link:changed',
-      'link:closed',
-      'relay',
-      'refused',
-      'name:conflict',
-      'message:dropped',
-      'handler:error',
-      'dead-letter:added',
-      'breaker:changed',
-      'store:error',
-      'feed:hole',
-      'feed:lost',
-      'identity:in-use',
-      'closed',
-    ] as const)
-      follow(type)
-    // Links change with every round trip; only a change of kind is news.
-    const kinds = new Map<string, string>()
-    for (const type of ['link:open', 'link:changed'] as const) {
-      agent.addEventListener(type, ({ detail: { peer, kind, transport } }) => {
-        const before = kinds.get(peer)
-        kinds.set(peer, kind)
-        if (type === 'link:open' || before === undefined || before === kind) return
-        const title = `Link to ${nameOf(this.#store.state, peer)} is ${kind} now`
-        this.#log({ level: kind === 'direct' ? 'good' : 'info', title, detail: transport })
-      })
-    }
+    follow(agent, this.#store, () => this.#refresh())
     agent.addEventListener('relay', ({ detail: { address, state } }) =>
       this.#store.update(before => ({ ...before, relays: new Map(before.relays).set(address, state) })),
     )
@@ -198,10 +157,6 @@ class Session implements Commands {
 
   #stop(problem: string): void {
     this.#store.update(state => (state.phase === 'stopped' ? state : { ...state, phase: 'stopped', problem }))
-  }
-
-  #log(line: Pick<LogLine, 'level' | 'title' | 'detail'>, time = systemClock.now()): void {
-    this.#store.update(state => addLog(state, { ...line, key: this.#store.nextKey(), time }))
   }
 
   #pulse(peer: string, outward: boolean): void {
@@ -259,16 +214,26 @@ class Session implements Commands {
       else if (said !== undefined) write(answer.context.transaction, said)
     } else if (answer?.id !== undefined && !isAside(message)) {
       const { content, context, id } = answer
-      const said = this.#addMine(`agent:${message.sender}`, 'message', id, content, { at: 'queued' })
+      const channel: Channel = `agent:${message.sender}`
+      // A handler that runs again has answered by the same message, which may have gone on its way since.
+      const before = this.#said.find(channel, entry => entry.mine && entry.id === id)
+      const said = this.#addMine(channel, 'message', id, content, before?.status ?? { at: 'queued' }, before?.key)
       if (said !== undefined) write(context.transaction, said)
+      void this.#mail.look(channel, id)
     }
   }
 
   // What the page wants
 
-  #addMine(channel: Channel, kind: Entry['kind'], id: string, content: Content, status: Status): Said | undefined {
+  #addMine(
+    channel: Channel,
+    kind: Entry['kind'],
+    id: string,
+    content: Content,
+    status: Status,
+    key = this.#store.nextKey(),
+  ): Said | undefined {
     const { id: sender } = this.#agent
-    const key = this.#store.nextKey()
     const time = systemClock.now()
     return this.#said.add(channel, { key, id, sender, mine: true, kind, content: show(content), time, status })
   }
@@ -278,10 +243,23 @@ class Session implements Commands {
     this.#said.save(this.#said.change(channel, key, change))
   }
 
-  async say(channel: Channel, text: string, ttl?: number): Promise<void> {
-    const id = newId()
-    const said = this.#addMine(channel, 'message', id, text, { at: 'sending' })
-    if (said === undefined) return
+  say(channel: Channel, text: string, ttl?: number): boolean {
+    const said = this.#addMine(channel, 'message', newId(), text, { at: 'sending' })
+    if (said === undefined) return this.#noRoom()
+    void this.#say(said, text, ttl)
+    return true
+  }
+
+  /** Says that there is no room for another conversation. */
+  #noRoom(): false {
+    const notice = `This page keeps ${MAX_CONVERSATIONS} conversations. Clear one to begin another.`
+    this.#store.update(state => ({ ...state, notice }))
+    return false
+  }
+
+  async #say(said: Said, text: string, ttl: number | undefined): Promise<void> {
+    const { channel, entry } = said
+    const { id, key } = entry
     // First here, then on its way: whatever happens in between, it is known to the one who wrote it.
     const keeping = this.#said.keep(said)
     try {
@@ -290,9 +268,8 @@ class Session implements Commands {
         await keeping
         this.#pulse(to, true)
         await this.#agent.send(to, text, { id, ...(ttl === undefined ? {} : { ttl }) })
-        const { key } = said.entry
         // News of how it goes on may have come before.
-        if (this.#said.find(channel, entry => entry.key === key)?.status.at === 'sending')
+        if (this.#said.find(channel, other => other.key === key)?.status.at === 'sending')
           this.#said.change(channel, key, { status: { at: 'queued' } })
       } else {
         // Nobody else keeps it for those who are away: it goes also where there is no room for it here.
@@ -317,10 +294,15 @@ class Session implements Commands {
     this.#end(said, { status: { at: 'failed', reason: reasonOf(error) } })
   }
 
-  async ask(to: string, text: string): Promise<void> {
-    const id = newId()
-    const said = this.#addMine(`agent:${to}`, 'request', id, text, { at: 'waiting' })
-    if (said === undefined) return
+  ask(to: string, text: string): boolean {
+    const said = this.#addMine(`agent:${to}`, 'request', newId(), text, { at: 'waiting' })
+    if (said === undefined) return this.#noRoom()
+    void this.#ask(said, to, text)
+    return true
+  }
+
+  async #ask(said: Said, to: string, text: string): Promise<void> {
+    const { id } = said.entry
     const asking = new AbortController()
     this.#asking.set(id, asking)
     const timeout = behaviourOf(this.#store.state.peers.get(to)?.card.capabilities ?? [])?.timeout ?? 10_000
@@ -357,7 +339,13 @@ class Session implements Commands {
   }
 
   letters(): Promise<LetterDesk> {
-    this.#letters ??= import('./letters.ts').then(({ LetterDesk }) => LetterDesk.open(this.#agent, this.#store))
+    this.#letters ??= import('./letters.ts')
+      .then(({ LetterDesk }) => LetterDesk.open(this.#agent, this.#store))
+      .catch((error: unknown) => {
+        // Whoever looks again may be luckier.
+        this.#letters = undefined
+        throw error
+      })
     return this.#letters
   }
 
@@ -365,25 +353,13 @@ class Session implements Commands {
     this.#desk.answer(entry.key, text)
   }
 
-  join(topic: string): void {
-    if (this.#topics.has(topic) || this.#topics.size >= MAX_TOPICS) return
-    const subscription = this.#agent.subscribe({ topic, description: `topic ${topic}` }, message => {
-      this.#add(`topic:${topic}`, message, 'message', { at: 'received' })
-    })
-    this.#topics.set(topic, { [Symbol.dispose]: () => this.#agent.unsubscribe(subscription.id) })
-    this.#store.update(state => ({ ...state, topics: [...this.#topics.keys()] }))
-    if (topic !== LOBBY) this.#history.topics([...this.#topics.keys()])
+  join(topic: string): string | undefined {
+    return this.#topics.join(topic)
   }
 
   leave(topic: string): void {
-    this.#topics.get(topic)?.[Symbol.dispose]()
-    this.#topics.delete(topic)
+    this.#topics.leave(topic)
     this.clear(`topic:${topic}`)
-    this.#history.topics([...this.#topics.keys()])
-    this.#store.update(before => {
-      const state = { ...before, topics: [...this.#topics.keys()] }
-      return state.selected === `topic:${topic}` ? select(state, 'everyone') : state
-    })
   }
 
   async close(): Promise<void> {

@@ -93,22 +93,24 @@ export function remember(storage: Storage, who: Who): void {
   }
 }
 
-/** Forgets who this tab is, but not that it wants to be somebody else. */
+/** Forgets who this tab is, but not whom it does not want to be any more. */
 export function forget(storage: Storage): void {
+  const left = remembered(storage)?.name ?? ''
   try {
     for (const key of [KEY, PLACE]) storage.removeItem(key)
-    storage.setItem(KEY, 'null')
+    storage.setItem(KEY, JSON.stringify({ left }))
   } catch {
     // As above.
   }
 }
 
-/** Whether this tab was somebody and does not want to be that one any more. */
-export function hasLeft(storage: Storage): boolean {
+/** Who this tab was and does not want to be any more; undefined where it was nobody, or is still that one. */
+export function whoLeft(storage: Storage): string | undefined {
   try {
-    return storage.getItem(KEY) === 'null'
+    const saved = JSON.parse(storage.getItem(KEY) ?? 'null') as { left?: unknown } | null
+    return typeof saved?.left === 'string' ? saved.left : undefined
   } catch {
-    return false
+    return undefined
   }
 }
 

@@ -132,6 +132,8 @@ export interface State {
   readonly dead: number
   /** The newest dead letters, once somebody has looked at them. */
   readonly letters: readonly Letter[] | undefined
+  /** How many there are, with those that somebody has dealt with. */
+  readonly allLetters: number
   /** Agents to which messages are held back, by id. */
   readonly held: ReadonlyMap<string, Held>
   /** Whether this page fails at what comes in, for show. */
@@ -169,6 +171,7 @@ export const initialState: State = {
   contacts: new Map(),
   dead: 0,
   letters: undefined,
+  allLetters: 0,
   held: new Map(),
   failing: false,
   notice: undefined,
@@ -237,9 +240,14 @@ export function waitingFor(state: State, channel: Channel): number {
   return count
 }
 
-/** Forgets what was said, but for what something is still to come of. */
-export const clear = (state: State, channel: Channel): State =>
-  withConversation(state, channel, { entries: conversationOf(state, channel).entries.filter(isOpen), unread: 0 })
+/** Forgets what was said, but for what something is still to come of: without that, there is room for another one. */
+export function clear(state: State, channel: Channel): State {
+  const entries = conversationOf(state, channel).entries.filter(isOpen)
+  if (entries.length > 0) return withConversation(state, channel, { entries, unread: 0 })
+  const conversations = new Map(state.conversations)
+  conversations.delete(channel)
+  return { ...state, conversations }
+}
 
 /** Turns to a channel: what is there counts as read. */
 export function select(state: State, channel: Channel): State {

@@ -28,7 +28,7 @@ test('whoever closes a tab of the demo, opens the page again and joins is the sa
   await expect(page.getByTestId('message')).toHaveText([/Hello Yan/, /You were away/])
 })
 
-test('a name of the demo that another tab has, or that somebody has left, is nobody’s default', async ({
+test('a name that was used in the demo is offered again, unless another tab has it, and is nobody’s default once it was left', async ({
   tabs,
   demo,
 }) => {
@@ -63,4 +63,38 @@ test('a name of the demo that another tab has, or that somebody has left, is nob
   await expect(again).toHaveText(['Be Yan again', 'Be Zoe again'])
   await expect(name).not.toHaveValue('')
   await expect(name).not.toHaveValue(/Yan|Zoe/)
+})
+
+test('a name of the list that another tab has, or that somebody has left, is nobody’s default and is not in the list', async ({
+  tabs,
+  demo,
+}) => {
+  const profile = await tabs.context()
+  const visit = async (name: string): Promise<Visitor> => Visitor.joinIn(profile, demo, { name })
+  const [, grace] = [await visit('Ada'), await visit('Grace')]
+  const page = await profile.newPage()
+  // What falls to chance falls on the first of the list, which is Ada.
+  await page.addInitScript(() => {
+    const given = crypto.getRandomValues.bind(crypto)
+    Object.defineProperty(crypto, 'getRandomValues', {
+      value: (into: Uint8Array<ArrayBuffer> | Uint32Array<ArrayBuffer>) =>
+        into instanceof Uint32Array && into.length === 1 ? into.fill(0) : given(into),
+    })
+  })
+  const name = page.getByLabel('Name', { exact: true })
+  const list = page.getByRole('group', { name: 'Suggested names' }).getByRole('button')
+  await page.goto(demo)
+  await expect(list).toHaveText(['Linus', 'Noor', 'Emil', 'Mika', 'Ines'])
+  await expect(name).toHaveValue('Linus')
+
+  await grace.page.getByRole('button', { name: 'Become someone else' }).click()
+  const again = grace.page.getByRole('button', { name: 'Be Grace again' })
+  await expect(again).toBeVisible()
+  await expect(grace.page.getByRole('button', { name: /^(Ada|Grace)$/ })).toHaveCount(0)
+  await expect(grace.page.getByLabel('Name', { exact: true })).toHaveValue(/^(Linus|Noor|Emil|Mika|Ines|Theo)$/)
+
+  // Whoever says who to be is that one, as whatever it is.
+  await again.click()
+  await grace.page.getByRole('radio', { name: 'Echo' }).check()
+  await expect(grace.page.getByLabel('Name', { exact: true })).toHaveValue('Grace')
 })

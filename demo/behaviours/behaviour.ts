@@ -1,6 +1,14 @@
 /** What the behaviours share: how they answer, what an answer looks like, and how a page watches them at work. */
 
-import type { Agent, Content, HandlerContext, Json, Message } from 'agent-flow-protocol'
+import {
+  AfpError,
+  type Agent,
+  type Content,
+  type HandlerContext,
+  type Json,
+  type Message,
+  messageIdFrom,
+} from 'agent-flow-protocol'
 
 /** Longest text that a behaviour reads, in characters; what is longer is refused. */
 export const MAX_TEXT = 500
@@ -61,21 +69,40 @@ export function serve(agent: Agent, watch: Watch | undefined, reply: Reply): Dis
   return agent.handle(async (message, context) => {
     watch?.received?.(message, context)
     if (!context.expectsReply && isAside(message)) return undefined
+    const answer = async (content: Content): Promise<void> => {
+      const id = context.expectsReply ? undefined : await respondOnce(agent, message, content, context)
+      watch?.replied?.(message, content, context, id)
+    }
     try {
       const content = await reply(message, context)
-      if (content === undefined) return undefined
-      const answer = context.expectsReply ? undefined : await agent.respond(message, content)
-      watch?.replied?.(message, content, context, answer?.id)
+      if (content !== undefined) await answer(content)
       return content
     } catch (error) {
       watch?.failed?.(message, error)
-      if (context.expectsReply) throw error
-      if (!(error instanceof CannotAnswer)) return undefined
-      const content = { answer: error.message }
-      watch?.replied?.(message, content, context, (await agent.respond(message, content)).id)
+      // A message whose answer could not be sent is not done: it is handled again, or a dead letter.
+      if (context.expectsReply || !(error instanceof CannotAnswer)) throw error
+      await answer({ answer: error.message })
       return undefined
     }
   })
+}
+
+/**
+ * Answers by a message of its own, whose id says what it answers: a handler that runs again, after a crash or because it
+ * was overtaken, answers no second time. Resolves with the id.
+ */
+async function respondOnce(
+  agent: Agent,
+  message: Message,
+  content: Content,
+  { idempotencyKey }: HandlerContext,
+): Promise<string> {
+  // With its own id: others that had the same message answer it too.
+  const id = messageIdFrom(`${agent.id} answers ${idempotencyKey}`)
+  await agent.respond(message, content, { id }).catch((error: unknown) => {
+    if (!(error instanceof AfpError && error.code === 'DUPLICATE_MESSAGE')) throw error
+  })
+  return id
 }
 
 /** Whether a message belongs to another one: an answer, or word of progress. */

@@ -39,9 +39,12 @@ export function Composer({ state, channel, commands }: { state: State; channel: 
   const send = (as: Mode): void => {
     const said = text.trim()
     if (said === '') return
-    if (as === 'ask' && canAsk) void commands.ask(channel.slice(6), said)
-    else void commands.say(channel, said, canAsk ? ttl : undefined)
-    setText('')
+    const taken =
+      as === 'ask' && canAsk
+        ? commands.ask(channel.slice(6), said)
+        : commands.say(channel, said, canAsk ? ttl : undefined)
+    // What was not taken stays, to be sent when there is room.
+    if (taken) setText('')
     field.current?.focus()
   }
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -62,12 +65,7 @@ export function Composer({ state, channel, commands }: { state: State; channel: 
       {tries.length > 0 && text === '' && (
         <div class="tries">
           {tries.map(example => (
-            <button
-              key={example}
-              type="button"
-              class="try"
-              onClick={() => void commands.ask(channel.slice(6), example)}
-            >
+            <button key={example} type="button" class="try" onClick={() => commands.ask(channel.slice(6), example)}>
               {example}
             </button>
           ))}

@@ -184,7 +184,7 @@ export function ConversationPanel(props: {
             state={state}
             channel={channel}
             invite={props.invite}
-            onTry={text => void commands.ask(channel.slice(6), text)}
+            onTry={text => commands.ask(channel.slice(6), text)}
           />
         </div>
       ) : (

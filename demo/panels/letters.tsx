@@ -6,6 +6,7 @@ import './letters.css'
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Commands } from '../commands.ts'
 import type { LetterDesk, Outcome } from '../letters.ts'
+import { reasonOf } from '../reasons.ts'
 import { type Letter, nameOf, type State } from '../state.ts'
 import { Avatar } from './avatar.tsx'
 import { Icon } from './icons.tsx'
@@ -140,7 +141,7 @@ export function Letters({ state, commands, onClose }: { state: State; commands: 
   const [busy, setBusy] = useState(false)
   const letters = state.letters ?? []
   useEffect(() => {
-    void commands.letters().then(setDesk)
+    commands.letters().then(setDesk, error => setSaid(`They could not be fetched: ${reasonOf(error)}.`))
   }, [commands])
   const drawer = useRef<HTMLElement>(null)
   // The keyboard follows what opens, and goes back to where it was.
@@ -173,7 +174,7 @@ export function Letters({ state, commands, onClose }: { state: State; commands: 
         <p class="letters-said" role="status" data-testid="outcome">
           {said}
         </p>
-        {desk !== undefined && letters.filter(({ done }) => !done).length > 1 && (
+        {desk !== undefined && state.dead > 1 && (
           <button type="button" class="button" disabled={busy} onClick={() => onOutcome(desk.retryAll())}>
             Retry all
           </button>
@@ -181,7 +182,7 @@ export function Letters({ state, commands, onClose }: { state: State; commands: 
         <button
           type="button"
           class="button"
-          disabled={desk === undefined || !letters.some(({ done }) => done)}
+          disabled={desk === undefined || state.allLetters <= state.dead}
           onClick={() => desk !== undefined && onOutcome(desk.purge())}
         >
           Purge done
@@ -202,11 +203,18 @@ export function Letters({ state, commands, onClose }: { state: State; commands: 
           </div>
         ) : (
           desk !== undefined && (
-            <ol class="letters" aria-label="Dead letters, newest first">
-              {letters.map(letter => (
-                <LetterView key={letter.id} state={state} letter={letter} desk={desk} onOutcome={onOutcome} />
-              ))}
-            </ol>
+            <>
+              <ol class="letters" aria-label="Dead letters, newest first">
+                {letters.map(letter => (
+                  <LetterView key={letter.id} state={state} letter={letter} desk={desk} onOutcome={onOutcome} />
+                ))}
+              </ol>
+              {state.allLetters > letters.length && (
+                <p class="letters-more" data-testid="letters-more">
+                  These are the newest {letters.length} of {state.allLetters}. “Retry all” and “Purge done” go over all.
+                </p>
+              )}
+            </>
           )
         )}
       </div>

@@ -2,16 +2,16 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { type BehaviourName, behaviourNamed, catalogue } from '../behaviours/catalogue.ts'
+import { freeNames, suggestName } from '../names.ts'
 import type { Link, Who } from '../settings.ts'
 import type { State } from '../state.ts'
 import { Icon, Mark } from './icons.tsx'
 import { ThemeToggle } from './theme.tsx'
 
-/** One of a behaviour's names, by chance, so that two tabs seldom suggest the same. */
-function suggest(as: BehaviourName): string {
-  const { names } = behaviourNamed(as)
+/** One of a behaviour's names that is not taken. */
+function suggest(as: BehaviourName, taken: ReadonlySet<string>): string {
   const [chance = 0] = crypto.getRandomValues(new Uint32Array(1))
-  return names[chance % names.length] ?? ''
+  return suggestName(behaviourNamed(as).names, taken, chance)
 }
 
 /** Three tabs and a relay, drawn once; what moves is still where motion is not wanted. */
@@ -51,13 +51,15 @@ function Picture() {
 }
 
 /** What {@link Start} needs. */
-interface StartProps {
+export interface StartProps {
   state: State
   preset: Link
   /** Who was here before and could be so again, the latest first. */
   before: Promise<readonly Who[]>
-  /** Whether somebody wants to be none of those. */
-  other: boolean
+  /** The names that other tabs have. */
+  held: Promise<ReadonlySet<string>>
+  /** Who was here in this tab and wants to be none of those; undefined where nobody was. */
+  left: string | undefined
   onStart: (who: Who) => Promise<void>
 }
 
@@ -69,6 +71,8 @@ export function Start(props: StartProps) {
   const [name, setName] = useState(preset.name ?? '')
   const [touched, setTouched] = useState(preset.name !== undefined)
   const [before, setBefore] = useState<readonly Who[]>([])
+  /** Names that are somebody's, or that somebody had and could have again. */
+  const [taken, setTaken] = useState<ReadonlySet<string>>(new Set())
   const chosen = useRef(preset.name !== undefined)
   const starting = state.phase === 'starting'
 
@@ -77,17 +81,29 @@ export function Start(props: StartProps) {
     setName(who.name)
     setAs(who.as)
   }
+  /** As {@link be}, because somebody says so: another behaviour is no reason for another name then. */
+  const pick = (who: Who): void => {
+    be(who)
+    setTouched(true)
+  }
   useEffect(() => {
-    void props.before.then(all => {
+    void Promise.all([props.before, props.held]).then(([all, held]) => {
+      const others = new Set([
+        ...held,
+        ...all.map(({ name }) => name),
+        ...(props.left === undefined ? [] : [props.left]),
+      ])
       setBefore(all)
+      setTaken(others)
       if (chosen.current) return
-      const latest = props.other ? undefined : all.find(who => preset.as === undefined || who.as === preset.as)
-      be(latest ?? { name: suggest(as), as })
+      const latest =
+        props.left === undefined ? all.find(who => preset.as === undefined || who.as === preset.as) : undefined
+      be(latest ?? { name: suggest(as, others), as })
     })
   }, [])
   const choose = (behaviour: BehaviourName): void => {
     if (touched) setAs(behaviour)
-    else be({ name: suggest(behaviour), as: behaviour })
+    else be({ name: suggest(behaviour, taken), as: behaviour })
   }
   const submit = (event: Event): void => {
     event.preventDefault()
@@ -136,13 +152,12 @@ export function Start(props: StartProps) {
                   type="button"
                   class="try"
                   aria-pressed={who.name === name && who.as === as}
-                  onClick={() => be(who)}
+                  onClick={() => pick(who)}
                 >
                   Be {who.name} again
                 </button>
               ))}
-              {behaviourNamed(as)
-                .names.filter(suggestion => before.every(who => who.name !== suggestion))
+              {freeNames(behaviourNamed(as).names, taken)
                 .slice(0, 5 - Math.min(before.length, 3))
                 .map(suggestion => (
                   <button
@@ -150,7 +165,7 @@ export function Start(props: StartProps) {
                     type="button"
                     class="try"
                     aria-pressed={suggestion === name}
-                    onClick={() => be({ name: suggestion, as })}
+                    onClick={() => pick({ name: suggestion, as })}
                   >
                     {suggestion}
                   </button>

@@ -36,13 +36,21 @@ function Row(props: { state: State; channel: Channel; name: string; onSelect: (c
 }
 
 /** See the head of this file. */
-export function Topics(props: { state: State; onSelect: (channel: Channel) => void; onJoin: (topic: string) => void }) {
+export function Topics(props: {
+  state: State
+  onSelect: (channel: Channel) => void
+  /** Why it could not be joined, if so. */
+  onJoin: (topic: string) => string | undefined
+}) {
   const [name, setName] = useState('')
+  const [problem, setProblem] = useState<string>()
   const join = (event: Event): void => {
     event.preventDefault()
     const topic = name.trim().replace(/^#/, '')
     if (topic === '') return
-    props.onJoin(topic)
+    const refused = props.onJoin(topic)
+    setProblem(refused)
+    if (refused !== undefined) return
     props.onSelect(`topic:${topic}`)
     setName('')
   }
@@ -65,12 +73,22 @@ export function Topics(props: { state: State; onSelect: (channel: Channel) => vo
           maxLength={64}
           autocomplete="off"
           value={name}
-          onInput={event => setName(event.currentTarget.value)}
+          aria-invalid={problem !== undefined}
+          aria-describedby={problem === undefined ? undefined : 'join-problem'}
+          onInput={event => {
+            setName(event.currentTarget.value)
+            setProblem(undefined)
+          }}
         />
         <button type="submit" class="icon-button" aria-label="Join" disabled={name.trim() === ''}>
           <Icon name="plus" />
         </button>
       </form>
+      {problem !== undefined && (
+        <p class="join-problem" id="join-problem" role="alert">
+          {problem}
+        </p>
+      )}
     </section>
   )
 }

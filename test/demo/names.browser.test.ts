@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { holdName, namesToOffer, rememberName } from '../../demo/names.ts'
+import { freeNames, holdName, namesHeld, namesToOffer, rememberName, suggestName } from '../../demo/names.ts'
 
 const KEY = 'agent-flow-demo-names'
 const { locks } = navigator
@@ -54,5 +54,35 @@ describe('the names that were used in a browser', () => {
     }
     rememberName(kept, 'm', { name: 'Zoe', as: 'person' })
     expect(await namesToOffer(kept, locks, 'm')).toEqual([{ name: 'Yan', as: 'person' }])
+  })
+})
+
+describe('the names that are suggested', () => {
+  const names = ['Ada', 'Grace', 'Linus']
+
+  it('are those that nobody has, each by its chance; where all are taken, one with a number that is free', () => {
+    const taken = new Set(['Grace'])
+    expect(freeNames(names, taken)).toEqual(['Ada', 'Linus'])
+    expect([0, 1, 2, 4_294_967_295].map(chance => suggestName(names, taken, chance))).toEqual([
+      'Ada',
+      'Linus',
+      'Ada',
+      'Linus',
+    ])
+    const all = new Set([...names, 'Grace 2'])
+    expect([0, 1].map(chance => suggestName(names, all, chance))).toEqual(['Ada 2', 'Grace 3'])
+  })
+
+  it('count as taken while a tab has them in this mesh, until it lets go of them', async () => {
+    holdName(locks, 'taken', 'Ada')
+    holdName(locks, 'elsewhere', 'Linus')
+    const letGo = holdName(locks, 'taken', 'Grace')
+    // Another program of the same origin may have locks of any name.
+    for (const name of ['agent-flow-demo {broken', 'agent-flow-demo 5', 'theirs'])
+      void locks.request(name, () => new Promise(() => {}))
+    expect(await namesHeld(locks, 'taken')).toEqual(new Set(['Ada', 'Grace']))
+    letGo()
+    await expect.poll(() => namesHeld(locks, 'taken')).toEqual(new Set(['Ada']))
+    expect(await namesHeld(undefined, 'taken')).toEqual(new Set())
   })
 })

@@ -195,6 +195,34 @@ describe('what the demo keeps', () => {
     expect(await residentsOf(again)).toEqual(ids)
   }, 60_000)
 
+  it('has the port of its relay too, where that was another than the next one; if it is taken, that is told', async () => {
+    const block = async (port: number) => {
+      const server = createServer()
+      await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
+      const free = () => new Promise<void>(resolve => server.close(() => resolve()))
+      return { port: (server.address() as AddressInfo).port, free }
+    }
+    const portOf = ({ relays }: Demo): number => Number(relays[0]?.split('/')[4])
+    const next = await block(0)
+    const options = { port: next.port - 1, page, mesh: 'test', data: join(folder, 'relay-port'), residents: false }
+    const first = await startDemo(options)
+    await first.close()
+    expect(first).toMatchObject({ moved: false, unkept: undefined, relayLeft: undefined })
+    await next.free()
+
+    const second = await startDemo(options)
+    await second.close()
+    expect(second).toMatchObject({ relays: first.relays, relayLeft: undefined })
+    const blocked = await block(portOf(first))
+    const third = await startDemo(options)
+    await third.close()
+    await blocked.free()
+    expect([third.relayLeft, portOf(third)]).toEqual([portOf(first), next.port])
+    const fourth = await startDemo(options)
+    await fourth.close()
+    expect(fourth).toMatchObject({ relays: third.relays, relayLeft: undefined })
+  })
+
   it('is for its owner alone, and for its port and its mesh', async () => {
     const options = await keeping('apart')
     await using first = await startDemo(options)

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import {
   findMesh,
   forget,
-  hasLeft,
   inviteLink,
   readLink,
   remember,
@@ -10,6 +9,7 @@ import {
   rememberedPlace,
   rememberPlace,
   shortAddress,
+  whoLeft,
 } from '../../demo/settings.ts'
 
 const relay = '/ip4/127.0.0.1/tcp/9090/ws/p2p/12D3KooWJvyP3VJYymTqG7eH4PM5rN4T2agk5cdNCfNymAqwqcvZ'
@@ -59,12 +59,12 @@ describe('what a tab remembers', () => {
     expect(remembered(kept)).toBeUndefined()
     remember(kept, { name: 'Ada', as: 'echo' })
     expect(remembered(kept)).toEqual({ name: 'Ada', as: 'echo' })
-    expect(hasLeft(kept)).toBe(false)
+    expect(whoLeft(kept)).toBeUndefined()
     forget(kept)
     expect(remembered(kept)).toBeUndefined()
-    expect(hasLeft(kept)).toBe(true)
+    expect(whoLeft(kept)).toBe('Ada')
     remember(kept, { name: 'Eve', as: 'person' })
-    expect(hasLeft(kept)).toBe(false)
+    expect(whoLeft(kept)).toBeUndefined()
     kept.setItem('agent-flow-demo', '{broken')
     expect(remembered(kept)).toBeUndefined()
   })

@@ -212,6 +212,29 @@ describe('the published package', () => {
     expect(answer.headers.get('content-type')).toMatch(/javascript/)
   })
 
+  test('an installed demo keeps what its relay and its agents are with the data of its user', async () => {
+    const server = createServer()
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    await new Promise(resolve => server.close(resolve))
+    const home = join(temp, 'home')
+    // Whatever the platform calls it.
+    const places = { HOME: home, XDG_DATA_HOME: join(home, 'data'), LOCALAPPDATA: join(home, 'data') }
+    const cached = { npm_config_cache: process.env.npm_config_cache ?? join(temp, 'npm-cache') }
+    await using demo = start('npx', ['agent-flow-protocol', 'demo', '--port', `${port}`], nodeApp, {
+      ...cached,
+      ...places,
+    })
+    await demo.line(/http:\/\/localhost:\d+\//)
+    const kept = readdirSync(home, { recursive: true, encoding: 'utf8' })
+    const own = kept.filter(path => path.includes(join('agent-flow-protocol', 'demo', `${port}`)))
+    for (const name of ['relay.key', 'relay.port', 'tick.db', 'abacus.key'])
+      expect(
+        own.some(path => path.endsWith(name)),
+        name,
+      ).toBe(true)
+  })
+
   test('the example of the demo runs as it stands in its documentation', async () => {
     const source = readFileSync(join(nodeApp, 'node_modules/agent-flow-protocol/demo/server.ts'), 'utf8')
     const block = /^ \* ```ts\n([\s\S]*?)^ \* ```$/m.exec(source)?.[1] ?? ''

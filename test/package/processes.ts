@@ -13,9 +13,20 @@ const env = Object.fromEntries(
   ),
 )
 
-function launch(command: string, args: readonly string[], cwd: string): ChildProcess {
+function launch(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  more: Record<string, string> = {},
+): ChildProcess {
   // A group of its own: what npx starts ends with it.
-  return spawn(command, args, { cwd, env, shell: windows, detached: !windows, stdio: ['pipe', 'pipe', 'pipe'] })
+  return spawn(command, args, {
+    cwd,
+    env: { ...env, ...more },
+    shell: windows,
+    detached: !windows,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
 }
 
 /** Runs a command to its end. Rejects with all of its output when it fails. */
@@ -44,9 +55,14 @@ export interface Running extends AsyncDisposable {
   line(pattern: RegExp): Promise<RegExpExecArray>
 }
 
-/** Starts a program that goes on until it is disposed of. */
-export function start(command: string, args: readonly string[], cwd: string): Running {
-  const child = launch(command, args, cwd)
+/** Starts a program that goes on until it is disposed of; `more` goes into its environment. */
+export function start(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  more: Record<string, string> = {},
+): Running {
+  const child = launch(command, args, cwd, more)
   let output = ''
   let errors = ''
   let ended = false
