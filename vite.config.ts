@@ -11,6 +11,12 @@ const conditions = ['afp-source']
 
 const SIMULATIONS = ['test/**/simulation.test.ts']
 
+/** What brings a run of tests that draw back. Given this way, since pages have no variables. */
+const again = {
+  provide: { seed: process.env.AFP_SEED ?? '', path: process.env.AFP_PATH ?? '' },
+  setupFiles: ['test/properties.setup.ts'],
+}
+
 /** Pages, whatever shows them. */
 const pages = {
   resolve: { conditions: [...conditions, 'module', 'browser', 'development|production'] },
@@ -79,6 +85,7 @@ export default defineConfig({
         resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] },
         ssr: { resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] } },
         test: {
+          ...again,
           name: 'node',
           environment: 'node',
           include: ['test/**/*.test.ts'],
@@ -89,6 +96,7 @@ export default defineConfig({
       {
         ...pages,
         test: {
+          ...again,
           name: 'browser',
           // Firefox can be given more room only by taking every database away from the page that has it open.
           include: ['test/**/*.{browser,chromium}.test.ts'],
@@ -116,6 +124,7 @@ export default defineConfig({
       {
         ...pages,
         test: {
+          ...again,
           name: 'firefox',
           include: ['test/**/*.browser.test.ts'],
           testTimeout: 20_000,

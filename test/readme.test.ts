@@ -31,23 +31,26 @@ function examplesOf(file: string, text: string): Example[] {
   return found
 }
 
-function allExamples(): Example[] {
-  const files = ['src', 'relay', 'demo'].flatMap(folder =>
-    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-      .filter(entry => entry.isFile() && /\.tsx?$/.test(entry.name))
-      .map(entry => relative(root, join(entry.parentPath, entry.name))),
-  )
-  const read = (file: string) => examplesOf(file, readFileSync(join(root, file), 'utf8'))
-  // Examples of what is not public import nothing; they explain to whoever reads the file.
-  return [...read('README.md'), ...files.flatMap(read).filter(({ code }) => code.includes("from 'agent-flow-protocol"))]
-}
+const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+
+/** The files with documentation comments. */
+const sources = ['src', 'relay', 'demo'].flatMap(folder =>
+  readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile() && /\.tsx?$/.test(entry.name))
+    .map(entry => relative(root, join(entry.parentPath, entry.name))),
+)
+
+/** All of them, with no exception: what is shown is for whoever has installed the package. */
+const allExamples = (): Example[] => ['README.md', ...sources].flatMap(file => examplesOf(file, read(file)))
 
 /** One of several files that are run beside each other says so in its first line. */
 const isPart = ({ code }: Example) => /^\/\/ \w+\.mjs, /.test(code)
 
 /** Whether it can be run: it ends, and needs no built page (that one is run by the tests of the package). */
 const isComplete = (example: Example) =>
-  /\.close\(\)|await using/.test(example.code) && !example.code.includes('agent-flow-protocol/demo') && !isPart(example)
+  /\.close\(\)|await using|DrivenClock/.test(example.code) &&
+  !example.code.includes('agent-flow-protocol/demo') &&
+  !isPart(example)
 
 /** The relay's address that examples show, in whose place a live one is put. */
 const SHOWN_RELAY = /\/ip4\/127\.0\.0\.1\/tcp\/\d+\/ws\/p2p\/\w+/g
@@ -98,15 +101,46 @@ describe('the examples', () => {
     expect(named).toEqual([])
   }, 60_000)
 
+  test('every `@example` is a block that is found here, imports what it shows, and runs, but for the one that needs a built page', () => {
+    const shown = sources.flatMap(file => [...read(file).matchAll(/^[ \t]*\* @example\b/gm)].map(() => file))
+    const commented = examples.filter(({ where }) => !where.startsWith('README.md'))
+    expect(shown.length).toBeGreaterThan(10)
+    expect(commented.map(({ where }) => where.replace(/:\d+$/, ''))).toEqual(shown)
+    expect(
+      examples.filter(({ code }) => !code.includes("from 'agent-flow-protocol")).map(({ where }) => where),
+    ).toEqual([])
+    const still = examples.filter(example => !complete.includes(example) && !isPart(example))
+    expect(still.map(({ where }) => where.replace(/:\d+$/, ''))).toEqual(['demo/server.ts'])
+  })
+
   const runs = async (example: Example, code = example.code): Promise<void> => {
     const file = fileOf(example).replace(/ts$/, 'live.ts')
     writeFileSync(file, code)
-    const { stdout } = await run(process.execPath, ['--conditions=afp-source', file], { cwd: folder, timeout: 15_000 })
+    // A folder of its own, since some keep files.
+    const cwd = file.replace('.live.ts', '')
+    mkdirSync(cwd)
+    const { stdout } = await run(process.execPath, ['--conditions=afp-source', file], { cwd, timeout: 15_000 })
     for (const said of promised(example)) expect(stdout).toContain(said)
   }
 
+  /** Two at a time: most of what each of them does is to start. */
+  const lanes = [0, 1].map(lane => alone.filter((_, index) => index % 2 === lane))
+  const ends = new Map<Example, Promise<void>>()
+  const startAll = (): void => {
+    if (ends.size > 0) return
+    for (const lane of lanes) {
+      let before: Promise<unknown> = Promise.resolve()
+      for (const example of lane) {
+        const end = before.then(() => runs(example))
+        ends.set(example, end)
+        before = end.catch(() => {})
+      }
+    }
+  }
+
   test.each(alone.map(example => [example.where, example] as const))('%s runs and ends', async (_, example) => {
-    await runs(example)
+    startAll()
+    await ends.get(example)
   })
 
   test('bob.mjs and ada.mjs, as two processes, of which one is told what the other prints', async () => {

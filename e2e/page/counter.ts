@@ -3,7 +3,7 @@
  * through its handler's transaction: what is in the notes was committed with the end of its message.
  */
 
-import { type Agent, type AgentOptions, createAgent, systemClock, systemRandom } from 'agent-flow-protocol'
+import { type Agent, type AgentOptions, createAgent, systemClock } from 'agent-flow-protocol'
 
 /** A number, and which start of its sender it is of: those of a sender that was killed are not known to the next. */
 export type Counted = readonly [run: number, n: number]
@@ -29,8 +29,8 @@ export class Counter {
       if (expectsReply) {
         return Promise.all(Array.from({ length: count }, (_, i) => transaction.get(['noted', i])))
       }
-      // Kills have to meet handlers that wait, too.
-      await new Promise<void>(resolve => systemClock.after(systemRandom.float() * MAX_WAIT, resolve))
+      // Kills have to meet handlers that wait, too, each as long in every run.
+      await new Promise<void>(resolve => systemClock.after((content[1] * 1.7) % MAX_WAIT, resolve))
       transaction.put(['noted', count], content)
       transaction.put(['count'], count + 1)
       this.#said('noted', content)

@@ -148,7 +148,10 @@ export interface MessageOptions extends AbortOptions {
   priority?: number | undefined
   /** Id of a schema both sides registered. */
   schema?: string | undefined
-  /** A UUID of the caller's own; default: a new UUIDv7. */
+  /**
+   * A UUID of the caller's own, lower-case, such as `messageIdFrom(text)`; default: a new UUIDv7. Until a day after
+   * the time to live of a kept message no other one is kept under its id: DUPLICATE_MESSAGE.
+   */
   id?: string | undefined
   /** When the message was made, ms since 1970; default: now. */
   timestamp?: number | undefined
@@ -263,7 +266,9 @@ export interface HandlerContext {
   /**
    * What the handler keeps in the agent's store: with `exactly-once` and `at-least-once` committed in one step with the
    * end of the message, so that a message whose handler is done is never handled again; with `at-most-once` committed
-   * when the handler is done.
+   * when the handler is done. What the handler returns, the reply, is committed with it. What it does itself is outside:
+   * `send`, `respond` and `publish` are done at once and stay done, and happen again when the handler runs again, which it
+   * does without any crash too, where another one wrote what it had read. See {@link idempotencyKey} for sending once.
    */
   readonly transaction: Transaction
   /**
@@ -272,6 +277,11 @@ export interface HandlerContext {
    * guarantee but `at-most-once`: the agent may end after the effect and before the end of the message is on the disk,
    * and a handler that was overtaken by another one, which wrote what it had read, runs anew, up to 16 times before that is
    * its failure.
+   *
+   * Messages that the handler sends are such effects. Under an id made of this key, `messageIdFrom(key + ' thanks')` with a
+   * name for each thing that it sends, one that is kept is sent once: the next run's `send` or `respond` throws
+   * DUPLICATE_MESSAGE, to be passed over, until a day after the first one's time to live. What is published under such an
+   * id goes again, and whoever heard it lately, in the same run, drops it.
    */
   readonly idempotencyKey: string
   /** The message may have been handled before: the handler failed, was overtaken, or the agent ended before it was done. */

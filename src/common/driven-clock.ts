@@ -14,8 +14,10 @@ const MOST_AT_ONCE = 100_000
  *
  * @example
  * ```ts
+ * import { DrivenClock } from 'agent-flow-protocol/testing'
+ *
  * const clock = new DrivenClock()
- * clock.after(1_000, () => console.log('a second later'))
+ * clock.after(1_000, () => console.log(['a second later'])) // [ 'a second later' ]
  * await clock.advance(1_000)
  * ```
  */

@@ -23,10 +23,21 @@ const MAX_BYTES = 4 * 1_048_576
  *
  * @example
  * ```ts
- * agent.handle({ contentType: 'application/json' }, async ({ content }, { transaction }) => {
+ * import { createAgent } from 'agent-flow-protocol'
+ *
+ * const bank = await createAgent({ name: 'bank', mesh: 'demo', listen: ['/ip4/127.0.0.1/tcp/0'] })
+ * bank.handle<{ account: string; amount: number }>(async ({ content }, { transaction }) => {
  *   const balance = (await transaction.get<number>(['balance', content.account])) ?? 0
  *   transaction.put(['balance', content.account], balance + content.amount)
  * })
+ *
+ * const ada = await createAgent({ name: 'ada', mesh: 'demo', peers: bank.addresses })
+ * const receipt = await ada.send(bank.id, { account: 'ada', amount: 5 }, { guarantee: 'exactly-once' })
+ * await receipt.processed
+ * console.log((await bank.storage.list())[0]) // { key: [ 'balance', 'ada' ], value: 5 }
+ *
+ * await ada.close()
+ * await bank.close()
  * ```
  */
 export interface Transaction {

@@ -31,11 +31,18 @@ export interface MemoryNetOptions {
  *
  * @example
  * ```ts
- * const net = new MemoryNet({ clock, random: seededRandom(1), faults: { delay: [1, 20], loss: 0.1 } })
- * const ada = net.carrier('ada')
- * const bob = net.carrier('bob')
- * await Promise.all([ada.start(), bob.start()])
- * net.partition(['ada'], ['bob'])
+ * import { createAgent } from 'agent-flow-protocol'
+ * import { inMemory, memoryNet } from 'agent-flow-protocol/testing'
+ *
+ * const net = memoryNet({ seed: 1, faults: { delay: [1, 20] } })
+ * const ada = await createAgent({ name: 'ada', mesh: 'test', carrier: inMemory(net) })
+ * const bob = await createAgent({ name: 'bob', mesh: 'test', carrier: inMemory(net), peers: ada.addresses })
+ * await ada.waitFor('bob')
+ * net.partition([ada.id], [bob.id])
+ * console.log([net.history.some(({ type }) => type === 'connect')]) // [ true ]
+ *
+ * await ada.close()
+ * await bob.close()
  * ```
  */
 export class MemoryNet {

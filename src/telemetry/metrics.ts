@@ -135,11 +135,18 @@ export class DurationTimer extends Histogram {
  *
  * @example
  * ```ts
- * const metrics = new Metrics()
- * const stop = metrics.timer('delivery', { guarantee: 'exactly-once' }).start()
- * metrics.counter('sent').add()
+ * import { createAgent } from 'agent-flow-protocol'
+ *
+ * const agent = await createAgent({ name: 'ada', mesh: 'demo', listen: [] })
+ * const { metrics } = agent // the agent's own are there too, under names of their own
+ * const stop = metrics.timer('reading', { page: 'news' }).start()
+ * metrics.counter('pages').add()
  * stop()
- * metrics.snapshot().timers[0]?.p99
+ *
+ * const { counters, timers } = metrics.snapshot()
+ * console.log(counters.find(({ name }) => name === 'pages')?.value, 'page,', timers[0]?.p99, 'ms')
+ *
+ * await agent.close()
  * ```
  */
 export class Metrics {

@@ -4,11 +4,23 @@
  *
  * @example
  * ```ts
+ * import { createAgent } from 'agent-flow-protocol'
+ * import { DrivenClock, inMemory, memoryNet } from 'agent-flow-protocol/testing'
+ *
  * const clock = new DrivenClock()
  * const net = memoryNet({ seed: 1, clock, faults: { delay: [5, 50], loss: 0.05 } })
  * const ada = await createAgent({ name: 'ada', mesh: 'test', clock, carrier: inMemory(net) })
  * const bob = await createAgent({ name: 'bob', mesh: 'test', clock, carrier: inMemory(net), peers: ada.addresses })
+ * bob.handle(() => 'here')
+ *
+ * const asked = ada.request(bob.id, 'are you there?', { timeout: 60_000 })
+ * await clock.advance(60_000) // a minute passes at once
+ * console.log([(await asked).content]) // [ 'here' ]
+ *
  * net.partition([ada.id], [bob.id])
+ * const closed = Promise.all([ada.close(), bob.close()])
+ * await clock.advance(60_000)
+ * await closed
  * ```
  */
 

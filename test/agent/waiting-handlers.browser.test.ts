@@ -1,6 +1,6 @@
 import { deleteDB, openDB } from 'idb'
 import { afterEach, expect, it } from 'vitest'
-import { systemRandom } from '../../src/common/random.ts'
+import { seededRandom } from '../../src/common/random.ts'
 import { indexedDbStore } from '../../src/store/indexeddb.ts'
 import { fetchAndWait, waitingHandlersContract } from '../contracts/waiting-handlers.ts'
 import { failure } from './waiting.ts'
@@ -21,7 +21,7 @@ it('a transaction of IndexedDB that is held open over such a wait is over after 
   try {
     const { store: sums } = db.transaction('sums', 'readwrite')
     const before = Number((await sums.get('sum')) ?? 0)
-    await fetchAndWait(url(), systemRandom)
+    await fetchAndWait(url(), seededRandom(1))
     const late = failure((async () => sums.put(before + 1, 'sum'))())
     expect(await late).toMatchObject({ name: 'TransactionInactiveError' })
   } finally {

@@ -8,10 +8,11 @@ import type { Agent } from '../../src/agent/agent.ts'
 import { createAgent } from '../../src/agent/create-agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
 import { systemClock } from '../../src/common/clock.ts'
-import { type Random, seededRandom, systemRandom } from '../../src/common/random.ts'
+import { type Random, seededRandom } from '../../src/common/random.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { MemoryNet } from '../../src/network/memory.ts'
 import type { Store } from '../../src/store/store.ts'
+import { SEED, saySeed } from '../seed.ts'
 
 const AUTHORS = 3
 const EACH = 6
@@ -27,8 +28,7 @@ export async function fetchAndWait(url: string, random: Random): Promise<void> {
 /** Registers the suite. `open` gives an empty store each time, which the suite closes; `url` something to fetch. */
 export function waitingHandlersContract(name: string, open: () => Promise<Store>, url: () => string): void {
   describe(`handlers over ${name} that wait for a fetch and a timer between reading and writing`, () => {
-    const seed = Math.floor(systemRandom.float() * 2 ** 32)
-    const random = seededRandom(seed)
+    const random = seededRandom(SEED)
     let store: Store
     let agents: Agent[]
     let net: MemoryNet
@@ -47,7 +47,8 @@ export function waitingHandlersContract(name: string, open: () => Promise<Store>
       return agent
     }
 
-    beforeEach(async () => {
+    beforeEach(async context => {
+      saySeed(context)
       net = new MemoryNet({ clock: systemClock, random })
       agents = []
       store = await open()
@@ -84,9 +85,9 @@ export function waitingHandlersContract(name: string, open: () => Promise<Store>
       const sum = amounts.reduce((total, [, amount]) => total + amount, 0)
       const kept = await bob.storage.list()
       const counts = receipts.map(({ id }) => ({ key: ['counted', id], value: 1 }))
-      expect(kept, `seed ${seed}`).toEqual(expect.arrayContaining([{ key: SUM, value: sum }, ...counts]))
-      expect(kept, `seed ${seed}`).toHaveLength(counts.length + 1)
-      expect(runs, `seed ${seed}`).toBeGreaterThanOrEqual(receipts.length + AUTHORS - 1)
+      expect(kept).toEqual(expect.arrayContaining([{ key: SUM, value: sum }, ...counts]))
+      expect(kept).toHaveLength(counts.length + 1)
+      expect(runs).toBeGreaterThanOrEqual(receipts.length + AUTHORS - 1)
     })
   })
 }

@@ -3,8 +3,9 @@
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Random, seededRandom } from '../../src/common/random.ts'
-import { freePort, Stage, sentBy } from './parties.ts'
+import { freePort, type Sent, Stage, sentBy } from './parties.ts'
 import type { Party } from './party-process.ts'
+import { PRIORITIES, waysOf } from './ways.ts'
 
 const KILLS = Number(process.env.AFP_KILLS ?? 25)
 const seed = Number(process.env.AFP_SEED ?? 1)
@@ -71,23 +72,38 @@ class Lives {
 
 const listening = async (): Promise<string[]> => [`/ip4/127.0.0.1/tcp/${await freePort()}`]
 
-/** Everything that was kept was noted, once, in order. */
-async function judged(kept: readonly number[]): Promise<void> {
+/**
+ * Everything that was kept was noted, once, in the order of its class; each reply tells of the one note of its request.
+ * Requests hold nothing up, so that their order is none, and those of a sender that was killed are called off.
+ */
+async function judged(...sent: readonly Sent[]): Promise<void> {
   const noted = await stage.noted()
+  const kept = sent.flatMap(life => life.kept)
+  const replied = sent.flatMap(life => life.replied)
+  process.stdout.write(`${kept.length} kept, ${replied.length} requests answered, ${noted.length} noted\n`)
   expect(kept.length, `seed ${seed}`).toBeGreaterThan(KILLS)
+  expect(replied.length, `seed ${seed}`).toBeGreaterThan(0)
   expect(new Set(noted).size, `seed ${seed}`).toBe(noted.length)
-  expect(noted, `seed ${seed}`).toEqual(noted.toSorted((a, b) => a - b))
+  for (const priority of PRIORITIES) {
+    const ofClass = noted.filter(n => waysOf(n).priority === priority && !waysOf(n).asked)
+    expect(ofClass.length, `seed ${seed}`).toBeGreaterThan(0)
+    expect(ofClass, `class ${priority}, seed ${seed}`).toEqual(ofClass.toSorted((a, b) => a - b))
+  }
+  expect(
+    replied.filter(([n, place]) => noted[place] !== n),
+    `seed ${seed}`,
+  ).toEqual([])
   const lost = new Set(kept)
   for (const n of noted) lost.delete(n)
   expect([...lost], `seed ${seed}`).toEqual([])
 }
 
-describe(`nothing that was kept is lost, nothing is noted twice or out of order, with ${KILLS} kills`, () => {
+describe(`nothing that was kept is lost, nothing is noted twice or out of the order of its class, with ${KILLS} kills`, () => {
   test('of the sender', { timeout: TIMEOUT }, async () => {
     const { folder } = stage
     const receiver = await stage.enter({ role: 'receiver', folder, listen: await listening() })
     const [, to = '', address = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
-    const kept: number[] = []
+    const lifetimes: Sent[] = []
     const lives = new Lives()
     let first = 1
     const enter = (): Promise<Party> => stage.enter({ role: 'sender', folder, to, peers: [address], first })
@@ -96,7 +112,7 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
       await (lives.startNext ? lives.start(sender) : lives.work(sender))
       await sender.kill()
       const sent = sentBy(sender)
-      kept.push(...sent.kept)
+      lifetimes.push(sent)
       first = Math.max(first, sent.next)
     }
     const sender = await enter()
@@ -105,7 +121,7 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     await sender.says(/^done$/)
     await receiver.kill()
     lives.judge()
-    await judged([...kept, ...sentBy(sender).kept])
+    await judged(...lifetimes, sentBy(sender))
   })
 
   test('of the recipient', { timeout: TIMEOUT }, async () => {
@@ -129,7 +145,7 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     await sender.says(/^done$/)
     await receiver.kill()
     lives.judge()
-    await judged(sentBy(sender).kept)
+    await judged(sentBy(sender))
   })
 
   test('of the relay between them', { timeout: TIMEOUT }, async () => {
@@ -155,6 +171,6 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of order,
     await sender.says(/^done$/)
     await receiver.kill()
     lives.judge()
-    await judged(sentBy(sender).kept)
+    await judged(sentBy(sender))
   })
 })

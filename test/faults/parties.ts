@@ -54,11 +54,24 @@ export class Stage {
   }
 }
 
-/** What a sender's lines say: what `send` resolved for, and the number to go on with. */
-export function sentBy(party: Party): { kept: number[]; next: number } {
-  const numbers = (word: string): number[] =>
-    party.lines.flatMap(line => (line.startsWith(`${word} `) ? Number(line.slice(word.length + 1)) : []))
-  return { kept: numbers('kept'), next: (numbers('try').at(-1) ?? 0) + 1 }
+/** What a sender was promised. */
+export interface Sent {
+  /** What `send` resolved for. */
+  readonly kept: readonly number[]
+  /** The requests that were answered, with the place of the note that the reply tells of. */
+  readonly replied: readonly (readonly [n: number, place: number])[]
+}
+
+/** What a sender's lines say, and the number to go on with. */
+export function sentBy(party: Party): Sent & { next: number } {
+  const after = (word: string): number[][] =>
+    party.lines.flatMap(line => (line.startsWith(`${word} `) ? [line.split(' ').slice(1).map(Number)] : []))
+  const first = ([n = Number.NaN]: number[]): number => n
+  return {
+    kept: after('kept').map(first),
+    replied: after('replied').map(([n = Number.NaN, place = Number.NaN]) => [n, place]),
+    next: first(after('try').at(-1) ?? [0]) + 1,
+  }
 }
 
 export async function freePort(): Promise<number> {

@@ -2,10 +2,12 @@
  * A sender, a recipient or a relay as a process of its own, to be killed at any moment. It prints `standby`, and waits for a
  * line of JSON that says what it is to be:
  *
- * - `{"role": "receiver", "folder", "listen", "relays"}`: notes every number, each once, in its own store; prints `ready <id> <address>`
- *   once it can be reached.
- * - `{"role": "sender", "folder", "to", "peers", "relays", "first"}`: sends numbers from `first` on; prints `try <n>`, `kept <n>` once
- *   that has resolved, and `processed <n>` once the recipient has said so. At the next line on standard input it stops, waits until everything is processed, prints `done` and ends.
+ * - `{"role": "receiver", "folder", "listen", "relays"}`: notes every number, each once, in its own store, and answers a
+ *   request with the place of the note; prints `ready <id> <address>` once it can be reached.
+ * - `{"role": "sender", "folder", "to", "peers", "relays", "first"}`: sends numbers from `first` on, each as {@link waysOf} says;
+ *   prints `try <n>`, `kept <n>` once that has resolved, and `processed <n>` once the recipient has said so; for a request
+ *   `replied <n> <place>` and `processed <n>`. At the next line on standard input it stops, waits until everything is
+ *   processed, prints `done` and ends.
  * - `{"role": "relay", "folder", "listen"}`: prints `ready <id> <address>`.
  *
  * Sender and recipient print `open` when their store is, before they take up what is in it.
@@ -15,9 +17,10 @@ import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { createRelay } from '../../relay/index.ts'
 import { createAgent } from '../../src/agent/create-agent.ts'
-import { systemRandom } from '../../src/common/random.ts'
+import { seededRandom } from '../../src/common/random.ts'
 import { fileIdentity } from '../../src/identity/file.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
+import { waysOf } from './ways.ts'
 
 /** What a party is told to be. */
 export type Part =
@@ -38,6 +41,9 @@ const AHEAD = 64
 /** How long a handler waits at most, ms. */
 const MAX_WAIT = 5
 
+/** How long a request waits for its reply, ms: longer than any of these tests. */
+const PATIENCE = 600_000
+
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 async function agentOf({ role, folder }: Part, options: { listen: string[]; peers?: string[]; relays?: string[] }) {
@@ -49,7 +55,6 @@ async function agentOf({ role, folder }: Part, options: { listen: string[]; peer
     mesh: 'kills',
     identity,
     store,
-    guarantee: 'exactly-once',
     ...options,
   })
 }
@@ -57,12 +62,13 @@ async function agentOf({ role, folder }: Part, options: { listen: string[]; peer
 async function receive(part: Part & { role: 'receiver' }): Promise<void> {
   const { listen, relays = [] } = part
   const agent = await agentOf(part, { listen, relays })
-  agent.handle(async ({ content }, { transaction }) => {
-    const count = ((await transaction.get(['count'])) as number | undefined) ?? 0
-    // Kills have to meet handlers that wait, too.
-    await setTimeout(systemRandom.float() * MAX_WAIT)
+  agent.handle<number>(async ({ content }, { expectsReply, transaction }) => {
+    const count = (await transaction.get<number>(['count'])) ?? 0
+    // Kills have to meet handlers that wait, too, each as long in every run.
+    await setTimeout(seededRandom(content).float() * MAX_WAIT)
     transaction.put(['noted', count], content)
     transaction.put(['count'], count + 1)
+    return expectsReply ? count : undefined
   })
   // Through a relay it takes a moment until there is one.
   while (agent.addresses.length === 0) {
@@ -81,9 +87,15 @@ async function send(part: Part & { role: 'sender' }, enough: Promise<unknown>): 
   const processed: Promise<unknown>[] = []
   for (let n = first; !over; n++) {
     say(`try ${n}`)
-    const receipt = await agent.send(to, n)
-    say(`kept ${n}`)
-    processed.push(receipt.processed.then(() => say(`processed ${n}`)))
+    const { asked, ...options } = waysOf(n)
+    if (asked) {
+      const reply = agent.request(to, n, { ...options, timeout: PATIENCE })
+      processed.push(reply.then(({ content }) => say(`replied ${n} ${content}\nprocessed ${n}`)))
+    } else {
+      const receipt = await agent.send(to, n, options)
+      say(`kept ${n}`)
+      processed.push(receipt.processed.then(() => say(`processed ${n}`)))
+    }
     if (processed.length > AHEAD) await Promise.race([processed.shift(), enough])
   }
   await Promise.all(processed)

@@ -1,13 +1,21 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { checkClaims, checkPromises, type TestRun } from './check.ts'
-import { readPromises } from './promises.ts'
+import { checkClaims, checkPromises as checkWith, type TestRun } from './check.ts'
+import { readTests, runnersOf } from './contracts.ts'
+import { isContract, type Promised, readPromises } from './promises.ts'
 import { requirements } from './requirements.ts'
+
+const root = join(import.meta.dirname, '../..')
 
 const rows = [
   { id: '1', text: 'one' },
   { id: '2', text: 'two' },
 ]
 const claimed = { 'test/a.test.ts': { 'does one': ['1'] } }
+/** Where only whole files and titles of files are named. */
+const checkPromises = (promises: readonly Promised[], runs: readonly TestRun[]): string[] =>
+  checkWith(promises, runs, () => new Set())
 const run = (outcome: TestRun['outcome'], title = 'does one'): TestRun => ({
   file: 'test/a.test.ts',
   title,
@@ -79,15 +87,52 @@ describe('the check of the requirements table', () => {
     expect(checkPromises(promises, [node, chromium, { ...firefox, outcome: 'failed' }])).toHaveLength(1)
   })
 
-  test('a promise that names a contract quotes titles of it, which may run in any file', () => {
-    const run: TestRun = { file: 'test/x.test.ts', title: 'x > keeps rows', outcome: 'passed', where: 'Node' }
-    const check = (cell: string) => checkPromises(readPromises(`| it keeps | ${cell} |`), [run])
-    expect(check('`test/contracts/store.ts` "keeps rows"')).toEqual([])
-    expect(check('`test/contracts/store.ts` "keeps more"')).toHaveLength(1)
-    expect(check('`test/contracts/store.ts`, rows')).toEqual([
+  test('a promise that names a contract quotes titles of it, which have to run in each file that runs it', () => {
+    const sources = new Map([
+      [
+        'test/contracts/store.ts',
+        "export function storeContract(name: string, open: () => X): void {\n  it('keeps rows'",
+      ],
+      ['test/x.test.ts', "import { put, storeContract } from './contracts/store.ts'"],
+      ['test/y.test.ts', "import {\n  storeContract,\n} from './contracts/store.ts'"],
+      ['test/z.test.ts', "import { put } from './contracts/store.ts'"],
+    ])
+    const ran = (file: string, outcome: TestRun['outcome'] = 'passed', title = 'x > keeps rows'): TestRun => {
+      return { file: `test/${file}.test.ts`, title, outcome, where: 'Node' }
+    }
+    const check = (cell: string, ...runs: TestRun[]) =>
+      checkWith(readPromises(`| it keeps | ${cell} |`), runs, contract => runnersOf(contract, sources))
+    const rows = '`test/contracts/store.ts` "keeps rows"'
+    expect(check(rows, ran('x'), ran('y'))).toEqual([])
+    // The same words in a file that only has tools of the contract.
+    expect(check(rows, ran('x'), ran('y'), ran('z', 'failed'))).toEqual([])
+    expect(check(rows, ran('z'))).toEqual(['"it keeps": did not run: test/contracts/store.ts: keeps rows'])
+    expect(check(rows, ran('x'), ran('z'))).toEqual([
+      '"it keeps": did not run in test/y.test.ts: test/contracts/store.ts: keeps rows',
+    ])
+    expect(check(rows, ran('x'), ran('y', 'skipped'))).toHaveLength(1)
+    expect(check('`test/contracts/store.ts` "keeps more"', ran('x'), ran('y'))).toHaveLength(1)
+    expect(check('`test/contracts/store.ts`, rows', ran('x'), ran('y'))).toEqual([
       '"it keeps": no title is quoted: test/contracts/store.ts',
     ])
-    expect(check('`test/security/hpke-contract.ts`')).toHaveLength(1)
+    expect(check('`test/security/hpke-contract.ts`', ran('x'))).toHaveLength(1)
+  })
+
+  test('the files that run a contract are found by what they import, through other contracts and files too', () => {
+    const sources = readTests(root)
+    const named = readPromises(readFileSync(join(root, 'docs/claims.md'), 'utf8'))
+      .flatMap(({ proofs }) => proofs.map(({ path }) => path))
+      .filter(isContract)
+    expect(named.length).toBeGreaterThan(10)
+    expect(named.filter(path => runnersOf(path, sources).size === 0)).toEqual([])
+    const agents = ['test/agent/loopback.test.ts', 'test/agent/memory.test.ts']
+    expect([...runnersOf('test/contracts/agent-messages.ts', sources)].toSorted()).toEqual(agents)
+    expect([...runnersOf('test/contracts/dead-letters.ts', sources)].toSorted()).toEqual([
+      'test/delivery/dead-letters.browser.test.ts',
+      'test/delivery/dead-letters.test.ts',
+    ])
+    expect(runnersOf('test/security/hpke-contract.ts', sources)).toContain('test/security/plain-http.browser.test.ts')
+    expect(runnersOf('test/contracts/waiting.ts', sources).size).toBe(0)
   })
 
   test('every row has an id of its own and a text', () => {

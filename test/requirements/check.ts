@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { claims } from './claims.ts'
+import { readTests, runnersOf } from './contracts.ts'
 import { isContract, type Place, type Promised, readPromises } from './promises.ts'
 import { type Requirement, requirements } from './requirements.ts'
 
@@ -55,18 +56,26 @@ export function checkClaims(
 
 /**
  * Compares promises with test runs: what is quoted has to have run and passed, and of a file that is named whole
- * everything, in each of the places that are named beside it.
+ * everything, in each of the places that are named beside it. What a contract is to prove has to have run in each file
+ * that runs the contract, and the same title in another file proves nothing.
  */
-export function checkPromises(promises: readonly Promised[], runs: readonly TestRun[]): string[] {
+export function checkPromises(
+  promises: readonly Promised[],
+  runs: readonly TestRun[],
+  runners: (contract: string) => ReadonlySet<string>,
+): string[] {
   return promises.flatMap(({ promise, proofs }) =>
     proofs.flatMap(({ path, title, where }) => {
-      const anywhere = isContract(path)
-      if (anywhere && title === undefined) return [`"${promise}": no title is quoted: ${path}`]
+      const bound = isContract(path) ? runners(path) : undefined
+      if (bound !== undefined && title === undefined) return [`"${promise}": no title is quoted: ${path}`]
       const ran = runs.filter(
-        run => (anywhere || run.file.startsWith(path)) && (title === undefined || run.title.includes(title)),
+        run =>
+          (bound?.has(run.file) ?? run.file.startsWith(path)) && (title === undefined || run.title.includes(title)),
       )
       const named = title === undefined ? path : `${path}: ${title}`
       if (ran.length === 0) return [`"${promise}": did not run: ${named}`]
+      const without = [...(bound ?? [])].filter(file => !ran.some(run => run.file === file))
+      if (without.length > 0) return without.map(file => `"${promise}": did not run in ${file}: ${named}`)
       if (ran.some(({ outcome }) => outcome !== 'passed')) return [`"${promise}": did not pass: ${named}`]
       const missing = where.filter(place => !ran.some(run => run.where === place))
       return missing.map(place => `"${promise}": did not run in ${place}: ${named}`)
@@ -78,7 +87,8 @@ if (import.meta.main) {
   const runs = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as TestRun[]
   const { problems, proved, open } = checkClaims(requirements, claims, runs)
   const promises = readPromises(readFileSync(join(import.meta.dirname, '../../docs/claims.md'), 'utf8'))
-  const broken = [...problems, ...checkPromises(promises, runs)]
+  const sources = readTests(join(import.meta.dirname, '../..'))
+  const broken = [...problems, ...checkPromises(promises, runs, contract => runnersOf(contract, sources))]
   const lines = broken.map(problem => `✗ ${problem}`)
   lines.push(`${proved.length} of ${requirements.length} rows proved, not yet: ${open.map(row => row.id).join(' ')}`)
   process.stdout.write(`${lines.join('\n')}\n`)

@@ -1,0 +1,13 @@
+/** How the sender that is killed sends each of its numbers: every guarantee that is kept, two classes, and requests. */
+
+import type { SendOptions } from '../../src/agent/options.ts'
+
+/** The two classes; order holds within each of them. */
+export const PRIORITIES = [0, 5] as const
+
+/** See the head of this file. The numbers are decided by their remainders, so that every combination comes up. */
+export const waysOf = (n: number): Required<Pick<SendOptions, 'guarantee' | 'priority'>> & { asked: boolean } => ({
+  asked: n % 7 === 0,
+  guarantee: n % 3 === 0 ? 'at-least-once' : 'exactly-once',
+  priority: PRIORITIES[n % 5 === 0 ? 1 : 0],
+})
