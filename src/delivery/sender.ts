@@ -60,6 +60,8 @@ export class Sender {
   #stateDue = false
   #askPause = ASK_PAUSE
   #askAt = 0
+  /** When the recipient was told the states, or had nothing to be told of. */
+  #toldAt = 0
   /** The one message that a half-open breaker let go. */
   #probe: { readonly call: BreakerCall; readonly entry: Entry } | undefined
   /** Handed over since the recipient spoke last over this link. */
@@ -96,6 +98,7 @@ export class Sender {
 
   /** A message that is on the disk; it may go from `at` on, ms since 1970. */
   add(entry: Entry, at = 0): void {
+    if (this.#queue.size === 0) this.#toldAt = this.#parts.clock.monotonic()
     this.#queue.add(entry, this.#moment(at))
     this.#copies.add(entry)
   }
@@ -299,11 +302,13 @@ export class Sender {
 
   #askLater(pause: number): void {
     this.#askPause = pause
-    this.#askAt = this.#parts.clock.monotonic() + pause
+    // However much news comes: it waits for what is missing only as long as it is told that this is there.
+    this.#askAt = Math.min(this.#parts.clock.monotonic() + pause, this.#toldAt + LONGEST_ASK_PAUSE)
   }
 
   #sendStates(): void {
     this.#stateDue = false
+    this.#toldAt = this.#parts.clock.monotonic()
     const frame = this.#parts.states()
     if (frame !== undefined) this.#frame(frame)
   }
@@ -347,6 +352,7 @@ export class Sender {
     if (!this.#expiring) void this.#expire()
     if (this.#linked && now >= this.#askAt) {
       this.#stateDue ||= this.#parts.waits()
+      this.#toldAt = now
       this.#askLater(Math.min(2 * this.#askPause, LONGEST_ASK_PAUSE))
     }
     const overdue = this.#queue.overdue(now, this.#patience())

@@ -136,7 +136,7 @@ export function agentRequests(trio: AgentTrio): void {
       const id = '019b7656-c000-7000-8000-00000000000b'
       const first = ada.request('bob', 'x', { id })
       const question = await bob.receive()
-      expect(await failure(ada.request('bob', 'x', { id }))).toMatchObject({ code: 'INVALID_OPTION' })
+      expect(await failure(ada.request('bob', 'x', { id }))).toMatchObject({ code: 'DUPLICATE_MESSAGE' })
       await bob.respond(question, 'y')
       expect((await first).content).toBe('y')
       expect(await arrived(ada, bob)).toEqual([])

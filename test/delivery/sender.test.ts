@@ -7,7 +7,16 @@ import type { Entry, OutEpoch } from '../../src/delivery/out-epoch.ts'
 import { Sender } from '../../src/delivery/sender.ts'
 
 /** A sender whose recipient acknowledges nothing by itself, and what becomes of its messages. */
-function lonely(clock: DrivenClock, { pause = 500, breaker = new CircuitBreaker('bob', clock), answers = false } = {}) {
+function lonely(
+  clock: DrivenClock,
+  {
+    pause = 500,
+    breaker = new CircuitBreaker('bob', clock),
+    answers = false,
+    waits = (): boolean => false,
+    told = (): void => {},
+  } = {},
+) {
   const sent: number[] = []
   const overdue: number[] = []
   const expired: number[] = []
@@ -33,8 +42,11 @@ function lonely(clock: DrivenClock, { pause = 500, breaker = new CircuitBreaker(
     clock,
     breaker,
     window: 10,
-    states: () => Uint8Array.of(FrameType.states),
-    waits: () => false,
+    states: () => {
+      told()
+      return Uint8Array.of(FrameType.states)
+    },
+    waits,
     onHanded: () => {},
     onOverdue: entry => {
       overdue.push(entry.number)
@@ -214,5 +226,32 @@ it('tries with another when the recipient answers, and has not taken the one mes
   expect(states).toEqual(['half-open'])
   bob.acknowledge(2)
   expect(states).toEqual(['half-open', 'closed'])
+  bob.sender.close()
+})
+
+it('tells the states every 20 s however much news comes, and none while nothing waits', async () => {
+  const clock = new DrivenClock()
+  const told: number[] = []
+  let waits = true
+  const bob = lonely(clock, { waits: () => waits, told: () => void told.push(clock.monotonic()) })
+  bob.sender.linked(false)
+  const start = clock.monotonic()
+  // One that waits for its time is what the recipient misses.
+  bob.add(1_000)
+  bob.sender.again(bob.entries.get(1_000) as Entry, clock.now() + 3_600_000)
+  for (let number = 1; number <= 100; number++) {
+    bob.add(number)
+    await clock.advance(500)
+    bob.acknowledge(number)
+    await clock.advance(500)
+  }
+  const pauses = told.map((at, i) => at - (told[i - 1] ?? start)).slice(1)
+  expect(told.length).toBeGreaterThanOrEqual(5)
+  expect(Math.max(...pauses)).toBeLessThanOrEqual(20_000)
+  expect(told.length).toBeLessThanOrEqual(10)
+  waits = false
+  const before = told.length
+  await clock.advance(100_000)
+  expect(told).toHaveLength(before)
   bob.sender.close()
 })

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { defaultData } from '../../demo/keep.ts'
 
 const installed = '/app/node_modules/agent-flow-protocol/dist/demo'
-const home = () => '/home/ada'
+const home = () => '/users/ada'
 const nobody = (): string => {
   throw new Error('ENOENT: no such user')
 }
@@ -14,11 +14,11 @@ it('a clone keeps the demo beside its sources, run from them or built, where npm
 
 it('an installed package keeps the demo with the data of its user, where the platform wants them', () => {
   const at = (platform: NodeJS.Platform, env = {}) => defaultData({ folder: installed, platform, env, home })
-  expect(at('linux')).toBe('/home/ada/.local/share/agent-flow-protocol/demo')
+  expect(at('linux')).toBe('/users/ada/.local/share/agent-flow-protocol/demo')
   expect(at('linux', { XDG_DATA_HOME: '/data' })).toBe('/data/agent-flow-protocol/demo')
   for (const ignored of ['data', './data', ''])
-    expect(at('linux', { XDG_DATA_HOME: ignored })).toBe('/home/ada/.local/share/agent-flow-protocol/demo')
-  expect(at('darwin')).toBe('/home/ada/Library/Application Support/agent-flow-protocol/demo')
+    expect(at('linux', { XDG_DATA_HOME: ignored })).toBe('/users/ada/.local/share/agent-flow-protocol/demo')
+  expect(at('darwin')).toBe('/users/ada/Library/Application Support/agent-flow-protocol/demo')
   expect(at('win32', { LOCALAPPDATA: '/local' })).toBe('/local/agent-flow-protocol/demo')
 })
 
