@@ -6,8 +6,8 @@ import { build, parseSync } from 'vite'
 import { smaller, viteBase } from './vite-base.mjs'
 
 /** KB (1,000 bytes), minified and gzipped. */
-const PAGE_BUDGET = 280
-const OWN_BUDGET = 84
+const PAGE_BUDGET = 284
+const OWN_BUDGET = 86
 
 const kb = bytes => bytes / 1000
 const gzip = text => gzipSync(text, { level: 9 }).length
