@@ -80,7 +80,8 @@ export interface AgentOptions extends AbortOptions {
   /**
    * How many dead letters are kept. Letters that are processed give way to new ones; where there are none, messages that
    * end wait in the outbox or the inbox until some are. Of what came one author's letters may take as much as is left free,
-   * so that nobody who writes here takes the room of others. See the events `dead-letter:low` and `dead-letter:refused`.
+   * so that nobody who writes here takes the room of others. A reply that cannot be delivered leaves none: nobody waits for
+   * it any more. See the events `dead-letter:low` and `dead-letter:refused`.
    */
   deadLetters?: LetterLimits | undefined
   /**

@@ -2,7 +2,7 @@
 
 import type { AckNews } from '../feed/index.ts'
 import type { Write } from '../store/store.ts'
-import { deleteRow, draftAgain, endedOf, fateOf, rowKeyOf } from './entries.ts'
+import { deleteRow, draftAgain, endedOf, fateOf, fateOfEnd, rowKeyOf } from './entries.ts'
 import { NO_BYTES } from './fencing.ts'
 import type { Fate } from './ledger.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
@@ -18,6 +18,8 @@ export interface Consequences {
   readonly over: ReadonlySet<number>
   /** What takes their rows away. */
   readonly writes: readonly Write[]
+  /** Those with a dead letter, each by itself: there may be room for one of them only. */
+  readonly letters: readonly { readonly fates: readonly Fate[]; readonly writes: readonly Write[] }[]
 }
 
 export async function consequences(
@@ -31,6 +33,7 @@ export async function consequences(
   const fates: Fate[] = []
   const arrived = new Map<number, Write>()
   const writes: Write[] = []
+  const letters: { fates: Fate[]; writes: Write[] }[] = []
   for (const number of news.delivered) {
     const messageId = epoch.messages.get(number)
     const entry = epoch.entries.get(number) ?? epoch.fences.get(number)
@@ -43,17 +46,30 @@ export async function consequences(
   for (const number of over) {
     const messageId = epoch.messages.get(number)
     const entry = epoch.entries.get(number)
-    writes.push({ op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch.id, number) })
-    if (messageId === undefined) continue
+    const deletion: Write = { op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch.id, number) }
+    if (messageId === undefined) {
+      writes.push(deletion)
+      continue
+    }
     const reason = refused.get(number)
     const status = reason !== undefined ? 'refused' : skipped.has(number) ? 'skipped' : 'processed'
     // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
     const keeps = reason === undefined || reason === 'handler-error' || reason === 'expired'
-    // One that is being given up has its letter with that.
-    const ended = keeps || entry === undefined || entry.givenUp ? undefined : await endedOf(entry, author)
-    fates.push({ ...fateOf(recipient, epoch, number, messageId, status), reason, ended })
+    // One that is being given up has its letter with that, unless that cannot be written.
+    if (!keeps) await entry?.giving?.catch(() => undefined)
+    const lettered = keeps || entry === undefined || entry.awaited || entry.lettered
+    const ended = lettered ? undefined : await endedOf(entry, author)
+    // Its recipient is quicker than whoever makes room for the letter.
+    const owes = status === 'skipped' ? entry?.owed : undefined
+    const owed = entry && owes ? [await fateOfEnd(recipient, { ...entry, left: false }, owes, author)] : []
+    const end = [...owed, { ...fateOf(recipient, epoch, number, messageId, status), reason, ended }]
+    if (end.some(fate => fate.ended !== undefined)) letters.push({ fates: end, writes: [deletion] })
+    else {
+      fates.push(...end)
+      writes.push(deletion)
+    }
   }
-  return { fates, arrived, over, writes }
+  return { fates, arrived, over, writes, letters }
 }
 
 /** What an epoch comes to that its recipient can never open, by its own signed word. */

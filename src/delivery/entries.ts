@@ -4,7 +4,7 @@ import type { Key, Write } from '../store/store.ts'
 import type { Fate } from './ledger.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
-import { outboxKey } from './rows.ts'
+import { type FenceReason, outboxKey } from './rows.ts'
 import { openPayload } from './sealing.ts'
 
 /** Where its row is. */
@@ -35,6 +35,18 @@ export const endedOf = async (entry: Entry, author: string): Promise<NonNullable
   row: entry.row,
   payload: await openPayload(entry, author),
 })
+
+/**
+ * What becomes of it where it is given up. Nobody waits for a reply any more then, and of what was called off nothing is
+ * kept: there is nothing that a letter could do, and no bytes have to be opened for one.
+ */
+export async function fateOfEnd(recipient: string, entry: Entry, reason: FenceReason, author: string): Promise<Fate> {
+  const { epoch, number, row, left, tries, awaited } = entry
+  const died = reason === 'attempts-exhausted' || reason === 'too-large'
+  const status = died ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
+  const ended = awaited || status === 'cancelled' ? undefined : await endedOf(entry, author)
+  return { ...fateOf(recipient, epoch, number, row.messageId, status), reason, inDoubt: left, attempts: tries, ended }
+}
 
 /** The message as it was before it was sealed, to be sealed anew. */
 export async function draftAgain(entry: Entry, author: string): Promise<Draft> {

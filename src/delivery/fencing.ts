@@ -3,8 +3,9 @@
  * cannot know of is over at once, and leaves nothing behind: it may never come.
  */
 
-import { deleteRow, endedOf, fateOf, rowKeyOf } from './entries.ts'
+import { deleteRow, fateOfEnd, rowKeyOf } from './entries.ts'
 import type { Fate, Quota } from './ledger.ts'
+import { LettersFull } from './letter-room.ts'
 import { type NextTryParts, nextTry } from './next-try.ts'
 import { type Entry, isUnknown } from './out-epoch.ts'
 import type { Recorder } from './recorder.ts'
@@ -86,8 +87,12 @@ export class Fencing {
     if (epoch.fences.has(number)) return true
     if (!epoch.entries.has(number)) return false
     epoch.fences.set(number, entry)
-    const giving = epoch.writing.add(this.#fence(entry, reason)).finally(() => this.#writing.delete(entry))
+    const giving = epoch.writing.add(this.#fence(entry, reason)).finally(() => {
+      this.#writing.delete(entry)
+      entry.giving = undefined
+    })
     this.#writing.set(entry, giving)
+    entry.giving = giving
     return giving
   }
 
@@ -98,37 +103,25 @@ export class Fencing {
     sender.hold(entry)
     let over = false
     try {
-      const died = reason === 'attempts-exhausted' || reason === 'too-large'
-      const status = died ? 'dead' : reason === 'cancelled' ? 'cancelled' : 'expired'
-      // A copy has left for whoever waited for it: nobody does any more, and there is nothing that a letter could do.
-      const copied = reason === 'expired' && entry.copied
-      // Of what was called off nothing is kept either: its bytes need not be opened for that.
-      const ended = copied || status === 'cancelled' ? undefined : await endedOf(entry, author)
+      const end = await fateOfEnd(recipient, entry, reason, author)
       if (!epoch.entries.has(number) || epoch.feed.has(number)) {
         epoch.fences.delete(number)
         return false
       }
-      // If its recipient is quicker, and refuses it, there is a letter of that.
-      entry.givenUp = status !== 'cancelled'
       over = isUnknown(entry)
-      const fate: Fate = {
-        ...fateOf(recipient, epoch, number, row.messageId, status),
-        reason,
-        inDoubt: entry.left,
-        unsent: over,
-        attempts: entry.tries,
-        ended,
-      }
+      const fate: Fate = { ...end, inDoubt: entry.left, unsent: over }
+      const copied = reason === 'expired' && entry.copied
       const fenced = { ...row, fence: copied ? 'copied' : reason, frame: NO_BYTES } as const
       // At the next start a number without a row is skipped as well.
       await recorder.record(
         [fate],
         [over ? deleteRow(recipient, entry) : putOutbox(rowKeyOf(recipient, entry), fenced)],
       )
+      entry.lettered = end.ended !== undefined
       if (copied && epoch.fences.has(number)) epoch.fences.set(number, { ...entry, row: fenced })
     } catch (error) {
-      entry.givenUp = false
       epoch.fences.delete(number)
+      if (error instanceof LettersFull) await this.#owe(entry, reason)
       throw error
     }
     if (over) {
@@ -144,6 +137,21 @@ export class Fencing {
     sender.stateChanged()
     sender.pump()
     return there && end === 'skipped'
+  }
+
+  /**
+   * There is no room for its letter. It is given up all the same: its recipient holds back what comes behind it until it is
+   * told of that. Its bytes stay, for the letter.
+   */
+  async #owe(entry: Entry, reason: FenceReason): Promise<void> {
+    const { recipient, recorder, sender } = this.#parts
+    const { epoch, number, row } = entry
+    if (entry.owed !== undefined || !epoch.entries.has(number)) return
+    await recorder.record([], [putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason })])
+    entry.owed = reason
+    epoch.feed.skip(number)
+    sender.stateChanged()
+    sender.pump()
   }
 
   /** Nothing is tried again. */

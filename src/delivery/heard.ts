@@ -60,10 +60,14 @@ export class Heard {
 
   async #write(epoch: OutEpoch, news: AckNews, ends: Consequences, waits: () => void): Promise<void> {
     const { sender, recorder } = this.#parts
-    const { fates, arrived, writes } = ends
+    const { fates, arrived, writes, letters } = ends
     // Without a message its end is known by now.
     const rows = (): Write[] => [...arrived].flatMap(([number, put]) => (epoch.messages.has(number) ? put : []))
-    if (fates.length > 0 || writes.length > 0) await recorder.persist(fates, () => [...rows(), ...writes], waits)
+    const others = fates.length > 0 || writes.length > 0
+    await Promise.all([
+      others && recorder.persist(fates, () => [...rows(), ...writes]),
+      ...letters.map(({ fates, writes }) => recorder.persist(fates, () => writes, waits)),
+    ])
     news.committed()
     await this.#end(epoch)
     sender.pump()

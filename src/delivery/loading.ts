@@ -14,6 +14,7 @@ import { KEEP_ENDED, type KeptEpoch } from './in-epoch.ts'
 import { Entries, type Entry, type OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
 import {
+  type FenceReason,
   type OpeningRow,
   type OutboxRow,
   readEpoch,
@@ -56,7 +57,7 @@ export async function loadOutgoing(store: Store, now: number, next?: NextTask): 
   const slices = new Slices(next)
   for (const recipient of new Set([...openings.keys(), ...rows.keys()])) {
     const [forgotten, mine] = partition(rows.get(recipient) ?? [], ({ row }) => {
-      return isGivenUp(row) && row.expiresAt + KEEP_ENDED < now
+      return isGivenUp(row) && !isOwed(row) && row.expiresAt + KEEP_ENDED < now
     })
     const byEpoch = Map.groupBy(mine, by('epoch'))
     const epochs: OutEpoch[] = []
@@ -117,7 +118,11 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     order: number,
   })
   for (const row of kept) epoch.entries.add(entryOf(row))
-  for (const row of fenced) epoch.fences.set(row.number, entryOf(row))
+  for (const given of fenced) {
+    const { number, row } = given
+    if (isOwed(row)) epoch.entries.add({ ...entryOf(given), owed: row.fence as FenceReason })
+    else epoch.fences.set(number, entryOf(given))
+  }
   return epoch
 }
 
@@ -144,6 +149,9 @@ export async function loadIncoming(
   }
   return remains
 }
+
+/** Whether its letter has found no room. */
+const isOwed = (row: OutboxRow): boolean => isGivenUp(row) && row.frame.length > 0
 
 const isGivenUp = ({ fence }: OutboxRow): boolean => fence !== undefined && fence !== 'delivered'
 

@@ -6,7 +6,7 @@ import { AuthorFeed } from '../feed/index.ts'
 import { type AeadKey, importKey } from '../security/aead.ts'
 import { type MakeOpeningOptions, makeOpening } from '../security/opening.ts'
 import { NEVER_TRIED, type RetryState } from './retry.ts'
-import type { OutboxRow } from './rows.ts'
+import type { FenceReason, OutboxRow } from './rows.ts'
 import type { Sendable } from './send-queue.ts'
 
 /** See the head of this file. */
@@ -59,8 +59,12 @@ export interface Entry extends Sendable {
   readonly awaited: boolean
   /** Bytes may have left. */
   left: boolean
-  /** It is being given up, with whatever letter there is of it. */
-  givenUp?: boolean
+  /** Settles when what gives it up is on the disk, or is not. */
+  giving?: Promise<unknown> | undefined
+  /** There is a dead letter of it. */
+  lettered?: boolean
+  /** It is given up, and the disk knows; only its letter has found no room yet. */
+  owed?: FenceReason | undefined
   /** A copy that is not kept has left. */
   copied: boolean
 }

@@ -214,7 +214,8 @@ export class Outgoing {
       this.#parts.tries.resume(this.recipient, entry)
       this.#sender.add(entry, entry.retry.nextAt)
       // Whoever waited for its reply is gone with that run. From here on it does not leave.
-      if (entry.row.asks) void this.#fencing.end(entry, 'cancelled')
+      const end = entry.owed ?? (entry.row.asks ? 'cancelled' : undefined)
+      if (end !== undefined) void this.#fencing.end(entry, end)
     }
     this.#unsealed.load(waiting)
   }

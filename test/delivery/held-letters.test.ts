@@ -1,8 +1,9 @@
-/** Refusals whose dead letters find no room: they wait, and nothing else does. */
+/** What ends and finds no room for its dead letter: that waits, and nothing else does. */
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { AfpMessageError } from '../../src/common/errors.ts'
 import type { DeliveryParts } from '../../src/delivery/delivery.ts'
+import { FrameType } from '../../src/delivery/frames.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { DeliveryWorld, type Node } from './world.ts'
 
@@ -94,4 +95,86 @@ test('However many wait, the link to their recipient goes on.', async () => {
   await bob.send(ada, 'and back')
   await world.clock.advance(5_000)
   expect(ada.texts).toEqual(['and back'])
+})
+
+/** Ada, with no room for another letter, and whom she writes to. */
+async function full(): Promise<{ ada: Node; bob: Node }> {
+  const { ada, bob } = await pair()
+  await ada.send(bob, 'bad 0')
+  await world.clock.advance(1_000)
+  expect(ada.deadLetters.count()).toBe(1)
+  return { ada, bob }
+}
+
+test.each([false, true])(
+  'What comes behind a message that has expired is handed on, its author started anew: %s.',
+  async anew => {
+    const { ada, bob } = await full()
+    bob.crash()
+    await world.clock.advance(10_000)
+    const expiring = await Promise.all([0, 1].map(i => ada.send(bob, `short ${i}`, { ttl: 30 })))
+    const sent = await Promise.all([0, 1, 2].map(i => ada.send(bob, `long ${i}`, { ttl: 86_400 })))
+    await world.clock.advance(60_000)
+    let author = ada
+    if (anew) {
+      ada.crash()
+      author = await world.start(ada.machine, undefined, {}, { maxEntries: 1 })
+    }
+    const again = await world.start(bob.machine, undefined, { judge })
+    await author.meet(again)
+    await world.clock.advance(60_000)
+    expect(again.texts).toEqual(['long 0', 'long 1', 'long 2'])
+    for (const { id } of sent) expect(author.tracker.tracking(id)?.status).toBe('delivered')
+    expect(author.deadLetters.count()).toBe(1)
+    // Both have their letter, one after the other, and a run that ends meanwhile loses none.
+    const letters = new Map<unknown, unknown>()
+    const look = async (): Promise<void> => {
+      for (const { messageId, reason } of await author.deadLetters.list()) letters.set(messageId, reason)
+      await author.deadLetters.purge({ processed: 'any' })
+      await world.clock.advance(60_000)
+    }
+    for (let i = 0; i < 3; i++) {
+      await look()
+      if (i > 0) continue
+      await look()
+      author.crash()
+      author = await world.start(author.machine, undefined, {}, { maxEntries: 1 })
+      await author.meet(again)
+      await world.clock.advance(60_000)
+    }
+    for (const { id } of expiring) expect(letters.get(id)).toBe('expired')
+    for (const { id } of expiring)
+      expect((await author.tracker.get(id))?.recipients.get(again.id)).toMatchObject({ state: 'expired', final: true })
+    expect(await author.machine.store.count('outbox')).toBe(0)
+  },
+)
+
+test('One whose end cannot be written just as its recipient refuses it has its dead letter all the same.', async () => {
+  const { ada, bob } = await pair()
+  const { store } = ada.machine
+  const commit = store.commit.bind(store)
+  const gate = Promise.withResolvers<void>()
+  let fails = 1
+  store.commit = async (batch, options) => {
+    const letter = batch.writes.some(({ op, table }) => op === 'put' && table === 'dead-letters')
+    if (!letter || fails-- <= 0) return commit(batch, options)
+    await gate.promise
+    throw new Error('the disk is gone')
+  }
+  const received = ada.delivery.received.bind(ada.delivery)
+  const words: Uint8Array[] = []
+  ada.delivery.received = (from, frame) => {
+    if (frame[0] === FrameType.acks) words.push(frame.slice())
+    else return received(from, frame)
+  }
+  const { id } = await ada.send(bob, 'bad', { ttl: 10 })
+  await world.clock.advance(10_100)
+  expect(fails).toBe(0)
+  for (const frame of words) void received(bob.id, frame)
+  ada.delivery.received = received
+  await world.clock.advance(100)
+  gate.resolve()
+  await world.clock.advance(60_000)
+  expect(await ada.deadLetters.list()).toMatchObject([{ messageId: id, reason: 'rejected' }])
+  expect(await store.count('outbox')).toBe(0)
 })
