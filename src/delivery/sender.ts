@@ -4,12 +4,13 @@
  * that is set back holds nothing up.
  */
 
-import type { Clock, Timer } from '../common/clock.ts'
+import type { Timer } from '../common/clock.ts'
 import { AfpError } from '../common/errors.ts'
 import { nextTask, SLICE_ITEMS } from '../common/slices.ts'
 import type { BreakerCall, CircuitBreaker } from './breaker.ts'
 import { Copies, type CopiesParts } from './copies.ts'
 import { FrameType, frameOf } from './frames.ts'
+import { Leaving } from './leaving.ts'
 import type { Lines } from './lines.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
 import { SendQueue } from './send-queue.ts'
@@ -31,7 +32,6 @@ const BUSY_PAUSE = 100
 export interface SenderParts extends CopiesParts {
   readonly recipient: string
   readonly lines: Lines
-  readonly clock: Clock
   readonly breaker: CircuitBreaker
   /** How many may be under way. */
   readonly window: number
@@ -52,6 +52,7 @@ export class Sender {
   readonly #parts: SenderParts
   readonly #queue: SendQueue<Entry>
   readonly #copies: Copies
+  readonly #leaving = new Leaving()
   /** Epochs whose opening went over the link that is open. */
   readonly #announced = new Set<OutEpoch>()
   #linked = false
@@ -67,8 +68,6 @@ export class Sender {
   /** Handed over since the recipient spoke last over this link. */
   readonly #unanswered = new Set<Entry>()
   #timer: Timer | undefined
-  /** When copies that the connection did not take go again. */
-  #copyTimer: Timer | undefined
   /** When the opening of an epoch went again over this link because the recipient did not know it. */
   #repeated = new WeakMap<OutEpoch, number>()
   #expiring = false
@@ -79,7 +78,7 @@ export class Sender {
   constructor(parts: SenderParts) {
     this.#parts = parts
     this.#queue = new SendQueue(parts.window)
-    this.#copies = new Copies(parts)
+    this.#copies = new Copies(parts, this.#leaving, entry => this.#isBarred(entry))
     // Whoever closes it by hand wants what waits to go now.
     parts.breaker.addEventListener(
       'change',
@@ -137,6 +136,8 @@ export class Sender {
     this.#repeated = new WeakMap()
     // What failed did so over another link. Its recipient holds back for it what came after it, and not for ever.
     this.#queue.wake()
+    // How long ago it was told anything counts over this link: it is told now, or has nothing to be told of.
+    this.#toldAt = clock.monotonic()
     this.#askLater(ASK_PAUSE)
     if (ask) {
       this.#holdUntil = clock.monotonic() + this.#patience()
@@ -163,12 +164,6 @@ export class Sender {
     this.#queue.window = Math.min(this.#parts.window, messages)
     // What it says beside that may be of nothing that is known here.
     this.pump()
-  }
-
-  async #sendCopies(): Promise<void> {
-    if (await this.#copies.send(entry => this.#isBarred(entry))) return
-    this.#copyTimer?.cancel()
-    if (!this.#closed) this.#copyTimer = this.#parts.clock.after(BUSY_PAUSE, () => this.pump())
   }
 
   /** Whether the recipient has little room, and none for this message: what there is others have, or it was not taken. */
@@ -234,7 +229,7 @@ export class Sender {
       // What is there comes first: a call that the breaker lets through for nothing would never end.
       while (this.#queue.ready(now) && this.#handNext(now));
       if (this.#stateDue) this.#sendStates()
-      void this.#sendCopies()
+      void this.#copies.send()
     }
     this.#arm()
   }
@@ -244,7 +239,7 @@ export class Sender {
     this.#detach.abort()
     this.#probe?.call.abandon()
     this.#timer?.cancel()
-    this.#copyTimer?.cancel()
+    this.#copies.close()
   }
 
   /** A time of day on the clock that nobody sets; 0: at once. */
@@ -284,12 +279,11 @@ export class Sender {
 
   #hand(entry: Entry): void {
     const { lines, recipient, clock, onHanded, onOver } = this.#parts
-    const { left } = entry
-    entry.left = true
+    this.#leaving.starts(entry)
     this.#unanswered.add(entry)
     lines.send(recipient, entry.row.frame).catch(error => {
       if (error instanceof AfpError && error.code === 'MESSAGE_TOO_LARGE') {
-        entry.left = left
+        this.#leaving.refused(entry)
         return onOver(entry, 'too-large')
       }
       // Too slow a peer, or a link that has just closed: neither is a try that failed.

@@ -255,3 +255,22 @@ it('tells the states every 20 s however much news comes, and none while nothing 
   expect(told).toHaveLength(before)
   bob.sender.close()
 })
+
+it.each([false, true])('tells the states once when it is linked after a long time, asked for: %s', async ask => {
+  const clock = new DrivenClock()
+  const told: number[] = []
+  const bob = lonely(clock, { waits: () => true, told: () => void told.push(clock.monotonic()) })
+  bob.sender.linked(true)
+  bob.sender.unlinked()
+  await clock.advance(60_000)
+  told.length = 0
+  bob.sender.linked(ask)
+  const from = clock.monotonic()
+  await clock.advance(100)
+  // Its answer, as an acknowledgement has it.
+  bob.sender.heard({ arrived: false, news: false })
+  bob.sender.credit(10)
+  await clock.advance(3_900)
+  expect(told).toEqual(ask ? [from] : [])
+  bob.sender.close()
+})
