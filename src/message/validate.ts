@@ -12,7 +12,7 @@ import { GUARANTEES, type Guarantee, type Json, type Message, type MessageFields
 export interface Limits {
   /**
    * Largest frame on a connection, bytes. What is too large for its recipient is a dead letter at once, with the reason
-   * `too-large`. At least 65,536: what delivery says beside messages has to fit too. Default 1 MiB.
+   * `too-large`. At least 65,536: what delivery says beside messages needs room too. Default 1 MiB.
    */
   readonly frameBytes: number
   /**
@@ -60,7 +60,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
 
 const LIMIT_CHECKS: OptionChecks = Object.fromEntries(Object.keys(DEFAULT_LIMITS).map(name => [name, COUNT]))
 
-/** The least that `frameBytes` can be: acknowledgements, states and openings fit, however long they become. */
+/** The least that `frameBytes` can be: room for openings, and for acknowledgements and states with some hundred gaps. */
 export const LEAST_FRAME_BYTES = 2 ** 16
 
 /** Most agents on a trace path. */

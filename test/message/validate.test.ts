@@ -34,7 +34,7 @@ describe('limits', () => {
     expect(resolveLimits({ messageBytes: 2 ** 21, frameBytes: 2 ** 22 }).messageBytes).toBe(2 ** 21)
   })
 
-  test('What delivery says beside messages has to fit into a frame too: there is a least size of frames.', () => {
+  test('What delivery says beside messages needs room too: there is a least size of frames.', () => {
     const small = { messageBytes: 1_000, recipients: 1 }
     expect(resolveLimits({ ...small, frameBytes: 65_536 }).frameBytes).toBe(65_536)
     expect(() => resolveLimits({ ...small, frameBytes: 65_535 })).toThrow(
