@@ -24,6 +24,7 @@ import {
   STRINGS,
   withMethods,
 } from '../common/check-options.ts'
+import { AfpError } from '../common/errors.ts'
 import type { NewDeadLetter } from '../delivery/dead-letter.ts'
 import { isAgentId } from '../identity/keys.ts'
 import type { Filter } from '../message/filter.ts'
@@ -166,6 +167,14 @@ export function checkLetter(letter: NewDeadLetter): void {
 /** @throws AfpError INVALID_OPTION unless `options` and the hooks in them are what `createAgent` takes */
 export function checkAgentOptions(options: AgentOptions): void {
   checkOptions('createAgent()', options, AGENT)
+  if (options.identity === 'ephemeral' && options.store !== undefined) {
+    const what = 'a store belongs to one agent for good, and nobody has this identity after this run'
+    const advice = 'leave out identity, and the store keeps one; or leave out store'
+    throw new AfpError(
+      'INVALID_OPTION',
+      `identity has to be another one than 'ephemeral' with a store: ${what}; ${advice}`,
+    )
+  }
   checkOptions('hooks', options.hooks ?? {}, HOOKS)
   checkOptions('deadLetters', options.deadLetters ?? {}, { maxEntries: COUNT, maxBytes: COUNT, maxAge: MILLISECONDS })
   checkOptions('outbox', options.outbox ?? {}, { messages: COUNT, bytes: COUNT })

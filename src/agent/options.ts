@@ -40,8 +40,8 @@ export interface AgentOptions extends AbortOptions {
    * Who the agent is. With a `store` that is given here it is by default `persistent`: who the store belongs to, made at
    * first use and kept in it. Without one the default is, in tabs, `persistent` in a store of their own, reused by one tab
    * at a time, but `ephemeral`, with a store in memory, on pages that came over plain http and not from localhost: these
-   * have no locks; in Node `ephemeral`, somebody new at each start. `fileIdentity(path)` of `agent-flow-protocol/node` keeps
-   * one apart from the store.
+   * have no locks; in Node `ephemeral`, somebody new at each start: that is not allowed with a `store`, which belongs to
+   * one agent for good. `fileIdentity(path)` of `agent-flow-protocol/node` keeps one apart from the store.
    */
   identity?: Identity | 'persistent' | 'ephemeral' | undefined
   /** What to do when another tab holds the persistent identity: take another one (default), or throw `IDENTITY_IN_USE`. */

@@ -40,13 +40,13 @@ export async function openProfile(options: ProfileOptions): Promise<Profile> {
 async function inStore(store: Store, options: ProfileOptions): Promise<Profile> {
   const letGo = takeStore(store)
   try {
-    const identity = await ownStore(store, options)
-    const given = typeof options.identity === 'object'
-    const release = await holdOrThrow(identity.id, given ? 0 : RELOAD_PATIENCE)
+    const given = typeof options.identity === 'object' ? options.identity : undefined
+    const identity = await ownStore(store, { ...options, identity: given })
+    const release = await holdOrThrow(identity.id, given === undefined ? RELOAD_PATIENCE : 0)
     return {
       identity,
       store,
-      persistent: !given && options.identity !== 'ephemeral' && release !== undefined,
+      persistent: given === undefined && release !== undefined,
       release: async () => {
         release?.()
         letGo()
@@ -72,21 +72,25 @@ async function claim(options: ProfileOptions): Promise<Profile> {
       if (options.onIdentityInUse === 'error') throw inUse(options.name)
       continue
     }
+    let kept: Store | undefined
     try {
-      const kept = await indexedDbStore(lock, { clock: options.clock, onLost: options.onLost })
-      const { identity, saved } = await readOwner(kept, options)
+      kept = await indexedDbStore(lock, { clock: options.clock, onLost: options.onLost })
+      const { identity, saved } = await readOwner(kept, { ...options, identity: undefined })
       rememberSlot(base, slot)
+      const store = kept
       return {
         identity,
         saved,
         persistent: true,
-        store: kept,
+        store,
         release: async () => {
-          await kept.close()
+          await store.close()
           release()
         },
       }
     } catch (error) {
+      // Why it could not start is what counts.
+      await kept?.close().catch(() => {})
       release()
       throw error
     }

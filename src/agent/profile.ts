@@ -62,7 +62,8 @@ export async function openProfile(options: ProfileOptions): Promise<Profile> {
 async function inStore(store: Store, options: ProfileOptions): Promise<Profile> {
   const letGo = takeStore(store)
   try {
-    const identity = await ownStore(store, options)
+    const given = typeof options.identity === 'object' ? options.identity : undefined
+    const identity = await ownStore(store, { ...options, identity: given })
     return { identity, store, release: async () => letGo() }
   } catch (error) {
     letGo()

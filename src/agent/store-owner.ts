@@ -17,8 +17,8 @@ const taken = new WeakSet<Store>()
 
 /** Who is to have a store. */
 export interface OwnerParts {
-  /** Left out, or `persistent`: the one that the store has, made at first use. */
-  readonly identity?: Identity | 'persistent' | 'ephemeral' | undefined
+  /** Left out: the one that the store has, made at first use. */
+  readonly identity?: Identity | undefined
   readonly mesh: string
   readonly random: Random
 }
@@ -48,18 +48,18 @@ export function takeStore(store: Store): () => void {
  * @throws AfpDataStoreError STORE_MISMATCH when it is another's, and nothing is changed; STORE_FAILED when it cannot be
  * read who that is
  */
-export async function readOwner(store: Store, { identity: asked, mesh, random }: OwnerParts): Promise<Ownership> {
-  const made = (): Promise<Identity> => createIdentity(undefined, random)
-  const given = asked === 'ephemeral' ? await made() : asked === 'persistent' ? undefined : asked
+export async function readOwner(store: Store, { identity: given, mesh, random }: OwnerParts): Promise<Ownership> {
   const [seed, row] = await Promise.all([store.get('meta', IDENTITY_KEY), store.get('meta', OWNER_KEY)])
-  const kept = seed && (await createIdentity(seed))
+  // A damaged one is in nobody's way who does without it.
+  const needed = given === undefined || row === undefined
+  const kept = needed && seed !== undefined ? await identityOf(seed) : undefined
   const owner = row === undefined ? kept && { id: kept.id, mesh } : parse(row)
   if (owner !== undefined) {
     const self = given ?? kept
     if (self?.id !== owner.id || mesh !== owner.mesh) throw mismatch(owner, self?.id, mesh)
     if (row !== undefined) return { identity: self }
   }
-  const identity = given ?? kept ?? (await made())
+  const identity = given ?? kept ?? (await createIdentity(undefined, random))
   const put = (key: string[], value: Uint8Array): Write => ({ op: 'put', table: 'meta', key, value })
   const writes = [put(OWNER_KEY, encode([identity.id, mesh]))]
   if (given === undefined && seed === undefined) writes.push(put(IDENTITY_KEY, identity.seed))
@@ -90,6 +90,15 @@ export async function ownStore(store: Store, parts: OwnerParts): Promise<Identit
 interface Owner {
   readonly id: string
   readonly mesh: string
+}
+
+async function identityOf(seed: Uint8Array): Promise<Identity> {
+  try {
+    return await createIdentity(seed)
+  } catch (cause) {
+    const what = 'the row that has the identity of the store is damaged'
+    throw new AfpDataStoreError('STORE_FAILED', what, { reference: 'meta', cause })
+  }
 }
 
 function parse(row: Uint8Array): Owner {

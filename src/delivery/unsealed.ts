@@ -214,10 +214,11 @@ export class Unsealed {
     const { clock, recorder } = this.#parts
     const { draft, resolve, reject } = pending
     const key = outboxKey(this.#recipient, '', ++this.#count)
-    const { checks, writes } = draft.also?.() ?? { writes: [] }
     const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
     pending.writing = true
     try {
+      // That may throw: it is this one's failure then, and nobody else's.
+      const { checks, writes } = draft.also?.() ?? { writes: [] }
       await recorder.record([{ ...this.#position(pending), status: 'queued' }], [put, ...writes], checks)
       pending.row = key
       this.#unkept.delete(pending)

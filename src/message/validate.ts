@@ -12,7 +12,7 @@ import { GUARANTEES, type Guarantee, type Json, type Message, type MessageFields
 export interface Limits {
   /**
    * Largest frame on a connection, bytes. What is too large for its recipient is a dead letter at once, with the reason
-   * `too-large`. Default 1 MiB.
+   * `too-large`. At least 65,536: what delivery says beside messages needs room too. Default 1 MiB.
    */
   readonly frameBytes: number
   /**
@@ -60,6 +60,9 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
 
 const LIMIT_CHECKS: OptionChecks = Object.fromEntries(Object.keys(DEFAULT_LIMITS).map(name => [name, COUNT]))
 
+/** The least that `frameBytes` can be: room for openings, and for acknowledgements and states with some hundred gaps. */
+export const LEAST_FRAME_BYTES = 2 ** 16
+
 /** Most agents on a trace path. */
 export const MAX_TRACE_PATH = 64
 
@@ -75,14 +78,20 @@ const RECIPIENT_BYTES = 64
 
 /**
  * {@link DEFAULT_LIMITS} with some of them replaced.
- * @throws AfpError INVALID_OPTION for an unknown key or a value that is no positive safe integer, and
- *   for messages that would not fit a frame
+ * @throws AfpError INVALID_OPTION for an unknown key or a value that is no positive safe integer, for frames below
+ *   {@link LEAST_FRAME_BYTES}, and for messages that would not fit a frame
  */
 export function resolveLimits(partial: Partial<Limits> = {}): Limits {
   checkOptions('limits', partial, LIMIT_CHECKS)
   const given = Object.entries(partial).filter(([, value]) => value !== undefined)
   const limits: Limits = Object.freeze({ ...DEFAULT_LIMITS, ...Object.fromEntries(given) })
   const { messageBytes, frameBytes, recipients } = limits
+  if (frameBytes < LEAST_FRAME_BYTES) {
+    throw new AfpError(
+      'INVALID_OPTION',
+      `limits.frameBytes is ${frameBytes}; it has to be at least ${LEAST_FRAME_BYTES}`,
+    )
+  }
   const needed = Math.ceil((messageBytes * 9) / 8) + ENVELOPE_BYTES + recipients * RECIPIENT_BYTES
   if (needed > frameBytes) {
     const why = `limits.frameBytes is ${frameBytes}; a message of limits.messageBytes, ${messageBytes}, may need ${needed}`

@@ -3,6 +3,7 @@
 import { AfpError } from '../common/errors.ts'
 import { type Card, openCard } from '../identity/card.ts'
 import { encode } from '../message/codec.ts'
+import { LEAST_FRAME_BYTES } from '../message/validate.ts'
 import { FrameType, frameOf } from './frames.ts'
 import { Refusal, readArray } from './refusal.ts'
 
@@ -43,7 +44,8 @@ export function decodeHello(type: number, body: Uint8Array, mesh: string): Hello
   if (claimed !== mesh) throw new Refusal('wrong-mesh', 'for another mesh')
   if (hello.length !== 4 || !(card instanceof Uint8Array)) throw new Refusal('malformed', 'the hello')
   const named = typeof frameBytes === 'number' && Number.isSafeInteger(frameBytes) && frameBytes > 0
-  return { card, frameBytes: named ? frameBytes : DEFAULT_FRAME_BYTES }
+  // Who names less is sent what everybody has to take: without it nothing could be delivered.
+  return { card, frameBytes: named ? Math.max(frameBytes, LEAST_FRAME_BYTES) : DEFAULT_FRAME_BYTES }
 }
 
 /**

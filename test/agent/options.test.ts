@@ -44,7 +44,8 @@ describe('createAgent', () => {
     ['an unknown limit', { limits: { bytes: 1 } }, 'INVALID_OPTION'],
     ['a limit of nothing', { limits: { frameBytes: 0 } }, 'INVALID_OPTION'],
     ['messages larger than letters', { deadLetters: { maxBytes: 2 ** 18 } }, 'INVALID_OPTION'],
-    ['messages larger than frames', { limits: { frameBytes: 10, messageBytes: 11 } }, 'INVALID_OPTION'],
+    ['frames too small for acknowledgements', { limits: { frameBytes: 65_535, messageBytes: 11 } }, 'INVALID_OPTION'],
+    ['messages larger than frames', { limits: { frameBytes: 65_536, messageBytes: 65_536 } }, 'INVALID_OPTION'],
     ['an unknown guarantee', { guarantee: 'surely' }, 'INVALID_OPTION'],
   ])('refuses %s, and nothing is started', async (_what, options, code) => {
     expect(await failure(attempt(options))).toMatchObject({ code })

@@ -1,7 +1,7 @@
 /** A store that a page opened by itself, and gave to its agent. */
 
 import { deleteDB } from 'idb'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import { createAgent } from '../../src/agent/create-agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
@@ -55,12 +55,34 @@ test('is had by nobody else, and by one agent of its page', async () => {
   const first = await start({ store })
   expect(await failure(start({ store }))).toMatchObject({ code: 'STORE_IN_USE' })
   await first.close()
-  for (const options of [{ identity: await createIdentity() }, { identity: 'ephemeral' }, { mesh: 'other' }] as const) {
+  for (const options of [{ identity: await createIdentity() }, { mesh: 'other' }]) {
     expect(await failure(start({ store, ...options }))).toMatchObject({ code: 'STORE_MISMATCH' })
   }
+  expect(await failure(start({ store, identity: 'ephemeral' }))).toMatchObject({ code: 'INVALID_OPTION' })
   const again = await start({ store })
   expect(again.id).toBe(first.id)
   await again.close()
+})
+
+test('that the page has by itself is let go of where its agent cannot be started', async () => {
+  const tab = `afp:own:${name}:0`
+  const damaged = await indexedDbStore(tab)
+  await damaged.commit({ writes: [{ op: 'put', table: 'meta', key: ['owner'], value: new Uint8Array([1]) }] })
+  await damaged.close()
+  const used = vi.spyOn(IDBDatabase.prototype, 'transaction')
+  const closed = vi.spyOn(IDBDatabase.prototype, 'close')
+  try {
+    expect(await failure(start({ name }))).toMatchObject({ code: 'STORE_FAILED' })
+    const [database, ...others] = new Set(used.mock.contexts as IDBDatabase[])
+    expect([database?.name, others]).toEqual([tab, []])
+    expect(closed.mock.contexts).toEqual([database])
+    // Comes to nothing while that is held.
+    expect(await navigator.locks.request(tab, lock => lock?.name)).toBe(tab)
+  } finally {
+    used.mockRestore()
+    closed.mockRestore()
+    await deleteDB(tab)
+  }
 })
 
 test('has one agent where two tabs make it at once', async () => {

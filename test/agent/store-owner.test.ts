@@ -120,7 +120,6 @@ describe('A store of another agent', () => {
     ['that is here in another mesh', {}, { mesh: 'another' }, 'in the mesh demo'],
     ['whose identity it was not given', { identity: named }, {}, 'as its identity'],
     ['that kept its identity in it', {}, { identity: named }, 'belongs to agent'],
-    ['for one that is to be new each time', { identity: 'ephemeral' }, { identity: 'ephemeral' }, 'belongs to agent'],
   ])('%s is refused', async (_whose, first, next, says) => {
     const store = memoryStore()
     await run(store, first)
@@ -157,6 +156,54 @@ describe('A store of another agent', () => {
     await store.commit({ writes: [{ op: 'put', table: 'meta', key: ['owner'], value: new Uint8Array([1]) }] })
     expect(await failure(world.join('ada', { store, carrier }))).toMatchObject({ code: 'STORE_FAILED' })
   })
+
+  test.each([
+    ['that says whose it is', true],
+    ['of an earlier version', false],
+  ])('%s is not guessed where the identity in it is damaged', async (_whose, owned) => {
+    const store = memoryStore()
+    if (owned) await run(store)
+    await store.commit({ writes: [{ op: 'put', table: 'meta', key: ['identity'], value: new Uint8Array(3) }] })
+    const before = await rowsOf(store)
+    for (const identity of owned ? [undefined] : [undefined, named]) {
+      expect(await failure(world.join('ada', { store, identity, carrier }))).toMatchObject({
+        name: 'AfpDataStoreError',
+        code: 'STORE_FAILED',
+        reference: 'meta',
+        message: 'the row that has the identity of the store is damaged',
+      })
+    }
+    expect(await rowsOf(store)).toEqual(before)
+  })
+
+  test('is opened with the identity that it belongs to, where the one in it is damaged', async () => {
+    const seed = new Uint8Array(32).fill(7)
+    const mine = await createIdentity(seed)
+    const store = memoryStore()
+    await store.commit({ writes: [{ op: 'put', table: 'meta', key: ['identity'], value: seed }] })
+    expect(await run(store)).toBe(mine.id)
+    await store.commit({ writes: [{ op: 'put', table: 'meta', key: ['identity'], value: new Uint8Array(3) }] })
+    expect(await run(store, { identity: mine })).toBe(mine.id)
+    expect(await failure(world.join('ada', { store, identity: named, carrier }))).toMatchObject({
+      code: 'STORE_MISMATCH',
+    })
+  })
+})
+
+test('A store is not given to an agent that nobody is at its next start: it would be that one’s for ever.', async () => {
+  const store = memoryStore()
+  const carrier = (): never => {
+    throw new Error('started')
+  }
+  expect(await failure(world.join('ada', { store, identity: 'ephemeral', carrier }))).toMatchObject({
+    name: 'AfpError',
+    code: 'INVALID_OPTION',
+    message: expect.stringContaining('leave out identity'),
+  })
+  expect(await rowsOf(store)).toEqual([])
+  const id = await run(store)
+  expect(await failure(world.join('ada', { store, identity: 'ephemeral' }))).toMatchObject({ code: 'INVALID_OPTION' })
+  expect(await run(store)).toBe(id)
 })
 
 describe('A store that an agent of this process has', () => {

@@ -39,7 +39,6 @@ export function sentByHandlersContract(name: string, open: () => Promise<Store>)
       const agent = await createAgent({
         name: who,
         mesh: 'sent',
-        identity: 'ephemeral',
         peers: agents.flatMap(({ addresses }) => addresses.slice(0, 1)),
         carrier: ({ id }) => net.carrier(id),
         ...options,

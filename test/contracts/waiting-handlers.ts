@@ -37,7 +37,7 @@ export function waitingHandlersContract(name: string, open: () => Promise<Store>
       const agent = await createAgent({
         name: who,
         mesh: 'waiting',
-        identity: 'ephemeral',
+        identity: options.store === undefined ? 'ephemeral' : undefined,
         guarantee: 'exactly-once',
         peers: agents.flatMap(({ addresses }) => addresses.slice(0, 1)),
         carrier: ({ id }) => net.carrier(id),

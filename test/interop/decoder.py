@@ -77,7 +77,8 @@ def read_hello(frame, case, world):
         raise Refused("bad-signature" if refused.reason == "bad-signature" else "bad-card") from None
     require(card["id"] == case["peer"], "bad-card")
     require(card["mesh"] == world["mesh"], "wrong-mesh")
-    return {"card": card, **({"frameBytes": hello[3]} if is_uint(hello[3]) and hello[3] not in (0, 2**20) else {})}
+    largest = max(hello[3], 65_536) if is_uint(hello[3]) and hello[3] > 0 else 2**20
+    return {"card": card, **({"frameBytes": largest} if largest != 2**20 else {})}
 
 
 def read_channel(data, limit):

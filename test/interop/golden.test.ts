@@ -16,6 +16,7 @@ const DIGESTS: Readonly<Record<string, string>> = {
   'channel.json': '2dccb139b863dc4b154ad139d8d66fbe549333634e3928f4773b30873e058699',
   'delivery.json': 'b0988cd058daa6ba2bc1e131287dee8d93f6441a6002a253c16e46c44d8f9f18',
   'gossip.json': '302828ab7572fa8d62233ef020a67c0c9d3e71f52bb933f3f50eea0c13b72773',
+  'hellos-least.json': 'caa7ccf4cbdf921e296ececc8b887b01d8c001260190a38fde1f297681b5ce27',
   'hellos.json': 'ab4c94b70bc86d5da2cf75d643ce3cc3f6558266ed639526f170c6ea66c6b9bd',
   'messages.json': '5e02d0a20e641d94dd76639af8dac44736b7be009e0856875b9dbc3f317d900d',
 }

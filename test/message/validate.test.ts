@@ -33,6 +33,14 @@ describe('limits', () => {
     expect(() => resolveLimits({ messageBytes: 2 ** 21 })).toThrow(code('INVALID_OPTION'))
     expect(resolveLimits({ messageBytes: 2 ** 21, frameBytes: 2 ** 22 }).messageBytes).toBe(2 ** 21)
   })
+
+  test('What delivery says beside messages needs room too: there is a least size of frames.', () => {
+    const small = { messageBytes: 1_000, recipients: 1 }
+    expect(resolveLimits({ ...small, frameBytes: 65_536 }).frameBytes).toBe(65_536)
+    expect(() => resolveLimits({ ...small, frameBytes: 65_535 })).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining('65536') }),
+    )
+  })
 })
 
 describe('fields', () => {

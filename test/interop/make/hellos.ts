@@ -23,3 +23,17 @@ export async function hellos(): Promise<Maker> {
   foreign('a hello of an agent with frames of text', '117620')
   return maker
 }
+
+/** Those that say less than every agent takes. */
+export async function leastHellos(): Promise<Maker> {
+  const maker = new Maker()
+  const about = { kind: 'hello', peer: agents.ada.id } as const
+  const least = { card: plain, frameBytes: 2 ** 16 }
+  const name = 'a hello of an agent with frames as small as may be'
+  const [, , card] = decode((await maker.good({ ...about, name }, least)).subarray(1)) as unknown[]
+  const foreign = (name: string, largest: number): void =>
+    maker.foreign({ ...about, name }, frameOf(FrameType.hello, encode([1, MESH, card, largest])), least)
+  foreign('a hello of an agent with frames of a byte', 1)
+  foreign('a hello of an agent with frames of a byte less than that', 2 ** 16 - 1)
+  return maker
+}
