@@ -28,8 +28,6 @@ export interface FencingParts extends NextTryParts {
 /** See the head of this file. */
 export class Fencing {
   readonly #parts: FencingParts
-  /** What is being written. */
-  readonly #writing = new Map<Entry, Promise<boolean>>()
   /** Why those were given up of which nothing leaves any more, written or not. */
   readonly #ended = new WeakMap<Entry, FenceReason>()
   #closed = false
@@ -79,21 +77,18 @@ export class Fencing {
   async #give(entry: Entry, reason: FenceReason): Promise<boolean> {
     const { epoch, number } = entry
     // Somebody else may be at it, and fail: it is on the disk only then.
-    for (let other = this.#writing.get(entry); other !== undefined; other = this.#writing.get(entry)) {
-      const given = await other.catch(() => undefined)
+    while (entry.giving !== undefined) {
+      const given = await entry.giving.catch(() => undefined)
       if (given !== undefined) return given
       if (!epoch.entries.has(number)) return false
     }
     if (epoch.fences.has(number)) return true
     if (!epoch.entries.has(number)) return false
     epoch.fences.set(number, entry)
-    const giving = epoch.writing.add(this.#fence(entry, reason)).finally(() => {
-      this.#writing.delete(entry)
+    entry.giving = epoch.writing.add(this.#fence(entry, reason)).finally(() => {
       entry.giving = undefined
     })
-    this.#writing.set(entry, giving)
-    entry.giving = giving
-    return giving
+    return entry.giving
   }
 
   async #fence(entry: Entry, reason: FenceReason): Promise<boolean> {

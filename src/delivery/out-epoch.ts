@@ -59,8 +59,8 @@ export interface Entry extends Sendable {
   readonly awaited: boolean
   /** Bytes may have left. */
   left: boolean
-  /** Settles when what gives it up is on the disk, or is not. */
-  giving?: Promise<unknown> | undefined
+  /** What gives it up is being written; false: its recipient has said meanwhile that it has it. */
+  giving?: Promise<boolean> | undefined
   /** There is a dead letter of it. */
   lettered?: boolean
   /** It is given up, and the disk knows; only its letter has found no room yet. */

@@ -75,6 +75,19 @@ describe('A reply to one whose inbox is full', () => {
     return bob
   }
 
+  /** Ada answers only once there is no way from her to Bob, who asked. */
+  async function apart(answerTtl: number, ttl?: number): Promise<{ ada: Node; bob: Node }> {
+    const ready = Promise.withResolvers<void>()
+    const ada = await answerer(answerTtl, () => ready.promise)
+    const bob = await full(ada)
+    await request(bob.message(ada, 'question', { ttl }), bob, ada)
+    await world.clock.advanceUntil(() => ada.got.length === 1)
+    world.net.partition([ada.id], [bob.id])
+    await world.clock.advanceUntil(() => ada.network.link(bob.id) === undefined)
+    ready.resolve()
+    return { ada, bob }
+  }
+
   test('goes as one copy over each link', async () => {
     const ada = await answerer(600)
     const bob = await full(ada)
@@ -89,13 +102,7 @@ describe('A reply to one whose inbox is full', () => {
   })
 
   test('goes as a copy when its author is a later run of the one that was asked', async () => {
-    const ready = Promise.withResolvers<void>()
-    const ada = await answerer(600, () => ready.promise)
-    const bob = await full(ada)
-    await request(bob.message(ada, 'question'), bob, ada)
-    await world.clock.advanceUntil(() => ada.got.length === 1)
-    world.net.partition([ada.id], [bob.id])
-    ready.resolve()
+    const { ada, bob } = await apart(600)
     await world.clock.advance(1_000)
     ada.crash()
     world.net.heal()
@@ -120,14 +127,7 @@ describe('A reply to one whose inbox is full', () => {
   })
 
   test('does not leave any more once it was called off', async () => {
-    const ready = Promise.withResolvers<void>()
-    const ada = await answerer(600, () => ready.promise)
-    const bob = await full(ada)
-    await request(bob.message(ada, 'question'), bob, ada)
-    await world.clock.advanceUntil(() => ada.got.length === 1)
-    world.net.partition([ada.id], [bob.id])
-    await world.clock.advanceUntil(() => ada.network.link(bob.id) === undefined)
-    ready.resolve()
+    const { ada, bob } = await apart(600)
     await world.clock.advance(1_000)
     expect(await ada.delivery.cancel(replies[0] as string)).toBe(true)
     world.net.heal()
@@ -171,14 +171,7 @@ describe('A reply to one whose inbox is full', () => {
   })
 
   test('leaves no dead letter where no copy of it could leave either: nobody waits for it any more', async () => {
-    const ready = Promise.withResolvers<void>()
-    const ada = await answerer(10, () => ready.promise)
-    const bob = await full(ada)
-    await request(bob.message(ada, 'question', { ttl: 5 }), bob, ada)
-    await world.clock.advanceUntil(() => ada.got.length === 1)
-    world.net.partition([ada.id], [bob.id])
-    await world.clock.advanceUntil(() => ada.network.link(bob.id) === undefined)
-    ready.resolve()
+    const { ada, bob } = await apart(10, 5)
     await world.clock.advance(60_000)
     expect(standing(ada, bob)).toMatchObject({ state: 'expired', inDoubt: false })
     expect(ada.deadLetters.count()).toBe(0)
