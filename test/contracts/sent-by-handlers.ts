@@ -2,17 +2,15 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
-import { createAgent } from '../../src/agent/create-agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
-import { systemClock } from '../../src/common/clock.ts'
 import { AfpError } from '../../src/common/errors.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { isUuid, messageIdFrom } from '../../src/message/ids.ts'
-import { MemoryNet } from '../../src/network/memory.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
+import { MemoryAgents } from './memory-agents.ts'
 
 /** The id of what a handler sends in one place of it. */
 type Id = (idempotencyKey: string) => string | undefined
@@ -32,21 +30,10 @@ const unlessSent = (error: unknown): void => {
 export function sentByHandlersContract(name: string, open: () => Promise<Store>): void {
   describe(`what a handler sends, over ${name},`, () => {
     let store: Store
-    let agents: Agent[]
-    let net: MemoryNet
+    let agents: MemoryAgents
 
-    async function join(who: string, options: Partial<AgentOptions> = {}): Promise<Agent> {
-      const agent = await createAgent({
-        name: who,
-        mesh: 'sent',
-        peers: agents.flatMap(({ addresses }) => addresses.slice(0, 1)),
-        carrier: ({ id }) => net.carrier(id),
-        ...options,
-        store: options.store ?? memoryStore(),
-      })
-      agents.push(agent)
-      return agent
-    }
+    const join = (who: string, options: Partial<AgentOptions> = {}): Promise<Agent> =>
+      agents.join(who, { store: memoryStore(), ...options })
 
     /** What comes to an agent, until somebody says that it was all. */
     function heard(agent: Agent): Promise<unknown[]> {
@@ -60,12 +47,11 @@ export function sentByHandlersContract(name: string, open: () => Promise<Store>)
     }
 
     beforeEach(async () => {
-      net = new MemoryNet({ clock: systemClock, random: seededRandom(1) })
-      agents = []
+      agents = new MemoryAgents('sent', seededRandom(1))
       store = await open()
     })
     afterEach(async () => {
-      await Promise.all(agents.map(agent => agent.close()))
+      await agents.close()
       await store.close()
     })
 

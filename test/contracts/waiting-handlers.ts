@@ -5,14 +5,13 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
-import { createAgent } from '../../src/agent/create-agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
 import { systemClock } from '../../src/common/clock.ts'
 import { type Random, seededRandom } from '../../src/common/random.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
-import { MemoryNet } from '../../src/network/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { SEED, saySeed } from '../seed.ts'
+import { MemoryAgents } from './memory-agents.ts'
 
 const AUTHORS = 3
 const EACH = 6
@@ -30,31 +29,20 @@ export function waitingHandlersContract(name: string, open: () => Promise<Store>
   describe(`handlers over ${name} that wait for a fetch and a timer between reading and writing`, () => {
     const random = seededRandom(SEED)
     let store: Store
-    let agents: Agent[]
-    let net: MemoryNet
+    let agents: MemoryAgents
 
-    async function join(who: string, options: Partial<AgentOptions> = {}): Promise<Agent> {
-      const agent = await createAgent({
-        name: who,
-        mesh: 'waiting',
-        identity: options.store === undefined ? 'ephemeral' : undefined,
-        guarantee: 'exactly-once',
-        peers: agents.flatMap(({ addresses }) => addresses.slice(0, 1)),
-        carrier: ({ id }) => net.carrier(id),
-        ...options,
-      })
-      agents.push(agent)
-      return agent
+    const join = (who: string, options: Partial<AgentOptions> = {}): Promise<Agent> => {
+      const identity = options.store === undefined ? 'ephemeral' : undefined
+      return agents.join(who, { identity, guarantee: 'exactly-once', ...options })
     }
 
     beforeEach(async context => {
       saySeed(context)
-      net = new MemoryNet({ clock: systemClock, random })
-      agents = []
+      agents = new MemoryAgents('waiting', random)
       store = await open()
     })
     afterEach(async () => {
-      await Promise.all(agents.map(agent => agent.close()))
+      await agents.close()
       await store.close()
     })
 
