@@ -77,3 +77,27 @@ test('a tab that must not take another identity is told that its own is in use, 
     )
     .toBe(first.id)
 })
+
+test('an identity that was exported goes on in another browser, and what it sends there outlives a reload', async ({
+  tabs,
+}) => {
+  const here = await tabs.join('ada')
+  const exported = { text: await here.exportIdentity('correct horse battery'), passphrase: 'correct horse battery' }
+  await here.tab.page.close()
+
+  const bobs = await tabs.context()
+  const bob = await (await tabs.open(bobs)).create({ name: 'bob' })
+  const there = await tabs.open()
+  const ada = await there.create({ name: 'ada', exported })
+  expect(ada.id).toBe(here.id)
+  await linked(ada, bob, 'direct webrtc')
+  expect(await ada.request('bob', 'do you know me?')).toMatchObject({ from: bob.id })
+  await bob.close()
+
+  await ada.send(bob.id, 'while you were away')
+  await there.page.reload()
+  const again = await (await tabs.of(there.page)).create({ name: 'ada', exported })
+  const back = await (await tabs.open(bobs)).create({ name: 'bob' })
+  expect([again.id, back.id]).toEqual([ada.id, bob.id])
+  await back.untilHeard('while you were away', { from: ada.id })
+})

@@ -6,6 +6,7 @@ import {
   type Content,
   createAgent,
   type Filter,
+  importIdentity,
   type Message,
 } from 'agent-flow-protocol'
 
@@ -191,6 +192,10 @@ export class DrivenAgent {
     )
   }
 
+  exportIdentity(passphrase: string): Promise<string> {
+    return this.#agent.exportIdentity(passphrase)
+  }
+
   close(): Promise<void> {
     return this.#agent.close()
   }
@@ -248,9 +253,18 @@ export type Outcome = { readonly value: unknown } | { readonly error: { message:
 
 const agents = new Map<string, Promise<DrivenAgent>>()
 
+/** An identity as it travels. */
+export interface Exported {
+  readonly text: string
+  readonly passphrase: string
+}
+
 /** Makes an agent under a key of the test's own. */
-export function create(key: string, options: AgentOptions): Promise<Outcome> {
-  const making = DrivenAgent.create(options)
+export function create(key: string, options: AgentOptions, exported?: Exported): Promise<Outcome> {
+  const making = (async () => {
+    const identity = exported && (await importIdentity(exported.text, exported.passphrase))
+    return DrivenAgent.create(identity === undefined ? options : { ...options, identity })
+  })()
   agents.set(key, making)
   return outcome(making.then(agent => agent.self()))
 }

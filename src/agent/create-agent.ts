@@ -296,7 +296,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       { signal: options.signal },
     )
     await profile.saved
-    storage.start(options.persistStorage ?? profile.persistent ?? false)
+    storage.start(options.persistStorage ?? store.durability === 'strict')
     network.join(BROADCAST_TOPIC)
   } catch (error) {
     await agent.close()

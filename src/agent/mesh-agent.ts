@@ -6,10 +6,12 @@ import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { BoundedQueue } from '../common/queue.ts'
+import type { Random } from '../common/random.ts'
 import type { DeadLetterEvents } from '../delivery/dead-letter-options.ts'
 import type { TrackerEvents } from '../delivery/tracker.ts'
 import { keptValues } from '../delivery/transaction.ts'
 import type { Card } from '../identity/card.ts'
+import type { Identity } from '../identity/keys.ts'
 import type { KnownAgents } from '../identity/known-agents.ts'
 import { validateName } from '../identity/names.ts'
 import type { Filter } from '../message/filter.ts'
@@ -79,6 +81,8 @@ export interface AgentParts {
   name: string
   mesh: string
   clock: Clock
+  random: Random
+  identity: Identity
   store: Store
   cards: CardKeeper
   known: KnownAgents
@@ -256,6 +260,12 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   async connect(address: string, options: AbortOptions = {}): Promise<Link> {
     checkCall('connect', options)
     return this.#open().network.connect(address, options)
+  }
+
+  async exportIdentity(passphrase: string): Promise<string> {
+    // Few pages need it.
+    const { exportIdentity } = await import('../security/passphrase.ts')
+    return exportIdentity(this.#parts.identity, passphrase, this.#parts.random)
   }
 
   async drain(options: AbortOptions = {}): Promise<void> {

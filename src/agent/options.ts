@@ -42,9 +42,16 @@ export interface AgentOptions extends AbortOptions {
    * at a time, but `ephemeral`, with a store in memory, on pages that came over plain http and not from localhost: these
    * have no locks; in Node `ephemeral`, somebody new at each start: that is not allowed with a `store`, which belongs to
    * one agent for good. `fileIdentity(path)` of `agent-flow-protocol/node` keeps one apart from the store.
+   *
+   * One that is given here is yours to keep, as the text of `agent.exportIdentity` or in a way of your own: give it at each
+   * start. What the agent keeps stays where it was kept: in a tab that is in IndexedDB, under this identity and mesh,
+   * whatever its name; elsewhere in the `store` that goes with it.
    */
   identity?: Identity | 'persistent' | 'ephemeral' | undefined
-  /** What to do when another tab holds the persistent identity: take another one (default), or throw `IDENTITY_IN_USE`. */
+  /**
+   * What to do when another tab holds the persistent identity: take another one (default), or throw `IDENTITY_IN_USE`. One
+   * that is given has no other: while another tab holds it `createAgent` always throws that.
+   */
   onIdentityInUse?: 'new' | 'error' | undefined
   /**
    * Where the agent keeps what must survive. Default in tabs: IndexedDB; in Node: memory. One that is given here stays
@@ -57,8 +64,8 @@ export interface AgentOptions extends AbortOptions {
    */
   store?: Store | undefined
   /**
-   * In tabs: whether to ask the browser at the start that it deletes nothing of this origin by itself; default true for
-   * the identity that persists. Firefox asks the person: pass false, and call `agent.storage.persist()` within a click.
+   * In tabs: whether to ask the browser at the start that it deletes nothing of this origin by itself; default true but for
+   * a store in memory. Firefox asks the person: pass false, and call `agent.storage.persist()` within a click.
    */
   persistStorage?: boolean | undefined
   /** Default guarantee of what is sent to agents; default `at-least-once`. What is published is `at-most-once`. */

@@ -1,6 +1,7 @@
 /**
  * Who an agent is and where it keeps things, in a tab: an identity in IndexedDB that one tab at a time holds under a Web
- * Lock. A second tab of the same name, or a duplicated one, gets the next identity.
+ * Lock. A second tab of the same name, or a duplicated one, gets the next identity. One that is given has a database of
+ * its own, by its id.
  */
 
 import { AfpSecurityError } from '../common/errors.ts'
@@ -18,6 +19,16 @@ const MAX_SLOTS = 64
 /** How long a reloaded tab waits for its own earlier self to let go, ms. */
 const RELOAD_PATIENCE = 1_000
 
+/** Who may have a database: it is closed, and what holds it let go of, by `release`. */
+interface Claim {
+  /** Of the database. */
+  readonly name: string
+  /** How long to wait for another tab that has the identity in it, ms. */
+  readonly patience: number
+  /** Lets go of what the caller holds. */
+  readonly release?: (() => void) | undefined
+}
+
 /**
  * Opens a profile.
  * @throws AfpSecurityError IDENTITY_IN_USE, INSECURE_CONTEXT; AfpDataStoreError STORE_MISMATCH, STORE_IN_USE
@@ -29,11 +40,11 @@ export async function openProfile(options: ProfileOptions): Promise<Profile> {
     throw new AfpSecurityError('INSECURE_CONTEXT', 'a persistent identity needs https or localhost')
   }
   if (store !== undefined) return inStore(store, options)
-  if (typeof identity === 'object') return inMemory(await holdOrThrow(identity.id), identity)
+  const given = typeof identity === 'object' ? identity : undefined
   if (identity === 'ephemeral' || navigator.locks === undefined) {
-    return inMemory(undefined, await createIdentity(undefined, random))
+    return inMemory(given ?? (await createIdentity(undefined, random)))
   }
-  return claim(options)
+  return given === undefined ? claim(options) : ofGiven(given, options)
 }
 
 /** In a store of the application's own, which has the identity too unless it is given. */
@@ -42,13 +53,14 @@ async function inStore(store: Store, options: ProfileOptions): Promise<Profile> 
   try {
     const given = typeof options.identity === 'object' ? options.identity : undefined
     const identity = await ownStore(store, { ...options, identity: given })
-    const release = await holdOrThrow(identity.id, given === undefined ? RELOAD_PATIENCE : 0)
+    if (navigator.locks === undefined) return { identity, store, release: async () => letGo() }
+    const release = await hold(lockOf(identity), RELOAD_PATIENCE)
+    if (release === undefined) throw taken(identity)
     return {
       identity,
       store,
-      persistent: given === undefined && release !== undefined,
       release: async () => {
-        release?.()
+        release()
         letGo()
       },
     }
@@ -60,64 +72,79 @@ async function inStore(store: Store, options: ProfileOptions): Promise<Profile> 
 
 /** Takes the first free identity of this name, the one this tab had before if it can. */
 async function claim(options: ProfileOptions): Promise<Profile> {
-  const base = `afp:${encodeURIComponent(options.mesh)}:${encodeURIComponent(options.name)}`
+  const base = `${databaseOf(options.mesh)}:${encodeURIComponent(options.name)}`
   const before = rememberedSlot(base)
   const slots = new Set([before ?? 0, ...Array(MAX_SLOTS).keys()])
   for (const [attempt, slot] of slots.entries()) {
     const lock = `${base}:${slot}`
-    const own = attempt === 0 && before !== undefined
-    const release = await hold(lock, own ? RELOAD_PATIENCE : 0)
-    if (release === undefined) {
-      // A duplicated tab remembers its original's identity: that one is taken, but it may have one of its own.
-      if (options.onIdentityInUse === 'error') throw inUse(options.name)
-      continue
-    }
-    let kept: Store | undefined
-    try {
-      kept = await indexedDbStore(lock, { clock: options.clock, onLost: options.onLost })
-      const { identity, saved } = await readOwner(kept, { ...options, identity: undefined })
+    const patience = attempt === 0 && before !== undefined ? RELOAD_PATIENCE : 0
+    const release = await hold(lock, patience)
+    const profile =
+      release && (await inDatabase({ name: lock, patience, release }, { ...options, identity: undefined }))
+    if (profile !== undefined) {
       rememberSlot(base, slot)
-      const store = kept
-      return {
-        identity,
-        saved,
-        persistent: true,
-        store,
-        release: async () => {
-          await store.close()
-          release()
-        },
-      }
-    } catch (error) {
-      // Why it could not start is what counts.
-      await kept?.close().catch(() => {})
-      release()
-      throw error
+      return profile
     }
+    // A duplicated tab remembers its original's identity: that one is taken, but it may have one of its own.
+    if (options.onIdentityInUse === 'error') break
   }
   throw inUse(options.name)
 }
 
-async function inMemory(release: (() => void) | undefined, identity: Identity): Promise<Profile> {
-  // Tabs have a disk: few pages need the other kind.
-  const kept = (await import('../store/memory.ts')).memoryStore()
-  return {
-    identity,
-    store: kept,
-    release: async () => {
-      await kept.close()
-      release?.()
-    },
+/** An identity that the application has goes on with what this browser kept for it, under whichever name. */
+async function ofGiven(identity: Identity, options: ProfileOptions): Promise<Profile> {
+  const name = `${databaseOf(options.mesh)}:${identity.id}`
+  const profile = await inDatabase({ name, patience: RELOAD_PATIENCE }, { ...options, identity })
+  if (profile === undefined) throw taken(identity)
+  return profile
+}
+
+/** Opens a database and holds whoever it belongs to; undefined when another tab has that identity. */
+async function inDatabase(
+  { name, patience, release }: Claim,
+  options: ProfileOptions & { readonly identity?: Identity | undefined },
+): Promise<Profile | undefined> {
+  let store: Store | undefined
+  const close = async (): Promise<void> => {
+    await store?.close()
+    release?.()
+  }
+  try {
+    store = await indexedDbStore(name, { clock: options.clock, onLost: options.onLost })
+    const { identity, saved } = await readOwner(store, options)
+    const letGo = await hold(lockOf(identity), patience)
+    if (letGo === undefined) {
+      await close()
+      return undefined
+    }
+    return {
+      identity,
+      saved,
+      store,
+      release: async () => {
+        await close()
+        letGo()
+      },
+    }
+  } catch (error) {
+    // Why it could not start is what counts.
+    await store?.close().catch(() => {})
+    release?.()
+    throw error
   }
 }
 
-async function holdOrThrow(id: string, patience = 0): Promise<(() => void) | undefined> {
-  if (navigator.locks === undefined) return undefined
-  const release = await hold(`afp-id:${id}`, patience)
-  if (release === undefined)
-    throw new AfpSecurityError('IDENTITY_IN_USE', `another tab holds the identity ${id}; close it`)
-  return release
+async function inMemory(identity: Identity): Promise<Profile> {
+  // Tabs have a disk: few pages need the other kind.
+  const store = (await import('../store/memory.ts')).memoryStore()
+  return { identity, store, release: () => store.close() }
 }
+
+/** What the names of all databases for a mesh begin with; a slot's has two parts more, a given identity's one. */
+const databaseOf = (mesh: string): string => `afp:${encodeURIComponent(mesh)}`
+
+/** The Web Lock of an identity, whichever database it is in. */
+const lockOf = (identity: Identity): string => `afp-id:${identity.id}`
 
 /** Holds a Web Lock until the returned function is called; undefined when another tab has it after `patience` ms. */
 async function hold(lock: string, patience: number): Promise<(() => void) | undefined> {
@@ -150,6 +177,9 @@ function rememberSlot(base: string, slot: number): void {
     // As above.
   }
 }
+
+const taken = ({ id }: Identity): AfpSecurityError =>
+  new AfpSecurityError('IDENTITY_IN_USE', `another tab holds the identity ${id}; close it`)
 
 const inUse = (who: string): AfpSecurityError =>
   new AfpSecurityError(

@@ -28,8 +28,6 @@ export interface ProfileOptions {
 export interface Profile {
   readonly identity: Identity
   readonly store: Store
-  /** Whether the same identity is in this browser at the next start. */
-  readonly persistent?: boolean | undefined
   /** Resolves when a new identity is on the disk, which the network need not wait for; undefined when it is. */
   readonly saved?: Promise<void> | undefined
   /** Closes what was opened here and lets others have the identity. */

@@ -10,6 +10,7 @@
 
 import { primitives } from '#crypto'
 import { concat, utf8 } from '../common/bytes.ts'
+import { checkOption, STRING } from '../common/check-options.ts'
 import { AfpSecurityError } from '../common/errors.ts'
 import { type Random, systemRandom } from '../common/random.ts'
 import { createIdentity, type Identity, isAgentId } from '../identity/keys.ts'
@@ -30,6 +31,7 @@ const MAX_TEXT_LENGTH = 256
 
 /**
  * The identity as text that only the passphrase opens. Takes 128 MiB and about half a second, in a tab on its main thread.
+ * An agent's own leaves by `agent.exportIdentity`.
  * @throws AfpSecurityError INVALID_OPTION for a passphrase under 8 or over 1,024 characters
  */
 export async function exportIdentity(
@@ -37,6 +39,7 @@ export async function exportIdentity(
   passphrase: string,
   random: Random = systemRandom,
 ): Promise<string> {
+  checkOption('the passphrase of exportIdentity()', passphrase, STRING)
   if (passphrase.length < MIN_PASSPHRASE_LENGTH) {
     throw new AfpSecurityError('INVALID_OPTION', `a passphrase has at least ${MIN_PASSPHRASE_LENGTH} characters`)
   }
@@ -47,11 +50,14 @@ export async function exportIdentity(
 }
 
 /**
- * The identity in a text that {@link exportIdentity} made.
+ * The identity in a text that {@link exportIdentity} or `agent.exportIdentity` made, for the option `identity` of
+ * `createAgent`.
  * @throws AfpSecurityError INVALID_IDENTITY; `details.reason` is `malformed` for another text, `wrong-passphrase` where the
  * passphrase does not open it or the text was changed
  */
 export async function importIdentity(text: string, passphrase: string): Promise<Identity> {
+  checkOption('the text of importIdentity()', text, STRING)
+  checkOption('the passphrase of importIdentity()', passphrase, STRING)
   const trimmed = text.length > MAX_TEXT_LENGTH ? '' : text.trim()
   const [id = '', base64 = '', ...more] = trimmed.startsWith(PREFIX) ? trimmed.slice(PREFIX.length).split(':') : []
   const bytes = fromBase64(base64)

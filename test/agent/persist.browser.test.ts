@@ -5,6 +5,7 @@ import { createAgent } from '../../src/agent/create-agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
 import { systemClock } from '../../src/common/clock.ts'
 import { systemRandom } from '../../src/common/random.ts'
+import { createIdentity } from '../../src/identity/keys.ts'
 import { MemoryNet } from '../../src/network/memory.ts'
 
 let asked: MockInstance<StorageManager['persist']>
@@ -23,8 +24,9 @@ async function asks(options: Partial<AgentOptions>): Promise<number> {
   return asked.mock.calls.length
 }
 
-it('is asked for at the start of an agent that is given nothing, once', async () => {
+it('is asked for at the start of an agent that is given nothing, or who it is, once', async () => {
   expect(await asks({})).toBe(1)
+  expect(await asks({ identity: await createIdentity() })).toBe(2)
 })
 
 it('is asked for by nobody who leaves that to the application, or is another agent at the next start', async () => {

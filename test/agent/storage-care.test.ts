@@ -7,10 +7,14 @@ let world: DrivenWorld
 afterEach(() => world.close())
 
 /** A store that says how full it is, as SQLite's and IndexedDB's do. */
-function storeOf(room: { usage: number | undefined }): Store & { asked: number } {
+function storeOf(
+  room: { usage: number | undefined },
+  durability: Store['durability'] = 'memory',
+): Store & { asked: number } {
   const state = async (): Promise<StorageState> => ({ persistent: false, usage: room.usage, quota: 1_000 })
   const store = Object.assign(memoryStore(), {
     asked: 0,
+    durability,
     state,
     persist: async () => {
       store.asked++
@@ -48,7 +52,7 @@ describe('room for what is kept', () => {
     expect(await agent.storage.state()).toEqual({ persistent: false, usage: 950, quota: 1_000 })
   })
 
-  it('is asked to stay when the application says so, and not by itself where the identity does not persist', async () => {
+  it('is asked to stay where it is on a disk, or when the application says so', async () => {
     world = drivenWorld()
     const store = storeOf({ usage: 1 })
     const agent = await world.join('ada', { store })
@@ -58,6 +62,12 @@ describe('room for what is kept', () => {
     const asking = storeOf({ usage: 1 })
     await world.join('bob', { store: asking, persistStorage: true })
     expect(asking.asked).toBe(1)
+    const disk = storeOf({ usage: 1 }, 'strict')
+    await world.join('eve', { store: disk })
+    expect(disk.asked).toBe(1)
+    const quiet = storeOf({ usage: 1 }, 'strict')
+    await world.join('grace', { store: quiet, persistStorage: false })
+    expect(quiet.asked).toBe(0)
   })
 
   it('is unknown in memory, where nothing stays', async () => {
