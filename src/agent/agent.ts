@@ -132,7 +132,10 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
    * timeout; AfpDeliveryError HANDLER_FAILED
    */
   request<C extends Content = Content>(to: Target, content: Content, options?: RequestOptions): Promise<Message<C>>
-  /** Answers a message that came from `receive` or a subscription; the reply to a request goes to whoever waits for it. */
+  /**
+   * Answers a message that came from `receive` or a subscription; the first answer to a request is the reply that its
+   * sender waits for. The message is the object that came: to a copy the answer is a message of its own.
+   */
   respond(message: Message, content: Content, options?: SendOptions): Promise<Receipt>
   /** Handles direct messages that match; the first handler that matches gets the message. Returns what removes it. */
   handle<C extends Content = Content>(handler: Handler<C>): Disposable

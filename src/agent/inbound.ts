@@ -32,8 +32,8 @@ const MAX_AT_EASE = 256
  * not held back, and it can be some thousand small messages.
  */
 const MAX_RUNNING = 16_384
-/** Topic messages that hooks may be at work on, and requests that wait for `respond`. */
-const MAX_WAITING = 1_024
+/** Topic messages that hooks may be at work on. */
+const MAX_CHECKING = 1_024
 
 /** Proved by the author's signature, readable by the mesh. */
 const BY_SIGNATURE: MessageSecurity = Object.freeze({ level: 'low', authenticatedBy: 'signature', roles: [] })
@@ -83,8 +83,8 @@ export class Inbound {
   readonly #leases = new Leases()
   /** Kept messages that count as received. */
   readonly #received = new WeakSet<Message>()
-  /** Requests that a subscription or `receive` took: `respond` answers them. The oldest give way. */
-  readonly #unanswered = new Set<string>()
+  /** Requests that a subscription or `receive` took: `respond` answers them, as long as the application has them. */
+  readonly #unanswered = new WeakSet<Message>()
 
   constructor(parts: InboundParts) {
     this.#parts = parts
@@ -161,7 +161,7 @@ export class Inbound {
   /** Bytes that `from` signed and published on a topic. */
   topic(topic: string, from: string, bytes: Uint8Array): void {
     // A connection holds its sender back while hooks are at work; gossip cannot.
-    if (this.#checkingTopics >= MAX_WAITING) {
+    if (this.#checkingTopics >= MAX_CHECKING) {
       return this.#parts.onRefused(from, 'overflow', 'too many messages are being checked')
     }
     const work = this.#receive(from, topic, bytes)
@@ -172,7 +172,7 @@ export class Inbound {
 
   /** Whether a message is a request that nobody has answered yet; from now on it counts as answered. */
   takeRequest(message: Message): boolean {
-    return this.#unanswered.delete(keyOf(message))
+    return this.#unanswered.delete(message)
   }
 
   /** Resolves when every handler that was called has finished. */
@@ -201,7 +201,7 @@ export class Inbound {
       this.#parts.onDropped(message, 'no-handler')
       return this.#prepare(message, 'failure', NO_HANDLER, {})
     }
-    if (context.expectsReply) this.#noteUnanswered(message)
+    if (context.expectsReply) this.#unanswered.add(message)
     if (read !== undefined) return read
     inbox.push(message, bytes)
     return Promise.resolve(undefined)
@@ -316,7 +316,7 @@ export class Inbound {
     if (handler !== undefined) return this.#start(message, kind, handler)
     if (kind === 'request') {
       if (taken === 0 && inbox.waiting === 0) return this.#answerNoHandler(message)
-      this.#noteUnanswered(message)
+      this.#unanswered.add(message)
     }
     if (taken === 0 && message.topic === undefined) this.#leave(message, bytes)
   }
@@ -325,11 +325,6 @@ export class Inbound {
   #leave(message: Message, bytes: number): void {
     const { inbox, onDropped } = this.#parts
     if (!inbox.push(message, bytes)) onDropped(message, 'inbox-full')
-  }
-
-  #noteUnanswered(message: Message): void {
-    this.#unanswered.add(keyOf(message))
-    if (this.#unanswered.size > MAX_WAITING) this.#unanswered.delete(this.#unanswered.keys().next().value as string)
   }
 
   #start(message: Message, kind: MessageKind, handler: Handler): void {

@@ -150,7 +150,10 @@ export class Outbound {
     return this.#track(this.#dispatch(message, kind, { timeout, left: timeout, signal }, options))
   }
 
-  /** The answer to a request that is kept. One for which less was asked is sent at once. */
+  /**
+   * The answer to a request that is kept. One for which less was asked is sent at once.
+   * @throws AfpMessageError for one that cannot be sent: once it is to be committed there is nobody to tell
+   */
   async prepare(
     to: Message,
     kind: 'reply' | 'failure',
@@ -162,8 +165,9 @@ export class Outbound {
       await this.respond(to, kind, content, options)
       return undefined
     }
+    const { length } = encodeMessage(message, kind, this.#parts.build.limits)
     await this.#hooked(message, message.recipients, undefined, () => {})
-    this.#parts.onSent(message, 0)
+    this.#parts.onSent(message, length)
     return { message, kind }
   }
 

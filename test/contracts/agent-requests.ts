@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import { reply } from '../../src/agent/handlers.ts'
 import { AfpRoutingError, AfpTimeoutError } from '../../src/common/errors.ts'
-import type { Content } from '../../src/message/message.ts'
+import type { Content, Message } from '../../src/message/message.ts'
 import { failure, until } from '../agent/waiting.ts'
 import type { AgentTrio } from './agent-trio.ts'
 import { turn } from './waiting.ts'
@@ -87,6 +87,24 @@ export function agentRequests(trio: AgentTrio): void {
         await bob.respond(message, `re: ${message.content}`)
       })
       expect((await ada.request('bob', 'x')).content).toBe('re: x')
+    })
+
+    test('however many ask meanwhile, a reader answers whom it has taken a question from', async () => {
+      const taken: Message[] = []
+      const subscription = bob.subscribe({ contentType: 'text/plain' }, message => void taken.push(message))
+      const answer = ada.request('bob', 'the first', { timeout: 60_000 })
+      while (taken.length < 1) await turn()
+      const stop = new AbortController()
+      const { signal } = stop
+      const others = Array.from({ length: 1_100 }, (_, i) =>
+        eve.request('bob', `${i}`, { guarantee: 'at-most-once', timeout: 60_000, signal }).catch(() => {}),
+      )
+      while (taken.length < 1_101) await turn()
+      await bob.respond(taken.find(({ sender }) => sender === ada.id) as Message, 'the answer')
+      expect((await answer).content).toBe('the answer')
+      subscription.unsubscribe()
+      stop.abort()
+      await Promise.all(others)
     })
 
     test('nobody who takes a request is an error at once', async () => {
