@@ -155,9 +155,12 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   receive<C extends Content = Content>(options?: ReceiveOptions): Promise<Message<C>>
   /** All such messages that wait now. */
   receiveAll(): Message[]
-  /** Publishes on a topic. */
+  /**
+   * Publishes on a topic.
+   * @throws AfpMessageError MESSAGE_TOO_LARGE for what is beyond `limits.messageBytes`, or does not fit a MiB of gossip
+   */
   publish(topic: string, content: Content, options?: MessageOptions): Promise<Published>
-  /** Publishes to every agent of the mesh, this one left out. */
+  /** Publishes to every agent of the mesh, this one left out. @throws AfpMessageError MESSAGE_TOO_LARGE, as `publish` */
   broadcast(content: Content, options?: MessageOptions): Promise<Published>
 
   /** Agents known in the mesh, this one left out. */

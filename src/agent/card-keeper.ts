@@ -3,7 +3,14 @@
 import { toHex } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
 import type { Random } from '../common/random.ts'
-import { type Card, type CardFields, type CardPrekey, MAX_CARD_LIFE, signCard } from '../identity/card.ts'
+import {
+  type Card,
+  type CardFields,
+  type CardPrekey,
+  fittingAddresses,
+  MAX_CARD_LIFE,
+  signCard,
+} from '../identity/card.ts'
 import type { Identity } from '../identity/keys.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { Store } from '../store/store.ts'
@@ -58,7 +65,7 @@ export class CardKeeper {
       .then(async () => {
         const { identity, fields, clock, prekey } = this.#parts
         const { instance, seq } = this.#card
-        const own = { ...fields, addresses: addresses.slice(0, 32), instance, prekey: prekey() }
+        const own = { ...fields, addresses, instance, prekey: prekey() }
         this.#card = await sign(identity, own, seq, clock.now())
         await this.#keep(this.#card)
       })
@@ -86,5 +93,6 @@ const sign = (
   now: number,
 ): Promise<Card> => {
   const seq = Math.max(last + 1, Math.floor(now))
-  return signCard(identity, { ...fields, seq, expiresAt: Math.floor(now) + MAX_CARD_LIFE })
+  const card = { ...fields, seq, expiresAt: Math.floor(now) + MAX_CARD_LIFE }
+  return signCard(identity, { ...card, addresses: fittingAddresses(identity.id, card) })
 }

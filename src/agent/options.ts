@@ -32,7 +32,10 @@ export interface AgentOptions extends AbortOptions {
    * WebSocket port on every interface. Tabs cannot listen.
    */
   listen?: readonly string[] | undefined
-  /** What this agent can do for others, e.g. `['convert/units']`; see {@link Target}. */
+  /**
+   * What this agent can do for others, e.g. `['convert/units']`; see {@link Target}. At most 64 of 1 to 128 characters,
+   * and with the description 10,240 bytes of UTF-8. Default none.
+   */
   capabilities?: readonly string[] | undefined
   /** One line about the agent, shown to others. At most 256 characters. */
   description?: string | undefined

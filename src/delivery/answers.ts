@@ -1,8 +1,8 @@
-/** What goes back to an author: everything that is due in one turn of the event loop, in one frame of each kind. */
+/** What goes back to an author: everything that is due in one turn of the event loop, in as few frames as it fits. */
 
 import type { FeedAck } from '../feed/index.ts'
 import type { Answers } from './arrived.ts'
-import { acksFrame, LOST_KEY_LABEL, lostKeyBody, lostKeyFrame, MAX_EPOCHS, unknownEpochsFrame } from './frames.ts'
+import { acksFrames, LOST_KEY_LABEL, lostKeyBody, lostKeyFrame, MAX_EPOCHS, unknownEpochsFrame } from './frames.ts'
 
 /** What answering needs. */
 export interface AnswersParts {
@@ -62,7 +62,7 @@ export class DueAnswers implements Answers {
     const { author, mesh, sign, ack, credit, send } = this.#parts
     const acks = take(this.#acks).flatMap(epoch => ack(epoch) ?? [])
     this.#latest = acks.at(-1)?.epoch ?? this.#latest
-    if (acks.length > 0) send(acksFrame(credit(), acks))
+    if (acks.length > 0) for (const frame of acksFrames(credit(), acks)) send(frame)
     const unknown = take(this.#unknown)
     if (unknown.length > 0) send(unknownEpochsFrame(unknown))
     const lost = take(this.#lost)

@@ -16,7 +16,7 @@
 
 import { concat, fromHex, toHex } from '../common/bytes.ts'
 import { AfpMessageError } from '../common/errors.ts'
-import type { FeedAck, FeedState } from '../feed/index.ts'
+import { ackBytes, type FeedAck, type FeedState, MAX_WORDS_BYTES } from '../feed/index.ts'
 import { decode, encode } from '../message/codec.ts'
 
 /** The type byte of each frame. */
@@ -182,6 +182,26 @@ export const acksFrame = (credit: number, acks: AckFrame['acks']): Uint8Array<Ar
     ]),
   )
 
+/**
+ * Acknowledgements of any number of epochs as frames that every agent takes: each of an epoch says all by itself, and
+ * of those that are not in a frame it says nothing.
+ */
+export function* acksFrames(credit: number, acks: AckFrame['acks']): Generator<Uint8Array<ArrayBuffer>> {
+  let some: FeedAck[] = []
+  let bytes = 0
+  for (const ack of acks) {
+    const more = ackBytes(ack)
+    if (some.length === MAX_EPOCHS || (some.length > 0 && bytes + more > MAX_WORDS_BYTES)) {
+      yield acksFrame(credit, some)
+      some = []
+      bytes = 0
+    }
+    some.push(ack)
+    bytes += more
+  }
+  if (some.length > 0) yield acksFrame(credit, some)
+}
+
 /** @throws AfpMessageError MALFORMED */
 export function readAcks(body: Uint8Array): AckFrame {
   const [credit, list] = arrayOf(decode(body), 2)
@@ -193,12 +213,9 @@ export function readAcks(body: Uint8Array): AckFrame {
   return { credit, acks: eachOnce(acks, ({ epoch }) => epoch) }
 }
 
-/** The states of every epoch that has anything unsettled. */
+/** The states of every epoch that has anything unsettled, at most {@link MAX_EPOCHS}. */
 export const statesFrame = (states: readonly FeedState[]): Uint8Array<ArrayBuffer> =>
-  frameOf(
-    FrameType.states,
-    encode(states.slice(0, MAX_EPOCHS).map(({ epoch, base, last, skips }) => [fromHex(epoch), base, last, skips])),
-  )
+  frameOf(FrameType.states, encode(states.map(({ epoch, base, last, skips }) => [fromHex(epoch), base, last, skips])))
 
 /** @throws AfpMessageError MALFORMED */
 export function readStates(body: Uint8Array): FeedState[] {

@@ -1,10 +1,11 @@
 /** This agent's epochs towards one recipient: which are open, which has room for more, which are over. */
 
 import { toHex } from '../common/bytes.ts'
+import { statesOf } from '../feed/index.ts'
 import { MAX_EARLIER } from '../security/opening.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import type { Write } from '../store/store.ts'
-import { statesFrame } from './frames.ts'
+import { MAX_EPOCHS, statesFrame } from './frames.ts'
 import { type Entry, isOver, type OutEpoch } from './out-epoch.ts'
 import { epochKey } from './rows.ts'
 
@@ -153,9 +154,11 @@ export class OwnEpochs {
 
   /** Every epoch with something unsettled, to be told: what is not in the list, the recipient waits for no longer. */
   states(): Uint8Array | undefined {
-    const epochs = this.all().filter(({ stored, feed }) => stored && feed.last > 0)
+    const used = this.all().filter(({ stored, feed }) => stored && feed.last > 0)
+    // The oldest: of those that are not in it, none is settled by it.
+    const epochs = used.slice(0, MAX_EPOCHS)
     for (const epoch of epochs) epoch.told = epoch.feed.last
-    return epochs.length === 0 ? undefined : statesFrame(epochs.map(({ feed }) => feed.state()))
+    return epochs.length === 0 ? undefined : statesFrame(statesOf(epochs.map(({ feed }) => feed)))
   }
 
   /** Forgets one that is over; what is to be written. */

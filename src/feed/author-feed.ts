@@ -4,8 +4,8 @@
  */
 
 import { AfpError, AfpMessageError } from '../common/errors.ts'
-import { isNumber, MAX_NUMBER, MAX_RANGES, malformed, numbersIn, type Range, RangeSet } from './ranges.ts'
-import { CLASSES, type FeedAck, type FeedState, type ReadAck, readAck } from './wire.ts'
+import { isNumber, MAX_NUMBER, MAX_RANGES, malformed, numbersIn, type Range, RangeSet, rangesBytes } from './ranges.ts'
+import { CLASSES, type FeedAck, type FeedState, MAX_WORDS_BYTES, type ReadAck, readAck, STATE_BYTES } from './wire.ts'
 
 export type { FeedAck, FeedState } from './wire.ts'
 
@@ -190,12 +190,13 @@ export class AuthorFeed {
   /**
    * The author's word for the recipient, with at most {@link MAX_RANGES} ranges of skips: the lowest. To be told once
    * the epoch itself is on the disk, see `Epochs.applyStates`.
+   * @param maxBytes of the ranges
    */
-  state(): FeedState {
+  state(maxBytes: number = Number.POSITIVE_INFINITY): FeedState {
     const { epoch, base } = this
     const skips = this.#openSkips()
     skips.forget(base)
-    return { epoch, base, last: this.#last, skips: skips.toWire(MAX_RANGES) }
+    return { epoch, base, last: this.#last, skips: skips.toWire(MAX_RANGES, maxBytes) }
   }
 
   /** What has no end yet, on the disk or not. */
@@ -239,6 +240,19 @@ export class AuthorFeed {
     const fresh = set.minus(known)
     return [...numbersIn(this.#awaited === undefined ? fresh : fresh.common(this.#awaited))]
   }
+}
+
+/**
+ * The author's word on its epochs, as fits a frame. Every one of them is in it, or it would say that those are settled:
+ * they share the room for skips. Of each the lowest are told, after which its base goes on, and the next ones follow.
+ */
+export function statesOf(feeds: readonly AuthorFeed[]): FeedState[] {
+  let left = MAX_WORDS_BYTES - STATE_BYTES * feeds.length
+  return feeds.map((feed, at) => {
+    const state = feed.state(left / (feeds.length - at))
+    left -= rangesBytes(state.skips)
+    return state
+  })
 }
 
 function checked(number: number): number {

@@ -12,7 +12,7 @@
  * ```
  */
 
-export { type AckNews, AuthorFeed, type AuthorRemains } from './author-feed.ts'
+export { type AckNews, AuthorFeed, type AuthorRemains, statesOf } from './author-feed.ts'
 export { type Digest, type Holding, type Lack, MAX_DIGEST_FEEDS, makeDigest, missing, readDigest } from './digest.ts'
 export {
   type EpochAccepted,
@@ -29,4 +29,13 @@ export {
 export { isNumber, MAX_NUMBER, MAX_RANGES, numbersIn, type Range, RangeSet, type RangeWire } from './ranges.ts'
 export { type Accepted, MAX_BUFFERED, ReaderFeed, type StateNews, type Verdict } from './reader-feed.ts'
 export type { Snapshot } from './snapshot.ts'
-export { CLASSES, type FeedAck, type FeedState, MAX_ACK_RANGES, MAX_REFUSED, type Position } from './wire.ts'
+export {
+  ackBytes,
+  CLASSES,
+  type FeedAck,
+  type FeedState,
+  MAX_ACK_RANGES,
+  MAX_REFUSED,
+  MAX_WORDS_BYTES,
+  type Position,
+} from './wire.ts'

@@ -4,6 +4,7 @@
  */
 
 import { AfpMessageError } from '../common/errors.ts'
+import { headLength } from '../message/codec.ts'
 
 /** Most ranges above the floor that a set of a stranger's may have. */
 export const MAX_RANGES = 1_024
@@ -19,6 +20,13 @@ export type Range = readonly [first: number, last: number]
  * set has one form.
  */
 export type RangeWire = readonly [floor: number, gapsAndLengths: readonly number[]]
+
+/** Bytes that the ranges of a set take on the wire, without its floor. */
+export function rangesBytes([, gapsAndLengths]: RangeWire): number {
+  let bytes = 0
+  for (const number of gapsAndLengths) bytes += headLength(number)
+  return bytes
+}
 
 /** An error for what a stranger sent. */
 export const malformed = (what: string): AfpMessageError =>
@@ -214,14 +222,18 @@ export class RangeSet implements Iterable<Range> {
     }
   }
 
-  /** The form for the wire; of more ranges than the limit the lowest. */
-  toWire(maxRanges: number = Number.POSITIVE_INFINITY): RangeWire {
+  /** The form for the wire; of more ranges than the limits the lowest. @param maxBytes as {@link rangesBytes} counts */
+  toWire(maxRanges: number = Number.POSITIVE_INFINITY, maxBytes: number = Number.POSITIVE_INFINITY): RangeWire {
     const deltas: number[] = []
     const bounds = this.#bounds
     let end = this.#floor
+    let left = maxBytes
     for (let at = 0; at < Math.min(bounds.length, 2 * maxRanges); at += 2) {
       const [first, last] = [bounds[at] as number, bounds[at + 1] as number]
-      deltas.push(first - end - 1, last - first + 1)
+      const [gap, length] = [first - end - 1, last - first + 1]
+      left -= headLength(gap) + headLength(length)
+      if (left < 0) break
+      deltas.push(gap, length)
       end = last
     }
     return [this.#floor, deltas]

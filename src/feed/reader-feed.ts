@@ -13,11 +13,11 @@ import {
   CLASSES,
   type FeedAck,
   type FeedState,
-  MAX_ACK_RANGES,
   MAX_REASON,
   MAX_REFUSED,
   type Position,
   readState,
+  writeAck,
 } from './wire.ts'
 
 /** Envelopes that may wait for one before them; beyond it they are not taken, so not acknowledged. */
@@ -312,14 +312,12 @@ export class ReaderFeed {
   /** The word for the author. */
   ack(): FeedAck {
     const unkept = this.#refused.unkept()
-    const delivered = unkept.length > 0 ? this.#delivered.minus(setOf(unkept)) : this.#delivered
-    return {
-      epoch: this.epoch,
-      delivered: delivered.toWire(MAX_ACK_RANGES),
-      processed: this.#processed.toWire(MAX_ACK_RANGES),
-      refused: this.#refused.told().slice(0, MAX_REFUSED),
-      skipped: this.#toldSkips.toWire(MAX_ACK_RANGES),
-    }
+    return writeAck(this.epoch, {
+      delivered: unkept.length > 0 ? this.#delivered.minus(setOf(unkept)) : this.#delivered,
+      processed: this.#processed,
+      refused: this.#refused.told(),
+      skipped: this.#toldSkips,
+    })
   }
 
   /**

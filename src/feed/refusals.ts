@@ -4,8 +4,7 @@
  * was stored of its refusal.
  */
 
-/** A number and why it was refused. */
-export type Refused = readonly [number: number, reason: string]
+import type { Refused } from './wire.ts'
 
 interface Refusal {
   readonly reason: string

@@ -9,8 +9,7 @@
 
 import { AfpDataStoreError } from '../common/errors.ts'
 import { isNumber, RangeSet } from './ranges.ts'
-import type { Refused } from './refusals.ts'
-import { readRefused } from './wire.ts'
+import { type Refused, readRefused } from './wire.ts'
 
 const VERSION = 1
 

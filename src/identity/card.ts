@@ -1,7 +1,8 @@
 /** The agent card: what an agent says of itself, signed. */
 
+import { utf8Length } from '../common/bytes.ts'
 import { AfpSecurityError } from '../common/errors.ts'
-import { decode, encode } from '../message/codec.ts'
+import { decode, encode, headLength } from '../message/codec.ts'
 import { type Identity, isAgentId, verifySignature } from './keys.ts'
 import { nameProblem } from './names.ts'
 
@@ -17,6 +18,13 @@ const MAX_ADDRESS_LENGTH = 512
 const MAX_CAPABILITIES = 64
 export const MAX_CAPABILITY_LENGTH = 128
 const MAX_DESCRIPTION_LENGTH = 256
+/**
+ * Bytes of UTF-8 that description and capabilities may have together: what else is on a card, and ten of the longest
+ * addresses, still fit. Within ASCII the bounds above are the smaller ones.
+ */
+const MAX_TEXT_BYTES = 10_240
+/** Bytes of a card around its body, and of the head of its addresses beyond that of none, at most. */
+const AROUND_BYTES = 72
 
 /** The longest that a card is believed without a newer one, ms: a day. What it says of a later end does not count. */
 export const MAX_CARD_LIFE = 24 * 3_600_000
@@ -64,10 +72,16 @@ export interface Card extends CardFields {
 
 /** Signs a card. */
 export async function signCard(identity: Identity, fields: CardFields): Promise<Card> {
+  const body = encodeBody(identity.id, fields)
+  const signature = await identity.sign(LABEL, body)
+  return { ...fields, id: identity.id, bytes: encode([body, signature]) }
+}
+
+function encodeBody(id: string, fields: CardFields): Uint8Array {
   const { prekey } = fields
-  const body = encode([
+  return encode([
     VERSION,
-    identity.id,
+    id,
     fields.mesh,
     fields.name,
     fields.description,
@@ -78,8 +92,23 @@ export async function signCard(identity: Identity, fields: CardFields): Promise<
     fields.expiresAt,
     prekey === undefined ? null : [prekey.id, prekey.publicKey, prekey.notAfter],
   ])
-  const signature = await identity.sign(LABEL, body)
-  return { ...fields, id: identity.id, bytes: encode([body, signature]) }
+}
+
+/**
+ * Those of some addresses that a card of these fields has room for, in their order: others refuse a card that is too
+ * large, or has an address that is too long, as a whole.
+ */
+export function fittingAddresses(id: string, fields: CardFields): string[] {
+  let left = MAX_CARD_BYTES - AROUND_BYTES - encodeBody(id, { ...fields, addresses: [] }).length
+  const fitting: string[] = []
+  for (const address of fields.addresses) {
+    const bytes = utf8Length(address)
+    if (fitting.length === MAX_ADDRESSES) break
+    if (address.length > MAX_ADDRESS_LENGTH || bytes + headLength(bytes) > left) continue
+    fitting.push(address)
+    left -= bytes + headLength(bytes)
+  }
+  return fitting
 }
 
 /**
@@ -134,6 +163,10 @@ export function validateCardFields(fields: Pick<CardFields, 'description' | 'cap
   }
   if (!isTexts(fields.capabilities, MAX_CAPABILITIES, MAX_CAPABILITY_LENGTH) || fields.capabilities.includes('')) {
     throw invalid(`it has at most ${MAX_CAPABILITIES} capabilities of 1 to ${MAX_CAPABILITY_LENGTH} characters`)
+  }
+  const bytes = [fields.description, ...fields.capabilities].reduce((sum, text) => sum + utf8Length(text), 0)
+  if (bytes > MAX_TEXT_BYTES) {
+    throw invalid(`its description and capabilities have ${bytes} bytes of UTF-8, more than ${MAX_TEXT_BYTES}`)
   }
 }
 

@@ -99,6 +99,10 @@ export function tryDecode(bytes: Uint8Array): unknown {
 /** The smallest arguments that need 1, 2, 4 and 8 bytes (RFC 8949 §4.2.1: shortest form). */
 const SMALLEST = [24, 2 ** 8, 2 ** 16, 2 ** 32]
 
+/** Bytes before the content of a value: of an integer all there are, of the others with their length or count. */
+export const headLength = (argument: number): number =>
+  argument < 24 ? 1 : argument < 2 ** 8 ? 2 : argument < 2 ** 16 ? 3 : argument < 2 ** 32 ? 5 : 9
+
 /** An array, map or tag whose items are not all read. */
 interface Open {
   /** Items to come; a map's keys and values count one each. */

@@ -60,7 +60,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
 
 const LIMIT_CHECKS: OptionChecks = Object.fromEntries(Object.keys(DEFAULT_LIMITS).map(name => [name, COUNT]))
 
-/** The least that `frameBytes` can be: room for openings, and for acknowledgements and states with some hundred gaps. */
+/** The least that `frameBytes` can be: what agents say to each other beside messages is never larger. */
 export const LEAST_FRAME_BYTES = 2 ** 16
 
 /** Most agents on a trace path. */

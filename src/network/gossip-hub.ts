@@ -1,10 +1,11 @@
 /** Gossip topics of one agent: signs what it publishes, checks what comes before anybody sees or forwards it. */
 
 import type { Clock } from '../common/clock.ts'
+import { AfpMessageError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import type { Identity } from '../identity/keys.ts'
 import type { Carrier, Verdict } from './carrier.ts'
-import { GOSSIP_BATCH_BYTES, GOSSIP_BATCH_SIZE, openGossip, sealGossip } from './gossip.ts'
+import { GOSSIP_BATCH_BYTES, GOSSIP_BATCH_SIZE, MAX_PAYLOAD_BYTES, openGossip, sealGossip } from './gossip.ts'
 import type { RefusalReason } from './network.ts'
 import { Refusal } from './refusal.ts'
 
@@ -48,8 +49,12 @@ export class GossipHub {
     this.#options.carrier.unsubscribe(topic)
   }
 
-  /** Publishes a payload together with the others of this turn; resolves with the peers they were handed to. */
+  /**
+   * Publishes a payload together with the others of this turn; resolves with the peers they were handed to.
+   * @throws AfpMessageError MESSAGE_TOO_LARGE for one that nobody would take
+   */
   publish(topic: string, payload: Uint8Array): Promise<readonly string[]> {
+    if (payload.length > MAX_PAYLOAD_BYTES) return Promise.reject(tooLarge(payload))
     const open = this.#outgoing.get(topic)
     const full =
       open !== undefined &&
@@ -91,4 +96,9 @@ export class GossipHub {
       return FORGIVEN.has(error.reason) ? 'ignore' : 'reject'
     }
   }
+}
+
+function tooLarge({ length }: Uint8Array): AfpMessageError {
+  const why = `the message has ${length} bytes; over gossip there are at most ${MAX_PAYLOAD_BYTES}, and it was not sent`
+  return new AfpMessageError('MESSAGE_TOO_LARGE', why)
 }

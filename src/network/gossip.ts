@@ -8,6 +8,7 @@ import { concat, utf8 } from '../common/bytes.ts'
 import type { Random } from '../common/random.ts'
 import { type Identity, isAgentId, verifySignature } from '../identity/keys.ts'
 import { encode } from '../message/codec.ts'
+import { LEAST_FRAME_BYTES } from '../message/validate.ts'
 import { Refusal, readArray } from './refusal.ts'
 
 /** What keeps these signatures from being used for anything else. */
@@ -17,8 +18,17 @@ const VERSION = 1
 /** How far an author's clock may be off, and how long a copy may be on its way, ms. */
 export const GOSSIP_SKEW = 120_000
 
-/** Bytes of payloads that are signed together at the most; one payload may be larger. */
-export const GOSSIP_BATCH_BYTES = 65_536
+/** What gossip has beside its payloads, bytes, at most: topic, author, signature, and the heads of all there can be. */
+const AROUND_BYTES = 4_096
+
+/** Bytes of payloads that are signed together at the most: every agent takes as much. One payload may be larger. */
+export const GOSSIP_BATCH_BYTES = LEAST_FRAME_BYTES - AROUND_BYTES
+
+/** The largest gossip message of which anything is read, bytes. */
+const MAX_GOSSIP_BYTES = 2 ** 20
+
+/** The largest payload, bytes. */
+export const MAX_PAYLOAD_BYTES = MAX_GOSSIP_BYTES - AROUND_BYTES
 
 /** Payloads that are signed together at the most. */
 export const GOSSIP_BATCH_SIZE = 256
@@ -59,7 +69,7 @@ export async function openGossip(
   data: Uint8Array,
   options: { now: number; maxBytes: number; skew?: number },
 ): Promise<GossipBatch> {
-  if (data.length > options.maxBytes) throw new Refusal('too-large', `${data.length} bytes`)
+  if (data.length > Math.min(options.maxBytes, MAX_GOSSIP_BYTES)) throw new Refusal('too-large', `${data.length} bytes`)
   const [body, signature] = array(data, 2)
   if (!(body instanceof Uint8Array) || !(signature instanceof Uint8Array)) throw malformed('not two byte strings')
   const [version, author, named, time, nonce, payloads] = array(body, 6)

@@ -108,6 +108,9 @@ export interface Network extends TypedEventTarget<NetworkEvents> {
    */
   join(topic: string): Promise<void>
   leave(topic: string): void
-  /** Signs and publishes a payload; resolves with the ids of the peers it was handed to. */
+  /**
+   * Signs and publishes a payload; resolves with the ids of the peers it was handed to.
+   * @throws AfpMessageError MESSAGE_TOO_LARGE for one that does not fit a MiB of gossip
+   */
   publish(topic: string, payload: Uint8Array): Promise<readonly string[]>
 }

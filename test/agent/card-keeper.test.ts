@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { CardKeeper } from '../../src/agent/card-keeper.ts'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { seededRandom } from '../../src/common/random.ts'
-import { openCard } from '../../src/identity/card.ts'
+import { MAX_CARD_BYTES, openCard, validateCardFields } from '../../src/identity/card.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
+import { encodeHello, MAX_HELLO_BYTES } from '../../src/network/hello.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 
 const HOUR = 3_600_000
@@ -66,6 +67,41 @@ describe("An agent's own card", () => {
     const run = await keeper(new DrivenClock())
     await run.renew(Array.from({ length: 40 }, (_, i) => `/dns/host-${i}/tcp/1`))
     expect(run.card.addresses).toHaveLength(32)
+    await expect(openCard(run.card.bytes)).resolves.toBeDefined()
+  })
+
+  test('names the addresses that it has room for, and none that others would not take', async () => {
+    // Three bytes for each character: as much as an agent may say of itself.
+    const most = {
+      mesh: '網'.repeat(64),
+      name: '網'.repeat(64),
+      description: '網'.repeat(213),
+      capabilities: Array.from({ length: 64 }, () => '網'.repeat(50)),
+    }
+    expect(() => validateCardFields(most)).not.toThrow()
+    const prekey = { id: new Uint8Array(8), publicKey: new Uint8Array(32), notAfter: 2 ** 50 }
+    const parts = { identity: await identity, random: seededRandom(1), store: memoryStore(), prekey: () => prekey }
+    const run = await CardKeeper.open({ ...parts, fields: most, clock: new DrivenClock() })
+    const long = Array.from({ length: 40 }, (_, i) => `/dns/${i}`.padEnd(512, 'x'))
+    await run.renew(['x'.repeat(513), ...long])
+    expect(run.card.addresses).toEqual(long.slice(0, 10))
+    await run.renew([...long, '/dns/short'])
+    expect(run.card.addresses).toEqual([...long.slice(0, 10), '/dns/short'])
+    expect(run.card.bytes.length).toBeLessThanOrEqual(MAX_CARD_BYTES)
+    expect(await openCard(run.card.bytes)).toEqual(run.card)
+    const hello = encodeHello(most.mesh, run.card, 2 ** 40)
+    expect(hello.length).toBeLessThanOrEqual(MAX_HELLO_BYTES)
+  })
+
+  test('fills its bytes, and not one more', async () => {
+    const run = await keeper(new DrivenClock())
+    const full: string[] = []
+    // 32 of the longest are too many.
+    for (let i = 0; i < 32; i++) full.push(`/dns/${i}`.padEnd(512, 'x'))
+    await run.renew(full)
+    const left = MAX_CARD_BYTES - run.card.bytes.length
+    expect(run.card.addresses.length).toBeLessThan(32)
+    expect(left).toBeLessThan(515 + 2)
     await expect(openCard(run.card.bytes)).resolves.toBeDefined()
   })
 

@@ -46,12 +46,15 @@ export const cardFields = (now: number, fields: Partial<CardFields> = {}): CardF
 /** What a member without an agent is made of. */
 export interface BareMember extends Pick<MeshNetworkOptions, 'carrier' | 'identity' | 'clock' | 'random'> {
   readonly fields: CardFields
+  /** The largest frame that it takes, bytes. */
+  readonly maxFrameBytes?: number
 }
 
 /** A network of the real kind that believes every card and renews its own. */
 export async function bareNetwork({ fields, ...parts }: BareMember): Promise<MeshNetwork> {
   let card = await signCard(parts.identity, fields)
   const network: MeshNetwork = new MeshNetwork({
+    maxFrameBytes: DEFAULT_LIMITS.frameBytes,
     ...parts,
     mesh: fields.mesh,
     card: () => card,
@@ -59,7 +62,6 @@ export async function bareNetwork({ fields, ...parts }: BareMember): Promise<Mes
       card = await signCard(parts.identity, { ...fields, addresses: network.addresses(), seq: card.seq + 1 })
     },
     learn: () => true,
-    maxFrameBytes: DEFAULT_LIMITS.frameBytes,
   })
   return network
 }

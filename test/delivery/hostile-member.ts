@@ -18,6 +18,7 @@ import { encode } from '../../src/message/codec.ts'
 import { encodeMessage, type MessageKind } from '../../src/message/envelope.ts'
 import { createIds } from '../../src/message/ids.ts'
 import { Message, type MessageFields } from '../../src/message/message.ts'
+import { LEAST_FRAME_BYTES } from '../../src/message/validate.ts'
 import type { MeshNetwork } from '../../src/network/mesh.ts'
 import { type AeadKey, importKey } from '../../src/security/aead.ts'
 import { type MakeOpeningOptions, makeOpening } from '../../src/security/opening.ts'
@@ -72,7 +73,9 @@ export class Hostile {
     await prekeys.rotate(clock.now())
     const fields = cardFields(clock.now(), { name: 'mallory', prekey: prekeys.current() })
     const carrier = driven.net.carrier(identity.id)
-    const network = await bareNetwork({ carrier, identity, fields, clock, random: systemRandom })
+    // What is said to it has to fit the least that anybody takes.
+    const parts = { carrier, identity, fields, clock, random: systemRandom, maxFrameBytes: LEAST_FRAME_BYTES }
+    const network = await bareNetwork(parts)
     const hostile = new Hostile(world, identity, network, prekeys)
     await network.start({
       direct: (from, frame) => void (hostile.listening && hostile.heard.push({ from, frame: frame.slice() })),

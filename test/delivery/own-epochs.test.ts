@@ -2,9 +2,12 @@
 
 import { beforeAll, expect, test } from 'vitest'
 import { seededRandom } from '../../src/common/random.ts'
+import { readStates } from '../../src/delivery/frames.ts'
 import { type OutEpoch, openEpoch } from '../../src/delivery/out-epoch.ts'
 import { OwnEpochs } from '../../src/delivery/own-epochs.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
+import { LEAST_FRAME_BYTES } from '../../src/message/validate.ts'
+import { MAX_EARLIER } from '../../src/security/opening.ts'
 import { type Prekey, PrekeyRing } from '../../src/security/prekeys.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 
@@ -48,4 +51,27 @@ test('each comes after all that it names, however they were stored', async () =>
 test('those that name none stay in the order in which they were stored', async () => {
   const epochs = [await make(), await make(), await make()]
   expect(loaded(epochs)).toEqual(epochs)
+})
+
+test('their states fit the least frame that a recipient takes, with all of them in it, however many gaps they have', async () => {
+  const epochs: OutEpoch[] = []
+  for (let i = 0; i <= MAX_EARLIER; i++) {
+    const epoch = await make(...epochs)
+    for (let number = 1; number <= 2_048; number++) {
+      epoch.feed.next(0)
+      if (number % 2 === 0) epoch.feed.skip(number)
+    }
+    epoch.stored = true
+    epochs.push(epoch)
+  }
+  const own = new OwnEpochs('bob')
+  own.load(epochs)
+  const frame = own.states() as Uint8Array
+  expect(frame.length).toBeLessThanOrEqual(LEAST_FRAME_BYTES)
+  const states = readStates(frame.subarray(1))
+  expect(states.map(({ epoch }) => epoch)).toEqual(epochs.map(({ id }) => id))
+  for (const { last, skips } of states) {
+    expect(last).toBe(2_048)
+    expect(skips[1].length).toBeGreaterThan(400)
+  }
 })

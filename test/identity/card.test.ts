@@ -109,6 +109,12 @@ describe('A card', () => {
   test('that others would refuse is refused where it is made', () => {
     const own = { mesh: 'demo', description: '', capabilities: [] }
     expect(() => validateCardFields(own)).not.toThrow()
+    const most = { description: 'd'.repeat(256), capabilities: Array(64).fill('c'.repeat(128)) }
+    // Three bytes for each of 53 characters.
+    const wide = Array(64).fill('\u7db2'.repeat(53))
+    for (const much of [most, { description: 'd'.repeat(64), capabilities: wide }]) {
+      expect(() => validateCardFields({ ...own, ...much })).not.toThrow()
+    }
     for (const wrong of [
       { mesh: '' },
       { mesh: 'm'.repeat(65) },
@@ -117,6 +123,7 @@ describe('A card', () => {
       { capabilities: Array(65).fill('c') },
       { capabilities: ['c'.repeat(129)] },
       { capabilities: [''] },
+      { description: 'd'.repeat(65), capabilities: wide },
     ]) {
       expect(() => validateCardFields({ ...own, ...wrong })).toThrow(expect.objectContaining({ code: 'INVALID_CARD' }))
     }

@@ -4,9 +4,11 @@ import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import { createIdentity, type Identity } from '../../src/identity/keys.ts'
 import { decode, encode } from '../../src/message/codec.ts'
+import { LEAST_FRAME_BYTES, MAX_TOPIC_LENGTH } from '../../src/message/validate.ts'
 import type { Carrier, GossipHandler } from '../../src/network/carrier.ts'
-import { GOSSIP_BATCH_SIZE, GOSSIP_SKEW, openGossip, sealGossip } from '../../src/network/gossip.ts'
+import { GOSSIP_BATCH_SIZE, GOSSIP_SKEW, MAX_PAYLOAD_BYTES, openGossip, sealGossip } from '../../src/network/gossip.ts'
 import { GossipHub } from '../../src/network/gossip-hub.ts'
+import { MAX_GOSSIP_TOPIC_LENGTH, topicOf } from '../../src/network/topics.ts'
 
 const TOPIC = '/afp/1/demo/topic/news'
 const NOW = Date.UTC(2026, 0, 1)
@@ -109,7 +111,7 @@ describe('The gossip of one agent', () => {
     return { hub: made, sent, refused, handlers }
   }
 
-  test('what is published in one turn leaves under one signature, up to 256 payloads and 64 KiB', async () => {
+  test('what is published in one turn leaves under one signature, up to 256 payloads and 60 KiB', async () => {
     const { hub: gossip, sent } = hub()
     const publish = async (count: number, size: number): Promise<number[]> => {
       sent.splice(0)
@@ -120,6 +122,29 @@ describe('The gossip of one agent', () => {
     expect(await publish(300, 10)).toEqual([256, 44])
     expect(await publish(5, 30_000)).toEqual([2, 2, 1])
     expect(await publish(2, 100_000)).toEqual([1, 1])
+  })
+
+  test('what is signed together fits the least that an agent takes, and the largest payload what anybody does', async () => {
+    const { hub: gossip, sent } = hub()
+    const topic = topicOf('網'.repeat(64), '網'.repeat(MAX_TOPIC_LENGTH))
+    expect(topic.length).toBe(MAX_GOSSIP_TOPIC_LENGTH)
+    const publish = async (...payloads: Uint8Array[]): Promise<number[]> => {
+      sent.splice(0)
+      await Promise.all(payloads.map(payload => gossip.publish(topic, payload)))
+      return sent.map(({ length }) => length)
+    }
+    const [full, ...others] = await publish(...Array.from({ length: 256 }, () => new Uint8Array(240)))
+    expect(others).toEqual([])
+    expect(full).toBeGreaterThan(60_000)
+    expect(full).toBeLessThanOrEqual(LEAST_FRAME_BYTES)
+    const [largest] = await publish(new Uint8Array(MAX_PAYLOAD_BYTES))
+    expect(largest).toBeLessThanOrEqual(2 ** 20)
+    await expect(openGossip(topic, sent[0] as Uint8Array, { now: NOW, maxBytes: 2 ** 22 })).resolves.toBeDefined()
+    await expect(publish(new Uint8Array(MAX_PAYLOAD_BYTES + 1))).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
+    expect(sent).toEqual([])
+    // Its forwarders may have other limits: it is not held against them as what makes no sense would be.
+    const beyond = await seal([new Uint8Array(2 ** 20)])
+    await expect(open(beyond, 2 ** 22)).rejects.toMatchObject({ reason: 'too-large' })
   })
 
   test('every publisher of a batch learns whom it was handed to', async () => {
