@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** `afp-relay`: a relay as a process. Addresses go to stdout, everything else, one line each, to stderr. */
 
 import { createRequire } from 'node:module'

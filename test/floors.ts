@@ -36,7 +36,7 @@ const NODE_PLACES = [
   /^src\/node\.ts$/,
   /^src\/cli\//,
   /^src\/bridges\//,
-  /^src\/store\/sqlite\.ts$/,
+  /^src\/store\/(folder|sqlite)\.ts$/,
   /^src\/identity\/(ed25519|file)\.ts$/,
   /^src\/network\/(defaults|webrtc-node)\.ts$/,
   /^src\/security\/crypto\.ts$/,

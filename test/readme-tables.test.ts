@@ -58,6 +58,28 @@ test('The README names every event of an agent, and no other.', () => {
   expect(named.toSorted()).toEqual(Object.keys(EVENTS).toSorted())
 })
 
+/** Kept whole by the compiler: every property of each `detail`. */
+const DETAILS = {
+  'peer:online': { card: true, online: true, hidden: true, link: true },
+  'link:changed': { peer: true, kind: true, transport: true, rtt: true },
+  'delivery:changed': { id: true, recipient: true, receipt: true, status: true },
+  'delivery:retry': { id: true, recipient: true, receipt: true, status: true, nextAt: true },
+  'dead-letter:added': { letter: true },
+  'message:dropped': { id: true, peer: true, reason: true, error: true },
+  refused: { peer: true, reason: true, detail: true },
+  'handler:error': { id: true, error: true },
+  'breaker:changed': { name: true, from: true, to: true, failures: true, forced: true },
+  'store:error': { error: true },
+} satisfies { [K in keyof AgentEvents]?: Record<keyof AgentEvents[K], true> }
+
+test('The README says of the details of events what they have.', () => {
+  const rows = table('event', 'detail').map(([event, detail]) => {
+    const [shape = ''] = quoted(detail)
+    return [quoted(event)[0], shape.slice(2, -2).split(', ')]
+  })
+  expect(rows).toEqual(Object.entries(DETAILS).map(([event, detail]) => [event, Object.keys(detail)]))
+})
+
 test('The README has every state of a message, beside the status that the code gives it.', () => {
   const rows = table('status', 'state', 'what is known').flatMap(([status, states]) =>
     quoted(states).map(state => [state, quoted(status)[0]]),

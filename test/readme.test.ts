@@ -46,6 +46,13 @@ const allExamples = (): Example[] => ['README.md', ...sources].flatMap(file => e
 /** One of several files that are run beside each other says so in its first line. */
 const isPart = ({ code }: Example) => /^\/\/ \w+\.mjs, /.test(code)
 
+/** The one that is for the file of this name. */
+const part = (name: string): Example => {
+  const found = examples.filter(({ code }) => code.startsWith(`// ${name}, `))
+  expect(found).toHaveLength(1)
+  return found[0] as Example
+}
+
 /** Whether it can be run: it ends, and needs no built page (that one is run by the tests of the package). */
 const isComplete = (example: Example) =>
   /\.close\(\)|await using|DrivenClock/.test(example.code) &&
@@ -144,8 +151,7 @@ describe('the examples', () => {
   })
 
   test('bob.mjs and ada.mjs, as two processes, of which one is told what the other prints', async () => {
-    const [bob, ada] = examples.filter(isPart) as [Example, Example]
-    expect([bob, ada].map(({ code }) => code.slice(0, 11))).toEqual(['// bob.mjs,', '// ada.mjs,'])
+    const [bob, ada] = [part('bob.mjs'), part('ada.mjs')]
     const file = (name: string): string => join(folder, name)
     writeFileSync(file('bob.mjs'), bob.code)
     writeFileSync(file('ada.mjs'), ada.code)
@@ -167,6 +173,33 @@ describe('the examples', () => {
       first.kill()
       await gone
     }
+  })
+
+  test('till.mjs, which ends in good order when it is told to, and goes on as who it was, a kill included', async () => {
+    const file = join(folder, 'till.mjs')
+    const shown = '/tcp/4001'
+    expect(part('till.mjs').code).toContain(shown)
+    writeFileSync(file, part('till.mjs').code.replace(shown, '/tcp/0'))
+    const ids = new Set<string | undefined>()
+    for (const [index, signal] of (['SIGKILL', 'SIGTERM'] as const).entries()) {
+      const till = spawn(process.execPath, ['--conditions=afp-source', file], {
+        cwd: folder,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const gone = once(till, 'exit')
+      try {
+        const [address] = (await once(createInterface({ input: till.stdout }), 'line')) as [string]
+        ids.add(address.split('/').at(-1))
+        await using ada = await createAgent({ name: 'ada', mesh: 'demo', peers: [address] })
+        expect((await ada.request('till', 5)).content).toBe(5 * (index + 1))
+        till.kill(signal)
+        expect(await gone).toEqual(signal === 'SIGTERM' ? [0, null] : [null, signal])
+      } finally {
+        till.kill('SIGKILL')
+        await gone
+      }
+    }
+    expect(ids.size).toBe(1)
   })
 
   test.each(relayed.map(example => [example.where, example] as const))(

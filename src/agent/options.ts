@@ -160,8 +160,9 @@ export interface MessageOptions extends AbortOptions {
   /** Id of a schema both sides registered. */
   schema?: string | undefined
   /**
-   * A UUID of the caller's own, lower-case, such as `messageIdFrom(text)`; default: a new UUIDv7. Until a day after
-   * the time to live of a kept message no other one is kept under its id: DUPLICATE_MESSAGE.
+   * A UUID of the caller's own, such as `messageIdFrom(text)`; default: a new UUIDv7. It is the same in either case, and
+   * the message has it in lower case; what is no UUID is refused as INVALID_MESSAGE. Until a day after the time to live
+   * of a kept message no other one is kept under its id: DUPLICATE_MESSAGE.
    */
   id?: string | undefined
   /** When the message was made, ms since 1970; default: now. */

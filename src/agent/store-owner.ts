@@ -113,13 +113,21 @@ function parse(row: Uint8Array): Owner {
 }
 
 function mismatch(owner: Owner, id: string | undefined, mesh: string): AfpDataStoreError {
-  const whose = `the store belongs to agent ${owner.id} in the mesh ${owner.mesh}`
-  const advice =
-    id === undefined
-      ? 'which keeps its identity elsewhere: give createAgent() that one as its identity'
-      : `not to ${id} in the mesh ${mesh}: open it as that one, or give this agent a store of its own`
-  return new AfpDataStoreError('STORE_MISMATCH', `${whose}, ${advice}`, {
+  return new AfpDataStoreError('STORE_MISMATCH', `${difference(owner, id, mesh)}; nothing in it was changed`, {
     reference: 'meta',
     details: { owner: { ...owner }, id, mesh },
   })
+}
+
+/** What is not as it has to be, and what to do. Ids are long: one that is the same on both sides tells nothing. */
+function difference(owner: Owner, id: string | undefined, mesh: string): string {
+  if (id === owner.id) {
+    const other = `the store belongs to this agent in the mesh ${owner.mesh}, not in the mesh ${mesh}`
+    return `${other}: open it in that one, or give the agent a store of its own for each mesh`
+  }
+  const whose = `the store belongs to agent ${owner.id} in the mesh ${owner.mesh}`
+  if (id === undefined) {
+    return `${whose}, whose identity it does not keep: give createAgent() that identity, or a store of its own`
+  }
+  return `${whose}, not to agent ${id}: open it with the identity of that one, or give this agent a store of its own`
 }

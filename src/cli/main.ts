@@ -2,6 +2,7 @@
 /** `agent-flow-protocol`: the package's commands. Each is a module of the public surface, loaded when it is asked for. */
 
 import { createRequire } from 'node:module'
+import { tooOld } from './node-version.ts'
 
 const COMMANDS: Readonly<Record<string, { summary: string; run: () => Promise<unknown> }>> = Object.assign(
   Object.create(null),
@@ -23,7 +24,11 @@ if (process.argv[2] === 'help' && process.argv[3] !== undefined) {
 }
 const [name] = process.argv.slice(2)
 const command = name === undefined ? undefined : COMMANDS[name]
-if (command !== undefined) {
+const old = tooOld()
+if (old !== undefined) {
+  console.error(old)
+  process.exitCode = 1
+} else if (command !== undefined) {
   // The command reads its own flags: what is left of the line is as if it had been called by itself.
   process.argv.splice(2, 1)
   await command.run()

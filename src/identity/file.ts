@@ -1,10 +1,11 @@
 /** An identity kept in a file. */
 
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { link, open, readFile, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { checkOption, STRING } from '../common/check-options.ts'
 import { AfpDataStoreError, AfpSecurityError } from '../common/errors.ts'
+import { makeFolder } from '../store/folder.ts'
 import { createIdentity, type Identity } from './keys.ts'
 
 /**
@@ -28,9 +29,11 @@ export async function fileIdentity(path: string): Promise<Identity> {
   const existing = await read(path)
   if (existing !== undefined) return createIdentity(existing)
   const identity = await createIdentity()
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch(cause => {
+  try {
+    makeFolder(dirname(path))
+  } catch (cause) {
     throw failed(path, cause)
-  })
+  }
   if (await write(path, identity)) return identity
   const others = await read(path)
   // A link to nowhere is there, and has nothing in it.

@@ -1,6 +1,6 @@
 /** A store in one SQLite file, over Node's own `node:sqlite`. */
 
-import { chmodSync, closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -9,6 +9,7 @@ import { COUNT, checkOption, checkOptions, STRING } from '../common/check-option
 import { AfpDataStoreError } from '../common/errors.ts'
 import { nextTurn } from '../common/slices.ts'
 import { type Bytes, closedError, conflictError, type EncodedBatch, holds, knownLimit, knownTable } from './batch.ts'
+import { makeFolder } from './folder.ts'
 import { GroupCommit, type Pending } from './group-commit.ts'
 import { type ByteRange, decodeKey, encodeKey, encodeRange, keyBytes } from './key.ts'
 import { LastWrites, type RowWrite } from './last-writes.ts'
@@ -34,7 +35,7 @@ export async function sqliteStore(path: string, options: SqliteStoreOptions = {}
   checkOption('the path of sqliteStore()', path, STRING)
   checkOptions('sqliteStore()', options, { maxBytes: COUNT })
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(path))
     createPrivate(path)
   } catch (cause) {
     throw mapError(cause, path)

@@ -151,6 +151,19 @@ describe("An id of one's own", () => {
     },
   )
 
+  test('is the same one in either case: no second message is kept under it, and it is found under both', async () => {
+    const id = crypto.randomUUID()
+    const cid = await world.join('cid', { guarantee: 'at-least-once' })
+    await world.during(cid.waitFor('bob'))
+    const receipt = await cid.send(bob.id, 'first', { id: id.toUpperCase() })
+    expect(receipt.id).toBe(id)
+    for (const same of [id, id.toUpperCase()]) {
+      expect(await failure(cid.send(bob.id, 'second', { id: same }))).toMatchObject({ code: 'DUPLICATE_MESSAGE' })
+      expect(await cid.deliveries.get(same)).toMatchObject({ id })
+    }
+    expect(await world.during(bob.receive())).toMatchObject({ id, content: 'first' })
+  })
+
   test('keeps its message in its place', async () => {
     const got: unknown[] = []
     bob.handle(({ content }) => void got.push(content))

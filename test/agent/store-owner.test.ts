@@ -111,21 +111,46 @@ describe('A store of another agent', () => {
       code: 'STORE_MISMATCH',
       details: { owner: { id: mine.id, mesh: 'demo' }, id: other.id, mesh: 'demo' },
     })
-    expect((refused as Error).message).toContain(`belongs to agent ${mine.id} in the mesh demo`)
+    expect((refused as Error).message).toBe(
+      `the store belongs to agent ${mine.id} in the mesh demo, not to agent ${other.id}: open it with the identity of ` +
+        'that one, or give this agent a store of its own; nothing in it was changed',
+    )
     expect(await rowsOf(store)).toEqual(before)
     expect(await run(store, { identity: mine })).toBe(mine.id)
   })
 
-  test.each<[string, Partial<AgentOptions>, Partial<AgentOptions>, string]>([
-    ['that is here in another mesh', {}, { mesh: 'another' }, 'in the mesh demo'],
-    ['whose identity it was not given', { identity: named }, {}, 'as its identity'],
-    ['that kept its identity in it', {}, { identity: named }, 'belongs to agent'],
-  ])('%s is refused', async (_whose, first, next, says) => {
+  test.each<[string, Partial<AgentOptions>, Partial<AgentOptions>, (owner: string) => string]>([
+    [
+      'that is here in another mesh',
+      {},
+      { mesh: 'another' },
+      () =>
+        'the store belongs to this agent in the mesh demo, not in the mesh another: open it in that one, or give the ' +
+        'agent a store of its own for each mesh',
+    ],
+    [
+      'whose identity it was not given',
+      { identity: named },
+      {},
+      owner =>
+        `the store belongs to agent ${owner} in the mesh demo, whose identity it does not keep: give createAgent() that ` +
+        'identity, or a store of its own',
+    ],
+    [
+      'that kept its identity in it',
+      {},
+      { identity: named, mesh: 'another' },
+      owner =>
+        `the store belongs to agent ${owner} in the mesh demo, not to agent ${named.id}: open it with the identity of ` +
+        'that one, or give this agent a store of its own',
+    ],
+  ])('%s is refused, and what differs is said', async (_whose, first, next, says) => {
     const store = memoryStore()
-    await run(store, first)
+    const owner = await run(store, first)
     const before = await rowsOf(store)
     const refused = await failure(world.join('ada', { store, ...next, carrier }))
-    expect(refused).toMatchObject({ code: 'STORE_MISMATCH', message: expect.stringContaining(says) })
+    const message = `${says(owner)}; nothing in it was changed`
+    expect(refused).toMatchObject({ code: 'STORE_MISMATCH', message })
     expect(await rowsOf(store)).toEqual(before)
   })
 

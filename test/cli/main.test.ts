@@ -2,13 +2,23 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { tooOld } from '../../src/cli/node-version.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+const CLI = new URL('../../src/cli/', import.meta.url)
+const MAIN = fileURLToPath(new URL('main.ts', CLI))
+const { version, engines, bin } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+
+interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
 
 /** Runs the command as a process of its own, to its end. */
-function command(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, ['--conditions=afp-source', MAIN, ...args])
+const command = (...args: string[]): Promise<Ended> => run(MAIN, ...args)
+
+function run(...args: string[]): Promise<Ended> {
+  const child = spawn(process.execPath, ['--conditions=afp-source', ...args])
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', chunk => {
@@ -71,5 +81,55 @@ describe('agent-flow-protocol', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(usage)
     expect(stdout).not.toMatch(/dist\/|\.js\b/)
+  })
+})
+
+describe('with a Node that is too old', () => {
+  /** Has a process say that it is such a one. Like that one it cannot load the package: it loads nothing but the commands. */
+  const pretend = (node: string): string =>
+    `--import=data:text/javascript,${encodeURIComponent(`
+    import { isBuiltin, registerHooks } from 'node:module'
+    Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${node}' } })
+    registerHooks({
+      resolve(specifier, context, next) {
+        const found = next(specifier, context)
+        const own = found.url.startsWith('${CLI}') || found.url.endsWith('/package.json')
+        const known = isBuiltin(specifier) ? specifier === 'node:module' : own
+        if (!known) throw new Error('it loads ' + specifier)
+        return found
+      },
+    })`)}`
+
+  const files = Object.values<string>(bin).map(path => path.replace(/^.*\/(.*)\.js$/, '$1.ts'))
+  const lines = files.flatMap(file =>
+    [[''], ['--help'], ['--version'], ['relay'], ['demo']].map(args => [file, ...args]),
+  )
+
+  test.each(lines)(
+    '%s %s says in one sentence which it needs and which it has, and ends with code 1',
+    async (...line) => {
+      const [file = '', ...args] = line.filter(Boolean)
+      const ended = await run(pretend('20.20.2'), fileURLToPath(new URL(file, CLI)), ...args)
+      expect(ended).toEqual({
+        code: 1,
+        stdout: '',
+        stderr:
+          'agent-flow-protocol: this needs Node 22.19 or newer, and is run by Node 20.20.2; nothing was started\n',
+      })
+    },
+  )
+
+  test('a command goes on to load the package with one that is new enough', async () => {
+    const { code, stderr } = await run(pretend('22.19.0'), fileURLToPath(new URL('relay.ts', CLI)))
+    expect(code).toBe(1)
+    expect(stderr).toContain('it loads agent-flow-protocol/relay/daemon')
+  })
+
+  test('it is the one that the package asks for', () => {
+    expect(engines.node).toBe('>=22.19')
+    for (const old of ['0.12.18', '18.20.8', '20.20.2', '21.99.0', '22.9.0', '22.18.0'])
+      expect(tooOld(old)).toContain(old)
+    for (const fine of ['22.19.0', '22.100.1', '23.0.0', '24.21.0', '26.0.0-nightly', '100.1.0'])
+      expect(tooOld(fine)).toBeUndefined()
   })
 })

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Random, seededRandom } from '../../src/common/random.ts'
 import { freePort, type Sent, Stage, sentBy } from './parties.ts'
 import type { Party } from './party-process.ts'
-import { PRIORITIES, waysOf } from './ways.ts'
+import { GUARANTEES, PRIORITIES, waysOf } from './ways.ts'
 
 const KILLS = Number(process.env.AFP_KILLS ?? 25)
 const seed = Number(process.env.AFP_SEED ?? 1)
@@ -57,7 +57,8 @@ class Lives {
     this.#starting.push({ ms, ready: party.lines.some(line => /^(ready|try) /.test(line)) })
   }
 
-  judge(): void {
+  /** @param met - what the sender had said by the last kill */
+  judge(...met: readonly Sent[]): void {
     const starting = this.#starting.map(({ ms, ready }) => `${ms}${ready ? '' : '*'}`).join(' ')
     process.stdout.write(
       `seed ${seed}; processed before each of ${this.#busy.length} kills: ${this.#busy.join(' ')}; ms before each of ` +
@@ -67,6 +68,20 @@ class Lives {
     expect(this.#starting.length, `seed ${seed}`).toBeGreaterThan(0)
     // Each of the others hit a life that had done something.
     expect(Math.min(...this.#busy), `seed ${seed}`).toBeGreaterThan(0)
+    const kept = met.flatMap(life => life.kept).map(waysOf)
+    const of = (holds: (way: (typeof kept)[number]) => boolean): number => kept.filter(holds).length
+    // How many there were, and the least: far below what a run has, of whom kills of the sender leave the fewest.
+    const counts: [string, number, number][] = [
+      ['requests answered', met.flatMap(life => life.replied).length, KILLS / 10],
+      ['of the second class', of(({ priority }) => priority === PRIORITIES[1]), KILLS / 2],
+      ...GUARANTEES.map((name): [string, number, number] => [
+        name,
+        of(({ guarantee }) => guarantee === name),
+        KILLS / 2,
+      ]),
+    ]
+    process.stdout.write(`among the kills: ${counts.map(([what, count]) => `${what} ${count}`).join(', ')}\n`)
+    for (const [what, count, least] of counts) expect(count, `${what}, seed ${seed}`).toBeGreaterThan(least)
   }
 }
 
@@ -82,7 +97,6 @@ async function judged(...sent: readonly Sent[]): Promise<void> {
   const replied = sent.flatMap(life => life.replied)
   process.stdout.write(`${kept.length} kept, ${replied.length} requests answered, ${noted.length} noted\n`)
   expect(kept.length, `seed ${seed}`).toBeGreaterThan(KILLS)
-  expect(replied.length, `seed ${seed}`).toBeGreaterThan(0)
   expect(new Set(noted).size, `seed ${seed}`).toBe(noted.length)
   for (const priority of PRIORITIES) {
     const ofClass = noted.filter(n => waysOf(n).priority === priority && !waysOf(n).asked)
@@ -120,14 +134,18 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of the or
     sender.tell('enough')
     await sender.says(/^done$/)
     await receiver.kill()
-    lives.judge()
+    lives.judge(...lifetimes)
     await judged(...lifetimes, sentBy(sender))
   })
 
-  test('of the recipient', { timeout: TIMEOUT }, async () => {
+  test('of the recipient, whose store keeps who it is', { timeout: TIMEOUT }, async () => {
     const { folder } = stage
     const listen = await listening()
-    const enter = (): Promise<Party> => stage.enter({ role: 'receiver', folder, listen })
+    const enter = (): Promise<Party> => stage.enter({ role: 'receiver', folder, listen, unnamed: true })
+    // While its store is given to it, or just before or after.
+    const earlier = await enter()
+    await earlier.says(/^open$/)
+    await earlier.kill()
     let receiver = await enter()
     const [, to = '', address = ''] = await receiver.says(/^ready (\S+) (\S+)$/)
     const sender = await stage.enter({ role: 'sender', folder, to, peers: [address], first: 1 })
@@ -135,16 +153,17 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of the or
     for (let kills = 0; kills < KILLS; kills++) {
       if (lives.startNext) await lives.start(receiver)
       else {
-        await receiver.says(/^ready/)
+        const [, id] = await receiver.says(/^ready (\S+)/)
+        expect(id).toBe(to)
         await lives.work(sender)
       }
       await receiver.kill()
       receiver = await enter()
     }
+    lives.judge(sentBy(sender))
     sender.tell('enough')
     await sender.says(/^done$/)
     await receiver.kill()
-    lives.judge()
     await judged(sentBy(sender))
   })
 
@@ -167,10 +186,10 @@ describe(`nothing that was kept is lost, nothing is noted twice or out of the or
       await relay.kill()
       relay = await enter()
     }
+    lives.judge(sentBy(sender))
     sender.tell('enough')
     await sender.says(/^done$/)
     await receiver.kill()
-    lives.judge()
     await judged(sentBy(sender))
   })
 })

@@ -2,8 +2,9 @@
  * A sender, a recipient or a relay as a process of its own, to be killed at any moment. It prints `standby`, and waits for a
  * line of JSON that says what it is to be:
  *
- * - `{"role": "receiver", "folder", "listen", "relays"}`: notes every number, each once, in its own store, and answers a
- *   request with the place of the note; prints `ready <id> <address>` once it can be reached.
+ * - `{"role": "receiver", "folder", "listen", "relays", "unnamed"}`: notes every number, each once, in its own store, and
+ *   answers a request with the place of the note; prints `ready <id> <address>` once it can be reached. Unnamed it is given
+ *   no identity: its store keeps who it is.
  * - `{"role": "sender", "folder", "to", "peers", "relays", "first"}`: sends numbers from `first` on, each as {@link waysOf} says;
  *   prints `try <n>`, `kept <n>` once that has resolved, and `processed <n>` once the recipient has said so; for a request
  *   `replied <n> <place>` and `processed <n>`. At the next line on standard input it stops, waits until everything is
@@ -24,7 +25,13 @@ import { waysOf } from './ways.ts'
 
 /** What a party is told to be. */
 export type Part =
-  | { readonly role: 'receiver'; readonly folder: string; readonly listen: string[]; readonly relays?: string[] }
+  | {
+      readonly role: 'receiver'
+      readonly folder: string
+      readonly listen: string[]
+      readonly relays?: string[]
+      readonly unnamed?: boolean
+    }
   | {
       readonly role: 'sender'
       readonly folder: string
@@ -46,8 +53,10 @@ const PATIENCE = 600_000
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-async function agentOf({ role, folder }: Part, options: { listen: string[]; peers?: string[]; relays?: string[] }) {
-  const identity = await fileIdentity(`${folder}/${role}.key`)
+async function agentOf(part: Part, options: { listen: string[]; peers?: string[]; relays?: string[] }) {
+  const { role, folder } = part
+  const unnamed = part.role === 'receiver' && part.unnamed
+  const identity = unnamed ? undefined : await fileIdentity(`${folder}/${role}.key`)
   const store = await sqliteStore(`${folder}/${role}.db`)
   say('open')
   return createAgent({

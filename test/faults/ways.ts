@@ -5,9 +5,12 @@ import type { SendOptions } from '../../src/agent/options.ts'
 /** The two classes; order holds within each of them. */
 export const PRIORITIES = [0, 5] as const
 
+/** The guarantees under which messages are kept. */
+export const GUARANTEES = ['at-least-once', 'exactly-once'] as const
+
 /** See the head of this file. The numbers are decided by their remainders, so that every combination comes up. */
 export const waysOf = (n: number): Required<Pick<SendOptions, 'guarantee' | 'priority'>> & { asked: boolean } => ({
   asked: n % 7 === 0,
-  guarantee: n % 3 === 0 ? 'at-least-once' : 'exactly-once',
+  guarantee: GUARANTEES[n % 3 === 0 ? 0 : 1],
   priority: PRIORITIES[n % 5 === 0 ? 1 : 0],
 })

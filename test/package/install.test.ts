@@ -128,6 +128,17 @@ describe('the published package', () => {
     expect(files.filter(file => !existsSync(join(folder, file)))).toEqual([])
   })
 
+  test('its commands say in one sentence that a Node is too old, before they load what that one does not have', async () => {
+    const versions = "{ value: { ...process.versions, node: '20.20.2' } }"
+    const old = `--import=data:text/javascript,${encodeURIComponent(`Object.defineProperty(process, 'versions', ${versions})`)}`
+    const folder = join(nodeApp, 'node_modules/agent-flow-protocol')
+    const { bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    for (const path of Object.values<string>(bin))
+      await expect(run(process.execPath, [old, join(folder, path), '--help'], nodeApp)).rejects.toThrow(
+        /exited with 1\nagent-flow-protocol: this needs Node [\d.]+ or newer, and is run by Node 20\.20\.2; [^\n]+\n$/,
+      )
+  })
+
   test('its texts link only to what is in it, and say where the rest is that they name', () => {
     const folder = join(nodeApp, 'node_modules/agent-flow-protocol')
     const { repository } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))

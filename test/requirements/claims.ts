@@ -197,7 +197,7 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
   'test/faults/kills.test.ts': {
     'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills > of the sender':
       ['82', '83'],
-    'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills > of the recipient':
+    'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills > of the recipient, whose store keeps who it is':
       ['82', '83'],
     'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills > of the relay between them':
       ['82', '83'],

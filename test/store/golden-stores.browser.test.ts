@@ -6,7 +6,7 @@ import type { Store } from '../../src/store/store.ts'
 import schema1 from '../vectors/stores/schema-1.json' with { type: 'json' }
 import schema2Ada from '../vectors/stores/schema-2-ada.json' with { type: 'json' }
 import schema2Bob from '../vectors/stores/schema-2-bob.json' with { type: 'json' }
-import { type GoldenStore, goldenStores } from './golden-stores.ts'
+import { type GoldenStore, goldenStores } from './golden-stores-contract.ts'
 
 /** A part of a key. JSON has no bytes. */
 type Part = string | number | { readonly bytes: string }

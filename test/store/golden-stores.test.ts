@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { sqliteStore } from '../../src/store/sqlite.ts'
-import { goldenStores } from './golden-stores.ts'
+import { goldenStores } from './golden-stores-contract.ts'
 import { folder } from './golden-world.ts'
 
 /** SHA-256 of each file. */
