@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 import { firefoxPath } from './test/firefox/path.ts'
@@ -91,6 +92,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.{browser,chromium}.test.ts', 'test/{package,faults,firefox}/**', ...SIMULATIONS],
           testTimeout: 20_000,
+          // Commands that tests start find each source as it was compiled the last time.
+          env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/agent-flow-protocol/compiled') },
         },
       },
       {

@@ -30,34 +30,48 @@ const PROTOCOL = '/test/1'
 const node = async (...listen: string[]): Promise<Node> =>
   createNode({ seed: (await createIdentity()).seed, transports: platformTransports([]), listen })
 
-describe.each([
+const TRANSPORTS = [
   ['TCP', '/ip4/127.0.0.1/tcp/0'],
   ['a WebSocket', '/ip4/127.0.0.1/tcp/0/ws'],
-])('A connection over %s', (_, address) => {
-  let dialler: Node
-  let listener: Node
-  let out: Libp2pConnection
-  let into: Libp2pConnection
-  let mine: Reader
-  let theirs: Reader
-  beforeEach(async () => {
-    listener = await node(address)
-    dialler = await node()
-    await Promise.all([listener.start(), dialler.start()])
-    const opened = Promise.withResolvers<Libp2pConnection>()
-    listener.addEventListener('connection:open', ({ detail }) => opened.resolve(detail), { once: true })
-    const taken = Promise.withResolvers<Reader>()
-    await listener.handle(PROTOCOL, (stream, connection) => {
-      taken.resolve(new Reader(new Libp2pChannel(new Libp2pLink(connection), stream)))
-    })
-    out = await dialler.dial(listener.getMultiaddrs())
-    into = await opened.promise
-    mine = new Reader(await new Libp2pLink(out).open(PROTOCOL))
-    mine.channel.send(utf8('hello'))
-    theirs = await taken.promise
-    await theirs.take(5)
+] as const
+
+/** Two nodes, the connection of theirs as each has it, and the ends of a channel on it. */
+interface Connected extends AsyncDisposable {
+  readonly listener: Node
+  readonly out: Libp2pConnection
+  readonly into: Libp2pConnection
+  readonly mine: Reader
+  readonly theirs: Reader
+}
+
+async function connected(address: string): Promise<Connected> {
+  const listener = await node(address)
+  const dialler = await node()
+  await Promise.all([listener.start(), dialler.start()])
+  const opened = Promise.withResolvers<Libp2pConnection>()
+  listener.addEventListener('connection:open', ({ detail }) => opened.resolve(detail), { once: true })
+  const taken = Promise.withResolvers<Reader>()
+  await listener.handle(PROTOCOL, (stream, connection) => {
+    taken.resolve(new Reader(new Libp2pChannel(new Libp2pLink(connection), stream)))
   })
-  afterEach(() => Promise.all([dialler.stop(), listener.stop()]))
+  const out = await dialler.dial(listener.getMultiaddrs())
+  const into = await opened.promise
+  const mine = new Reader(await new Libp2pLink(out).open(PROTOCOL))
+  mine.channel.send(utf8('hello'))
+  const theirs = await taken.promise
+  await theirs.take(5)
+  const end = async (): Promise<void> => void (await Promise.all([dialler.stop(), listener.stop()]))
+  return { listener, out, into, mine, theirs, [Symbol.asyncDispose]: end }
+}
+
+describe.each(TRANSPORTS)('A connection over %s', (_, address) => {
+  let ends: Connected
+  let { listener, out, into, mine, theirs } = {} as Connected
+  beforeEach(async () => {
+    ends = await connected(address)
+    ;({ listener, out, into, mine, theirs } = ends)
+  })
+  afterEach(() => ends[Symbol.asyncDispose]())
 
   test('that is closed brings what was sent before, even to a side that reads late and goes on writing', async () => {
     socketOf(into).pause()
@@ -110,24 +124,6 @@ describe.each([
     expect(reading.received).toBe(before + 7)
   })
 
-  test('that is closed while the other side reads nothing is dropped in the end', async () => {
-    socketOf(into).pause()
-    await mine.channel.connection.close()
-    expect(out.status).toBe('closed')
-    expect(socketOf(out).destroyed).not.toBe(false)
-    socketOf(into).resume()
-    await theirs.closed
-  })
-
-  test('that is closed while the other side lets a channel fill is dropped in the end', async () => {
-    theirs.channel.pause()
-    mine.channel.send(new Uint8Array(1_048_576))
-    await mine.channel.connection.close()
-    expect(out.status).toBe('aborted')
-    theirs.channel.resume()
-    await theirs.closed
-  })
-
   test.each([
     ['dialled', () => [out, into] as const],
     ['was dialled', () => [into, out] as const],
@@ -139,4 +135,35 @@ describe.each([
     await gone
     await Promise.all([mine.closed, theirs.closed])
   })
+})
+
+// Each waits for as long as a connection may take to close, so all of them wait at once.
+describe.concurrent('A connection', () => {
+  test.each(TRANSPORTS)(
+    'over %s that is closed while the other side reads nothing is dropped in the end',
+    async (_, address) => {
+      await using ends = await connected(address)
+      const { out, into, mine, theirs } = ends
+      socketOf(into).pause()
+      await mine.channel.connection.close()
+      expect(out.status).toBe('closed')
+      expect(socketOf(out).destroyed).not.toBe(false)
+      socketOf(into).resume()
+      await theirs.closed
+    },
+  )
+
+  test.each(TRANSPORTS)(
+    'over %s that is closed while the other side lets a channel fill is dropped in the end',
+    async (_, address) => {
+      await using ends = await connected(address)
+      const { out, mine, theirs } = ends
+      theirs.channel.pause()
+      mine.channel.send(new Uint8Array(1_048_576))
+      await mine.channel.connection.close()
+      expect(out.status).toBe('aborted')
+      theirs.channel.resume()
+      await theirs.closed
+    },
+  )
 })
