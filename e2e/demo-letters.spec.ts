@@ -87,43 +87,24 @@ test('a message that its handler in the demo fails at becomes a dead letter, is 
   }
 })
 
-test('dead letters of the demo are retried all at once, in the order in which they were written', async ({
+test('what its handler in the demo failed at is retried where it was said, after a reload too, and all at once', async ({
   tabs,
   demo,
 }) => {
   const ada = await Visitor.join(tabs, demo, { name: 'Ada' })
   const bob = await Visitor.join(tabs, demo, { name: 'Bob' }, desk)
   const { page } = bob
+  const messages = page.getByTestId('message')
   await page.getByTestId('open-letters').click()
   await page.getByLabel('Fail at what comes in').check()
   await ada.turnTo('Bob')
-  for (const text of ['First', 'Second', 'Third']) await ada.write(text)
-  await expect(page.getByTestId('letter')).toHaveCount(3)
+  for (const text of ['First', 'Second', 'Third', 'Fourth']) await ada.write(text)
+  await expect(page.getByTestId('letter')).toHaveCount(4)
+  await page.keyboard.press('Escape')
   await bob.turnTo('Ada')
-  await expect(page.getByTestId('message').getByTestId('status')).toHaveText([FAILED, FAILED, FAILED])
-  await page.getByLabel('Fail at what comes in').uncheck()
-  await page.getByRole('button', { name: 'Retry all' }).click()
-  await expect(page.getByTestId('outcome')).toHaveText('3 retried.')
-  await expect(page.locator('[data-testid=letter][data-done=true]')).toHaveCount(3)
-  await expect(page.getByTestId('message')).toHaveText([/First/, /Second/, /Third/])
-  await expect(page.getByTestId('message').getByTestId('status')).toHaveCount(0)
-})
-
-test('a message that its handler in the demo failed at is retried where it was said, after a reload too', async ({
-  tabs,
-  demo,
-}) => {
-  const ada = await Visitor.join(tabs, demo, { name: 'Ada' })
-  const bob = await Visitor.join(tabs, demo, { name: 'Bob' }, desk)
-  const { page } = bob
-  await page.getByLabel('Fail at what comes in').check()
-  await ada.turnTo('Bob')
-  await ada.write('Can you read this?')
-  await expect(ada.statusOf('Can you')).toHaveText('failed: its handler failed')
-  await bob.turnTo('Ada')
-  await expect(bob.statusOf('Can you')).toHaveText(FAILED)
-  await bob.said('Can you').getByRole('button', { name: 'Retry “Can you read this?”' }).click()
-  await expect(bob.said('Can you')).toContainText('It failed: It was told to fail at what comes in.')
+  await expect(messages.getByTestId('status')).toHaveText([FAILED, FAILED, FAILED, FAILED])
+  await bob.said('First').getByRole('button', { name: 'Retry “First”' }).click()
+  await expect(bob.said('First')).toContainText('It failed: It was told to fail at what comes in.')
   await isNamed(page)
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme })
@@ -132,24 +113,24 @@ test('a message that its handler in the demo failed at is retried where it was s
 
   // After a reload nothing is told to fail any more.
   await bob.reload()
-  await expect(bob.statusOf('Can you')).toHaveText(FAILED)
-  const letter = bob.said('Can you').getByRole('button', { name: 'Dead letter of “Can you read this?”' })
-  await letter.click()
-  await expect(page.getByTestId('letter')).toContainText('Can you read this?')
-  await page.keyboard.press('Escape')
+  await expect(messages.getByTestId('status')).toHaveText([FAILED, FAILED, FAILED, FAILED])
   await page.setViewportSize(phone)
-  await letter.click()
-  await expect(page.getByTestId('letter')).toContainText('Can you read this?')
+  await bob.said('First').getByRole('button', { name: 'Dead letter of “First”' }).click()
+  await expect(page.getByTestId('letter')).toHaveCount(4)
   await fits(page)
   await page.getByRole('navigation', { name: 'Parts of the page' }).getByRole('button', { name: 'Talk' }).click()
   await fits(page)
-  await bob
-    .said('Can you')
-    .getByRole('button', { name: /^Retry/ })
-    .click()
-  await expect(bob.said('Can you')).toHaveAttribute('data-status', 'received')
-  await expect(bob.statusOf('Can you')).toHaveCount(0)
-  await bob.reload()
-  await expect(page.getByTestId('message')).toHaveText([/Can you read this/])
-  await expect(bob.said('Can you')).toHaveAttribute('data-status', 'received')
+  await bob.said('First').getByRole('button', { name: 'Retry “First”' }).click()
+  await expect(bob.said('First')).toHaveAttribute('data-status', 'received')
+  await page.setViewportSize(desk.viewport)
+  await expect(messages.getByTestId('status')).toHaveText([FAILED, FAILED, FAILED])
+  await bob.said('Second').getByRole('button', { name: 'Dead letter of “Second”' }).click()
+  await page.getByRole('button', { name: 'Retry all' }).click()
+  await expect(page.getByTestId('outcome')).toHaveText('3 retried.')
+  await expect(page.locator('[data-testid=letter][data-done=true]')).toHaveCount(4)
+  for (const again of [false, true]) {
+    if (again) await bob.reload()
+    await expect(messages).toHaveText([/First/, /Second/, /Third/, /Fourth/])
+    await expect(messages.getByTestId('status')).toHaveCount(0)
+  }
 })

@@ -144,10 +144,6 @@ test('who to be is chosen in the demo on every screen: nothing covers a choice t
     await page.setViewportSize({ width, height })
     await fits(page)
     expect(await touchingTexts(page), `touching at ${width}x${height}`).toEqual([])
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme })
-      await isReadable(page)
-    }
     if (width <= 940) await expect(join).toBeInViewport({ ratio: 1 })
     // By the keyboard: down through all of them and on to where it began, then up through all of them.
     await page.evaluate(() => scrollTo(0, 0))
@@ -164,5 +160,9 @@ test('who to be is chosen in the demo on every screen: nothing covers a choice t
     await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight))
     expect(await isWholeOnTop(choices.last())).toBe(true)
     expect(await isWholeOnTop(join)).toBe(true)
+  }
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    await isReadable(page)
   }
 })
