@@ -22,6 +22,8 @@ export interface Commands {
   hold(id: string, on: boolean): void
   /** The dead letters, kept up to date from now on. */
   letters(): Promise<LetterDesk>
+  /** Sends or handles the message of a dead letter again; resolves with what came of it, in words. */
+  retry(letter: string): Promise<string>
   /** Why a topic could not be joined, in words; undefined when the page is in it. */
   join(topic: string): string | undefined
   leave(topic: string): void

@@ -1,5 +1,7 @@
 /** What is said, on the page and in the store: every message goes into both through here. */
 
+import { type Message, systemClock } from 'agent-flow-protocol'
+import { show } from './content.ts'
 import { type History, type Said, write } from './history.ts'
 import type { Place } from './settings.ts'
 import type { Store } from './state.ts'
@@ -78,6 +80,20 @@ export class Conversations {
     this.#store.update(state => addEntry(state, channel, entry, seen))
     const added = this.find(channel, ({ key }) => key === entry.key)
     return added && { channel, entry: added, gone, contact: this.#contact(channel) }
+  }
+
+  /** Shows a message of another's as {@link add} does, and what key it has. `time`: when it arrived, ms since 1970. */
+  came(
+    channel: Channel,
+    { id, sender, parentId, content, contentType }: Message,
+    { kind, status, time = systemClock.now() }: Pick<Entry, 'kind' | 'status'> & { time?: number },
+  ): { key: number; said: Said | undefined } {
+    // One that comes again, since its handler failed or the tab ended before it was done, is not another one.
+    const before = this.find(channel, entry => !entry.mine && entry.id === id && entry.sender === sender)
+    const key = before?.key ?? this.#store.nextKey()
+    const shown = { key, id, sender, mine: false, kind, content: show(content, contentType), status } as const
+    const entry = { ...shown, time: before?.time ?? time, ...(parentId === undefined ? {} : { parentId }) }
+    return { key, said: this.add(channel, entry) }
   }
 
   /** Changes a message on the page; what there is to write of it, or undefined where it has given way. */

@@ -2,7 +2,7 @@
 
 import { type Agent, type DeadLetter, letterMessage, type RetryOutcome } from 'agent-flow-protocol'
 import { show, summary } from './content.ts'
-import { reasonOf, whyDead } from './reasons.ts'
+import { reasonOf, whyLetter } from './reasons.ts'
 import type { Letter, Store } from './state.ts'
 
 /** The most letters shown. */
@@ -19,13 +19,12 @@ const outcomes: Readonly<Record<RetryOutcome, string>> = {
 export type Outcome = Promise<string>
 
 function readLetter(letter: DeadLetter): Letter {
-  const { id, side, peer, reason, attempts, createdAt, lastError, processed, inDoubt, notes, retry } = letter
-  const came = side === 'recipient'
+  const { id, side, peer, attempts, createdAt, lastError, processed, notes, retry } = letter
   return {
     id,
-    came,
+    came: side === 'recipient',
     peer,
-    reason: `${came && reason === 'handler-error' ? 'your handler failed' : whyDead(reason)}${inDoubt ? '; it may have come all the same' : ''}`,
+    reason: whyLetter(letter),
     attempts,
     time: createdAt,
     error: lastError && summary(show(lastError.message)),

@@ -3,11 +3,19 @@
  * circuit breakers, and what storage has to say.
  */
 
-import { AfpError, type Agent, type RecipientStatus, systemClock } from 'agent-flow-protocol'
+import {
+  AfpError,
+  type Agent,
+  type DeadLetter,
+  letterMessage,
+  type RecipientStatus,
+  systemClock,
+} from 'agent-flow-protocol'
+import { show, summary } from './content.ts'
 import type { Conversations } from './conversations.ts'
 import { afterwards } from './history.ts'
-import { reasonOf, whyDead } from './reasons.ts'
-import type { Channel, Entry, Held, Status, Store } from './state.ts'
+import { reasonOf, whyDead, whyLetter } from './reasons.ts'
+import { type Channel, type Entry, type Held, letterOf, type Status, type Store } from './state.ts'
 
 /** States that no row has to tell of: the agent's receipts do. */
 const PASSING = ['sending', 'queued', 'sent', 'delivered', 'waiting']
@@ -40,18 +48,77 @@ export class Mail {
     )
     for (const type of ['added', 'processed', 'removed'] as const)
       agent.addEventListener(`dead-letter:${type}`, () => this.#count())
+    agent.addEventListener('dead-letter:added', ({ detail }) => this.#unhandled(detail.letter))
+    agent.addEventListener('dead-letter:retry-failed', ({ detail }) => void this.#lookAtLetter(detail.id))
+    agent.addEventListener('dead-letter:processed', ({ detail }) => this.#dealtWith(new Set([detail.id])))
+    agent.addEventListener('dead-letter:removed', ({ detail }) => this.#dealtWith(new Set(detail.ids)))
     agent.addEventListener('dead-letter:refused', ({ detail }) => this.trouble(detail.error))
     agent.addEventListener('breaker:changed', () => this.lookAtBreakers())
     agent.addEventListener('store:error', ({ detail }) => this.trouble(detail.error, true))
     this.#count()
   }
 
-  /** Asks what became of the messages of earlier runs. */
+  /** Asks what became of the messages of earlier runs, and of those that came and could not be handled. */
   async resume(): Promise<void> {
     const open = [...this.#store.state.conversations].flatMap(([channel, { entries }]) =>
       entries.filter(({ mine, status }) => mine && PASSING.includes(status.at)).map(entry => [channel, entry] as const),
     )
     await Promise.all(open.map(([channel, entry]) => this.#lookAgain(channel, entry)))
+    await this.#lookAtLetters()
+  }
+
+  /** A run can have ended between a letter and its row here. Only the last ones can be without: the newest are enough. */
+  async #lookAtLetters(): Promise<void> {
+    const { deadLetters } = this.#agent
+    const letters = await deadLetters.list({ side: 'recipient', processed: false })
+    for (const letter of letters.toReversed()) this.#unhandled(letter)
+    const open = new Set(letters.map(({ id }) => id))
+    const others = this.#withLetters().filter(([, , letter]) => !open.has(letter))
+    const known = await Promise.all(others.map(([, , letter]) => deadLetters.get(letter)))
+    this.#dealtWith(new Set(others.map(([, , letter]) => letter).filter((_, at) => known[at]?.processed !== false)))
+  }
+
+  #withLetters(): [Channel, Entry, letter: string][] {
+    return [...this.#store.state.conversations].flatMap(([channel, { entries }]) =>
+      entries.flatMap(entry => {
+        const letter = letterOf(entry)
+        return letter === undefined ? [] : [[channel, entry, letter] satisfies [Channel, Entry, string]]
+      }),
+    )
+  }
+
+  /** A letter is what it was, or its handler failed in another way this time. */
+  async #lookAtLetter(id: string): Promise<void> {
+    const letter = await this.#agent.deadLetters.get(id).catch(() => undefined)
+    if (letter?.processed === false) this.#unhandled(letter)
+  }
+
+  /** Shows a message that came and could not be handled: no handler that failed leaves anything of it here. */
+  #unhandled(letter: DeadLetter): void {
+    const { id, side, peer, lastError, createdAt } = letter
+    if (side !== 'recipient') return
+    const why = lastError === undefined ? '' : ` (${summary(show(lastError.message))})`
+    const status = { at: 'failed', reason: `${whyLetter(letter)}${why}`, letter: id } as const
+    try {
+      const { message, kind: of } = letterMessage(letter)
+      // Word of progress is no message to anybody.
+      if (message.metadata.progressOf !== undefined) return
+      const kind = of === 'request' ? of : 'message'
+      this.#conversations.save(
+        this.#conversations.came(`agent:${peer}`, message, { kind, status, time: createdAt }).said,
+      )
+    } catch {
+      // It cannot be read: among the letters it says so.
+    }
+  }
+
+  /** Letters that somebody has dealt with are no way on any more. What was handled names none by then. */
+  #dealtWith(ids: ReadonlySet<string>): void {
+    for (const [channel, { key, status }, letter] of this.#withLetters())
+      if (ids.has(letter) && status.at === 'failed')
+        this.#conversations.save(
+          this.#conversations.change(channel, key, { status: { at: 'failed', reason: status.reason } }),
+        )
   }
 
   async #lookAgain(channel: Channel, entry: Entry): Promise<void> {

@@ -1,6 +1,6 @@
 /** Errors and the ends of messages in words for people. */
 
-import { AfpError, type AfpErrorCode, type DeadReason } from 'agent-flow-protocol'
+import { AfpError, type AfpErrorCode, type DeadLetter, type DeadReason } from 'agent-flow-protocol'
 import { CannotAnswer } from './behaviours/behaviour.ts'
 
 const reasons: Partial<Record<AfpErrorCode, string>> = {
@@ -35,6 +35,12 @@ const deaths: Partial<Record<DeadReason, string>> = {
 
 /** Why a message died, in words. */
 export const whyDead = (reason: DeadReason): string => deaths[reason] ?? reason
+
+/** Why a dead letter is one, in words. */
+export function whyLetter({ side, reason, inDoubt }: Pick<DeadLetter, 'side' | 'reason' | 'inDoubt'>): string {
+  const why = side === 'recipient' && reason === 'handler-error' ? 'your handler failed' : whyDead(reason)
+  return inDoubt ? `${why}; it may have come all the same` : why
+}
 
 /** Why something failed, in words; errors that another agent told keep theirs. */
 export function reasonOf(error: unknown): string {

@@ -165,17 +165,11 @@ class Session implements Commands {
 
   /** Shows a message of another's and keeps it: with the end of its handler where there is one. */
   #add(channel: Channel, message: Message, kind: Entry['kind'], status: Status, transaction?: Transaction): number {
-    const { id, sender, parentId } = message
-    // A message that comes again, since its handler failed or the tab ended before it was done, is not another one.
-    const before = this.#said.find(channel, entry => !entry.mine && entry.id === id && entry.sender === sender)
-    const key = before?.key ?? this.#store.nextKey()
-    const content = show(message.content, message.contentType)
-    const at = { key, id, sender, mine: false, kind, content, time: systemClock.now(), status } as const
-    const said = this.#said.add(channel, parentId === undefined ? at : { ...at, parentId })
+    const { key, said } = this.#said.came(channel, message, { kind, status })
     // A request is written when it is answered: until then it is asked again after a reload.
     if (transaction === undefined) this.#said.save(said)
     else if (kind === 'message' && said !== undefined) write(transaction, said)
-    this.#pulse(sender, false)
+    this.#pulse(message.sender, false)
     return key
   }
 
@@ -347,6 +341,13 @@ class Session implements Commands {
         throw error
       })
     return this.#letters
+  }
+
+  retry(letter: string): Promise<string> {
+    return this.letters().then(
+      desk => desk.retry(letter),
+      error => `It was not tried: ${reasonOf(error)}.`,
+    )
   }
 
   answer(entry: Entry, text: string | undefined): void {

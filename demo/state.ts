@@ -27,7 +27,8 @@ export type Status =
   /** A request that waits for the person in front of this page. */
   | { readonly at: 'asked'; readonly until: number }
   | { readonly at: 'answered'; readonly ms: number }
-  | { readonly at: 'failed'; readonly reason: string }
+  /** `letter`: its dead letter here, which nobody has dealt with. */
+  | { readonly at: 'failed'; readonly reason: string; readonly letter?: string }
 
 /** One message, or one request with its reply. */
 export interface Entry {
@@ -218,9 +219,12 @@ export function changeEntry(state: State, channel: Channel, key: number, change:
 export const waits = ({ mine, kind, status }: Entry): boolean =>
   mine && kind === 'message' && (status.at === 'sending' || status.at === 'queued' || status.at === 'sent')
 
-/** Whether something is still to come of an entry: it waits, or somebody's answer does. */
+/** The dead letter of a message that came and could not be handled; undefined once somebody has dealt with it. */
+export const letterOf = ({ status }: Entry): string | undefined => (status.at === 'failed' ? status.letter : undefined)
+
+/** Whether something is still to come of an entry: it waits, or somebody's answer does, or its dead letter. */
 export const isOpen = (entry: Entry): boolean =>
-  waits(entry) || entry.status.at === 'waiting' || entry.status.at === 'asked'
+  waits(entry) || entry.status.at === 'waiting' || entry.status.at === 'asked' || letterOf(entry) !== undefined
 
 /** How a request stands that was called off: as far as it had come by then. */
 export function calledOff(status: Status): Status {

@@ -38,6 +38,11 @@ export function Workspace({ store, commands, onLeave }: WorkspaceProps) {
   const close = useCallback(() => set({ open: undefined }), [set])
   const showLog = useCallback(() => set({ open: 'log', warnings: 0 }), [set])
   const showLetters = useCallback(() => set({ open: 'letters' }), [set])
+  /** From a conversation: where there is room for one part only, the letters are a part of their own. */
+  const turnToLetters = useCallback(
+    () => set(matchMedia('(max-width: 760px)').matches ? { view: 'letters', open: undefined } : { open: 'letters' }),
+    [set],
+  )
   const showInvite = useCallback(() => set({ open: 'invite' }), [set])
 
   const Side = useLazy(loadSide)
@@ -96,7 +101,13 @@ export function Workspace({ store, commands, onLeave }: WorkspaceProps) {
         <Roster state={state} onSelect={turnTo} onInvite={showInvite} />
       </nav>
       <main class="talk">
-        <ConversationPanel state={state} commands={commands} invite={Invite} onBack={() => set({ view: 'agents' })} />
+        <ConversationPanel
+          state={state}
+          commands={commands}
+          invite={Invite}
+          onBack={() => set({ view: 'agents' })}
+          onLetters={turnToLetters}
+        />
       </main>
       <aside class="side" aria-label="Mesh">
         {Side !== undefined && (

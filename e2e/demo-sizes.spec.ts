@@ -1,6 +1,6 @@
 /** The demo on screens of several sizes: nothing lies over anything else, and all of it can be used. */
 
-import type { Page } from '@playwright/test'
+import type { Locator, Page } from '@playwright/test'
 import { expect, test } from './fixtures/demo.ts'
 import { fits, isNamed, isReadable } from './fixtures/page-checks.ts'
 import { Visitor } from './fixtures/visitor.ts'
@@ -86,5 +86,83 @@ test('the map of the demo is there at once where there is room for it', async ({
     const { page } = await Visitor.join(tabs, demo, { name: 'Ada' }, { viewport })
     await expect(page.getByTestId('topology')).toBeInViewport({ ratio: 1 })
     expect(await isOnTop(page, '[data-testid=agent]')).not.toContain(false)
+  }
+})
+
+/** Where a part of the page can be seen and clicked: each corner, a little inside, and the middle. */
+const isWholeOnTop = (part: Locator): Promise<boolean> =>
+  part.evaluate(element => {
+    const { left, right, top, bottom } = element.getBoundingClientRect()
+    const points = [left + 9, (left + right) / 2, right - 9].flatMap(x =>
+      [top + 9, bottom - 9].map(y => [x, y] as const),
+    )
+    return points.every(([x, y]) => element.contains(document.elementFromPoint(x, y)))
+  })
+
+/** Texts that come nearer than 16 px to a side of the screen, or into the padding of the choice that they are in. */
+const touchingTexts = (page: Page): Promise<string[]> =>
+  page.evaluate(() => {
+    const found: string[] = []
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+    for (let text = texts.nextNode(); text !== null; text = texts.nextNode()) {
+      const element = text.parentElement
+      if (element === null || text.textContent?.trim() === '' || !element.checkVisibility()) continue
+      if (element.closest('svg, .visually-hidden, noscript') !== null) continue
+      const range = document.createRange()
+      range.selectNodeContents(text)
+      const { left, right } = range.getBoundingClientRect()
+      const around = element.closest('label, button') ?? document.body
+      const box = around.getBoundingClientRect()
+      const { paddingLeft, paddingRight } = getComputedStyle(around)
+      const from = Math.max(16, box.left + Number.parseFloat(paddingLeft))
+      const to = Math.min(innerWidth - 16, box.right - Number.parseFloat(paddingRight))
+      // Browsers lay text out in fractions of a pixel.
+      if (left < from - 0.5 || right > to + 0.5) found.push(text.textContent ?? '')
+    }
+    return found
+  })
+
+test('who to be is chosen in the demo on every screen: nothing covers a choice that is turned to, or touches an edge', async ({
+  tabs,
+  demo,
+}) => {
+  const page = await (await tabs.context()).newPage()
+  await page.goto(demo)
+  const join = page.getByRole('button', { name: /^Join/ })
+  await expect(join).toBeEnabled()
+  const choices = page.locator('.behaviour')
+  const count = await choices.count()
+  expect(count).toBe(6)
+  for (const [width, height] of [
+    [320, 568],
+    [360, 640],
+    [390, 844],
+    [844, 390],
+    [768, 1024],
+    [1280, 800],
+  ] as const) {
+    await page.setViewportSize({ width, height })
+    await fits(page)
+    expect(await touchingTexts(page), `touching at ${width}x${height}`).toEqual([])
+    if (width <= 940) await expect(join).toBeInViewport({ ratio: 1 })
+    // By the keyboard: down through all of them and on to where it began, then up through all of them.
+    await page.evaluate(() => scrollTo(0, 0))
+    await page.getByRole('radio', { name: 'Person' }).focus()
+    for (const key of ['ArrowDown', 'ArrowUp']) {
+      for (let n = 0; n < count; n++) {
+        await page.keyboard.press(key)
+        const choice = page.locator('.behaviour:has(:focus)')
+        await expect(choice.getByRole('radio')).toBeChecked()
+        expect(await isWholeOnTop(choice), `${await choice.innerText()} at ${width}x${height}, by ${key}`).toBe(true)
+      }
+    }
+    // By scrolling: the end of the page has the last of them above the button.
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight))
+    expect(await isWholeOnTop(choices.last())).toBe(true)
+    expect(await isWholeOnTop(join)).toBe(true)
+  }
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    await isReadable(page)
   }
 })

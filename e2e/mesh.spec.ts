@@ -2,6 +2,9 @@ import { allDirect } from './fixtures/expectations.ts'
 import { expect, test } from './fixtures/test.ts'
 import type { Told } from './page/driver.ts'
 
+// One after the other: each of them has as many links to make as two cores can bear.
+test.describe.configure({ mode: 'default' })
+
 test('ten tabs link every one with every other, directly', async ({ tabs }) => {
   test.slow()
   const started = performance.now()

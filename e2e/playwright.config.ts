@@ -13,8 +13,10 @@ export default defineConfig({
   testMatch: '**/*.spec.ts',
   globalSetup: fileURLToPath(new URL('./global-setup.ts', import.meta.url)),
   outputDir: './test-results',
-  // One at a time: ten tabs in one test are more than two cores can share with another test.
-  workers: 1,
+  // Most tests wait most of the time, for retries and for time that ends: two share two cores. Each worker has a relay, a
+  // site and a demo of its own, and each test a mesh of its own or visitors in profiles of their own.
+  workers: 2,
+  fullyParallel: true,
   retries: 0,
   forbidOnly: true,
   // Generous: what is asserted are events, and a machine may be busy with other things.

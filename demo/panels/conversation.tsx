@@ -146,6 +146,7 @@ export function ConversationPanel(props: {
   commands: Commands
   invite: ComponentType<InviteProps> | undefined
   onBack: () => void
+  onLetters: () => void
 }) {
   const { state, commands } = props
   const channel = state.selected
@@ -213,6 +214,8 @@ export function ConversationPanel(props: {
                 exchange={Exchange}
                 onAnswer={text => commands.answer(entry, text)}
                 onCancel={() => void commands.cancel(entry)}
+                onRetry={letter => commands.retry(letter)}
+                onLetters={props.onLetters}
               />
             ))}
           </ol>

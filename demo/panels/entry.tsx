@@ -1,8 +1,9 @@
 /** A message and how far it has come. */
 
-import type { ComponentType } from 'preact'
+import type { ComponentChildren, ComponentType } from 'preact'
+import { useState } from 'preact/hooks'
 import { type Shown, summary } from '../content.ts'
-import { type Entry, nameOf, type State, type Status, someone, waits } from '../state.ts'
+import { type Entry, letterOf, nameOf, type State, type Status, someone, waits } from '../state.ts'
 import { Avatar } from './avatar.tsx'
 import { Icon, type IconName } from './icons.tsx'
 
@@ -46,6 +47,8 @@ export interface ExchangeProps {
   name: string
   onAnswer: (text: string | undefined) => void
   onCancel: () => void
+  /** What leads on from a request that could not be handled here. */
+  ways: ComponentChildren
 }
 
 /** What a message says. */
@@ -80,14 +83,47 @@ export function Cancel(props: { entry: Entry; onCancel: () => void }) {
   )
 }
 
-/** How far a message of this page's has come, and what calls it off while it waits. */
-function Delivery({ entry, onCancel }: { entry: Entry; onCancel: () => void }) {
+/** What leads on from a message that came and could not be handled: its letter, and another try of it. */
+function Ways(props: {
+  entry: Entry
+  letter: string
+  onRetry: (letter: string) => Promise<string>
+  onLetters: () => void
+}) {
+  const { entry, letter } = props
+  const [said, setSaid] = useState('')
+  const [busy, setBusy] = useState(false)
+  const text = summary(entry.content)
+  const retry = (): void => {
+    setSaid('')
+    setBusy(true)
+    void props
+      .onRetry(letter)
+      .then(setSaid)
+      .finally(() => setBusy(false))
+  }
+  return (
+    <>
+      <button type="button" class="text-button" aria-label={`Retry “${text}”`} disabled={busy} onClick={retry}>
+        Retry
+      </button>
+      <button type="button" class="text-button" aria-label={`Dead letter of “${text}”`} onClick={props.onLetters}>
+        Letter
+      </button>
+      <span role="status">{said}</span>
+    </>
+  )
+}
+
+/** How far a message has come, and what calls it off while it waits or leads on where it ended. */
+function Delivery({ entry, ways, onCancel }: { entry: Entry; ways: ComponentChildren; onCancel: () => void }) {
   const sign = signs[entry.status.at]
   return (
     <p class="entry-status">
       {sign !== undefined && <Icon name={sign} />}
       <span data-testid="status">{statusText(entry.status)}</span>
       {waits(entry) && <Cancel entry={entry} onCancel={onCancel} />}
+      {ways}
     </p>
   )
 }
@@ -101,11 +137,18 @@ export function EntryView(props: {
   follows: boolean
   onAnswer: (text: string | undefined) => void
   onCancel: () => void
+  /** Handles the message of a dead letter again; resolves with what came of it, in words. */
+  onRetry: (letter: string) => Promise<string>
+  onLetters: () => void
   /** What shows a request, once it is there. */
   exchange: ComponentType<ExchangeProps> | undefined
 }) {
   const { entry, state, follows, exchange: Exchange } = props
   const name = nameOf(state, entry.sender)
+  const letter = letterOf(entry)
+  const ways = letter !== undefined && (
+    <Ways entry={entry} letter={letter} onRetry={props.onRetry} onLetters={props.onLetters} />
+  )
   return (
     <li
       class="entry"
@@ -124,7 +167,14 @@ export function EntryView(props: {
           </p>
         )}
         {entry.kind === 'request' && Exchange !== undefined ? (
-          <Exchange entry={entry} state={state} name={name} onAnswer={props.onAnswer} onCancel={props.onCancel} />
+          <Exchange
+            entry={entry}
+            state={state}
+            name={name}
+            onAnswer={props.onAnswer}
+            onCancel={props.onCancel}
+            ways={ways}
+          />
         ) : (
           <div class="bubble">
             {props.parent !== undefined && (
@@ -136,7 +186,9 @@ export function EntryView(props: {
             <Body content={entry.content} />
           </div>
         )}
-        {entry.kind === 'message' && entry.mine && <Delivery entry={entry} onCancel={props.onCancel} />}
+        {entry.kind === 'message' && (entry.mine || entry.status.at === 'failed') && (
+          <Delivery entry={entry} ways={ways} onCancel={props.onCancel} />
+        )}
       </div>
     </li>
   )

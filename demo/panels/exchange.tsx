@@ -92,6 +92,7 @@ export function Exchange(props: ExchangeProps) {
       <p class="exchange-foot">
         <span data-testid="status">{statusText(status)}</span>
         {entry.mine && status.at === 'waiting' && <Cancel entry={entry} onCancel={props.onCancel} />}
+        {props.ways}
       </p>
     </div>
   )

@@ -194,14 +194,16 @@ export function Start(props: StartProps) {
               <Icon name="warn" /> {state.problem}
             </p>
           )}
-          <button
-            type="submit"
-            class="button primary large"
-            data-testid="start"
-            disabled={starting || name.trim() === ''}
-          >
-            {starting ? 'Joining…' : `Join “${state.mesh}”`}
-          </button>
+          <div class="start-foot">
+            <button
+              type="submit"
+              class="button primary large"
+              data-testid="start"
+              disabled={starting || name.trim() === ''}
+            >
+              {starting ? 'Joining…' : `Join “${state.mesh}”`}
+            </button>
+          </div>
         </form>
       </main>
     </div>
