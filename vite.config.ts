@@ -92,6 +92,11 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.{browser,chromium}.test.ts', 'test/{package,faults,firefox}/**', ...SIMULATIONS],
           testTimeout: 20_000,
+          // Some two hundred files that import much the same: a process takes one after the other and imports it once.
+          isolate: false,
+          // What a file puts in the place of something is not there for the next one.
+          restoreMocks: true,
+          unstubGlobals: true,
           // Commands that tests start find each source as it was compiled the last time.
           env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules/.cache/agent-flow-protocol/compiled') },
         },
