@@ -97,7 +97,8 @@ export interface AgentOptions extends AbortOptions {
   /**
    * How much may wait for recipients; beyond it `send` rejects with QUEUE_FULL. Replies, and word of failures, have as much
    * room again for themselves; those to one agent wait with their requests while more of them wait for it than there is
-   * room left. Default: 10,000 messages and 64 MiB.
+   * room left. That is told by `store:error`, once, and again where the time of a reply is over before it had room: it is
+   * dropped then, and what its handler wrote stays. Default: 10,000 messages and 64 MiB.
    */
   outbox?: { readonly messages?: number | undefined; readonly bytes?: number | undefined } | undefined
   /**

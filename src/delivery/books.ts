@@ -37,7 +37,7 @@ export class Books implements Ledger {
         // Its recipient has spoken meanwhile, and its word stands. Of what is not followed, nobody knows more than this.
         const followed = tracker.latest(fate.messageId)?.recipients.has(fate.recipient)
         // It has not where it knows of nothing: then what is so already could not be written before.
-        if (change === undefined && followed && fate.unsent !== true) continue
+        if (change === undefined && followed && fate.final !== true) continue
         const letter = deadLetters.stage({
           side: 'sender',
           peer: fate.recipient,
@@ -78,11 +78,10 @@ const takeBack = (staged: readonly Pick<Staged, 'abandoned'>[]): void => {
 }
 
 /** What a fate is to a receipt. */
-export function eventOf({ status, reason, inDoubt, error, attempts, unsent }: Fate): ReceiptEvent {
-  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt, error, attempts, final: unsent }
+export function eventOf({ status, reason, inDoubt, error, attempts, final }: Fate): ReceiptEvent {
+  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt, error, attempts, final }
   if (status === 'refused') return { type: 'refused', reason: reasonOf(reason) }
-  if (status === 'expired' || status === 'cancelled') return { type: status, inDoubt, error, attempts, final: unsent }
-  if (status === 'skipped') return { type: status, inDoubt }
+  if (status === 'expired' || status === 'cancelled') return { type: status, inDoubt, error, attempts, final }
   return { type: status }
 }
 

@@ -163,7 +163,7 @@ interface Kept {
 }
 
 /** Whether a breaker is as a new one would be. */
-export const isAtRest = ({ state, forced, failureCount }: CircuitBreaker): boolean =>
+const isAtRest = ({ state, forced, failureCount }: CircuitBreaker): boolean =>
   state === 'closed' && !forced && failureCount === 0
 
 /** Options left undefined keep their defaults. */

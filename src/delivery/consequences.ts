@@ -36,12 +36,12 @@ export async function consequences(
   const letters: { fates: Fate[]; writes: Write[] }[] = []
   for (const number of news.delivered) {
     const messageId = epoch.messages.get(number)
-    const entry = epoch.entries.get(number) ?? epoch.fences.get(number)
-    if (messageId === undefined || entry === undefined) continue
+    const before = epoch.entries.get(number)?.row ?? epoch.fences.get(number)
+    if (messageId === undefined || before === undefined) continue
     fates.push(fateOf(recipient, epoch, number, messageId, 'delivered'))
     // Until its end is known the row says whose it is; its bytes are not needed any more.
-    const row = { ...entry.row, fence: 'delivered', frame: NO_BYTES } as const
-    if (!over.has(number)) arrived.set(number, putOutbox(rowKeyOf(recipient, entry), row))
+    const row = { ...before, fence: 'delivered', frame: NO_BYTES } as const
+    if (!over.has(number)) arrived.set(number, putOutbox(rowKeyOf(recipient, { epoch, number }), row))
   }
   for (const number of over) {
     const messageId = epoch.messages.get(number)
@@ -98,7 +98,7 @@ export function lostEpoch(epoch: OutEpoch, drafts: ReadonlyMap<Entry, Draft>, re
   const over = [...epoch.messages.keys()].filter(number => !epoch.entries.has(number))
   return {
     again,
-    fates: [...epoch.fences].map(([number, { row }]) => fateOf(recipient, epoch, number, row.messageId, 'skipped')),
+    fates: [...epoch.fences].map(([number, { messageId }]) => fateOf(recipient, epoch, number, messageId, 'skipped')),
     writes: over.map(number => deleteRow(recipient, { epoch, number })),
   }
 }

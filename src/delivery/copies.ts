@@ -107,7 +107,6 @@ export class Copies {
     this.#leaving.starts(entry)
     try {
       await copy(draft)
-      entry.copied = true
       if (link !== this.#link) return
       this.#taken()
       this.#end(entry)

@@ -105,6 +105,14 @@ export class Delivery {
       window: WINDOW,
       prekey: parts.prekeyOf,
     })
+    // Words on what nobody follows change nothing: no row has to wait for them. Their number is bounded with that.
+    tracker.addEventListener(
+      'forgotten',
+      ({ detail: { id, recipients } }) => {
+        for (const recipient of recipients.keys()) void this.#recipients.get(recipient)?.forget(id)
+      },
+      { signal: this.#closing.signal },
+    )
     this.#authors = new Authors({ ...parts, lines: this.#lines, reply: this.#reply })
   }
 
@@ -116,8 +124,9 @@ export class Delivery {
   }
 
   async #load(): Promise<void> {
-    const { store, clock, nextTask } = this.#parts
-    const remains = await loadOutgoing(store, clock.now(), nextTask)
+    const { store, clock, tracker, nextTask } = this.#parts
+    const follows = (id: string): boolean => tracker.tracking(id) !== undefined
+    const remains = await loadOutgoing(store, { now: clock.now(), follows, next: nextTask })
     await failUnkept({ ...this.#parts, recorder: this.#recorder }, remains)
     await this.#recipients.load(remains)
     await this.#authors.load()

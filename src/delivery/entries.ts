@@ -18,17 +18,14 @@ export const deleteRow = (recipient: string, entry: Pick<Entry, 'epoch' | 'numbe
   key: rowKeyOf(recipient, entry),
 })
 
-/** What became of it. A recipient that has not taken a position does not say whether a copy came that has none. */
+/** What became of it. */
 export const fateOf = (
   recipient: string,
   epoch: OutEpoch,
   number: number,
   messageId: string,
   status: Fate['status'],
-): Fate => {
-  const inDoubt = status === 'skipped' && epoch.fences.get(number)?.row.fence === 'copied' ? true : undefined
-  return { messageId, recipient, epoch: epoch.id, number, status, inDoubt }
-}
+): Fate => ({ messageId, recipient, epoch: epoch.id, number, status })
 
 /** What a dead letter keeps of it. */
 export const endedOf = async (entry: Entry, author: string): Promise<NonNullable<Fate['ended']>> => ({

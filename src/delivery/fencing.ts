@@ -1,6 +1,8 @@
 /**
- * Gives positions up: what a message was is decided once the recipient says what it knows of its position. One that it
- * cannot know of is over at once, and leaves nothing behind: it may never come.
+ * Gives positions up: what a message was is decided once the recipient says what it knows of its position. Until then a
+ * fence stands there, a row without bytes, so that no second try doubles what may have arrived. A position that the
+ * recipient cannot know of is over at once, and leaves nothing behind: it may never come. So is a reply whose time is over:
+ * nobody waits for it, and nobody tries it again.
  */
 
 import { deleteRow, fateOfEnd, rowKeyOf } from './entries.ts'
@@ -84,7 +86,6 @@ export class Fencing {
     }
     if (epoch.fences.has(number)) return true
     if (!epoch.entries.has(number)) return false
-    epoch.fences.set(number, entry)
     entry.giving = epoch.writing.add(this.#fence(entry, reason)).finally(() => {
       entry.giving = undefined
     })
@@ -96,37 +97,31 @@ export class Fencing {
     const { epoch, number, row } = entry
     // Whether it has left is said for good: it must not leave while that is being written.
     sender.hold(entry)
+    const fenced = { ...row, fence: reason, frame: NO_BYTES }
     let over = false
     try {
       const end = await fateOfEnd(recipient, entry, reason, author)
-      if (!epoch.entries.has(number) || epoch.feed.has(number)) {
-        epoch.fences.delete(number)
-        return false
-      }
-      over = isUnknown(entry)
-      const fate: Fate = { ...end, inDoubt: entry.left, unsent: over }
-      const copied = reason === 'expired' && entry.copied
-      const fenced = { ...row, fence: copied ? 'copied' : reason, frame: NO_BYTES } as const
+      if (!epoch.entries.has(number) || epoch.feed.has(number)) return false
+      over = isUnknown(entry) || (entry.awaited && reason === 'expired')
+      const fate: Fate = { ...end, inDoubt: entry.left, final: over }
       // At the next start a number without a row is skipped as well.
       await recorder.record(
         [fate],
         [over ? deleteRow(recipient, entry) : putOutbox(rowKeyOf(recipient, entry), fenced)],
       )
       entry.lettered = end.ended !== undefined
-      if (copied && epoch.fences.has(number)) epoch.fences.set(number, { ...entry, row: fenced })
     } catch (error) {
-      epoch.fences.delete(number)
       if (error instanceof LettersFull) await this.#owe(entry, reason)
       throw error
     }
-    if (over) {
-      // It may be sent again under another number: no word on this one is about it.
-      epoch.messages.delete(number)
-      epoch.fences.delete(number)
-    }
     // Its recipient's word may have taken it out meanwhile.
     const there = epoch.entries.delete(number)
-    if (there) quota.give(entry.bytes, entry.awaited)
+    if (there) {
+      quota.give(entry.bytes, entry.awaited)
+      // It may be sent again under another number: no word on this one is about it.
+      if (over) epoch.messages.delete(number)
+      else epoch.fences.set(number, fenced)
+    }
     sender.remove(entry)
     const end = epoch.feed.skip(number)
     sender.stateChanged()

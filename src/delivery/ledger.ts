@@ -28,8 +28,8 @@ export interface Fate extends Position {
   readonly reason?: string | undefined
   /** Bytes left, and nobody knows whether they arrived. */
   readonly inDoubt?: boolean | undefined
-  /** It was never taken, or never left, so that its recipient has nothing to say of it. */
-  readonly unsent?: boolean | undefined
+  /** Its recipient has nothing to say of it, since it was never taken or never left, or nobody asks what that says. */
+  readonly final?: boolean | undefined
   /** What it failed with. */
   readonly error?: Failure | undefined
   /** Tries so far. */

@@ -31,7 +31,10 @@ export interface OutgoingRemains {
   readonly waiting: readonly { readonly key: Key; readonly draft: Draft }[]
   /** Messages whose epoch is not there, as in a store that was damaged: with its key nobody can read them any more. */
   readonly unreadable: readonly OutRow[]
-  /** Positions that were given up so long ago that their recipient has no word on them any more. */
+  /**
+   * Positions of which nobody asks for their recipient's word any more, or that were given up so long ago that it has
+   * none.
+   */
   readonly forgotten: readonly OutRow[]
 }
 
@@ -49,15 +52,23 @@ export interface OutRow {
   readonly row: OutboxRow
 }
 
-/** By recipient. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
-export async function loadOutgoing(store: Store, now: number, next?: NextTask): Promise<Map<string, OutgoingRemains>> {
+/**
+ * By recipient.
+ * @param follows whether anybody asks what became of a message
+ * @throws AfpDataStoreError STORE_FAILED when a row is damaged
+ */
+export async function loadOutgoing(
+  store: Store,
+  { now, follows, next }: { now: number; follows: (messageId: string) => boolean; next?: NextTask | undefined },
+): Promise<Map<string, OutgoingRemains>> {
   const openings = Map.groupBy(await readAll(store, 'epochs', ['out'], next, readOpeningRow), by('recipient'))
   const rows = Map.groupBy(await readAll(store, 'outbox', [], next, readOutbox), by('recipient'))
   const remains = new Map<string, OutgoingRemains>()
   const slices = new Slices(next)
   for (const recipient of new Set([...openings.keys(), ...rows.keys()])) {
     const [forgotten, mine] = partition(rows.get(recipient) ?? [], ({ row }) => {
-      return isGivenUp(row) && !isOwed(row) && row.expiresAt + KEEP_ENDED < now
+      if (row.fence === undefined || isOwed(row)) return false
+      return !follows(row.messageId) || (isGivenUp(row) && row.expiresAt + KEEP_ENDED < now)
     })
     const byEpoch = Map.groupBy(mine, by('epoch'))
     const epochs: OutEpoch[] = []
@@ -112,7 +123,6 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     awaited: row.awaited === true,
     // Bytes may have left in the earlier run.
     left: true,
-    copied: false,
     priority: row.priority,
     expiresAt: row.expiresAt,
     order: number,
@@ -121,7 +131,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
   for (const given of fenced) {
     const { number, row } = given
     if (isOwed(row)) epoch.entries.add({ ...entryOf(given), owed: row.fence as FenceReason })
-    else epoch.fences.set(number, entryOf(given))
+    else epoch.fences.set(number, row)
   }
   return epoch
 }

@@ -26,8 +26,8 @@ export interface OutEpoch {
   /** When its prekey ends: nothing is appended afterwards. Ms since 1970. */
   readonly notAfter: number
   readonly entries: Entries
-  /** Positions given up, until the recipient says what it knows of them. */
-  readonly fences: Map<number, Entry>
+  /** Rows of positions given up, until the recipient says what it knows of them: none of them has any bytes. */
+  readonly fences: Map<number, OutboxRow>
   /** Message ids by position, until they are processed. */
   readonly messages: Map<number, string>
   /** The row of the opening is on the disk. */
@@ -65,8 +65,6 @@ export interface Entry extends Sendable {
   lettered?: boolean
   /** It is given up, and the disk knows; only its letter has found no room yet. */
   owed?: FenceReason | undefined
-  /** A copy that is not kept has left. */
-  copied: boolean
 }
 
 /** What has not arrived of an epoch, by position; and by message, since whoever calls one off knows no position. */
@@ -108,9 +106,12 @@ export class Entries {
 /** Whether nobody but its author knows of a message: then its end needs nobody's word. */
 export const isUnknown = ({ epoch, number, left }: Entry): boolean => !left && number > epoch.told
 
-/** Whether its recipient has nothing more to say of an epoch: whatever has no end was given up before it knew of it. */
-export const isOver = ({ feed, messages, writing, told }: OutEpoch): boolean =>
-  feed.settled || (messages.size === 0 && !writing.busy && feed.unsettled().every(([first]) => first > told))
+/**
+ * Whether nobody asks for its recipient's word on anything in an epoch any more. Positions without an end may be left that
+ * it waits for, if it has a link: it ends that where a later epoch is told of without this one, or nothing is told.
+ */
+export const isOver = ({ feed, messages, writing }: OutEpoch): boolean =>
+  feed.settled || (messages.size === 0 && !writing.busy)
 
 /** A message that has just got its position. */
 export const newEntry = (
@@ -127,7 +128,6 @@ export const newEntry = (
   tries: 0,
   awaited: row.awaited === true,
   left: false,
-  copied: false,
   priority: row.priority,
   expiresAt: row.expiresAt,
   order,

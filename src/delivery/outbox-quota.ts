@@ -7,6 +7,7 @@
 import { AfpRoutingError } from '../common/errors.ts'
 import { type Given, given } from '../common/given.ts'
 import type { Quota } from './ledger.ts'
+import { type Fits, RepliesFull, ReplyRoom } from './reply-room.ts'
 
 /** The most messages, and bytes of them, that may wait for recipients. */
 export interface OutboxLimits {
@@ -31,6 +32,7 @@ export class OutboxQuota {
   readonly #own = nothing()
   /** Of what others wait for. */
   readonly #awaited = nothing()
+  readonly #waiting = new ReplyRoom()
   #closed = false
 
   constructor(most: Given<OutboxLimits> = {}) {
@@ -46,28 +48,43 @@ export class OutboxQuota {
         used.bytes += bytes
       }
     }
+    const fits: Fits = bytes => {
+      const free = this.#free(this.#awaited, bytes)
+      return free !== undefined && mine.messages <= free.messages && mine.bytes <= free.bytes
+    }
     return {
       take: (bytes, awaited = false) => {
         if (this.#closed) throw new AfpRoutingError('CLOSED', 'this agent has closed')
-        const free = this.#free(bytes, awaited)
-        if (awaited && (mine.messages > free.messages || mine.bytes > free.bytes)) {
-          const owed = `${mine.messages} replies of ${mine.bytes} bytes`
-          throw new AfpRoutingError('QUEUE_FULL', `${owed} wait for this recipient alone; this one was not taken`)
-        }
+        if (awaited && !fits(bytes)) throw this.#repliesFull(mine, bytes, fits)
+        if (!awaited && this.#free(this.#own, bytes) === undefined) throw this.#full()
         count(1, bytes, awaited)
+        // One that was woken has come.
+        if (awaited) this.#waiting.changed()
       },
       keep: (bytes, awaited = false) => count(1, bytes, awaited),
-      give: (bytes, awaited = false) => count(-1, -bytes, awaited),
+      give: (bytes, awaited = false) => {
+        count(-1, -bytes, awaited)
+        if (awaited) this.#waiting.changed()
+      },
     }
   }
 
-  /** What is left in a room. @throws AfpRoutingError QUEUE_FULL where that is too little for another `bytes` */
-  #free(bytes: number, awaited: boolean): OutboxLimits {
-    const { messages, bytes: held } = awaited ? this.#awaited : this.#own
+  /** What is left in a room; undefined where that is too little for another `bytes`. */
+  #free({ messages, bytes: held }: Used, bytes: number): OutboxLimits | undefined {
     const free = { messages: this.#most.messages - messages, bytes: this.#most.bytes - held }
-    if (free.messages >= 1 && free.bytes >= bytes) return free
-    const what = awaited ? 'replies' : 'messages'
-    throw new AfpRoutingError('QUEUE_FULL', `${messages} ${what} of ${held} bytes wait; this one was not taken`)
+    return free.messages >= 1 && free.bytes >= bytes ? free : undefined
+  }
+
+  #full(): AfpRoutingError {
+    const { messages, bytes } = this.#own
+    return new AfpRoutingError('QUEUE_FULL', `${messages} messages of ${bytes} bytes wait; this one was not taken`)
+  }
+
+  #repliesFull(mine: Used, bytes: number, fits: Fits): RepliesFull {
+    const all = this.#free(this.#awaited, bytes) === undefined
+    const { messages, bytes: held } = all ? this.#awaited : mine
+    const what = `${messages} replies of ${held} bytes${all ? '' : ' to this recipient alone'}`
+    return new RepliesFull(what, wake => this.#waiting.wait(fits, { bytes, wake }))
   }
 
   /** Nothing is taken any more. */

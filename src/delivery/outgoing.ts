@@ -11,7 +11,6 @@ import { publicKeyOf } from '../identity/keys.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import type { Check, Key, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
-import { isAtRest } from './breakers.ts'
 import { lostEpoch, unsealEpoch } from './consequences.ts'
 import { fateOf, rowKeyOf } from './entries.ts'
 import { Fencing } from './fencing.ts'
@@ -206,6 +205,12 @@ export class Outgoing {
     if (entry !== undefined) await this.#fencing.end(entry, 'cancelled')
   }
 
+  /** Nobody asks any more what became of a message that has left. */
+  async forget(messageId: string): Promise<void> {
+    const deletion = await this.#epochs.forget(messageId)
+    if (deletion !== undefined) await this.#recorder.persist([], () => [deletion])
+  }
+
   /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
   async load(epochs: readonly OutEpoch[], waiting: readonly { key: Key; draft: Draft }[]): Promise<void> {
     const entries = this.#epochs.load(epochs).flatMap(({ entries }) => [...entries.values()])
@@ -228,15 +233,10 @@ export class Outgoing {
     else this.#sender.pump()
   }
 
-  /** Whether nothing waits, nothing is under way and nothing failed: what is left is memory of what is over. */
+  /** Whether nothing waits and nothing is under way: what is left is memory of what is over. */
   get idle(): boolean {
     return (
-      this.size === 0 &&
-      !this.#handing.busy &&
-      this.#opening === undefined &&
-      !this.#recorder.busy &&
-      isAtRest(this.#breaker) &&
-      this.#epochs.over
+      this.size === 0 && !this.#handing.busy && this.#opening === undefined && !this.#recorder.busy && this.#epochs.over
     )
   }
 

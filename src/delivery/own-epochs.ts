@@ -5,6 +5,7 @@ import { statesOf } from '../feed/index.ts'
 import { MAX_EARLIER } from '../security/opening.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import type { Write } from '../store/store.ts'
+import { deleteRow } from './entries.ts'
 import { MAX_EPOCHS, statesFrame } from './frames.ts'
 import { type Entry, isOver, type OutEpoch } from './out-epoch.ts'
 import { epochKey } from './rows.ts'
@@ -65,6 +66,21 @@ export class OwnEpochs {
     for (const { entries } of this.#open.values()) {
       const entry = entries.ofMessage(messageId)
       if (entry !== undefined) return entry
+    }
+    return undefined
+  }
+
+  /** Forgets a message that waits for a last word alone; what takes its row away. Mostly it is the oldest. */
+  async forget(messageId: string): Promise<Write | undefined> {
+    // It is told of as soon as the disk has it: what follows from that may not be here yet.
+    await this.find(messageId)?.giving?.catch(() => undefined)
+    for (const epoch of this.#open.values()) {
+      for (const [number, id] of epoch.messages) {
+        if (id !== messageId || epoch.entries.has(number)) continue
+        epoch.messages.delete(number)
+        epoch.fences.delete(number)
+        return deleteRow(this.#recipient, { epoch, number })
+      }
     }
     return undefined
   }

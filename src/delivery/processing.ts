@@ -7,7 +7,7 @@
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
-import { AfpDataStoreError } from '../common/errors.ts'
+import { AfpDataStoreError, AfpDeliveryError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
 import type { Message } from '../message/message.ts'
@@ -20,6 +20,7 @@ import { LettersFull } from './letter-room.ts'
 import { nextTry } from './next-try.ts'
 import type { Also } from './outgoing-parts.ts'
 import type { Ending, KeptReply, Lane, Underway } from './processing-state.ts'
+import { RepliesFull } from './reply-room.ts'
 import type { Reservations } from './reservations.ts'
 import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
 import { BufferedTransaction } from './transaction.ts'
@@ -337,7 +338,9 @@ export class Processing {
   }
 
   async #write(entry: Arrived, stage: () => Ending, ahead: readonly Underway[], release?: () => void): Promise<void> {
-    const { store, reply, onError } = this.#parts
+    const { clock, store, reply, onError } = this.#parts
+    const { signal } = this.#stop
+    let waited = false
     for (;;) {
       let ending: Ending | undefined
       try {
@@ -351,8 +354,10 @@ export class Processing {
           committed = position.committed
           return { checks, writes: [...writes, ...position.writes] }
         }
-        if (ending.reply === undefined) await store.commit(batch())
+        const unread = waited && ending.reply?.message.isExpired(clock.now()) ? ending.reply.message : undefined
+        if (ending.reply === undefined || unread !== undefined) await store.commit(batch())
         else await reply(ending.reply, batch)
+        if (unread !== undefined) onError(noRoom(unread))
         ending.committed?.()
         committed()
         this.#incoming.processed(entry)
@@ -367,12 +372,27 @@ export class Processing {
           continue
         }
         // The handler has done its work: only its end is tried again. After a restart it runs once more.
-        if (this.#stop.signal.aborted) return onError(error)
+        if (signal.aborted) return onError(error)
         // It may take long, and what is read is checked all the same.
         release?.()
-        const waiting = nextTry(this.#parts, error, this.#stop.signal)
+        if (error instanceof RepliesFull && ending?.reply !== undefined) {
+          // Told once: it may last as long as its request.
+          if (!waited) onError(error)
+          waited = true
+          await error.room({ clock, until: ending.reply.message.expiresAt, signal })
+          // The next run handles its request again.
+          if (signal.aborted) return
+          continue
+        }
+        const waiting = nextTry(this.#parts, error, signal)
         await (error instanceof LettersFull ? this.#endings.aside(waiting) : waiting)
       }
     }
   }
+}
+
+/** Nobody waits any more for a reply that never had room. */
+const noRoom = ({ id, parentId, recipients }: Message): AfpDeliveryError => {
+  const what = `the reply to ${parentId} had no room until its time was over, and is dropped; its request is handled`
+  return new AfpDeliveryError('MESSAGE_EXPIRED', what, { messageId: id, details: { recipients } })
 }

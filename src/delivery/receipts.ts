@@ -10,8 +10,8 @@
  * Steps may be left out (an acknowledgement says that it was sent), and none leads back: a late `sent` never lowers
  * `delivered`. What the sender decides alone (expired, cancelled, dead after its last try) holds until the recipient has
  * spoken, and its word wins: `delivered`, `processed` or `refused` whatever the sender thought, or `skipped`, which makes
- * the sender's decision final; so it is at once where the recipient cannot know of the message. Only then can it be
- * queued again.
+ * the sender's decision final; so it is at once where the recipient cannot know of the message, and where a reply has
+ * expired. Only what is final and not in doubt can be queued again.
  *
  * | state | status |
  * |---|---|
@@ -75,7 +75,7 @@ export interface RecipientReceipt {
   readonly arrived: boolean
   /**
    * Expired, cancelled or dead, and nobody knows whether the recipient has it all the same. For good of a reply or a failure
-   * that expired when a copy had left for whom waits for it: of that its recipient says nothing.
+   * that has expired: nobody asks any more.
    */
   readonly inDoubt: boolean
   /** Nothing that comes later changes it, but for a message that is queued again. */
@@ -112,8 +112,8 @@ export type ReceiptEvent =
   | { readonly type: 'processed' }
   /** The recipient will not or could not handle it. */
   | { readonly type: 'refused'; readonly reason: DeadReason; readonly error?: Failure | undefined }
-  /** The recipient never had it and will not take it any more; in doubt where a copy may have come that it does not speak of. */
-  | { readonly type: 'skipped'; readonly inDoubt?: boolean | undefined }
+  /** The recipient never had it and will not take it any more. */
+  | { readonly type: 'skipped' }
   | ({ readonly type: 'expired' | 'cancelled' } & GivenUp)
   | ({ readonly type: 'dead'; readonly reason: DeadReason } & GivenUp)
 
@@ -124,7 +124,7 @@ interface GivenUp {
   readonly inDoubt?: boolean | undefined
   /** How many tries there were since it was queued: the one that was announced last may not have been made. */
   readonly attempts?: number | undefined
-  /** It was never taken, or never left: nobody will say anything of it. Default: false. */
+  /** Nobody will say anything of it, or nobody asks. Default: false. */
   readonly final?: boolean | undefined
 }
 
@@ -214,7 +214,7 @@ function step(before: RecipientReceipt, event: ReceiptEvent, at: number): Recipi
     }
     case 'skipped':
       if (!failed) return undefined
-      return { ...before, inDoubt: before.state === 'expired' && event.inDoubt === true, final: true }
+      return { ...before, inDoubt: false, final: true }
     case 'expired':
     case 'cancelled':
     case 'dead': {

@@ -53,11 +53,8 @@ export interface OutboxRow {
 
 /** Why a position was given up by its author. */
 export type FenceReason = 'expired' | 'attempts-exhausted' | 'cancelled' | 'lost-key' | 'too-large'
-/**
- * Why a row has no bytes: its position was given up, or the recipient has it and its end is not known yet. `copied`: it
- * has expired, and a copy that nobody speaks of had left.
- */
-export type Emptied = FenceReason | 'delivered' | 'copied'
+/** Why a row has no bytes: its position was given up, or the recipient has it and its end is not known yet. */
+export type Emptied = FenceReason | 'delivered'
 const FENCES: readonly (Emptied | undefined)[] = [
   undefined,
   'expired',
@@ -66,7 +63,8 @@ const FENCES: readonly (Emptied | undefined)[] = [
   'lost-key',
   'delivered',
   'too-large',
-  'copied',
+  // As earlier versions wrote it of replies.
+  'expired',
 ]
 
 /** A delivered message whose handler is not done. */

@@ -60,7 +60,7 @@ export async function sendToAll(
   const ended = { row: rowOf(draft, clock.now(), payload), payload }
   const fates = [...failed].map(([recipient, error]): Fate => {
     const position = { messageId: id, recipient, epoch: '', number: 0 }
-    const fate = { ...position, error: toFailure(error), inDoubt: false, unsent: true }
+    const fate = { ...position, error: toFailure(error), inDoubt: false, final: true }
     const reason = reasonFor(error)
     return reason === undefined ? { ...fate, status: 'cancelled' } : { ...fate, status: 'dead', reason, ended }
   })

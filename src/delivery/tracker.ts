@@ -116,8 +116,13 @@ interface Goal {
   readonly reached: (receipt: RecipientReceipt) => boolean
 }
 
+/** What else it tells: of a message that is not followed any more though a recipient may have a last word on it. */
+interface Forgotten {
+  readonly forgotten: MessageReceipt
+}
+
 /** See the head of this file. */
-export class Tracker extends TypedEventTarget<TrackerEvents> {
+export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   readonly #clock: Clock
   readonly #load: (id: string) => Promise<MessageReceipt | undefined>
   readonly #keep: number
@@ -294,10 +299,11 @@ export class Tracker extends TypedEventTarget<TrackerEvents> {
     while (this.#waiting.size > this.#limit) {
       const id = this.#waiting.oldest as string
       const message = `message ${id} is not followed any more; its receipt can still be read`
-      const { goals } = this.#entries.get(id) as Entry
+      const { goals, receipt } = this.#entries.get(id) as Entry
       for (const { reject } of goals) reject(new AfpDeliveryError('QUEUE_FULL', message, { messageId: id }))
       this.#waiting.delete(id)
       this.#entries.delete(id)
+      this.emit('forgotten', receipt)
     }
   }
 }

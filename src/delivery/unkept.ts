@@ -39,7 +39,7 @@ export async function failUnkept(
       if (standing.final || standing.arrived || hasFailed(standing) || guarantee === 'at-most-once') continue
       if (kept.get(recipient)?.has(messageId)) continue
       const position = { messageId, recipient, epoch: '', number: 0 }
-      const doubt = { inDoubt: standing.left, unsent: !standing.left }
+      const doubt = { inDoubt: standing.left, final: !standing.left }
       fates.push({ ...position, ...doubt, status: 'dead', reason: 'not-kept', error: ERROR })
     }
     if (fates.length >= SLICE_ITEMS) flush()
