@@ -4,8 +4,8 @@
  * no infinities, no `undefined`, and the only tag is 262 (embedded JSON).
  */
 
-import { decode as cborDecode, encode as cborEncode, rfc8949EncodeOptions, Tagged } from 'cborg'
-import { compare, equal, fromUtf8 } from '../common/bytes.ts'
+import { encode as cborEncode, rfc8949EncodeOptions, Tagged } from 'cborg'
+import { compare, fromUtf8 } from '../common/bytes.ts'
 import { AfpMessageError } from '../common/errors.ts'
 
 export { Tagged }
@@ -19,10 +19,17 @@ export interface DecodeLimits {
   readonly bytes?: number
   /** How deep arrays, maps and tags may nest; default 32. */
   readonly depth?: number
+  /** Most items: arrays, maps, tags, keys and values count one each; default 256. For what may have more see `bounds.ts`. */
+  readonly items?: number
+  /** How many of the items may be other than whole numbers: they cost many times as much. Default: all. */
+  readonly others?: number
 }
 
 const MAX_BYTES = 2 ** 20
 const MAX_DEPTH = 32
+const MAX_ITEMS = 256
+/** Texts up to here are read without the platform's decoder, bytes. */
+const SHORT_TEXT = 64
 
 /** Why bytes were refused; in the error's `details.reason`. */
 type Fault = 'malformed' | 'too-deep' | 'too-large'
@@ -32,6 +39,8 @@ function fault(reason: Fault, why: string, cause?: unknown): AfpMessageError {
 }
 
 const malformed = (why: string, cause?: unknown): AfpMessageError => fault('malformed', why, cause)
+
+const tooMany = (): AfpMessageError => malformed('more items than there may be')
 
 function unencodable(why: string, cause?: unknown): AfpMessageError {
   return new AfpMessageError('INVALID_CONTENT', `cannot be encoded as CBOR: ${why}`, { cause })
@@ -55,9 +64,6 @@ const encodeOptions = {
   },
 }
 
-/** What is strict about decoding is in {@link check}, which comes first. */
-const decodeOptions = { useMaps: true, tags: { [TAG_JSON]: Tagged.decoder(TAG_JSON) } }
-
 /**
  * The bytes of a value: null, booleans, numbers, bigints, strings, byte arrays, arrays, maps and objects of these.
  * @throws AfpMessageError INVALID_CONTENT for anything else
@@ -74,23 +80,21 @@ export function encode(value: unknown): Uint8Array<ArrayBuffer> {
 
 /**
  * The value of bytes that a stranger may have sent. Maps become `Map`, integers beyond 2^53 `bigint`, embedded JSON a
- * {@link Tagged}. The whole document is checked before any of it is built.
- * @throws AfpMessageError MALFORMED, with `details.reason` `malformed`, `too-deep` or `too-large`
+ * {@link Tagged}. The whole document is checked, and its items
+ * are counted, before any of it is built: what a few bytes each make would cost many times what it takes to send them.
+ * @throws AfpMessageError MALFORMED, with `details.reason` `malformed` (which too many items are), `too-deep` or
+ *   `too-large`
  */
 export function decode(bytes: Uint8Array, limits: DecodeLimits = {}): unknown {
   if (bytes.length > (limits.bytes ?? MAX_BYTES)) throw fault('too-large', `${bytes.length} bytes`)
-  check(bytes, limits.depth ?? MAX_DEPTH)
-  try {
-    return cborDecode(bytes, decodeOptions)
-  } catch (cause) {
-    throw malformed('unreadable', cause)
-  }
+  check(bytes, limits)
+  return new Builder(bytes).next()
 }
 
 /** As {@link decode}, but undefined for bytes that it refuses. */
-export function tryDecode(bytes: Uint8Array): unknown {
+export function tryDecode(bytes: Uint8Array, limits?: DecodeLimits): unknown {
   try {
-    return decode(bytes)
+    return decode(bytes, limits)
   } catch {
     return undefined
   }
@@ -108,9 +112,12 @@ interface Open {
   key?: Uint8Array
 }
 
-/** Walks the headers without recursion and without building anything. */
-function check(bytes: Uint8Array, depth: number): void {
+/** Walks the headers without recursion and without building anything, no further than the items that there may be. */
+function check(bytes: Uint8Array, { depth = MAX_DEPTH, items = MAX_ITEMS, others = items }: DecodeLimits): void {
   const open: Open[] = [{ left: 1, map: false }]
+  /** Items that are here or to come; an array's are known by its header. */
+  let count = 1
+  let other = 0
   let at = 0
   for (let top = open[0]; top !== undefined; top = open.at(-1)) {
     if (top.left === 0) {
@@ -132,20 +139,23 @@ function check(bytes: Uint8Array, depth: number): void {
       for (argument = 0; at < end; at++) argument = argument * 256 + (bytes[at] as number)
       if (major < 7 && argument < (SMALLEST[info - 24] as number)) throw malformed('not the shortest form')
     }
+    if (major > 1 && ++other > others) throw tooMany()
     if (isKey && major > 3) throw malformed('a key of another type')
     if (major === 2 || major === 3) {
       if (argument > bytes.length - at) throw malformed('it ends early')
       at += argument
       if (major === 3) checkText(bytes.subarray(at - argument, at))
     } else if (major === 7) {
-      if (info > 24) checkFloat(bytes.subarray(start, at))
+      if (info > 24) checkFloat(floatAt(bytes, start), info)
       else if (info < 20 || info > 22) throw malformed('another simple value')
     } else if (major > 3) {
       if (major === 6 && argument !== TAG_JSON) throw malformed(`tag ${argument}`)
       if (open.length > depth) throw fault('too-deep', `nested deeper than ${depth}`)
       const left = major === 4 ? argument : major === 5 ? argument * 2 : 1
       if (left > bytes.length - at) throw malformed('it ends early')
-      open.push({ left, map: major === 5 })
+      count += left
+      if (count > items) throw tooMany()
+      if (left > 0) open.push({ left, map: major === 5 })
     }
     if (isKey) {
       const key = bytes.subarray(start, at)
@@ -168,12 +178,98 @@ function checkText(text: Uint8Array): void {
   }
 }
 
-function checkFloat(float: Uint8Array): void {
-  let again: Uint8Array
-  try {
-    again = cborEncode(cborDecode(float, decodeOptions), encodeOptions)
-  } catch (cause) {
-    throw malformed('NaN or an infinity', cause)
-  }
-  if (!equal(float, again)) throw malformed('not the shortest form')
+function checkFloat(value: number, info: number): void {
+  if (!Number.isFinite(value)) throw malformed('NaN or an infinity')
+  const least = isHalf(value) ? 25 : Math.fround(value) === value ? 26 : 27
+  if (info !== least || Number.isSafeInteger(value)) throw malformed('not the shortest form')
 }
+
+/** Whether a single is encoded as a half: no more than 11 significant bits; below 2^-14 the encoder has one alone. */
+function isHalf(single: number): boolean {
+  const size = Math.abs(single)
+  const exponent = Math.floor(Math.log2(size))
+  const bits = exponent < -14 ? 0 : 10
+  return size <= 65_504 && exponent >= -24 && Number.isInteger(size * 2 ** (bits - exponent))
+}
+
+/** The float whose header is at `at`. */
+function floatAt(bytes: Uint8Array, at: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at + 1)
+  const info = (bytes[at] as number) & 31
+  if (info > 25) return info === 26 ? view.getFloat32(0) : view.getFloat64(0)
+  // Not every engine reads halves (IEEE 754, binary16).
+  const half = view.getUint16(0)
+  const exponent = (half >> 10) & 31
+  const fraction = half & 1023
+  const size = exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25)
+  if (exponent === 31) return Number.NaN
+  return half >> 15 ? -size : size
+}
+
+/** Makes the values of bytes that {@link check} has passed. */
+class Builder {
+  readonly #bytes: Uint8Array
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  next(): unknown {
+    const start = this.#at++
+    const initial = this.#bytes[start] as number
+    const major = initial >> 5
+    const info = initial & 31
+    if (major === 7) {
+      if (info < 24) return info === 22 ? null : info === 21
+      this.#at += 2 ** (info - 24)
+      return floatAt(this.#bytes, start)
+    }
+    const argument = info < 24 ? info : this.#argument(2 ** (info - 24))
+    // Beyond 2^53 only whole numbers are left: lengths are those of bytes that are here.
+    if (typeof argument === 'bigint') return major === 0 ? argument : -1n - argument
+    if (major === 0) return argument
+    if (major === 1) return negative(argument)
+    if (major === 2) return new Uint8Array(this.#take(argument))
+    if (major === 3) return textOf(this.#take(argument))
+    if (major === 6) return new Tagged(argument, this.next())
+    if (major === 4) {
+      const items: unknown[] = []
+      for (let i = 0; i < argument; i++) items.push(this.next())
+      return items
+    }
+    const map = new Map<unknown, unknown>()
+    for (let i = 0; i < argument; i++) map.set(this.next(), this.next())
+    return map
+  }
+
+  #argument(length: number): number | bigint {
+    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset + this.#at)
+    this.#at += length
+    if (length === 1) return view.getUint8(0)
+    if (length === 2) return view.getUint16(0)
+    if (length === 4) return view.getUint32(0)
+    const argument = view.getBigUint64(0)
+    return argument > Number.MAX_SAFE_INTEGER ? argument : Number(argument)
+  }
+
+  #take(length: number): Uint8Array {
+    this.#at += length
+    return this.#bytes.subarray(this.#at - length, this.#at)
+  }
+}
+
+/** The string of UTF-8 that was checked. The platform's decoder takes longer to start than most texts are long. */
+function textOf(text: Uint8Array): string {
+  if (text.length > SHORT_TEXT) return fromUtf8(text)
+  let ascii = ''
+  for (const byte of text) {
+    if (byte >= 0x80) return fromUtf8(text)
+    ascii += String.fromCharCode(byte)
+  }
+  return ascii
+}
+
+/** -1 - argument, which a double has only down to -2^53 + 1. */
+const negative = (argument: number): number | bigint =>
+  argument < Number.MAX_SAFE_INTEGER ? -1 - argument : -1n - BigInt(argument)
