@@ -189,7 +189,10 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     judge: message => inbound.judge(message),
     take: (arrived, transaction) => inbound.take(arrived, transaction as BufferedTransaction),
     onOnce: (message, kind, bytes) => inbound.once(message, kind, bytes),
-    onRefused: (peer, reason, detail) => emit('refused', { peer, reason, detail }),
+    onRefused: (peer, reason, detail) => {
+      emit('refused', { peer, reason, detail })
+      if (reason === 'malformed' && standing.malformed(peer)) network.drop(peer)
+    },
     onRejected: (peer, error) => inbound.rejected(peer, error),
     onHole: (author, _epoch, numbers) => emit('feed:hole', { peer: author, count: countOf(numbers) }),
     onLost: (author, _epoch, numbers) => emit('feed:lost', { peer: author, count: countOf(numbers) }),

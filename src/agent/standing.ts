@@ -1,4 +1,4 @@
-/** What neighbours did that no honest one does: gossip thinks less of them for it, for a while. */
+/** What neighbours did that no honest one does: gossip thinks less of them for it for a while, and who goes on loses its channels. */
 
 import { type Clock, repeat, type Timer } from '../common/clock.ts'
 import type { EnvelopeRefusal } from '../delivery/arrived.ts'
@@ -20,28 +20,42 @@ const FAULTS: ReadonlySet<RefusalReason | EnvelopeRefusal> = new Set([
 /** How long a fault is held against a neighbour, ms at most. */
 const MEMORY = 60_000
 
+/**
+ * The most frames within that time that are none. One that a version or a store of an earlier day explains is said again
+ * every few seconds at the most.
+ */
+export const MAX_MALFORMED = 64
+
 /** The most neighbours whose faults are counted. */
 const MAX_PEERS = 1_024
 
 /** See the head of this file. */
 export class Standing {
   readonly #faults = new Map<string, number>()
+  /** Frames that were malformed, by neighbour. */
+  readonly #malformed = new Map<string, number>()
   readonly #forgetting: Timer
 
   constructor(clock: Clock) {
     this.#forgetting = repeat(
       clock,
       () => MEMORY,
-      () => this.#faults.clear(),
+      () => {
+        this.#faults.clear()
+        this.#malformed.clear()
+      },
     )
   }
 
   /** Notes that something from a neighbour was refused. */
   refused(peer: string, reason: RefusalReason | EnvelopeRefusal): void {
     if (!FAULTS.has(reason)) return
-    // Ids cost nothing: whoever makes so many would be forgotten no later than by a new one.
-    if (this.#faults.size >= MAX_PEERS) this.#faults.clear()
-    this.#faults.set(peer, (this.#faults.get(peer) ?? 0) + 1)
+    count(this.#faults, peer)
+  }
+
+  /** Notes that a frame of a neighbour's own made no sense; whether it is one too many. */
+  malformed(peer: string): boolean {
+    return count(this.#malformed, peer) > MAX_MALFORMED
   }
 
   /** What gossip is to think of a neighbour: 0, and less for each fault. */
@@ -52,4 +66,12 @@ export class Standing {
   close(): void {
     this.#forgetting.cancel()
   }
+}
+
+function count(faults: Map<string, number>, peer: string): number {
+  // Ids cost nothing: whoever makes so many would be forgotten no later than by a new one.
+  if (faults.size >= MAX_PEERS) faults.clear()
+  const sum = (faults.get(peer) ?? 0) + 1
+  faults.set(peer, sum)
+  return sum
 }

@@ -1,6 +1,7 @@
 /** One dead letter: what it holds, and how it is stored. */
 
 import { AfpDataStoreError, AfpError } from '../common/errors.ts'
+import { BOUNDS } from '../message/bounds.ts'
 import { decode, encode } from '../message/codec.ts'
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Failure } from '../message/failure.ts'
@@ -229,7 +230,7 @@ export const deleteLetter = (id: string): Write[] => [
  */
 export function readEntry(id: string, value: Uint8Array): LetterEntry {
   try {
-    const fields = list(decode(value), 16)
+    const fields = list(decode(value, BOUNDS.own), 16)
     const [side, peer, reason, messageId, sender, topic, security, attempts] = fields
     const [lastError, inDoubt, createdAt, processedAt, notes, retry, messageBytes, strategy] = fields.slice(8)
     return {

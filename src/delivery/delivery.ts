@@ -217,7 +217,8 @@ export class Delivery {
         case FrameType.lostKey:
           return this.#lostKey(from, body)
         default:
-          this.#parts.onRefused(from, 'malformed', `a frame of type ${frame[0]}`)
+          // Of a later version, perhaps: no fault of whoever sent it.
+          this.#parts.onRefused(from, 'wrong-version', `a frame of type ${frame[0]}`)
       }
     } catch (error) {
       this.#failed(from, error)

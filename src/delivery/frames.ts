@@ -17,6 +17,7 @@
 import { concat, fromHex, toHex } from '../common/bytes.ts'
 import { AfpMessageError } from '../common/errors.ts'
 import { ackBytes, type FeedAck, type FeedState, MAX_WORDS_BYTES } from '../feed/index.ts'
+import { BOUNDS } from '../message/bounds.ts'
 import { decode, encode } from '../message/codec.ts'
 
 /** The type byte of each frame. */
@@ -204,7 +205,7 @@ export function* acksFrames(credit: number, acks: AckFrame['acks']): Generator<U
 
 /** @throws AfpMessageError MALFORMED */
 export function readAcks(body: Uint8Array): AckFrame {
-  const [credit, list] = arrayOf(decode(body), 2)
+  const [credit, list] = arrayOf(decode(body, BOUNDS.words), 2)
   if (!isNumber(credit)) throw malformed('the credit of an acknowledgement')
   const acks = listOf(list, MAX_EPOCHS).map(item => {
     const [epoch, delivered, processed, refused, skipped] = arrayOf(item, 5)
@@ -219,7 +220,7 @@ export const statesFrame = (states: readonly FeedState[]): Uint8Array<ArrayBuffe
 
 /** @throws AfpMessageError MALFORMED */
 export function readStates(body: Uint8Array): FeedState[] {
-  const states = listOf(decode(body), MAX_EPOCHS).map(item => {
+  const states = listOf(decode(body, BOUNDS.words), MAX_EPOCHS).map(item => {
     const [epoch, base, last, skips] = arrayOf(item, 4)
     if (!isNumber(base) || !isNumber(last) || base > last) throw malformed('a state')
     return { epoch: epochOf(epoch), base, last, skips } as FeedState

@@ -96,9 +96,11 @@ export class Incoming {
   async #open(packet: Uint8Array): Promise<void> {
     const { identity, mesh, prekeys, clock, limits, answers } = this.#parts
     try {
-      const options = { self: identity.id, mesh, prekeys, now: clock.now(), skew: limits.clockSkew * 1_000 }
+      const isKnown = (epoch: string): boolean => this.#epochs.ack(epoch) !== undefined
+      const options = { self: identity.id, mesh, prekeys, now: clock.now(), skew: limits.clockSkew * 1_000, isKnown }
       const { epoch, author, key, notAfter, earlier } = await readOpening(packet, options)
       if (author !== this.author) return this.#refused('wrong-author', 'an opening')
+      if (key === undefined) return answers.ack(epoch)
       const opened = await InEpoch.open({ id: epoch, key, notAfter, earlier }, false)
       let outcome = this.#epochs.open(epoch, earlier)
       while (outcome === 'too-many') {

@@ -2,6 +2,7 @@
 
 import { AfpDataStoreError } from '../common/errors.ts'
 import type { NextTask } from '../common/slices.ts'
+import { BOUNDS } from '../message/bounds.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { Guarantee } from '../message/message.ts'
 import { paged } from '../store/paged.ts'
@@ -92,7 +93,7 @@ export function receiptToWire({ guarantee, createdAt, expiresAt, recipients }: M
  */
 export function readReceipt(id: string, value: Uint8Array): MessageReceipt {
   try {
-    const [guarantee, createdAt, expiresAt, recipients] = list(decode(value, { bytes: 2 ** 24 }), 4)
+    const [guarantee, createdAt, expiresAt, recipients] = list(decode(value, { ...BOUNDS.own, bytes: 2 ** 24 }), 4)
     const all = list(recipients).map(recipientFromWire)
     const receipt: MessageReceipt = {
       id,

@@ -11,6 +11,7 @@
  */
 
 import { AfpDataStoreError } from '../common/errors.ts'
+import { BOUNDS } from '../message/bounds.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
 import { bytesToUuid, uuidToBytes } from '../message/ids.ts'
@@ -235,7 +236,7 @@ function readAny(table: string, value: Uint8Array): unknown[] {
   let fields: unknown
   try {
     // Of one's own store: the longest frame that there can be, and little else.
-    fields = decode(value, { bytes: 2 ** 28 + 4_096 })
+    fields = decode(value, { ...BOUNDS.own, bytes: 2 ** 28 + 4_096 })
   } catch (cause) {
     throw new AfpDataStoreError('STORE_FAILED', `a row of ${table} is damaged`, { cause })
   }

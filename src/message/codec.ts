@@ -5,7 +5,7 @@
  */
 
 import { decode as cborDecode, encode as cborEncode, rfc8949EncodeOptions, Tagged } from 'cborg'
-import { compare, equal, fromUtf8 } from '../common/bytes.ts'
+import { compare, fromUtf8 } from '../common/bytes.ts'
 import { AfpMessageError } from '../common/errors.ts'
 
 export { Tagged }
@@ -19,10 +19,13 @@ export interface DecodeLimits {
   readonly bytes?: number
   /** How deep arrays, maps and tags may nest; default 32. */
   readonly depth?: number
+  /** Most items: arrays, maps, tags, keys and values count one each; default 256. For what may have more see `bounds.ts`. */
+  readonly items?: number
 }
 
 const MAX_BYTES = 2 ** 20
 const MAX_DEPTH = 32
+const MAX_ITEMS = 256
 
 /** Why bytes were refused; in the error's `details.reason`. */
 type Fault = 'malformed' | 'too-deep' | 'too-large'
@@ -74,12 +77,14 @@ export function encode(value: unknown): Uint8Array<ArrayBuffer> {
 
 /**
  * The value of bytes that a stranger may have sent. Maps become `Map`, integers beyond 2^53 `bigint`, embedded JSON a
- * {@link Tagged}. The whole document is checked before any of it is built.
- * @throws AfpMessageError MALFORMED, with `details.reason` `malformed`, `too-deep` or `too-large`
+ * {@link Tagged}. The whole document is checked, and its items are counted, before any of it is built: what a few bytes each
+ * make would cost many times what it takes to send them.
+ * @throws AfpMessageError MALFORMED, with `details.reason` `malformed` (which too many items are), `too-deep` or
+ *   `too-large`
  */
 export function decode(bytes: Uint8Array, limits: DecodeLimits = {}): unknown {
   if (bytes.length > (limits.bytes ?? MAX_BYTES)) throw fault('too-large', `${bytes.length} bytes`)
-  check(bytes, limits.depth ?? MAX_DEPTH)
+  check(bytes, limits)
   try {
     return cborDecode(bytes, decodeOptions)
   } catch (cause) {
@@ -88,9 +93,9 @@ export function decode(bytes: Uint8Array, limits: DecodeLimits = {}): unknown {
 }
 
 /** As {@link decode}, but undefined for bytes that it refuses. */
-export function tryDecode(bytes: Uint8Array): unknown {
+export function tryDecode(bytes: Uint8Array, limits?: DecodeLimits): unknown {
   try {
-    return decode(bytes)
+    return decode(bytes, limits)
   } catch {
     return undefined
   }
@@ -112,9 +117,11 @@ interface Open {
   key?: Uint8Array
 }
 
-/** Walks the headers without recursion and without building anything. */
-function check(bytes: Uint8Array, depth: number): void {
+/** Walks the headers without recursion and without building anything, no further than the items that there may be. */
+function check(bytes: Uint8Array, { depth = MAX_DEPTH, items = MAX_ITEMS }: DecodeLimits): void {
   const open: Open[] = [{ left: 1, map: false }]
+  /** Items that are here or to come; an array's are known by its header. */
+  let count = 1
   let at = 0
   for (let top = open[0]; top !== undefined; top = open.at(-1)) {
     if (top.left === 0) {
@@ -142,14 +149,16 @@ function check(bytes: Uint8Array, depth: number): void {
       at += argument
       if (major === 3) checkText(bytes.subarray(at - argument, at))
     } else if (major === 7) {
-      if (info > 24) checkFloat(bytes.subarray(start, at))
+      if (info > 24) checkFloat(floatAt(bytes, start), info)
       else if (info < 20 || info > 22) throw malformed('another simple value')
     } else if (major > 3) {
       if (major === 6 && argument !== TAG_JSON) throw malformed(`tag ${argument}`)
       if (open.length > depth) throw fault('too-deep', `nested deeper than ${depth}`)
       const left = major === 4 ? argument : major === 5 ? argument * 2 : 1
       if (left > bytes.length - at) throw malformed('it ends early')
-      open.push({ left, map: major === 5 })
+      count += left
+      if (count > items) throw malformed('more items than there may be')
+      if (left > 0) open.push({ left, map: major === 5 })
     }
     if (isKey) {
       const key = bytes.subarray(start, at)
@@ -172,12 +181,30 @@ function checkText(text: Uint8Array): void {
   }
 }
 
-function checkFloat(float: Uint8Array): void {
-  let again: Uint8Array
-  try {
-    again = cborEncode(cborDecode(float, decodeOptions), encodeOptions)
-  } catch (cause) {
-    throw malformed('NaN or an infinity', cause)
-  }
-  if (!equal(float, again)) throw malformed('not the shortest form')
+function checkFloat(value: number, info: number): void {
+  if (!Number.isFinite(value)) throw malformed('NaN or an infinity')
+  const least = isHalf(value) ? 25 : Math.fround(value) === value ? 26 : 27
+  if (info !== least || Number.isSafeInteger(value)) throw malformed('not the shortest form')
+}
+
+/** Whether a single is encoded as a half: no more than 11 significant bits; below 2^-14 the encoder has one alone. */
+function isHalf(single: number): boolean {
+  const size = Math.abs(single)
+  const exponent = Math.floor(Math.log2(size))
+  const bits = exponent < -14 ? 0 : 10
+  return size <= 65_504 && exponent >= -24 && Number.isInteger(size * 2 ** (bits - exponent))
+}
+
+/** The float whose header is at `at`. */
+function floatAt(bytes: Uint8Array, at: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at + 1)
+  const info = (bytes[at] as number) & 31
+  if (info > 25) return info === 26 ? view.getFloat32(0) : view.getFloat64(0)
+  // Not every engine reads halves (IEEE 754, binary16).
+  const half = view.getUint16(0)
+  const exponent = (half >> 10) & 31
+  const fraction = half & 1023
+  const size = exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25)
+  if (exponent === 31) return Number.NaN
+  return half >> 15 ? -size : size
 }

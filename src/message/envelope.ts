@@ -12,6 +12,7 @@
  */
 
 import { AfpMessageError } from '../common/errors.ts'
+import { messageItems } from './bounds.ts'
 import { decode, encode } from './codec.ts'
 import { contentFromWire, contentToWire, jsonFromWire, jsonToWire } from './content.ts'
 import { bytesToUuid, uuidToBytes } from './ids.ts'
@@ -86,7 +87,7 @@ function malformed(why: string, cause?: unknown): AfpMessageError {
  */
 export function decodeMessage(bytes: Uint8Array, context: EnvelopeContext): { message: Message; kind: MessageKind } {
   const { limits } = context
-  const wire = decode(bytes, { bytes: limits.messageBytes })
+  const wire = decode(bytes, { bytes: limits.messageBytes, items: messageItems(limits.recipients) })
   if (!Array.isArray(wire) || wire.length !== 15) throw malformed('not an array of 15')
   const [version, kindNumber, id, recipients, contentType, content, metadata, parentId] = wire as unknown[]
   const [timestamp, ttl, guarantee, priority, schema, tracePath, extensions] = wire.slice(8) as unknown[]

@@ -17,7 +17,8 @@ export interface Limits {
   readonly frameBytes: number
   /**
    * Largest encoded message, bytes. With its padding, an eighth at most, its seal and its recipients it has to fit a
-   * frame: 9 / 8 of it, 1,024 and 64 for each of `recipients` are not above `frameBytes`. Default 256 KiB.
+   * frame: 9 / 8 of it, 1,024 and 64 for each of `recipients` are not above `frameBytes`. Nothing else bounds how many
+   * values JSON in it has. Default 256 KiB.
    */
   readonly messageBytes: number
   /** Largest metadata, bytes of JSON. Default 16 KiB. */

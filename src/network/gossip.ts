@@ -7,6 +7,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { concat, utf8 } from '../common/bytes.ts'
 import type { Random } from '../common/random.ts'
 import { type Identity, isAgentId, verifySignature } from '../identity/keys.ts'
+import { BOUNDS } from '../message/bounds.ts'
 import { encode } from '../message/codec.ts'
 import { LEAST_FRAME_BYTES } from '../message/validate.ts'
 import { Refusal, readArray } from './refusal.ts'
@@ -92,7 +93,7 @@ export async function openGossip(
 }
 
 function array(bytes: Uint8Array, length: number): unknown[] {
-  const items = readArray(bytes, 'not deterministic CBOR of an array')
+  const items = readArray(bytes, 'not deterministic CBOR of an array', BOUNDS.gossip)
   if (items.length !== length) throw malformed(`not an array of ${length}`)
   return items
 }

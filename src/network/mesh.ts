@@ -1,7 +1,6 @@
 /** The network over any carrier: sessions, presence, gossip and dialling put together. */
 
-import type { AbortOptions } from '../common/abort.ts'
-import { abortable, within } from '../common/abort.ts'
+import { type AbortOptions, abortable, within } from '../common/abort.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpRoutingError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
@@ -82,7 +81,11 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     this.#links = new Links({
       onOpen: link => this.emit('link:open', link),
       onChanged: link => this.emit('link:changed', link),
-      onClosed: peer => this.#linkClosed(peer),
+      onClosed: peer => {
+        this.emit('link:closed', { peer })
+        this.#connector.lost(peer)
+        this.#named.lost(peer)
+      },
     })
     this.#gossip = new GossipHub({
       carrier,
@@ -203,6 +206,10 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     return this.#links.get(id)
   }
 
+  drop(peer: string): void {
+    for (const session of this.#links.sessions(peer)) void session.close()
+  }
+
   async connect(address: string, { signal }: AbortOptions = {}): Promise<Link> {
     const peer = peerOf(validateAddress(address)) as string
     const done = new AbortController()
@@ -274,10 +281,9 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     if (!connection.outbound) {
       // A failed WebRTC handshake can leave one side with a connection that looks open. It carries no session.
       if (connection.transport !== 'webrtc') return
-      this.#later(PHANTOM_TIMEOUT, () => {
+      return this.#later(PHANTOM_TIMEOUT, () => {
         if (!this.#sessions.carried(connection)) connection.abort(new Error('nobody spoke on this connection'))
       })
-      return
     }
     void this.#openSession(connection)
   }
@@ -379,12 +385,6 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     const why = cause instanceof Error ? cause.message : 'it closed'
     const error = noRoute(connection.peer, `no member of the mesh answered: ${why}`, cause)
     this.#failures.get(connection)?.reject(error)
-  }
-
-  #linkClosed(peer: string): void {
-    this.emit('link:closed', { peer })
-    this.#connector.lost(peer)
-    this.#named.lost(peer)
   }
 
   #refused(peer: string, reason: RefusalReason, detail: string): void {

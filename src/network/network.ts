@@ -86,6 +86,8 @@ export interface Network extends TypedEventTarget<NetworkEvents> {
   links(): readonly Link[]
   /** The link to an agent. */
   link(id: string): Link | undefined
+  /** Closes the channels with an agent, of which nothing more is read. It may come again. */
+  drop(peer: string): void
   /** Dials an address outside what presence tells. Resolves when hellos are exchanged. */
   connect(address: string, options?: AbortOptions): Promise<Link>
   /**

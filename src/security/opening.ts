@@ -73,8 +73,8 @@ export interface ReadOpening {
   readonly epoch: string
   /** Agent id of the author, who signed. */
   readonly author: string
-  /** The feed key, 32 bytes. */
-  readonly key: Uint8Array<ArrayBuffer>
+  /** The feed key, 32 bytes; undefined for an epoch that is known. */
+  readonly key: Uint8Array<ArrayBuffer> | undefined
   /** When the epoch ends, ms since 1970: at the latest with the prekey. */
   readonly notAfter: number
   /** Ids of the author's epochs that were unsettled before this one. */
@@ -92,6 +92,8 @@ export interface ReadOpeningOptions {
   readonly now: number
   /** How far clocks may be apart, ms. */
   readonly skew: number
+  /** Whether this very packet was read before, by the id of its epoch: its signature held then. Default: none was. */
+  readonly isKnown?: ((epoch: string) => boolean) | undefined
 }
 
 /**
@@ -137,11 +139,11 @@ export async function makeOpening(options: MakeOpeningOptions): Promise<Opening>
 
 /**
  * Reads an opening that came from outside: bounds, form and address, then the signature, and only then its time, the
- * prekey and HPKE.
+ * prekey and HPKE. Of one that is known neither the signature nor HPKE is done again.
  * @throws AfpSecurityError INVALID_OPENING, see {@link OpeningRefusal}
  */
 export async function readOpening(packet: Uint8Array, options: ReadOpeningOptions): Promise<ReadOpening> {
-  const { self, mesh, prekeys, now, skew } = options
+  const { self, mesh, prekeys, now, skew, isKnown = () => false } = options
   const [body, signature, ...more] = list(read(packet))
   if (!isBytes(body) || !isBytes(signature, SIGNATURE_BYTES) || more.length > 0) {
     throw refused('malformed', 'it is not a body and a signature')
@@ -152,26 +154,23 @@ export async function readOpening(packet: Uint8Array, options: ReadOpeningOption
   if (toMesh !== mesh) throw refused('wrong-mesh', 'it is for another mesh')
   if (agentIdOf(recipient) !== self) throw refused('wrong-recipient', 'it is for another agent')
   const author = agentIdOf(authorKey)
-  if (!(await verifySignature(author, LABEL, body, signature)))
-    throw refused('bad-signature', 'its author did not sign')
   const epoch = await epochOf(packet)
+  const known = isKnown(epoch)
+  if (!known && !(await verifySignature(author, LABEL, body, signature)))
+    throw refused('bad-signature', 'its author did not sign')
   const signed = { agentId: author, epoch }
   if (now > signedEnd + OPENING_GRACE + skew) throw refused('expired', 'its epoch is long over', signed)
   const prekey = prekeys.find(prekeyId)
   if (prekey === undefined) throw refused('lost-key', 'the private half of its prekey is not here', signed)
+  const agreed = { epoch, author, notAfter: Math.min(signedEnd, prekey.notAfter), earlier: earlier.map(toHex) }
+  if (known) return { ...agreed, key: undefined }
   let hpke: ExportContext
   try {
     hpke = await setupReceiver(enc, prekey, encode([...fields.slice(0, 9), earlier]))
   } catch (cause) {
     throw refused('malformed', 'its encapsulated key agrees on nothing', { ...signed, cause })
   }
-  return {
-    epoch,
-    author,
-    key: await hpke.exportSecret(EXPORT_CONTEXT, KEY_BYTES),
-    notAfter: Math.min(signedEnd, prekey.notAfter),
-    earlier: earlier.map(toHex),
-  }
+  return { ...agreed, key: await hpke.exportSecret(EXPORT_CONTEXT, KEY_BYTES) }
 }
 
 /** The epochs that an opening of one's own names, as it was stored; none where that is damaged. */

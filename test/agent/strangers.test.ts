@@ -183,7 +183,7 @@ describe('A member of the mesh', () => {
     ],
     ['a reply to nothing', 'unsolicited', raw => messageFrame(raw, envelope(raw, { parentId: ids() }, 'reply'))],
     ['a reply without a parent', 'malformed', raw => messageFrame(raw, envelope(raw, {}, 'reply'))],
-    ['a frame of a type to come', 'malformed', () => frameOf(99, utf8('x'))],
+    ['a frame of a type to come', 'wrong-version', () => frameOf(99, utf8('x'))],
   ])('that sends %s is refused as %s, and what it sends next is judged by itself', async (_what, reason, frame) => {
     const raw = await keep(RawPeer.member(ada))
     const refused = until(ada, 'refused', ({ peer }) => peer === raw.id)

@@ -73,7 +73,6 @@ describe('A member that floods', () => {
         }
       },
     ],
-    ['openings of garbage', 'malformed', 20_000, async () => () => frameOf(FrameType.opening, random(200))],
     [
       'openings that nobody signed',
       'bad-signature',

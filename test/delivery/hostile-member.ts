@@ -181,7 +181,8 @@ export class Hostile {
   }
 }
 
-const linkedIn = (agent: Agent, peer: string) => (): boolean =>
+/** Whether an agent has a link with a peer. */
+export const linkedIn = (agent: Agent, peer: string) => (): boolean =>
   agent.peers().some(({ card, link }) => card.id === peer && link !== undefined)
 
 /** The id of an epoch as it travels. */

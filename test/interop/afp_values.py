@@ -9,6 +9,7 @@ import cbor2
 
 MAX_DOCUMENT = 2**20
 MAX_DEPTH = 32
+MAX_ITEMS = 256
 MAX_JSON_DEPTH = 64
 MAX_UINT = 2**53 - 1
 TAG_JSON = 262
@@ -30,10 +31,10 @@ def require(holds, reason="malformed"):
 # Deterministic CBOR
 
 
-def decode(data):
+def decode(data, most=MAX_ITEMS):
     """The value of a document: whoever encodes it again has the same bytes, or it is refused."""
     require(len(data) <= MAX_DOCUMENT, "too-large")
-    require(end_of_item(data, 0, 0) == len(data))
+    require(end_of_item(data, 0, 0, [most - 1]) == len(data))
     try:
         value = cbor2.loads(data)
     # The library has many ways to say that bytes are no CBOR.
@@ -43,7 +44,7 @@ def decode(data):
     return value
 
 
-def end_of_item(data, at, depth):
+def end_of_item(data, at, depth, left):
     """Walks the heads before the library sees any of it: it believes lengths, and some hostile ones end its process."""
     require(at < len(data))
     major, info = data[at] >> 5, data[at] & 31
@@ -60,8 +61,10 @@ def end_of_item(data, at, depth):
         require(major != 6 or argument == TAG_JSON)
         count = {4: argument, 5: 2 * argument, 6: 1}[major]
         require(count <= len(data) - at)
+        left[0] -= count
+        require(left[0] >= 0)
         for _ in range(count):
-            at = end_of_item(data, at, depth + 1)
+            at = end_of_item(data, at, depth + 1, left)
     return at
 
 

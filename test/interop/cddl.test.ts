@@ -93,6 +93,7 @@ describe('the CDDL of the protocol', () => {
       control: 2,
       envelope: 13,
       gossip: 1,
+      hello: 1,
       message: 47,
       opening: 4,
       presence: 2,
@@ -111,7 +112,7 @@ describe('the CDDL of the protocol', () => {
       'too-deep': 2,
       'too-large': 4,
       'wrong-mesh': 1,
-      'wrong-version': 5,
+      'wrong-version': 6,
     })
   })
 })

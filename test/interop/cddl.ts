@@ -1,5 +1,6 @@
 /** Holds values against the rules of {@link parseCddl}. */
 
+import { BOUNDS } from '../../src/message/bounds.ts'
 import { Tagged, tryDecode } from '../../src/message/codec.ts'
 import type { Entry, Group, Rules, Type } from './cddl-parser.ts'
 
@@ -39,7 +40,7 @@ export class Cddl {
         return this.#matches(type.target, value) && this.#matches(type.control, sizeOf(value))
       case 'cbor': {
         if (!this.#matches(type.target, value) || !(value instanceof Uint8Array)) return false
-        const inner = tryDecode(value)
+        const inner = tryDecode(value, BOUNDS.own)
         return inner !== undefined && this.#matches(type.control, inner)
       }
     }

@@ -13,10 +13,12 @@ from urllib.parse import quote
 
 from afp_keys import agent_id, check_signature, nonce_of, open_sealed, open_shared, public_key_of, read_opening, sha256
 from afp_message import read_message, uuid_text
-from afp_values import Refused, decode, encode, is_bytes, is_list, is_name, is_text, is_uint, items, require
+from afp_values import MAX_ITEMS, Refused, decode, encode, is_bytes, is_list, is_name, is_text, is_uint, items, require
 
 MAX_NUMBER = 2**48 - 1
 MAX_FRAME = 2**20
+MAX_GOSSIP_ITEMS = 512
+MAX_WORDS = 2**16 - 1
 SKEW = 120_000
 
 
@@ -24,11 +26,11 @@ def is_number(value):
     return is_uint(value, MAX_NUMBER)
 
 
-def signed(data, count):
+def signed(data, count, most=MAX_ITEMS):
     """The body, its items and the signature of what is signed; the signature is not looked at."""
-    body, signature = items(decode(data), 2)
+    body, signature = items(decode(data, most), 2)
     require(is_bytes(body) and is_bytes(signature))
-    return body, items(decode(body), count), signature
+    return body, items(decode(body, most), count), signature
 
 
 # Cards and channels
@@ -213,8 +215,13 @@ def read_ranges(value, most):
     return pairs
 
 
+def decode_words(body):
+    require(len(body) <= MAX_WORDS, "too-large")
+    return decode(body, MAX_WORDS)
+
+
 def read_acks(frame):
-    credit, acks = items(decode(body_of(frame, 18)), 2)
+    credit, acks = items(decode_words(body_of(frame, 18)), 2)
     require(is_number(credit) and isinstance(acks, list) and len(acks) <= 128)
     return {"credit": credit, "acks": each_once([read_ack(items(ack, 5)) for ack in acks])}
 
@@ -241,7 +248,7 @@ def read_ack(ack):
 
 
 def read_states(frame):
-    states = decode(body_of(frame, 19))
+    states = decode_words(body_of(frame, 19))
     require(isinstance(states, list) and len(states) <= 128)
     return {"states": each_once([read_state(items(state, 4)) for state in states])}
 
@@ -272,7 +279,7 @@ def read_lost_key(frame, case, world):
 
 def read_gossip(data, topic, now):
     require(len(data) <= MAX_FRAME, "too-large")
-    body, fields, signature = signed(data, 6)
+    body, fields, signature = signed(data, 6, MAX_GOSSIP_ITEMS)
     version, author, named, time, nonce, payloads = fields
     require(is_uint(version) and version == 1, "wrong-version")
     require(public_key_of(author) is not None)

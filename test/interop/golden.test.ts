@@ -18,6 +18,7 @@ const DIGESTS: Readonly<Record<string, string>> = {
   'gossip.json': '302828ab7572fa8d62233ef020a67c0c9d3e71f52bb933f3f50eea0c13b72773',
   'hellos-least.json': 'caa7ccf4cbdf921e296ececc8b887b01d8c001260190a38fde1f297681b5ce27',
   'hellos.json': 'ab4c94b70bc86d5da2cf75d643ce3cc3f6558266ed639526f170c6ea66c6b9bd',
+  'items.json': '18e7255817d3cccfa17312cf40d54c745829c69436fdffa0f658712fb1a03601',
   'messages.json': '5e02d0a20e641d94dd76639af8dac44736b7be009e0856875b9dbc3f317d900d',
 }
 

@@ -202,7 +202,7 @@ async function readOpeningCase(given: Case, packet: Uint8Array, world: World): P
   // Which prekey it is to is in its place of the body, and stands in no result.
   const [body] = decode(packet) as [Uint8Array]
   const [, , , , , , prekey] = decode(body) as [...unknown[]]
-  return { epoch, author, key: hexOf(key), prekey: hexOf(prekey as Uint8Array), notAfter, earlier }
+  return { epoch, author, key: hexOf(key as Uint8Array), prekey: hexOf(prekey as Uint8Array), notAfter, earlier }
 }
 
 async function readEnvelopeCase(given: Case, body: Uint8Array, world: World, cases: readonly Case[]): Promise<Value> {

@@ -12,7 +12,7 @@ import { cards } from './make/cards.ts'
 import { channel } from './make/channel.ts'
 import { delivery } from './make/delivery.ts'
 import { gossip } from './make/gossip.ts'
-import { hellos, leastHellos } from './make/hellos.ts'
+import { hellos, items, leastHellos } from './make/hellos.ts'
 import { world } from './make/maker.ts'
 import { messages } from './make/messages.ts'
 
@@ -23,7 +23,7 @@ function textOf(cases: readonly Case[]): string {
   return head.replace('"cases": []', () => `"cases": [\n${lines.join(',\n')}\n  ]`).concat('\n')
 }
 
-const makers = { cards, channel, delivery, gossip, hellos, 'hellos-least': leastHellos, messages }
+const makers = { cards, channel, delivery, gossip, hellos, 'hellos-least': leastHellos, items, messages }
 const target = process.argv[2] ?? folder
 for (const [name, make] of Object.entries(makers)) {
   const path = join(target, `${name}.json`)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { utf8 } from '../../src/common/bytes.ts'
-import { decode, encode, TAG_JSON, Tagged } from '../../src/message/codec.ts'
+import { decode, encode, TAG_JSON, Tagged, tryDecode } from '../../src/message/codec.ts'
 
 const hex = (text: string): Uint8Array => Uint8Array.from(text.match(/../g) ?? [], byte => Number.parseInt(byte, 16))
 
@@ -144,6 +144,44 @@ describe('decode of hostile bytes', () => {
     ['a tag with nothing in it', 'd90106'],
   ])('%s is refused as malformed.', (_what, document) => {
     expect(() => decode(hex(document))).toThrow(refusal('malformed'))
+  })
+
+  test('256 items are read, of 257 none, wherever they are; other numbers where the reader names them.', () => {
+    const flat = (items: number): Uint8Array => encode(new Array(items - 1).fill(1))
+    expect(decode(flat(256))).toHaveLength(255)
+    expect(() => decode(flat(257))).toThrow(refusal('malformed'))
+    expect(decode(flat(257), { items: 257 })).toHaveLength(256)
+    const pairs = (count: number): Uint8Array => encode(new Map(Array.from({ length: count }, (_, i) => [i, [[]]])))
+    expect(decode(pairs(85))).toHaveProperty('size', 85)
+    expect(() => decode(pairs(86))).toThrow(refusal('malformed'))
+  })
+
+  test('Each half, and each single and double beside it, is read exactly where it is how its value is encoded.', () => {
+    const view = new DataView(new ArrayBuffer(9))
+    const bytes = (length: number): Uint8Array => new Uint8Array(view.buffer.slice(0, length))
+    const holds = (length: number, value: number): void => {
+      const given = bytes(length)
+      const only = Number.isFinite(value) && encode(value).toString() === given.toString()
+      if (tryDecode(given) !== (only ? value : undefined)) expect([given, tryDecode(given)]).toEqual([given, value])
+    }
+    for (let half = 0; half < 2 ** 16; half++) {
+      view.setUint8(0, 0xf9)
+      view.setUint16(1, half)
+      const exponent = (half >> 10) & 31
+      const size = exponent === 0 ? (half & 1023) * 2 ** -24 : ((half & 1023) + 1024) * 2 ** (exponent - 25)
+      const value = exponent === 31 ? Number.NaN : half >> 15 ? -size : size
+      holds(3, value)
+      for (const near of [0, -1, 1]) {
+        view.setUint8(0, 0xfa)
+        view.setFloat32(1, value)
+        view.setInt32(1, view.getInt32(1) + near)
+        holds(5, view.getFloat32(1))
+        view.setUint8(0, 0xfb)
+        view.setFloat64(1, view.getFloat32(1))
+        view.setInt32(5, view.getInt32(5) + near)
+        holds(9, view.getFloat64(1))
+      }
+    }
   })
 
   test('Nesting of 32 is read, of 33 refused.', () => {

@@ -145,6 +145,32 @@ export function openingContract(where: string): void {
       expect(await failureOf(() => readOpening(packet, somebody))).toMatchObject(refusal('wrong-recipient'))
     })
 
+    test('that is known is read without its signature or its key, and refused for all else that is wrong', async () => {
+      const { made, prekey, reading, ring } = await world()
+      const { packet, epoch, notAfter } = await makeOpening(made)
+      const asked: string[] = []
+      const isKnown = (id: string): boolean => asked.push(id) > 0
+      const sealed = Object.defineProperty({ ...prekey }, 'privateKey', {
+        get: () => {
+          throw new Error('its key was looked at')
+        },
+      })
+      const again = { ...reading, prekeys: ring(sealed), isKnown }
+      expect(await readOpening(packet, again)).toMatchObject({ epoch, author: made.author.id, key: undefined })
+      expect(asked).toEqual([epoch])
+      const unsigned = packet.slice()
+      unsigned[packet.length - 1] = (unsigned[packet.length - 1] as number) ^ 1
+      expect(await readOpening(unsigned, again)).toMatchObject({ key: undefined })
+      const wrong = async (options: object) => failureOf(() => readOpening(packet, { ...again, ...options }))
+      expect(await wrong({ mesh: 'other' })).toMatchObject(refusal('wrong-mesh'))
+      expect(await wrong({ self: made.author.id })).toMatchObject(refusal('wrong-recipient'))
+      expect(await wrong({ now: notAfter + OPENING_GRACE + skew + 1 })).toMatchObject({
+        details: { reason: 'expired' },
+      })
+      expect(await wrong({ prekeys: ring() })).toMatchObject({ details: { reason: 'lost-key', epoch } })
+      expect(await failureOf(() => readOpening(unsigned, reading))).toMatchObject(refusal('bad-signature'))
+    })
+
     test('to a prekey that is not here is a lost key, and says of which epoch', async () => {
       const { author, made, reading, ring } = await world()
       const { packet, epoch } = await makeOpening(made)

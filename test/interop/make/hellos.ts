@@ -1,4 +1,4 @@
-/** Hellos that say how large frames may be. */
+/** Hellos that say how large frames may be, and what has as many items as there may be. */
 
 import { decode, encode } from '../../../src/message/codec.ts'
 import { FrameType, frameOf } from '../../../src/network/frames.ts'
@@ -35,5 +35,25 @@ export async function leastHellos(): Promise<Maker> {
     maker.foreign({ ...about, name }, frameOf(FrameType.hello, encode([1, MESH, card, largest])), least)
   foreign('a hello of an agent with frames of a byte', 1)
   foreign('a hello of an agent with frames of a byte less than that', 2 ** 16 - 1)
+  return maker
+}
+
+/** What later versions may add, up to the most items that there may be and beyond. */
+export async function items(): Promise<Maker> {
+  const maker = new Maker()
+  const hello = { kind: 'hello', peer: agents.ada.id } as const
+  const bye = { kind: 'presence', author: agents.ada.id } as const
+  const [, , card] = decode((await maker.good({ ...hello, name: 'a hello' }, { card: plain })).subarray(1)) as unknown[]
+  const proof = (count: number): Uint8Array =>
+    frameOf(FrameType.hello, encode([1, MESH, card, new Array(count).fill(0)]))
+  const long = (count: number): Uint8Array => encode([1, 5, new Array(count).fill(0)])
+  maker.foreign({ ...hello, name: 'a hello with 256 items' }, proof(251), { card: plain })
+  maker.bad({ ...hello, name: 'a hello with 257 items' }, 'malformed', proof(252))
+  maker.foreign({ ...bye, name: 'a goodbye with 256 items' }, long(252), { type: 'bye', seq: 5 })
+  maker.bad({ ...bye, name: 'a goodbye with 257 items' }, 'malformed', long(253))
+  const another = (items: unknown): Uint8Array => frameOf(FrameType.hello, encode([2, items]))
+  const maps = (count: number): unknown[] => new Array(count).fill(new Map([[0, []]]))
+  maker.bad({ ...hello, name: 'a hello of version 2 with 256 items' }, 'wrong-version', another([...maps(84), 0]))
+  maker.bad({ ...hello, name: 'a hello of version 2 with 258 items' }, 'malformed', another(maps(85)))
   return maker
 }
