@@ -338,13 +338,19 @@ export class Processing {
 
   async #write(entry: Arrived, stage: () => Ending, ahead: readonly Underway[], release?: () => void): Promise<void> {
     const { store, reply, onError } = this.#parts
+    let failed = false
     for (;;) {
       let ending: Ending | undefined
+      let committed = (): void => {}
+      const over = (): void => {
+        ending?.committed?.()
+        committed()
+        this.#incoming.processed(entry)
+      }
       try {
         ending = stage()
         const { writes } = ending
         const checks = [...(ending.checks ?? []), ...ahead.map(({ entry }) => this.#incoming.over(entry))]
-        let committed = (): void => {}
         // Later positions may be written while a reply is sealed: what is written here has to know of them.
         const batch: Also = () => {
           const position = this.#incoming.ending(entry)
@@ -353,11 +359,10 @@ export class Processing {
         }
         if (ending.reply === undefined) await store.commit(batch())
         else await reply(ending.reply, batch)
-        ending.committed?.()
-        committed()
-        this.#incoming.processed(entry)
-        return
+        return over()
       } catch (error) {
+        // The one that was said to have failed was written after all: what it wrote is what is in the way of this one.
+        if (failed && (await this.#hasEnded(entry))) return over()
         ending?.abandoned?.()
         if (error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT') {
           if (ahead.length === 0) throw error
@@ -370,9 +375,19 @@ export class Processing {
         if (this.#stop.signal.aborted) return onError(error)
         // It may take long, and what is read is checked all the same.
         release?.()
+        failed = true
         const waiting = nextTry(this.#parts, error, this.#stop.signal)
         await (error instanceof LettersFull ? this.#endings.aside(waiting) : waiting)
       }
     }
+  }
+
+  /** Whether the disk has the end of a message; not, where it cannot be read. */
+  async #hasEnded(entry: Arrived): Promise<boolean> {
+    const { table, key } = this.#incoming.over(entry)
+    return this.#parts.store.get(table, key).then(
+      row => row === undefined,
+      () => false,
+    )
   }
 }
