@@ -82,7 +82,8 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     strategy: options.retry ?? untilExpiry({ cap: LONGEST_PAUSE }),
     handlerStrategy: options.handlerRetry ?? exponentialRetry(),
   })
-  let purgeAt = 0
+  // By the clock that nobody sets: after one that was ahead for a while, what is old goes on being forgotten.
+  let purgeAt = Number.NEGATIVE_INFINITY
   return {
     delivery,
     tracker,
@@ -95,11 +96,11 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     tidy: async () => {
       delivery.offerAgain()
       await prekeys.rotate(clock.now())
-      const now = clock.now()
+      const now = clock.monotonic()
       if (now < purgeAt) return
       purgeAt = now + PURGE
       await delivery.tidy()
-      await purgeReceipts(store, now - KEEP_RECEIPTS, id => deadLetters.asksFor(id))
+      await purgeReceipts(store, clock.now() - KEEP_RECEIPTS, id => deadLetters.asksFor(id))
     },
     close: async () => {
       // Each of them first: a retry that ends with delivery is not to be noted as one that failed.

@@ -1,12 +1,19 @@
-/** The ledger: a receipt for each message, a dead letter for each that ends undelivered, in the batch that makes it so. */
+/**
+ * The ledger: a receipt for each message, a dead letter for each that ends undelivered, in the batch that makes it so.
+ *
+ * A receipt is one row for all of a message's recipients, and their batches do not wait for one another: each is made from
+ * the ones before it. What these say of other recipients may yet fail, and has to take with it what was made from it: so a
+ * batch is written only where the row is what it was made from.
+ */
 
 import { toFailure } from '../message/failure.ts'
+import type { Check } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
 import { DEAD_REASONS, type DeadReason } from './dead-letter.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Fate, Ledger, Staged } from './ledger.ts'
-import { putReceipt } from './receipt-rows.ts'
-import type { ReceiptEvent } from './receipts.ts'
+import { putReceipt, type ReceiptWrite } from './receipt-rows.ts'
+import type { MessageReceipt, ReceiptEvent } from './receipts.ts'
 import type { Tracker } from './tracker.ts'
 
 /** Whose books they are. */
@@ -17,25 +24,45 @@ export interface BooksParts {
   readonly deadLetters: DeadLetters
 }
 
+/** The row of a receipt on its way to the disk. */
+interface Underway {
+  readonly write: ReceiptWrite
+  /** Resolves when it is there, or will not be. */
+  readonly ended: Promise<void>
+}
+
 /** See the head of this file. */
 export class Books implements Ledger {
   readonly #parts: BooksParts
+  /** By message, in their order. */
+  readonly #underway = new Map<string, Underway[]>()
 
   constructor(parts: BooksParts) {
     this.#parts = parts
   }
 
-  stage(fates: readonly Fate[]): Staged {
+  recall(fates: readonly Fate[]): Promise<ReadonlyMap<string, MessageReceipt>> | undefined {
+    const { tracker } = this.#parts
+    const ids = messagesOf(fates).filter(id => tracker.tracking(id) === undefined)
+    if (ids.length === 0) return undefined
+    const read = async (id: string) => [id, await tracker.get(id)] as const
+    return Promise.all(ids.map(read)).then(
+      all => new Map(all.flatMap(([id, receipt]) => (receipt ? [[id, receipt]] : []))),
+    )
+  }
+
+  stage(fates: readonly Fate[], stored: ReadonlyMap<string, MessageReceipt> = new Map()): Staged {
     const staged: Pick<Staged, 'committed' | 'abandoned'>[] = []
     const writes: Staged['writes'][number][] = []
     const { self, tracker, deadLetters } = this.#parts
     try {
       for (const fate of fates) {
-        const change = tracker.apply(fate.messageId, fate.recipient, eventOf(fate))
+        const change = tracker.apply(fate.messageId, fate.recipient, eventOf(fate), stored.get(fate.messageId))
         if (change !== undefined) staged.push(change)
         if (fate.ended === undefined || fate.status === 'cancelled') continue
         // Its recipient has spoken meanwhile, and its word stands. Of what is not followed, nobody knows more than this.
-        const followed = tracker.latest(fate.messageId)?.recipients.has(fate.recipient)
+        const known = tracker.latest(fate.messageId) ?? stored.get(fate.messageId)
+        const followed = known?.recipients.has(fate.recipient)
         // It has not where it knows of nothing: then what is so already could not be written before.
         if (change === undefined && followed && fate.final !== true) continue
         const letter = deadLetters.stage({
@@ -57,20 +84,53 @@ export class Books implements Ledger {
       takeBack(staged)
       throw error
     }
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+    const receipts: ReceiptWrite[] = []
+    const checks: Check[] = []
+    const ahead: Promise<void>[] = []
+    const recipients = Map.groupBy(fates, ({ messageId }) => messageId)
     // The newest word on each, also where this batch changes nothing of it: a receipt begins with its first row.
-    for (const id of new Set(fates.map(({ messageId }) => messageId))) {
+    for (const [id, own] of recipients) {
       const receipt = tracker.latest(id)
-      if (receipt !== undefined) writes.push(putReceipt(receipt))
+      if (receipt === undefined) continue
+      const before = this.#underway.get(id) ?? []
+      const last = before.at(-1)?.write
+      if (last !== undefined && tracker.changing(id, new Set(own.map(({ recipient }) => recipient)))) {
+        checks.push({ table: last.table, key: last.key, value: last.value })
+        ahead.push(...before.map(({ ended }) => ended))
+      }
+      const write = putReceipt(receipt)
+      receipts.push(write)
+      this.#underway.set(id, [...before, { write, ended }])
+    }
+    const over = (): void => {
+      for (const write of receipts) this.#over(write)
+      end()
     }
     return {
-      writes,
+      writes: [...writes, ...receipts],
+      checks,
+      ahead: ahead.length > 0 ? Promise.all(ahead) : undefined,
       committed: () => {
+        over()
         for (const change of staged) change.committed()
       },
-      abandoned: () => takeBack(staged),
+      abandoned: () => {
+        over()
+        takeBack(staged)
+      },
     }
   }
+
+  #over(write: ReceiptWrite): void {
+    const id = write.key[0]
+    const left = this.#underway.get(id)?.filter(other => other.write !== write) ?? []
+    if (left.length > 0) this.#underway.set(id, left)
+    else this.#underway.delete(id)
+  }
 }
+
+const messagesOf = (fates: readonly Fate[]): string[] => [...new Set(fates.map(({ messageId }) => messageId))]
 
 /** The last one first: each was made from the one before it. */
 const takeBack = (staged: readonly Pick<Staged, 'abandoned'>[]): void => {

@@ -1,9 +1,13 @@
 /** The circuit breakers of one agent, by name: one for each recipient, and what an application adds. */
 
+import { utf8Length } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import { type BreakerEvents, type BreakerOptions, type BreakerState, CircuitBreaker } from './breaker.ts'
+
+/** The longest name of a breaker, bytes of UTF-8: that of one that is forced open is kept, as the key of a row. */
+const MAX_NAME_BYTES = 4_000
 
 /** Options of {@link CircuitBreakers}. */
 export interface BreakersOptions extends BreakerOptions {
@@ -45,8 +49,8 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
 
   /**
    * The breaker of this name, made if there is none. `options` replace the defaults for a new one and do nothing to one
-   * that exists.
-   * @throws AfpError INVALID_OPTION
+   * that exists. A name has at most 4,000 bytes of UTF-8 and no lone surrogates.
+   * @throws AfpError INVALID_OPTION for another name, or options that make no sense: then none was made
    */
   getOrCreate(name: string, options: BreakerOptions = {}): CircuitBreaker {
     const kept = this.#renew(name, options)
@@ -136,6 +140,10 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
 
   #create(name: string, options: BreakerOptions): Kept {
     const { clock } = this.#options
+    if (!name.isWellFormed() || utf8Length(name) > MAX_NAME_BYTES) {
+      const why = `has at most ${MAX_NAME_BYTES} bytes of UTF-8 and no lone surrogates`
+      throw new AfpError('INVALID_OPTION', `the name of a circuit breaker ${why}; this one was not made`)
+    }
     const breaker = new CircuitBreaker(name, clock, { ...this.#options, ...defined(options) })
     const detach = new AbortController()
     breaker.addEventListener('change', ({ detail }) => this.emit('change', detail), { signal: detach.signal })

@@ -64,10 +64,12 @@ export class Heard {
     // Without a message its end is known by now.
     const rows = (): Write[] => [...arrived].flatMap(([number, put]) => (epoch.messages.has(number) ? put : []))
     const others = fates.length > 0 || writes.length > 0
-    await Promise.all([
-      others && recorder.persist(fates, () => [...rows(), ...writes]),
+    const written = await Promise.all([
+      !others || recorder.persist(fates, () => [...rows(), ...writes]),
       ...letters.map(({ fates, writes }) => recorder.persist(fates, () => writes, waits)),
     ])
+    // What is not on the disk the recipient has to say again, in the next run: it must not be told that it need not.
+    if (written.includes(false)) return
     news.committed()
     await this.#end(epoch)
     sender.pump()

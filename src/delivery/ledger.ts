@@ -1,7 +1,8 @@
 /** What becomes of messages, told to whoever keeps receipts and dead letters: first as rows of the same batch, then as news. */
 
 import type { Failure } from '../message/failure.ts'
-import type { Write } from '../store/store.ts'
+import type { Check, Write } from '../store/store.ts'
+import type { MessageReceipt } from './receipts.ts'
 import type { OutboxRow } from './rows.ts'
 
 /** A message at a position. */
@@ -42,6 +43,10 @@ export interface Fate extends Position {
 export interface Staged {
   /** They go into the batch that makes it so. */
   readonly writes: readonly Write[]
+  /** What they were made from has to be on the disk by then: where it is not, nothing of them is. Default: none. */
+  readonly checks?: readonly Check[]
+  /** Resolves when all of that is written, or will not be. */
+  readonly ahead?: Promise<unknown> | undefined
   /** The batch is on the disk. */
   committed(): void
   /** It is not, and will not be. */
@@ -50,8 +55,13 @@ export interface Staged {
 
 /** See the head of this file. */
 export interface Ledger {
-  /** @throws AfpDeliveryError QUEUE_FULL when there is no room for a dead letter; the message has to stay where it is */
-  stage(fates: readonly Fate[]): Staged
+  /**
+   * @param stored receipts that are not in memory, see {@link recall}
+   * @throws AfpDeliveryError QUEUE_FULL when there is no room for a dead letter; the message has to stay where it is
+   */
+  stage(fates: readonly Fate[], stored?: ReadonlyMap<string, MessageReceipt>): Staged
+  /** Reads the receipts of messages that are not in memory any more; undefined when all are. @throws AfpDataStoreError */
+  recall(fates: readonly Fate[]): Promise<ReadonlyMap<string, MessageReceipt>> | undefined
 }
 
 /** How much may wait for a recipient. `awaited`: it is a reply, or tells of a failure, see `Draft.awaited`. */

@@ -1,6 +1,7 @@
 /** What comes between a write that failed and the next try. */
 
 import type { Clock } from '../common/clock.ts'
+import type { Check, Store } from '../store/store.ts'
 import { LettersFull } from './letter-room.ts'
 
 /** How long a write that failed waits before it is tried again, ms. */
@@ -32,3 +33,7 @@ export async function nextTry({ clock, onError }: NextTryParts, error: unknown, 
   await Promise.race([error.room(), over])
   signal.removeEventListener('abort', end)
 }
+
+/** Whether a row is gone: what was said to have failed was written after all. Not, where it cannot be read. */
+export const isGone = async (store: Store, { table, key }: Pick<Check, 'table' | 'key'>): Promise<boolean> =>
+  (await store.get(table, key).catch(() => key)) === undefined

@@ -18,7 +18,7 @@ import { Heard } from './heard.ts'
 import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
 import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
 import { OwnEpochs } from './own-epochs.ts'
-import { Recorder } from './recorder.ts'
+import { commitFates, Recorder } from './recorder.ts'
 import { outboxKey, putOpening, putOutbox } from './rows.ts'
 import { type Destination, sealFrame } from './sealing.ts'
 import { Sender } from './sender.ts'
@@ -342,23 +342,17 @@ export class Outgoing {
 
   async #commit(epoch: OutEpoch, draft: Draft, number: number, frame: Uint8Array, rows: Replaced): Promise<void> {
     const { replaces, before } = rows
-    const { store, clock, ledger, tries } = this.#parts
+    const { clock, tries } = this.#parts
     const row = rowOf(draft, clock.now(), frame)
-    const staged = ledger.stage([fateOf(this.recipient, epoch, number, draft.messageId, 'queued')])
-    const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...staged.writes]
-    // With an earlier row they were written with that.
-    const { checks = [], writes: also } = (replaces === undefined && draft.also?.()) || { writes: [] }
-    writes.push(...also)
-    if (!epoch.stored) writes.push(putOpening(this.recipient, epoch.id, epoch))
-    if (replaces !== undefined) writes.push({ op: 'delete', table: 'outbox', key: replaces })
-    try {
+    await commitFates(this.#parts, [fateOf(this.recipient, epoch, number, draft.messageId, 'queued')], () => {
+      // With an earlier row they were written with that.
+      const { checks = [], writes: also } = (replaces === undefined && draft.also?.()) || { writes: [] }
+      const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...also]
+      if (!epoch.stored) writes.push(putOpening(this.recipient, epoch.id, epoch))
+      if (replaces !== undefined) writes.push({ op: 'delete', table: 'outbox', key: replaces })
       const ordered: Check[] = before === undefined ? [] : [{ table: 'outbox', key: before, value: undefined }]
-      await store.commit({ checks: [...checks, ...ordered], writes })
-    } catch (error) {
-      staged.abandoned()
-      throw error
-    }
-    staged.committed()
+      return { checks: [...checks, ...ordered], writes }
+    })
     epoch.stored = true
     epoch.messages.set(number, draft.messageId)
     const entry = newEntry(epoch, number, row, { bytes: draft.payload.length, order: ++this.#order })

@@ -7,7 +7,7 @@
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
-import { AfpDataStoreError, AfpDeliveryError } from '../common/errors.ts'
+import { AfpDataStoreError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
 import type { Message } from '../message/message.ts'
@@ -17,10 +17,10 @@ import { Endings } from './endings.ts'
 import type { Incoming } from './incoming.ts'
 import type { Staged } from './ledger.ts'
 import { LettersFull } from './letter-room.ts'
-import { nextTry } from './next-try.ts'
+import { isGone, nextTry } from './next-try.ts'
 import type { Also } from './outgoing-parts.ts'
 import type { Ending, KeptReply, Lane, Underway } from './processing-state.ts'
-import { RepliesFull } from './reply-room.ts'
+import { noRoom, RepliesFull } from './reply-room.ts'
 import type { Reservations } from './reservations.ts'
 import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
 import { BufferedTransaction } from './transaction.ts'
@@ -341,13 +341,19 @@ export class Processing {
     const { clock, store, reply, onError } = this.#parts
     const { signal } = this.#stop
     let waited = false
+    let failed = false
     for (;;) {
       let ending: Ending | undefined
+      let committed = (): void => {}
+      const over = (): void => {
+        ending?.committed?.()
+        committed()
+        this.#incoming.processed(entry)
+      }
       try {
         ending = stage()
         const { writes } = ending
         const checks = [...(ending.checks ?? []), ...ahead.map(({ entry }) => this.#incoming.over(entry))]
-        let committed = (): void => {}
         // Later positions may be written while a reply is sealed: what is written here has to know of them.
         const batch: Also = () => {
           const position = this.#incoming.ending(entry)
@@ -358,11 +364,10 @@ export class Processing {
         if (ending.reply === undefined || unread !== undefined) await store.commit(batch())
         else await reply(ending.reply, batch)
         if (unread !== undefined) onError(noRoom(unread))
-        ending.committed?.()
-        committed()
-        this.#incoming.processed(entry)
-        return
+        return over()
       } catch (error) {
+        // The one that was said to have failed was written after all: what it wrote is what is in the way of this one.
+        if (failed && (await isGone(store, this.#incoming.over(entry)))) return over()
         ending?.abandoned?.()
         if (error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT') {
           if (ahead.length === 0) throw error
@@ -384,15 +389,10 @@ export class Processing {
           if (signal.aborted) return
           continue
         }
+        failed = true
         const waiting = nextTry(this.#parts, error, signal)
         await (error instanceof LettersFull ? this.#endings.aside(waiting) : waiting)
       }
     }
   }
-}
-
-/** Nobody waits any more for a reply that never had room. */
-const noRoom = ({ id, parentId, recipients }: Message): AfpDeliveryError => {
-  const what = `the reply to ${parentId} had no room until its time was over, and is dropped; its request is handled`
-  return new AfpDeliveryError('MESSAGE_EXPIRED', what, { messageId: id, details: { recipients } })
 }

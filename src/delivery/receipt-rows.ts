@@ -26,7 +26,15 @@ const KEPT_IN_DOUBT = 90 * 86_400_000
 const PAGE = 500
 
 /** The write that stores a receipt. */
-export const putReceipt = (receipt: MessageReceipt): Write => ({
+export interface ReceiptWrite {
+  readonly op: 'put'
+  readonly table: 'receipts'
+  readonly key: readonly [messageId: string]
+  readonly value: Uint8Array
+}
+
+/** See {@link ReceiptWrite}. */
+export const putReceipt = (receipt: MessageReceipt): ReceiptWrite => ({
   op: 'put',
   table: 'receipts',
   key: [receipt.id],

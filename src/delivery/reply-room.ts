@@ -4,7 +4,8 @@
  */
 
 import type { Clock } from '../common/clock.ts'
-import { AfpRoutingError } from '../common/errors.ts'
+import { AfpDeliveryError, AfpRoutingError } from '../common/errors.ts'
+import type { Message } from '../message/message.ts'
 
 /** How long until one tries without having been woken, ms: one that was woken may not have come. */
 const LOOK = 30_000
@@ -72,4 +73,10 @@ export class ReplyRoom {
     waiters?.delete(waiter)
     if (waiters?.size === 0) this.#waiting.delete(fits)
   }
+}
+
+/** Nobody waits any more for a reply that never had room. */
+export const noRoom = ({ id, parentId, recipients }: Message): AfpDeliveryError => {
+  const what = `the reply to ${parentId} had no room until its time was over, and is dropped; its request is handled`
+  return new AfpDeliveryError('MESSAGE_EXPIRED', what, { messageId: id, details: { recipients } })
 }

@@ -105,6 +105,8 @@ interface Entry extends Promises {
   latest: MessageReceipt
   /** Number of the change that is published for each recipient. */
   readonly versions: Map<string, number>
+  /** Changes that are neither committed nor abandoned, in their order. */
+  readonly open: Set<Pick<ReceiptChange, 'after'> & { readonly recipient: string }>
   settledAt: number
 }
 
@@ -156,20 +158,10 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
    * @throws AfpError DUPLICATE_MESSAGE when it is followed already
    */
   track(receipt: MessageReceipt): Tracking {
-    const { id, guarantee } = receipt
+    const { id } = receipt
     if (this.#entries.has(id))
       throw new AfpError('DUPLICATE_MESSAGE', `there is a message with the id ${id}; this one was not sent`)
-    const entry: Entry = {
-      id,
-      receipt,
-      latest: receipt,
-      get status() {
-        return overallStatus(this.receipt)
-      },
-      ...promisesOf(id, guarantee),
-      versions: new Map(),
-      settledAt: 0,
-    }
+    const entry = newEntry(receipt)
     this.#entries.set(id, entry)
     this.#settle(entry)
     return entry
@@ -195,29 +187,36 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     return this.#entries.get(id)?.latest
   }
 
-  /** Whether changes of a message are neither committed nor abandoned. */
-  changing(id: string): boolean {
+  /** Whether changes of a message, of these recipients not counted, are neither committed nor abandoned. */
+  changing(id: string, but: ReadonlySet<string> = new Set()): boolean {
     const entry = this.#entries.get(id)
-    if (entry === undefined) return false
+    if (entry === undefined || entry.open.size === 0) return false
     for (const [recipient, state] of entry.latest.recipients) {
-      if (entry.receipt.recipients.get(recipient) !== state) return true
+      if (entry.receipt.recipients.get(recipient) !== state && !but.has(recipient)) return true
     }
     return false
   }
 
-  /** Makes a change; undefined when there is none to make, see {@link advance}, or the message is not followed. */
-  apply(id: string, recipient: string, event: ReceiptEvent): ReceiptChange | undefined {
-    const entry = this.#entries.get(id)
+  /**
+   * Makes a change; undefined when there is none to make, see {@link advance}, or the message is not followed.
+   * @param stored its receipt, as it is on the disk, where it may not be in memory: with a change to make it is followed
+   */
+  apply(id: string, recipient: string, event: ReceiptEvent, stored?: MessageReceipt): ReceiptChange | undefined {
+    const entry = this.#entries.get(id) ?? (stored && newEntry(stored))
     const before = entry?.latest.recipients.get(recipient)
     const receipt = entry && advance(entry.latest, recipient, event, this.#clock.now())
     const after = receipt?.recipients.get(recipient)
     if (entry === undefined || receipt === undefined || before === undefined || after === undefined) return undefined
+    this.#entries.set(id, entry)
     entry.latest = receipt
+    // What is on its way to the disk is not forgotten: the next change is made from it.
+    const change = { recipient, after }
+    entry.open.add(change)
+    this.#waiting.delete(id)
+    this.#settled.delete(id)
     const version = ++this.#version
-    let open = true
     const end = (effect: () => void) => (): void => {
-      if (open) effect()
-      open = false
+      if (entry.open.delete(change)) effect()
     }
     return {
       receipt,
@@ -226,8 +225,13 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
       committed: end(() => this.#publish(entry, recipient, event, after, version)),
       abandoned: end(() => {
         // A later change has been made from this one, and stands for it.
-        if (entry.latest.recipients.get(recipient) === after)
-          entry.latest = withRecipient(entry.latest, recipient, before)
+        if (entry.latest.recipients.get(recipient) === after) {
+          // Those it was made from may have been abandoned before it.
+          const left = [...entry.open].findLast(other => other.recipient === recipient)?.after
+          const state = left ?? (entry.receipt.recipients.get(recipient) as RecipientReceipt)
+          entry.latest = withRecipient(entry.latest, recipient, state)
+        }
+        this.#settle(entry)
       }),
     }
   }
@@ -251,14 +255,13 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   }
 
   #publish(entry: Entry, recipient: string, event: ReceiptEvent, after: RecipientReceipt, version: number): void {
-    if ((entry.versions.get(recipient) ?? 0) > version) return
+    if ((entry.versions.get(recipient) ?? 0) > version) return this.#settle(entry)
     entry.versions.set(recipient, version)
     const before = entry.receipt.recipients.get(recipient)
     entry.receipt = withRecipient(entry.receipt, recipient, after)
     // The promises of its first life are broken; whoever asks from now on gets those of the next.
     if (event.type === 'queued') Object.assign(entry, promisesOf(entry.id, entry.receipt.guarantee))
-    // One that was forgotten meanwhile has nobody who waits.
-    if (this.#entries.get(entry.id) === entry) this.#settle(entry)
+    this.#settle(entry)
     const news: DeliveryNews = { id: entry.id, recipient, receipt: after, status: entry.status }
     this.emit('delivery:changed', news)
     if (event.type === 'retry') this.emit('delivery:retry', { ...news, nextAt: event.nextAt })
@@ -271,6 +274,8 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   /** Keeps and breaks promises, and puts the message where it belongs. */
   #settle(entry: Entry): void {
     const { id, receipt, goals } = entry
+    // One that was given up meanwhile has nobody who waits.
+    if (this.#entries.get(id) !== entry) return
     const all = [...receipt.recipients.values()]
     for (const { reached, resolve } of goals) if (all.every(reached)) resolve(receipt.recipients)
     for (const [recipient, state] of receipt.recipients) {
@@ -280,10 +285,11 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     const once = receipt.guarantee === 'at-most-once'
     const settled = all.every(state => state.final || (once && (state.left || hasFailed(state))))
     const waiting = !settled && all.every(state => state.arrived || hasFailed(state))
-    if (waiting) this.#waiting.add(id)
+    const closed = entry.open.size === 0
+    if (waiting && closed) this.#waiting.add(id)
     else this.#waiting.delete(id)
     if (settled && !this.#settled.has(id)) entry.settledAt = this.#clock.monotonic()
-    if (settled) this.#settled.add(id)
+    if (settled && closed) this.#settled.add(id)
     else this.#settled.delete(id)
     this.#forget()
   }
@@ -307,6 +313,19 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     }
   }
 }
+
+const newEntry = (receipt: MessageReceipt): Entry => ({
+  id: receipt.id,
+  receipt,
+  latest: receipt,
+  get status() {
+    return overallStatus(this.receipt)
+  },
+  ...promisesOf(receipt.id, receipt.guarantee),
+  versions: new Map(),
+  open: new Set(),
+  settledAt: 0,
+})
 
 function promisesOf(messageId: string, guarantee: Guarantee): Promises {
   const once = guarantee === 'at-most-once'

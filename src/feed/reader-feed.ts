@@ -135,9 +135,9 @@ export class ReaderFeed {
     return Math.max(this.#last, this.#delivered.max)
   }
 
-  /** Delivered numbers that were not processed or refused. */
+  /** Delivered numbers whose end the disk does not have: neither processed, nor refused there. */
   get pending(): number {
-    return this.#pending.size
+    return this.#pending.size + this.#refused.rows
   }
 
   /** Delivered numbers that wait for their turn, or for an earlier epoch. */

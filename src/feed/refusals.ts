@@ -40,6 +40,13 @@ export class Refusals {
     return this.#select(refusal => refusal.disk === 'nothing').map(([number]) => number)
   }
 
+  /** How many there are whose rows the disk still has. */
+  get rows(): number {
+    let count = 0
+    for (const { disk } of this.#byNumber.values()) if (disk === 'row') count++
+    return count
+  }
+
   /** All of them, ascending. */
   all(): Refused[] {
     return this.#select(() => true)

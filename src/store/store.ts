@@ -89,8 +89,11 @@ export interface Store {
    * Writes a batch: its checks are made, then its writes in their order. Batches that are committed in one turn of the
    * event loop share one transaction and one sync of the disk, in the order of their commits, and each keeps its own
    * fate. A signal calls a batch off only until its transaction begins.
-   * @throws AfpDataStoreError STORE_CONFLICT when a check does not hold; STORE_FULL when there is no room, then nothing of
-   * the batch was written
+   *
+   * One that rejects, whatever with, has written nothing and will write nothing: it is made again, or whoever sent is told
+   * that nothing was kept. A store that cannot know, as one far away whose answer was lost, has to find out before it
+   * settles.
+   * @throws AfpDataStoreError STORE_CONFLICT when a check does not hold; STORE_FULL when there is no room
    */
   commit(batch: Batch, options?: AbortOptions): Promise<void>
   /** How much room there is. Left out: nobody knows. */

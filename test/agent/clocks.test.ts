@@ -3,8 +3,11 @@
 import { describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
+import { memoryStore } from '../../src/store/memory.ts'
 import { collect, failure, until } from './waiting.ts'
 import { adaAndBob, world } from './worlds.ts'
+
+const DAY = 86_400_000
 
 adaAndBob()
 
@@ -80,4 +83,20 @@ describe('A kept message', () => {
       detail: 'a hook refused the message: not on Sundays',
     })
   })
+})
+
+test('Receipts go a day after their messages have expired, though the clock was a year ahead for a while', async () => {
+  const store = memoryStore()
+  const { carl, dora, off } = await pair({ store })
+  await world.during(carl.close())
+  off.by = 365 * DAY
+  await world.clock.advance(600_000)
+  off.by = 0
+  const expired = until(dora, 'delivery:expired')
+  await dora.send(carl.id, 'x', { ttl: 60 })
+  await world.during(expired)
+  expect(await store.count('receipts')).toBe(1)
+  off.by = 2 * DAY
+  await world.clock.advance(3_600_000)
+  expect(await store.count('receipts')).toBe(0)
 })

@@ -1,9 +1,12 @@
 /** What the books make of the end of a message, as its receipt has it. */
 
 import { afterEach, expect, it } from 'vitest'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { Books } from '../../src/delivery/books.ts'
 import type { Fate } from '../../src/delivery/ledger.ts'
+import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import { newReceipt } from '../../src/delivery/receipts.ts'
+import { commitFates } from '../../src/delivery/recorder.ts'
 import { NEVER_TRIED } from '../../src/delivery/retry.ts'
 import { encodeMessage } from '../../src/message/envelope.ts'
 import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
@@ -57,4 +60,86 @@ it('an end that could not be written is as if it had not been, and gets its lett
   books.stage(ends).abandoned()
   expect(ada.tracker.latest(id)?.recipients.get(recipient)?.state).toBe('queued')
   expect(lettersIn(books.stage(ends))).toBeGreaterThan(0)
+})
+
+it('what a batch says of one recipient is not written with that of another before it, and not lost by it', async () => {
+  const { ada, books, fate } = await expired()
+  const { messageId: id, recipient: bob } = fate
+  const { store } = ada.machine
+  ada.tracker.track(newReceipt({ id, guarantee: 'exactly-once', createdAt: 0, expiresAt: 1 }, [bob, 'cid']))
+  const writing = (...fates: Fate[]): Promise<void> =>
+    commitFates({ store, ledger: books }, fates, () => ({ writes: [] }))
+  const states = async (): Promise<unknown[]> =>
+    [...((await loadReceipt(store, id))?.recipients.values() ?? [])].map(({ state }) => state)
+  const commit = store.commit.bind(store)
+  const asked = Promise.withResolvers<void>()
+  store.commit = async () => {
+    store.commit = commit
+    await asked.promise
+    throw new AfpDataStoreError('STORE_FULL', 'there is no room')
+  }
+  const ends = writing(fate)
+  const processed = writing({ ...fate, recipient: 'cid', status: 'processed', ended: undefined })
+  asked.resolve()
+  await expect(ends).rejects.toMatchObject({ code: 'STORE_FULL' })
+  await processed
+  expect(await states()).toEqual(['queued', 'processed'])
+  await writing(fate)
+  expect(await states()).toEqual(['expired', 'processed'])
+  expect(await ada.deadLetters.list()).toHaveLength(1)
+})
+
+it('those that are written at once are all there in the end, and wait for nobody', async () => {
+  const { ada, books, fate } = await expired()
+  const { messageId: id, recipient: bob } = fate
+  const { store } = ada.machine
+  ada.tracker.track(newReceipt({ id, guarantee: 'exactly-once', createdAt: 0, expiresAt: 1 }, [bob, 'cid', 'dan']))
+  let commits = 0
+  const commit = store.commit.bind(store)
+  store.commit = batch => {
+    commits++
+    return commit(batch)
+  }
+  const all = [bob, 'cid', 'dan'].map(recipient =>
+    commitFates({ store, ledger: books }, [{ ...fate, recipient, status: 'delivered', ended: undefined }], () => ({
+      writes: [],
+    })),
+  )
+  expect(commits).toBe(3)
+  await Promise.all(all)
+  expect(commits).toBe(3)
+  const receipt = await loadReceipt(store, id)
+  expect([...(receipt?.recipients.values() ?? [])].map(({ state }) => state)).toEqual(Array(3).fill('delivered'))
+})
+
+it('those that fail for one another do not go on doing so', async () => {
+  const { ada, books, fate } = await expired()
+  const { messageId: id, recipient: bob } = fate
+  const { store } = ada.machine
+  ada.tracker.track(newReceipt({ id, guarantee: 'exactly-once', createdAt: 0, expiresAt: 1 }, [bob, 'cid']))
+  const { clock } = world
+  const commit = store.commit.bind(store)
+  let commits = 0
+  let free = 0
+  // One takes 10 ms, they follow one another, and the first two are refused.
+  store.commit = async batch => {
+    const refused = ++commits <= 2
+    free = Math.max(free, clock.monotonic()) + 10
+    await new Promise<void>(resolve => clock.after(free - clock.monotonic(), resolve))
+    if (refused) throw new AfpDataStoreError('STORE_FAILED', 'not just now')
+    return commit(batch)
+  }
+  const says = (recipient: string, status: 'delivered' | 'processed'): Promise<void> =>
+    commitFates({ store, ledger: books }, [{ ...fate, recipient, status, ended: undefined }], () => ({ writes: [] }))
+  const refused = [says(bob, 'delivered'), says('cid', 'delivered')].map(said =>
+    expect(said).rejects.toMatchObject({ code: 'STORE_FAILED' }),
+  )
+  const said = [says('cid', 'processed')]
+  await clock.advance(15)
+  said.push(says(bob, 'processed'))
+  await clock.advance(1_000)
+  await Promise.all([...refused, ...said])
+  expect(commits).toBeLessThan(10)
+  const receipt = await loadReceipt(store, id)
+  expect([...(receipt?.recipients.values() ?? [])].map(({ state }) => state)).toEqual(['processed', 'processed'])
 })

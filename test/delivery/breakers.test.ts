@@ -57,6 +57,13 @@ describe('a registry of circuit breakers', () => {
     expect([...breakers.states().keys()]).toEqual(['__proto__', 'constructor', ''])
   })
 
+  it('refuses a name that could not be kept were it forced open, and makes none', () => {
+    for (const name of ['x'.repeat(4_001), 'é'.repeat(2_001), '\ud800']) {
+      expect(() => breakers.getOrCreate(name)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+    }
+    expect(breakers.size).toBe(0)
+  })
+
   it('removes one, and the next of that name begins anew', () => {
     open('bob')
     expect(breakers.remove('bob')).toBe(true)

@@ -60,3 +60,12 @@ test('After the close it is tried once more, and no further', async () => {
   expect(disk.tries).toBe(2)
   expect(errors).toHaveLength(2)
 })
+
+test('The longest name that a breaker may have is kept, whatever characters are in it', async () => {
+  const { breakers, held, errors, store } = await run()
+  for (const name of ['x'.repeat(4_000), '€'.repeat(1_333), '\0'.repeat(4_000)]) breakers.getOrCreate(name).forceOpen()
+  await held.close()
+  expect(errors).toEqual([])
+  const next = await run(store)
+  expect([...next.breakers.states().values()]).toEqual(['open', 'open', 'open'])
+})

@@ -1,6 +1,10 @@
-/** A disk of a machine that may lose power: what was not yet written when it did is lost, and nobody hears of it. */
+/**
+ * A disk of a machine that may lose power: what was not yet written when it did is lost, and nobody hears of it. It may
+ * also refuse what it is given, of which nothing is written then.
+ */
 
 import type { Clock } from '../../src/common/clock.ts'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
 import type { Random } from '../../src/common/random.ts'
 import type { Store } from '../../src/store/store.ts'
 
@@ -8,6 +12,18 @@ import type { Store } from '../../src/store/store.ts'
 const SLOW = 0.01
 const SLOW_LEAST = 200
 const SLOW_MOST = 1_000
+
+/** Some of what a disk is given is refused. */
+export interface Refusals {
+  /** How much of it, 0 to 1. */
+  readonly part: number
+  readonly random: Random
+  /** How often that was so. */
+  count: number
+}
+
+/** What a disk says that refuses something. */
+export class Refused extends AfpDataStoreError {}
 
 export class MortalStore implements Store {
   readonly durability = 'strict'
@@ -19,6 +35,7 @@ export class MortalStore implements Store {
   #dead = false
   #left = Number.POSITIVE_INFINITY
   #died: () => void = () => {}
+  #refusals: Refusals | undefined
 
   /** @param slowest how long a commit takes at most, but for those now and then that take long, ms */
   constructor(disk: Store, clock: Clock, random: Random, slowest = 20) {
@@ -44,6 +61,11 @@ export class MortalStore implements Store {
     this.#died = died
   }
 
+  /** From here on it refuses some of what it is given; undefined: nothing. */
+  refuse(refusals: Refusals | undefined): void {
+    this.#refusals = refusals
+  }
+
   get(...args: Parameters<Store['get']>): ReturnType<Store['get']> {
     this.#use()
     return this.#alive(this.#disk.get(...args))
@@ -63,7 +85,8 @@ export class MortalStore implements Store {
     this.#use()
     const now = this.#clock.monotonic()
     // Commits take effect in their order.
-    this.#free = Math.max(this.#free, now + this.#takes())
+    const refused = this.#refused()
+    this.#free = Math.max(this.#free, now + this.#takes() + (refused?.after ?? 0))
     // Copied at the call, as stores do.
     const copy = {
       checks: (batch.checks ?? []).map(check => ({ ...check, value: check.value?.slice() })),
@@ -72,6 +95,7 @@ export class MortalStore implements Store {
     return new Promise((resolve, reject) => {
       this.#clock.after(this.#free - now, () => {
         if (this.#dead) return
+        if (refused !== undefined) return reject(refused.error)
         this.#disk.commit(copy).then(
           () => !this.#dead && resolve(),
           error => !this.#dead && reject(error),
@@ -81,6 +105,19 @@ export class MortalStore implements Store {
   }
 
   async close(): Promise<void> {}
+
+  /** What it is refused with, and how many ms later than it would have been written: a disk that fails takes its time. */
+  #refused(): { readonly error: Refused; readonly after: number } | undefined {
+    const refusals = this.#refusals
+    if (refusals === undefined || refusals.random.float() >= refusals.part) return undefined
+    refusals.count++
+    const after = refusals.random.float() * SLOW_LEAST
+    const full = refusals.random.float() < 0.5
+    const error = full
+      ? new Refused('STORE_FULL', 'there is no room just now')
+      : new Refused('STORE_FAILED', 'the disk fails just now')
+    return { error, after }
+  }
 
   #use(): void {
     if (this.#dead || this.#left-- > 0) return

@@ -5,6 +5,7 @@ import { fixedRetry } from '../../src/delivery/retry.ts'
 import { buildMessage } from '../../src/message/build.ts'
 import { createIds } from '../../src/message/ids.ts'
 import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
+import { Refused } from './mortal-store.ts'
 import { boot, close, crash } from './simulation-machines.ts'
 import { isOver, type Life, lossesOf, pick, type Run, type Sent, type Way } from './simulation-state.ts'
 import type { Node } from './world.ts'
@@ -94,7 +95,12 @@ function recipients(run: Run, life: Life): Life[] {
   return all
 }
 
-function send({ seed, random, world, sent, byId, counters, faults }: Run, life: Life, node: Node, to: Life[]): void {
+function send(
+  { seed, random, world, sent, byId, counters, faults, refusals }: Run,
+  life: Life,
+  node: Node,
+  to: Life[],
+): void {
   const kind = to.length === 1 && random.float() < 0.15 ? 'request' : 'message'
   const counted = random.float() < 0.3 ? '+' : ''
   const text = `${seed}-${++counters.sent}${counted}${random.float() < 0.1 ? '!' : ''}`
@@ -139,13 +145,14 @@ function send({ seed, random, world, sent, byId, counters, faults }: Run, life: 
     ({ receipt }) => {
       entry.state = 'kept'
       const unsent = [...receipt.recipients].filter(([, { final, left }]) => final && !left)
-      for (const [recipient] of unsent) (ways.get(recipient) as Way).unsaid = node !== life.now?.node
+      for (const [recipient] of unsent)
+        (ways.get(recipient) as Way).unsaid = node !== life.now?.node || refusals !== undefined
       if (unsent.length > 0) counters.partly++
     },
     error => {
       entry.state = 'thrown'
       counters.thrown++
-      const expected = error?.code === 'QUEUE_FULL' || node !== life.now?.node
+      const expected = error?.code === 'QUEUE_FULL' || error instanceof Refused || node !== life.now?.node
       if (!expected) faults.push(`${text}: could not be sent: ${error}`)
     },
   )
@@ -165,7 +172,9 @@ function cancelOne({ random, sent, counters, faults }: Run, life: Life): void {
         if (state === 'cancelled' && isOver({ state, ...rest })) (entry.ways.get(recipient) as Way).over = true
       }
     },
-    error => faults.push(`${entry.text}: could not be called off: ${error}`),
+    error => {
+      if (!(error instanceof Refused)) faults.push(`${entry.text}: could not be called off: ${error}`)
+    },
   )
 }
 

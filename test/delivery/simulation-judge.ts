@@ -3,6 +3,7 @@
 import type { AfpError } from '../../src/common/errors.ts'
 import type { DeadLetter } from '../../src/delivery/dead-letter.ts'
 import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
+import { Refused } from './mortal-store.ts'
 import {
   effectsOn,
   isCounted,
@@ -128,8 +129,8 @@ async function judgeOrder({ sent, faults }: Run, { id, disk }: Life): Promise<vo
 
 async function lettersOf(run: Run, { now, id }: Life): Promise<Map<string, DeadLetter[]>> {
   for (const error of (now?.node.errors ?? []) as AfpError[]) {
-    // A reply that there is no room for is tried again.
-    if (error.code !== 'QUEUE_FULL') run.faults.push(`error at ${id}: ${error.stack}`)
+    // A reply that there is no room for is tried again, as is what a disk refused.
+    if (error.code !== 'QUEUE_FULL' && !(error instanceof Refused)) run.faults.push(`error at ${id}: ${error.stack}`)
   }
   const letters = (await now?.node.deadLetters.list({ limit: 10_000, processed: false })) ?? []
   return Map.groupBy(letters, ({ messageId }) => messageId ?? '')

@@ -62,6 +62,7 @@ export async function boot(run: Run, life: Life): Promise<void> {
     return
   }
   store.dieAfter(Number.POSITIVE_INFINITY)
+  if (!run.calm) store.refuse(run.refusals)
   const up = node as unknown as Node
   life.now = { node: up, store }
   up.tracker.addEventListener('delivery:changed', ({ detail: { id, recipient, receipt } }) => {
@@ -137,8 +138,9 @@ async function lose(run: Run, life: Life): Promise<void> {
     if (way === undefined) continue
     const receipt = (await receiptOf(entry))?.recipients.get(life.id)
     way.loose = true
-    // Its sender was told that it is in the recipient's store, and keeps it no longer.
-    if (receipt?.arrived || receipt?.final) way.lost = true
+    // Its sender was told that it is in the recipient's store, and keeps it no longer; that may not be in its receipt yet
+    // where its disk refuses to note it.
+    if (receipt?.arrived || receipt?.final || run.refusals !== undefined) way.lost = true
   }
   life.disk = memoryStore()
   life.cards.clear()

@@ -9,7 +9,7 @@ import { contentFromWire } from '../../src/message/content.ts'
 import type { Guarantee } from '../../src/message/message.ts'
 import type { Prekey } from '../../src/security/prekeys.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { MortalStore } from './mortal-store.ts'
+import type { MortalStore, Refusals } from './mortal-store.ts'
 import type { DeliveryWorld, Node } from './world.ts'
 
 /** How often something happened in a run. */
@@ -28,6 +28,8 @@ export const noCounters = () => ({
   /** Taken for some of its recipients only. */
   partly: 0,
   cuts: 0,
+  /** Commits that a disk refused. */
+  refused: 0,
   crashes: 0,
   /** In the middle of reading or writing something. */
   crashesWriting: 0,
@@ -91,7 +93,7 @@ export interface Way {
   readonly to: Life
   /** Disks that its recipient had lost before it was sent. */
   readonly disk: number
-  /** There was no room for it, and maybe none to write that either before its sender had closed. */
+  /** There was no room for it, and maybe none to write that either before its sender had closed or lost its power. */
   unsaid: boolean
   /** Its sender said that it will not be handled. */
   over: boolean
@@ -130,6 +132,8 @@ export interface Run {
   readonly byId: Map<string, Sent>
   readonly counters: Counters
   readonly faults: string[]
+  /** What disks refuse; undefined in runs in which they refuse nothing. */
+  readonly refusals: Refusals | undefined
   /** Nothing fails any more. */
   calm: boolean
 }

@@ -5,6 +5,7 @@ import { seededRandom } from '../../src/common/random.ts'
 import { encode } from '../../src/message/codec.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { TABLES } from '../../src/store/schema.ts'
+import type { Refusals } from './mortal-store.ts'
 import { connect, happen } from './simulation-acts.ts'
 import { judge } from './simulation-judge.ts'
 import { boot, see } from './simulation-machines.ts'
@@ -23,6 +24,7 @@ export async function simulate(seed: number, { agents = 3, steps = 100 } = {}): 
     byId: new Map(),
     counters: noCounters(),
     faults: [],
+    refusals: refusalsOf(seed),
     calm: true,
   }
   world.greeted = ({ id, delivery }, peer) => see(run, id, peer, delivery)
@@ -46,7 +48,11 @@ export async function simulate(seed: number, { agents = 3, steps = 100 } = {}): 
     await world.clock.advance(run.random.float() * 400)
   }
   run.calm = true
-  for (const { now } of run.lives) now?.store.dieAfter(Number.POSITIVE_INFINITY)
+  for (const { now } of run.lives) {
+    now?.store.dieAfter(Number.POSITIVE_INFINITY)
+    now?.store.refuse(undefined)
+  }
+  run.counters.refused = run.refusals?.count ?? 0
   world.net.heal()
   world.net.setFaults({ loss: 0, duplication: 0, reordering: 0 })
   await settleAll(run)
@@ -54,6 +60,13 @@ export async function simulate(seed: number, { agents = 3, steps = 100 } = {}): 
   const digest = await digestOf(run.lives)
   await world.close()
   return { counters: run.counters, faults: run.faults, digest }
+}
+
+/** In a part of the runs disks refuse 2 to 20 % of what they are given. Other seeds do what they did. */
+function refusalsOf(seed: number): Refusals | undefined {
+  if (seed % 3 !== 1) return undefined
+  const random = seededRandom(seed * 1_000)
+  return { part: 0.02 + random.float() * 0.18, random, count: 0 }
 }
 
 /** Starts and links everybody until nothing is under way any more. */

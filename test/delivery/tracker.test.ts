@@ -3,6 +3,7 @@ import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { AfpDeliveryError } from '../../src/common/errors.ts'
 import { loadReceipt, putReceipt } from '../../src/delivery/receipt-rows.ts'
 import {
+  advance,
   type MessageReceipt,
   newReceipt,
   type ReceiptEvent,
@@ -203,6 +204,40 @@ describe('a change', () => {
       [...(from?.recipients.values() ?? [])].map(({ state }) => state)
     expect(states(tracking.receipt)).toEqual(['delivered', 'sent'])
     expect(states(tracker.latest('m'))).toEqual(['delivered', 'sent'])
+  })
+
+  it('that is abandoned after the one it was made from leaves nothing of either', () => {
+    const tracking = tracker.track(receipt('m', ['bob']))
+    const [first, second] = [change('m', 'bob', { type: 'delivered' }), change('m', 'bob', { type: 'processed' })]
+    first.abandoned()
+    second.abandoned()
+    expect(tracker.latest('m')?.recipients.get('bob')?.state).toBe('queued')
+    expect(tracker.changing('m')).toBe(false)
+    happen('m', 'bob', 'delivered')
+    expect(tracking.status).toBe('delivered')
+  })
+
+  it('that is on its way to the disk keeps its message in memory, and brings back one that was forgotten', () => {
+    make({ limit: 1 })
+    for (const id of ['a', 'b']) {
+      tracker.track(receipt(id, ['bob']))
+      happen(id, 'bob', 'delivered')
+    }
+    expect(tracker.tracking('a')).toBeUndefined()
+    const stored = advance(receipt('a', ['bob']), 'bob', { type: 'delivered' }, 1)
+    const [last, back] = [
+      change('b', 'bob', { type: 'processed' }),
+      tracker.apply('a', 'bob', { type: 'processed' }, stored),
+    ]
+    tracker.track(receipt('c', ['bob']))
+    happen('c', 'bob', 'delivered')
+    expect(['a', 'b', 'c'].map(id => tracker.tracking(id)?.status)).toEqual(Array(3).fill('delivered'))
+    const state = (id: string): unknown => tracker.tracking(id)?.receipt.recipients.get('bob')?.state
+    back?.committed()
+    expect(state('a')).toBe('processed')
+    last.committed()
+    expect(state('b')).toBe('processed')
+    expect(tracker.size).toBe(2)
   })
 
   it('that is committed after a newer one says nothing any more', () => {
