@@ -303,10 +303,11 @@ export class ReaderFeed {
 
   /**
    * Notes a short fingerprint of an authenticated envelope, any number that depends on all its bytes. True: another
-   * envelope was authenticated at this number. Of the last 1,024 above the base.
+   * envelope was authenticated at this number. Of the last 1,024 above the base, in this life: of what arrived before,
+   * every other copy is a duplicate, and says nothing of what came first.
    */
   conflict(number: number, fingerprint: number): boolean {
-    return number > this.#base && this.#fingerprints.conflict(number, fingerprint)
+    return number > this.#base && this.#fingerprints.conflict(number, fingerprint, !this.#delivered.has(number))
   }
 
   /** The word for the author. */
