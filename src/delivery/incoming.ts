@@ -5,7 +5,7 @@
 
 import { AfpSecurityError } from '../common/errors.ts'
 import { Turns } from '../common/turns.ts'
-import { Epochs, type EpochsNews, type FeedState, type Handed, type Position } from '../feed/index.ts'
+import { Epochs, type EpochsNews, type FeedState, type Handed, KEEP_SETTLED, type Position } from '../feed/index.ts'
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
@@ -173,8 +173,8 @@ export class Incoming {
 
   /** @param ended epochs that are not kept any more */
   async #shrink(ended: readonly string[]): Promise<void> {
-    const { store, clock, onError } = this.#parts
-    const { settled, forgotten } = this.#epochs.shrink(clock.now())
+    const { store, clock, limits, onError } = this.#parts
+    const { settled, forgotten } = this.#epochs.shrink(clock.now(), KEEP_SETTLED + 2_000 * limits.clockSkew)
     for (const id of [...ended, ...settled.map(({ epoch }) => epoch)]) this.#letGo(id)
     const gone = [...ended, ...forgotten].map(id => epochKey('in', this.author, id))
     const writes = [

@@ -21,10 +21,10 @@ export const MAX_LISTED = 128
 /** Settled epochs that are remembered. */
 export const MAX_SETTLED = 16_384
 /**
- * How long a settled epoch is remembered at least, ms: 30 days. To be more where the longest TTL, what a relay adds to
- * it and twice the clock skew are more.
+ * How long a settled epoch is remembered at least, ms: 31 days, the longest TTL and a day for clocks that are apart. To
+ * be more where what a relay adds to the TTL and twice the clock skew are more than that day.
  */
-export const KEEP_SETTLED = 30 * 86_400_000
+export const KEEP_SETTLED = 31 * 86_400_000
 
 /** Numbers of one epoch to be handed on, in this order. */
 export interface Handed {

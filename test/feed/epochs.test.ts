@@ -280,7 +280,7 @@ describe('a settled epoch', () => {
     expect(take(C, at(1))).toEqual([{ epoch: C, numbers: [1] }])
   })
 
-  it('is forgotten after 30 days, the restart included', () => {
+  it('is forgotten after 31 days, the restart included', () => {
     settleA()
     epochs.applyStates([stateOf(B, 0, 1)])
     epochs.shrink(5)
