@@ -2,7 +2,7 @@
 
 import { type NextTask, Slices } from '../common/slices.ts'
 import { Underway } from '../common/underway.ts'
-import { AuthorFeed } from '../feed/index.ts'
+import { AuthorFeed, type SettledEpoch } from '../feed/index.ts'
 import { decodeMessage } from '../message/envelope.ts'
 import type { Limits } from '../message/validate.ts'
 import { importKey } from '../security/aead.ts'
@@ -21,7 +21,6 @@ import {
   readInbox,
   readOpeningRow,
   readOutbox,
-  type Settled,
 } from './rows.ts'
 
 /** What is left towards one recipient. */
@@ -38,7 +37,7 @@ export interface OutgoingRemains {
 /** What is left of one author. */
 export interface IncomingRemains {
   readonly kept: readonly KeptEpoch[]
-  readonly settled: readonly Settled[]
+  readonly settled: readonly SettledEpoch[]
   readonly arrived: readonly Arrived[]
 }
 
@@ -132,7 +131,7 @@ export async function loadIncoming(
   limits: Limits,
   next?: NextTask,
 ): Promise<Map<string, IncomingRemains>> {
-  const remains = new Map<string, { kept: KeptEpoch[]; settled: Settled[]; arrived: Arrived[] }>()
+  const remains = new Map<string, { kept: KeptEpoch[]; settled: SettledEpoch[]; arrived: Arrived[] }>()
   for await (const entry of paged(store, 'epochs', ['in'], next)) {
     const { author, epoch, row } = readEpoch(entry)
     const mine = remains.get(author) ?? { kept: [], settled: [], arrived: [] }

@@ -1,17 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Epochs, type Handed, KEEP_SETTLED, MAX_EARLIER, MAX_LISTED } from '../../src/feed/epochs.ts'
-import type { FeedState, Position } from '../../src/feed/wire.ts'
-import { at, copied, id } from './positions.ts'
+import { Epochs, type Handed, MAX_EARLIER, MAX_LISTED } from '../../src/feed/epochs.ts'
+import { KEEP_SETTLED } from '../../src/feed/settled.ts'
+import type { Position } from '../../src/feed/wire.ts'
+import { at, copied, id, stateIn as stateOf } from './positions.ts'
 import { range } from './reader-model.ts'
 
 const malformed = expect.objectContaining({ code: 'MALFORMED' })
 const [A, B, C] = [id(0xa0_0000), id(0xb0_0000), id(0xc0_0000)]
-const stateOf = (epoch: string, base: number, last: number, skips: FeedState['skips'] = [0, []]): FeedState => ({
-  epoch,
-  base,
-  last,
-  skips,
-})
 
 let epochs: Epochs
 beforeEach(() => {
