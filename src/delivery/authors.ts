@@ -18,7 +18,9 @@ import type { RetryStrategy } from './retry.ts'
 
 /** Authors that are held before those give way that are away and of whom nothing would be missed. */
 const MAX_AUTHORS = 1_024
-/** It is looked for those once there is one new author for so many that are held: a look at all costs as many as there are. */
+/** Epochs of all of them that are held before those give way in which nothing arrived, of authors that are away. */
+const MAX_EPOCHS = 4_096
+/** It is looked for those once there is a new one for so many that are held: a look at all costs as many as there are. */
 const HELD_PER_NEW = 8
 
 /** What they are made of. */
@@ -50,6 +52,8 @@ export class Authors {
   readonly #all = new Map<string, Author>()
   /** How many are new since it was last looked for those that may give way. */
   #fresh = 0
+  /** How many epochs there are when it is looked for them again. */
+  #enough = MAX_EPOCHS
   #sweeping = false
   #started = false
   #closed = false
@@ -84,11 +88,11 @@ export class Authors {
   /** One that may not have been heard before. */
   of(id: string): Author {
     const known = this.#all.get(id)
-    if (known !== undefined) return known
-    const author = this.#add(id)
-    this.#fresh++
-    const due = this.#all.size > MAX_AUTHORS && this.#fresh * HELD_PER_NEW >= this.#all.size
-    if (due && !this.#sweeping && !this.#closed) this.#sweep().catch(this.#parts.onError)
+    const author = known ?? this.#add(id)
+    if (known === undefined) this.#fresh++
+    const many = this.#all.size > MAX_AUTHORS && this.#fresh * HELD_PER_NEW >= this.#all.size
+    const due = many || this.#readable.size > this.#enough
+    if (due && !this.#sweeping && !this.#closed) this.#sweep(author).catch(this.#parts.onError)
     return author
   }
 
@@ -138,20 +142,21 @@ export class Authors {
     await Promise.all([...this.#all.values()].map(({ processing }) => processing.settled()))
   }
 
-  /** Lets go of those that are away and of whom nothing would be missed. */
-  async #sweep(): Promise<void> {
+  /** Lets go of what nobody would miss of those that are away. @param latest the one that something is here of */
+  async #sweep(latest: Author): Promise<void> {
     const { lines, nextTask } = this.#parts
     const slices = new Slices(nextTask)
     this.#sweeping = true
     this.#fresh = 0
     try {
-      for (const [id, { incoming }] of [...this.#all]) {
+      for (const [id, author] of [...this.#all]) {
         if (slices.did()) await slices.pause()
         if (this.#closed) return
-        if (!lines.isOpen(id) && incoming.forget()) this.#all.delete(id)
+        if (author !== latest && !lines.isOpen(id) && author.incoming.forget()) this.#all.delete(id)
       }
     } finally {
       this.#sweeping = false
+      this.#enough = Math.max(MAX_EPOCHS, this.#readable.size * (1 + 1 / HELD_PER_NEW))
     }
   }
 

@@ -35,7 +35,7 @@ export async function consequences(
   const writes: Write[] = []
   const letters: { fates: Fate[]; writes: Write[] }[] = []
   for (const number of news.delivered) {
-    const messageId = epoch.messages.get(number)
+    const messageId = epoch.messages.get(number)?.messageId
     const before = epoch.entries.get(number)?.row ?? epoch.fences.get(number)
     if (messageId === undefined || before === undefined) continue
     fates.push(fateOf(recipient, epoch, number, messageId, 'delivered'))
@@ -44,7 +44,7 @@ export async function consequences(
     if (!over.has(number)) arrived.set(number, putOutbox(rowKeyOf(recipient, { epoch, number }), row))
   }
   for (const number of over) {
-    const messageId = epoch.messages.get(number)
+    const messageId = epoch.messages.get(number)?.messageId
     const entry = epoch.entries.get(number)
     const deletion: Write = { op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch.id, number) }
     if (messageId === undefined) {

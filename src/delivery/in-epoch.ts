@@ -28,7 +28,7 @@ export interface KeptEpoch {
 export class InEpoch {
   readonly kept: Omit<KeptEpoch, 'snapshot'>
   readonly key: AeadKey
-  /** It is on the disk, as it is from its first numbered message on. */
+  /** It is on the disk, as it is from its first numbered message on: nothing else of it outlives this run. */
   stored: boolean
   /** The unnumbered ones that came, by their count. */
   readonly #once = new Set<number>()
@@ -73,6 +73,37 @@ export class InEpoch {
       if (old > number - ONCE_WINDOW) break
       this.#once.delete(old)
     }
+  }
+}
+
+/** The epochs of one author that can be read. */
+export class InEpochs {
+  /** Of all authors. */
+  readonly #readable: Set<string>
+  readonly #byId = new Map<string, InEpoch>()
+
+  constructor(readable: Set<string>) {
+    this.#readable = readable
+  }
+
+  get(id: string): InEpoch | undefined {
+    return this.#byId.get(id)
+  }
+
+  all(): InEpoch[] {
+    return [...this.#byId.values()]
+  }
+
+  add(epoch: InEpoch): void {
+    this.#byId.set(epoch.id, epoch)
+    this.#readable.add(epoch.id)
+  }
+
+  /** Returns whether it is on the disk. */
+  letGo(id: string): boolean {
+    const stored = this.#byId.get(id)?.stored === true
+    if (this.#byId.delete(id)) this.#readable.delete(id)
+    return stored
   }
 }
 

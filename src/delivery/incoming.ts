@@ -5,18 +5,25 @@
 
 import { AfpSecurityError } from '../common/errors.ts'
 import { Turns } from '../common/turns.ts'
-import { Epochs, type EpochsNews, type FeedState, type Handed, type Position } from '../feed/index.ts'
+import {
+  Epochs,
+  type EpochsNews,
+  type FeedState,
+  type Handed,
+  type Position,
+  type SettledEpoch,
+} from '../feed/index.ts'
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
 import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts } from './arrived.ts'
 import { EnvelopeReader, refusalOf, rejectionOf, untimely } from './envelope-reader.ts'
+import { EpochRows } from './epoch-rows.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
-import { fingerprintOf, InEpoch, type KeptEpoch } from './in-epoch.ts'
-import { WRITE_PAUSE } from './next-try.ts'
+import { fingerprintOf, InEpoch, InEpochs, type KeptEpoch } from './in-epoch.ts'
 import { type Lack, lacksOf } from './patience.ts'
 import { NEVER_TRIED } from './retry.ts'
-import { epochKey, type InboxRow, inboxKey, putEpoch, putInbox, putSettled, type Settled } from './rows.ts'
+import { type InboxRow, inboxKey, putInbox } from './rows.ts'
 
 /** See the head of this file. */
 export class Incoming {
@@ -24,20 +31,22 @@ export class Incoming {
   readonly #parts: IncomingParts
   readonly #reader: EnvelopeReader
   readonly #epochs = new Epochs()
-  readonly #keys = new Map<string, InEpoch>()
+  readonly #keys: InEpochs
+  readonly #rows: EpochRows
   /** Delivered and not processed, by epoch and number. */
   readonly #arrived: Arrivals
   /** Openings that are being read: envelopes and states behind them wait. */
   #reading: Promise<void> | undefined
   /** Envelopes that are being looked at. */
   #working = 0
-  #closed = false
   /** Unnumbered messages are looked at one after the other: no number says in which order they were sent. */
   readonly #looking = new Turns()
 
   constructor(parts: IncomingParts, author: string) {
     this.#parts = parts
     this.author = author
+    this.#keys = new InEpochs(parts.readable)
+    this.#rows = new EpochRows({ ...parts, author, epochs: this.#epochs, keys: this.#keys })
     this.#arrived = new Arrivals(parts.room, () => parts.answers.again())
     this.#reader = new EnvelopeReader({ ...parts, self: parts.identity.id, author })
   }
@@ -47,12 +56,11 @@ export class Incoming {
     return this.#arrived.credit(this.#epochs.holding)
   }
 
-  /** Lets go of all that is held, if nothing of it would be missed: openings, which its author says again. */
+  /** Lets go of what nobody would miss: openings and states, which its author says again. True: nothing else is held. */
   forget(): boolean {
-    const keys = [...this.#keys.values()]
     if (this.#working > 0 || this.#reading !== undefined) return false
-    if (![this.#epochs, ...keys].every(({ untouched }) => untouched)) return false
-    for (const { id } of keys) this.#letGo(id)
+    for (const { id, untouched } of this.#keys.all()) if (untouched && this.#epochs.drop(id)) this.#keys.letGo(id)
+    if (!this.#epochs.empty) return false
     this.#arrived.leave()
     return true
   }
@@ -63,7 +71,11 @@ export class Incoming {
   }
 
   /** Takes in what was on the disk: epochs first, with their rows. {@link resume} follows. */
-  async load(epochs: readonly KeptEpoch[], settled: readonly Settled[], arrived: readonly Arrived[]): Promise<void> {
+  async load(
+    epochs: readonly KeptEpoch[],
+    settled: readonly SettledEpoch[],
+    arrived: readonly Arrived[],
+  ): Promise<void> {
     for (const { epoch, floor, at } of settled) this.#epochs.restoreSettled(epoch, floor, at)
     const byEpoch = Map.groupBy(arrived, ({ epoch }) => epoch)
     for (const { id, key, notAfter, earlier, snapshot } of epochs) {
@@ -71,7 +83,7 @@ export class Incoming {
       const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
       this.#epochs.restore(id, snapshot, positions)
       for (const entry of mine) this.#arrived.add(entry)
-      this.#add(await InEpoch.open({ id, key, notAfter, earlier }, true))
+      this.#keys.add(await InEpoch.open({ id, key, notAfter, earlier }, true))
     }
   }
 
@@ -106,10 +118,10 @@ export class Incoming {
       while (outcome === 'too-many') {
         const gone = this.#epochs.makeRoom()
         if (gone === undefined) return this.#refused('too-many-epochs', epoch)
-        this.#letGo(gone)
+        this.#keys.letGo(gone)
         outcome = this.#epochs.open(epoch, earlier)
       }
-      if (outcome === 'opened') this.#add(opened)
+      if (outcome === 'opened') this.#keys.add(opened)
       answers.ack(epoch)
     } catch (error) {
       if (!(error instanceof AfpSecurityError)) return this.#parts.onError(error)
@@ -131,7 +143,7 @@ export class Incoming {
       const { header } = envelope
       const problem = this.#reader.problemOf(header)
       if (problem !== undefined) return this.#refused(problem, 'an envelope')
-      if (!this.#keys.has(header.epoch)) await this.#reading
+      if (this.#keys.get(header.epoch) === undefined) await this.#reading
       const epoch = this.#keys.get(header.epoch)
       if (epoch === undefined) return this.#withoutKey(header)
       if (header.numbered) await this.#numbered(epoch, envelope)
@@ -159,7 +171,7 @@ export class Incoming {
     for (const { epoch, lost } of news) if (lost.length > 0) onLost(this.author, epoch, lost)
     this.#release(released)
     await this.#keepNews(news)
-    await this.#shrink([])
+    await this.#rows.shrink([])
     for (const { epoch } of states) answers.ack(epoch)
   }
 
@@ -169,22 +181,11 @@ export class Incoming {
    */
   tidy(): Promise<void> {
     const now = this.#parts.clock.now()
-    const ended = [...this.#keys.values()].filter(epoch => epoch.isOver(now) && this.#epochs.forget(epoch.id))
-    return this.#shrink(ended.map(({ id }) => id))
-  }
-
-  /** @param ended epochs that are not kept any more */
-  async #shrink(ended: readonly string[]): Promise<void> {
-    const { store, clock, onError } = this.#parts
-    const { settled, forgotten } = this.#epochs.shrink(clock.now())
-    for (const id of [...ended, ...settled.map(({ epoch }) => epoch)]) this.#letGo(id)
-    const gone = [...ended, ...forgotten].map(id => epochKey('in', this.author, id))
-    const writes = [
-      ...settled.map(entry => putSettled(this.author, entry)),
-      ...gone.map((key): Write => ({ op: 'delete', table: 'epochs', key })),
-    ]
-    // Where they stay, the author's next word settles them anew after a restart.
-    if (writes.length > 0) await store.commit({ writes }).catch(onError)
+    const ended = this.#keys.all().filter(epoch => {
+      // A row without a message: its commit failed behind that of the row.
+      return epoch.isOver(now) ? this.#epochs.forget(epoch.id) : epoch.stored && this.#epochs.drop(epoch.id)
+    })
+    return this.#rows.shrink(ended.map(({ id }) => id))
   }
 
   /** What order waits for, by epoch. */
@@ -207,7 +208,7 @@ export class Incoming {
    */
   ending(arrived: Arrived): { writes: Write[]; committed: () => void } {
     const { epoch, number } = arrived
-    const { writes, committed } = this.#snapshot(epoch, [number])
+    const { writes, committed } = this.#rows.put(epoch, [number])
     return {
       writes: [{ op: 'delete', table: 'inbox', key: inboxKey(this.author, epoch, number) }, ...writes],
       committed,
@@ -234,22 +235,12 @@ export class Incoming {
 
   /** What failed is not tried again. */
   close(): void {
-    this.#closed = true
+    this.#rows.close()
   }
 
   /** The row of a message as it is now. */
   rowOf({ epoch, number, row }: Arrived): Write {
     return putInbox(inboxKey(this.author, epoch, number), row)
-  }
-
-  #add(epoch: InEpoch): void {
-    this.#keys.set(epoch.id, epoch)
-    this.#parts.readable.add(epoch.id)
-  }
-
-  #letGo(epoch: string): void {
-    this.#keys.delete(epoch)
-    this.#parts.readable.delete(epoch)
   }
 
   /** An envelope of an epoch that cannot be read: settled long ago, or not opened yet. */
@@ -301,7 +292,7 @@ export class Incoming {
         return await this.#reject(epoch, number, judged)
       }
       const row: InboxRow = { ...judged, prev, priority, receivedAt: clock.now(), retry: NEVER_TRIED, message: payload }
-      const opening = epoch.stored ? [] : this.#snapshot(epoch.id).writes
+      const opening = epoch.stored ? [] : this.#rows.put(epoch.id).writes
       await store.commit({ writes: [putInbox(inboxKey(this.author, epoch.id, number), row), ...opening] })
       epoch.stored = true
       there()
@@ -356,34 +347,24 @@ export class Incoming {
     return { work: this.#parts.onOnce(judged.message, judged.kind, payload.length) }
   }
 
-  /** Skips have to be on the disk before the author hears of them. */
+  /**
+   * Skips have to be on the disk before the author hears of them; but where nothing has arrived nothing is kept, since the
+   * author goes on to name them.
+   */
   async #keepNews(news: EpochsNews['news']): Promise<void> {
-    const changed = news.filter(({ skipped }) => skipped.length > 0)
-    await Promise.all(changed.map(({ epoch }) => this.#keep(epoch, [])))
+    const changed = news.flatMap(({ epoch, skipped }) => (skipped.length > 0 ? epoch : []))
+    await Promise.all(
+      changed.map(epoch => {
+        return this.#epochs.feed(epoch)?.untouched ? this.#epochs.snapshot(epoch)?.committed() : this.#keep(epoch, [])
+      }),
+    )
   }
 
-  /** Writes how an epoch stands. Where that fails it is tried again later, and holds up nothing that comes meanwhile. */
-  async #keep(epoch: string, released: readonly Handed[]): Promise<void> {
-    const { store, clock, onError, answers } = this.#parts
-    const { writes, committed } = this.#snapshot(epoch)
-    try {
-      await store.commit({ writes })
-      committed()
+  #keep(epoch: string, released: readonly Handed[]): Promise<void> {
+    return this.#rows.keep(epoch, () => {
       this.#release(released)
-      answers.ack(epoch)
-    } catch (error) {
-      if (this.#closed) return
-      onError(error)
-      clock.after(WRITE_PAUSE, () => void this.#keep(epoch, released))
-    }
-  }
-
-  #snapshot(epoch: string, ended: readonly number[] = []): { writes: Write[]; committed: () => void } {
-    const kept = this.#keys.get(epoch)
-    const snapshot = this.#epochs.snapshot(epoch, ended)
-    if (kept === undefined || snapshot === undefined) return { writes: [], committed: () => {} }
-    const write = putEpoch(this.author, epoch, { ...kept.kept, snapshot: snapshot.value })
-    return { writes: [write], committed: snapshot.committed }
+      this.#parts.answers.ack(epoch)
+    })
   }
 
   #release(handed: readonly Handed[]): readonly Arrived[] {

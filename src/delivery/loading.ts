@@ -2,7 +2,7 @@
 
 import { type NextTask, Slices } from '../common/slices.ts'
 import { Underway } from '../common/underway.ts'
-import { AuthorFeed } from '../feed/index.ts'
+import { AuthorFeed, type SettledEpoch } from '../feed/index.ts'
 import { decodeMessage } from '../message/envelope.ts'
 import type { Limits } from '../message/validate.ts'
 import { importKey } from '../security/aead.ts'
@@ -21,7 +21,6 @@ import {
   readInbox,
   readOpeningRow,
   readOutbox,
-  type Settled,
 } from './rows.ts'
 
 /** What is left towards one recipient. */
@@ -41,7 +40,7 @@ export interface OutgoingRemains {
 /** What is left of one author. */
 export interface IncomingRemains {
   readonly kept: readonly KeptEpoch[]
-  readonly settled: readonly Settled[]
+  readonly settled: readonly SettledEpoch[]
   readonly arrived: readonly Arrived[]
 }
 
@@ -68,7 +67,8 @@ export async function loadOutgoing(
   for (const recipient of new Set([...openings.keys(), ...rows.keys()])) {
     const [forgotten, mine] = partition(rows.get(recipient) ?? [], ({ row }) => {
       if (row.fence === undefined || isOwed(row)) return false
-      return !follows(row.messageId) || (isGivenUp(row) && row.expiresAt + KEEP_ENDED < now)
+      const waits = isGivenUp(row) || row.awaited === true
+      return waits && (!follows(row.messageId) || (isGivenUp(row) && row.expiresAt + KEEP_ENDED < now))
     })
     const byEpoch = Map.groupBy(mine, by('epoch'))
     const epochs: OutEpoch[] = []
@@ -105,7 +105,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     notAfter,
     entries: new Entries(),
     fences: new Map(),
-    messages: new Map(rows.map(({ number, row }) => [number, row.messageId])),
+    messages: new Map(rows.map(({ number, row: { messageId, awaited = false } }) => [number, { messageId, awaited }])),
     stored: true,
     told: Number.POSITIVE_INFINITY,
     writing: new Underway(),
@@ -142,7 +142,7 @@ export async function loadIncoming(
   limits: Limits,
   next?: NextTask,
 ): Promise<Map<string, IncomingRemains>> {
-  const remains = new Map<string, { kept: KeptEpoch[]; settled: Settled[]; arrived: Arrived[] }>()
+  const remains = new Map<string, { kept: KeptEpoch[]; settled: SettledEpoch[]; arrived: Arrived[] }>()
   for await (const entry of paged(store, 'epochs', ['in'], next)) {
     const { author, epoch, row } = readEpoch(entry)
     const mine = remains.get(author) ?? { kept: [], settled: [], arrived: [] }

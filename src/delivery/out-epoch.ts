@@ -28,8 +28,8 @@ export interface OutEpoch {
   readonly entries: Entries
   /** Rows of positions given up, until the recipient says what it knows of them: none of them has any bytes. */
   readonly fences: Map<number, OutboxRow>
-  /** Message ids by position, until they are processed. */
-  readonly messages: Map<number, string>
+  /** What is at a position, until it is processed. */
+  readonly messages: Map<number, Numbered>
   /** The row of the opening is on the disk. */
   stored: boolean
   /** The last number that its recipient may know to exist, though nothing of it came. */
@@ -65,6 +65,13 @@ export interface Entry extends Sendable {
   lettered?: boolean
   /** It is given up, and the disk knows; only its letter has found no room yet. */
   owed?: FenceReason | undefined
+}
+
+/** The message at a position. */
+export interface Numbered {
+  readonly messageId: string
+  /** See `Draft.awaited`: nobody asks whether it was processed. */
+  readonly awaited: boolean
 }
 
 /** What has not arrived of an epoch, by position; and by message, since whoever calls one off knows no position. */

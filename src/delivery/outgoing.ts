@@ -354,7 +354,7 @@ export class Outgoing {
       return { checks: [...checks, ...ordered], writes }
     })
     epoch.stored = true
-    epoch.messages.set(number, draft.messageId)
+    epoch.messages.set(number, { messageId: draft.messageId, awaited: draft.awaited === true })
     const entry = newEntry(epoch, number, row, { bytes: draft.payload.length, order: ++this.#order })
     // There were some under another number where the recipient lost the key of that.
     tries.resume(this.recipient, entry)

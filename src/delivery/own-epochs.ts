@@ -75,8 +75,10 @@ export class OwnEpochs {
     // It is told of as soon as the disk has it: what follows from that may not be here yet.
     await this.find(messageId)?.giving?.catch(() => undefined)
     for (const epoch of this.#open.values()) {
-      for (const [number, id] of epoch.messages) {
-        if (id !== messageId || epoch.entries.has(number)) continue
+      for (const [number, message] of epoch.messages) {
+        if (message.messageId !== messageId || epoch.entries.has(number)) continue
+        // What has arrived is as many as were sent, and its end is written whenever that comes.
+        if (!message.awaited && !epoch.fences.has(number)) return undefined
         epoch.messages.delete(number)
         epoch.fences.delete(number)
         return deleteRow(this.#recipient, { epoch, number })

@@ -11,6 +11,7 @@
  */
 
 import { AfpDataStoreError } from '../common/errors.ts'
+import type { SettledEpoch } from '../feed/index.ts'
 import { BOUNDS } from '../message/bounds.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
@@ -179,7 +180,7 @@ export const putEpoch = (author: string, epoch: string, row: EpochRow): Write =>
 })
 
 /** An epoch that is open, or what is left of one. @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
-export function readEpoch({ key, value }: Row): { author: string; epoch: string; row: EpochRow | Settled } {
+export function readEpoch({ key, value }: Row): { author: string; epoch: string; row: EpochRow | SettledEpoch } {
   const fields = readAny('epochs', value)
   const author = key[1] as string
   const epoch = key[2] as string
@@ -189,17 +190,8 @@ export function readEpoch({ key, value }: Row): { author: string; epoch: string;
   return { author, epoch, row }
 }
 
-/** An epoch that is over: what is left of it keeps its envelopes from being taken again. */
-export interface Settled {
-  readonly epoch: string
-  /** Its last number. */
-  readonly floor: number
-  /** When it was settled, ms since 1970. */
-  readonly at: number
-}
-
-/** In the place of the epoch's own row: its key is gone with it. */
-export const putSettled = (author: string, { epoch, floor, at }: Settled): Write => ({
+/** What is left of an epoch that is over, in the place of its own row: its key is gone with it. */
+export const putSettled = (author: string, { epoch, floor, at }: SettledEpoch): Write => ({
   op: 'put',
   table: 'epochs',
   key: epochKey('in', author, epoch),

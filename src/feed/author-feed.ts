@@ -58,6 +58,11 @@ export class AuthorFeed {
   readonly #known = new RangeSet()
   /** What it knew, and does not by its last word. */
   #lost = new RangeSet()
+  /**
+   * The recipient has something in it, and with it on its disk all that it said of it. Before that it may have forgotten
+   * skips that it confirmed: they are told it again, and the base does not hide them from it.
+   */
+  #firm = false
   /** What has its end. */
   readonly #ended = new RangeSet()
   /** Of ends that are not on the disk yet, the lowest of each acknowledgement. */
@@ -166,7 +171,9 @@ export class AuthorFeed {
    */
   acked(ack: FeedAck): AckNews {
     const { delivered, processed, refused, skipped } = this.#read(ack)
-    const lost = this.#known.minus(delivered).minus(skipped)
+    const missed = this.#known.minus(delivered).minus(skipped)
+    this.#firm ||= delivered.max > 0 && missed.max === 0
+    const lost = this.#firm ? missed : missed.minus(this.#skips)
     const rollback = lost.minus(this.#lost).max > 0
     this.#lost = lost
     this.#present = delivered
@@ -193,7 +200,8 @@ export class AuthorFeed {
    * @param maxBytes of the ranges
    */
   state(maxBytes: number = Number.POSITIVE_INFINITY): FeedState {
-    const { epoch, base } = this
+    const { epoch } = this
+    const base = this.#firm ? this.base : 0
     const skips = this.#openSkips()
     skips.forget(base)
     return { epoch, base, last: this.#last, skips: skips.toWire(MAX_RANGES, maxBytes) }

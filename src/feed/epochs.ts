@@ -5,8 +5,9 @@
 
 import { sortMap } from '../common/sort-map.ts'
 import { isBefore, isEpochId, isOver, type KeptEpoch, readKept, writeKept } from './kept-epoch.ts'
-import { malformed, type Range } from './ranges.ts'
+import { MAX_RANGES, malformed, type Range } from './ranges.ts'
 import { type Accepted, ReaderFeed, type StateNews, type Verdict } from './reader-feed.ts'
+import { KEEP_SETTLED, MAX_SETTLED, type SettledEpoch, SettledEpochs } from './settled.ts'
 import type { Snapshot } from './snapshot.ts'
 import { type FeedAck, type FeedState, type Position, readState } from './wire.ts'
 
@@ -18,13 +19,8 @@ export const MAX_KEPT = 256
 export const MAX_EARLIER = 64
 /** Epochs that an author's word may list. */
 export const MAX_LISTED = 128
-/** Settled epochs that are remembered. */
-export const MAX_SETTLED = 16_384
-/**
- * How long a settled epoch is remembered at least, ms: 30 days. To be more where the longest TTL, what a relay adds to
- * it and twice the clock skew are more.
- */
-export const KEEP_SETTLED = 30 * 86_400_000
+/** Ranges of skips that each epoch may have, although the others have the {@link MAX_RANGES} that there are for all. */
+const OWN_SKIPS = 16
 
 /** Numbers of one epoch to be handed on, in this order. */
 export interface Handed {
@@ -57,8 +53,7 @@ const NONE: readonly never[] = []
 /** See the head of this file. */
 export class Epochs {
   readonly #kept = new Map<string, KeptEpoch>()
-  /** Last number, and when it was settled. The oldest first. */
-  readonly #settled = new Map<string, { readonly floor: number; readonly at: number }>()
+  readonly #settled = new SettledEpochs()
   /** How many are held. */
   #holding = 0
   #opened = 0
@@ -73,9 +68,9 @@ export class Epochs {
     return [...this.#kept.values()].some(({ feed }) => feed.waiting > 0)
   }
 
-  /** Whether nothing but openings ever came. */
-  get untouched(): boolean {
-    return this.#settled.size === 0 && [...this.#kept.values()].every(({ feed }) => feed.untouched)
+  /** Whether there is nothing that would be missed. */
+  get empty(): boolean {
+    return this.#kept.size === 0 && this.#settled.size === 0
   }
 
   /** The reader of an epoch that is not settled. Envelopes, states and refusals go through this class instead. */
@@ -122,18 +117,18 @@ export class Epochs {
     return 'opened'
   }
 
-  /**
-   * Lets go of an epoch of which nothing but its opening ever came; it can be opened again. Returns its id: what is
-   * stored of it is to be deleted.
-   */
+  /** As {@link drop}, of whichever it can. Returns its id. */
   makeRoom(): string | undefined {
-    for (const [id, { feed, held }] of this.#kept) {
-      if (!feed.untouched) continue
-      this.#kept.delete(id)
-      if (held) this.#holding--
-      return id
-    }
+    for (const id of this.#kept.keys()) if (this.drop(id)) return id
     return undefined
+  }
+
+  /** Lets go of an epoch of which no envelope ever arrived: it can be opened again, and is waited for as before. */
+  drop(epoch: string): boolean {
+    const kept = this.#kept.get(epoch)
+    if (kept?.feed.untouched !== true) return false
+    if (kept.held) this.#holding--
+    return this.#kept.delete(epoch)
   }
 
   /**
@@ -141,6 +136,7 @@ export class Epochs {
    * it has no end, is missing, or is waited for. What is stored of it is to be deleted.
    */
   forget(epoch: string): boolean {
+    if (this.drop(epoch)) return true
     const kept = this.#kept.get(epoch)
     if (kept === undefined || kept.held || kept.feed.pending > 0 || !kept.feed.complete) return false
     for (const { awaits } of this.#kept.values()) if (awaits.has(epoch)) return false
@@ -229,13 +225,17 @@ export class Epochs {
     const news: EpochsNews['news'][number][] = []
     const unknown: string[] = []
     const changed = new Set<string>()
+    let skips = 0
+    for (const { feed } of this.#kept.values()) skips += feed.skips
     for (const [epoch, state] of listed) {
       const kept = this.#kept.get(epoch)
       if (kept === undefined) {
         if (!this.#settled.has(epoch)) unknown.push(epoch)
         continue
       }
-      const { released: numbers, ...rest } = kept.feed.applyState(state)
+      skips -= kept.feed.skips
+      const { released: numbers, ...rest } = kept.feed.applyState(state, Math.max(OWN_SKIPS, MAX_RANGES - skips))
+      skips += kept.feed.skips
       news.push({ epoch, ...rest })
       if (rest.skipped.length > 0) changed.add(epoch)
       if (numbers.length > 0) released.push({ epoch, numbers })
@@ -256,9 +256,9 @@ export class Epochs {
   ack(epoch: string): FeedAck | undefined {
     const kept = this.#kept.get(epoch)
     if (kept !== undefined) return kept.feed.ack()
-    const settled = this.#settled.get(epoch)
-    if (settled === undefined) return undefined
-    const all = [settled.floor, []] as const
+    const floor = this.#settled.floorOf(epoch)
+    if (floor === undefined) return undefined
+    const all = [floor, []] as const
     return { epoch, delivered: all, processed: all, refused: NONE, skipped: [0, []] }
   }
 
@@ -289,18 +289,19 @@ export class Epochs {
 
   /** A settled epoch as {@link shrink} told it. */
   restoreSettled(epoch: string, floor: number, at: number): void {
-    this.#settled.set(epoch, { floor, at })
+    this.#settled.add({ epoch, floor, at })
   }
 
   /** After the last {@link restore} and {@link restoreSettled}: what may be handed on, of each epoch in order. */
   resume(): readonly Handed[] {
     sortMap(this.#kept, (a, b) => a.order - b.order)
-    sortMap(this.#settled, (a, b) => a.at - b.at)
+    this.#settled.sort()
     return this.#resume()
   }
 
   /**
-   * Lets go of what is over: `settled` are to be stored in place of their snapshots, `forgotten` to be deleted.
+   * Lets go of what is over: `settled` are to be stored in place of their snapshots, the others to be deleted; `untaken`
+   * are settled too, but no envelope of them ever arrived.
    * @param now ms since 1970
    * @param keep how long a settled epoch is remembered, ms; default {@link KEEP_SETTLED}
    */
@@ -308,24 +309,25 @@ export class Epochs {
     now: number,
     keep: number = KEEP_SETTLED,
   ): {
-    readonly settled: readonly { readonly epoch: string; readonly floor: number; readonly at: number }[]
+    readonly settled: readonly SettledEpoch[]
+    readonly untaken: readonly string[]
     readonly forgotten: readonly string[]
   } {
-    const settled: { epoch: string; floor: number; at: number }[] = []
+    const settled: SettledEpoch[] = []
+    const untaken: string[] = []
     for (const [epoch, { feed, unlisted, held }] of this.#kept) {
       if (!unlisted || held || feed.pending > 0 || !feed.complete) continue
       this.#kept.delete(epoch)
-      const entry = { floor: feed.last, at: now }
-      this.#settled.set(epoch, entry)
-      settled.push({ epoch, ...entry })
+      if (feed.untouched) {
+        this.#settled.addUntaken(epoch, feed.last)
+        untaken.push(epoch)
+        continue
+      }
+      const entry = { epoch, floor: feed.last, at: now }
+      this.#settled.add(entry)
+      settled.push(entry)
     }
-    const forgotten: string[] = []
-    for (const [epoch, { at }] of this.#settled) {
-      if (at + keep > now) break
-      this.#settled.delete(epoch)
-      forgotten.push(epoch)
-    }
-    return { settled, forgotten }
+    return { settled, untaken, forgotten: this.#settled.forget(now - keep) }
   }
 
   /** What a later epoch and the list that it is in say about the earlier ones. */

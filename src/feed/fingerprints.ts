@@ -7,10 +7,11 @@ const MAX_FINGERPRINTS = 1_024
 export class Fingerprints {
   readonly #byNumber = new Map<number, number>()
 
-  /** Notes one; true when the number has another already. */
-  conflict(number: number, fingerprint: number): boolean {
+  /** True when the number has another already. @param note whether to keep this one where it has none */
+  conflict(number: number, fingerprint: number, note: boolean): boolean {
     const known = this.#byNumber.get(number)
     if (known !== undefined) return known !== fingerprint
+    if (!note) return false
     this.#byNumber.set(number, fingerprint)
     if (this.#byNumber.size <= MAX_FINGERPRINTS) return false
     for (const oldest of this.#byNumber.keys()) {

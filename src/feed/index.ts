@@ -7,7 +7,7 @@
  * wire         what the ends tell each other: states and acknowledgements
  * author-feed  one epoch at its author
  * reader-feed  one epoch at its reader; order, refusals, snapshot and fingerprints are parts of it
- * epochs       all epochs of an author at its reader; kept-epoch is one among them
+ * epochs       all epochs of an author at its reader; kept-epoch is one among them, settled those that are over
  * digest       what a peer holds, and what another lacks
  * ```
  */
@@ -19,15 +19,14 @@ export {
   Epochs,
   type EpochsNews,
   type Handed,
-  KEEP_SETTLED,
   MAX_EARLIER,
   MAX_KEPT,
   MAX_LISTED,
   MAX_OPEN,
-  MAX_SETTLED,
 } from './epochs.ts'
 export { isNumber, MAX_NUMBER, MAX_RANGES, numbersIn, type Range, RangeSet, type RangeWire } from './ranges.ts'
 export { type Accepted, MAX_BUFFERED, ReaderFeed, type StateNews, type Verdict } from './reader-feed.ts'
+export { KEEP_SETTLED, MAX_SETTLED, type SettledEpoch } from './settled.ts'
 export type { Snapshot } from './snapshot.ts'
 export {
   ackBytes,

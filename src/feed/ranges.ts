@@ -57,6 +57,11 @@ export class RangeSet implements Iterable<Range> {
     return set
   }
 
+  /** A set of positions in any order. */
+  static ofNumbers(numbers: Iterable<number>): RangeSet {
+    return RangeSet.of([...numbers].sort((a, b) => a - b).map(number => [number, number] as const))
+  }
+
   /** Everything from 1 up to it is in; 0: not even 1. */
   get floor(): number {
     return this.#floor

@@ -10,18 +10,20 @@ import { isNumber, MAX_RANGES, malformed, type Range, RangeSet } from './ranges.
 import { Refusals } from './refusals.ts'
 import { type Kept, readSnapshot, type Snapshot, writeSnapshot } from './snapshot.ts'
 import {
-  CLASSES,
   type FeedAck,
   type FeedState,
   MAX_REASON,
   MAX_REFUSED,
   type Position,
+  readPosition,
   readState,
   writeAck,
 } from './wire.ts'
 
 /** Envelopes that may wait for one before them; beyond it they are not taken, so not acknowledged. */
 export const MAX_BUFFERED = 1_024
+/** Ranges of what was lost that are remembered below the base: beyond it all below counts as delivered. */
+const MAX_LOST = 16
 
 /**
  * What is known of a number before its envelope is opened. `duplicate`: it has arrived, is on its way to the disk, or
@@ -78,6 +80,8 @@ export class ReaderFeed {
   /** Skips that the disk has. */
   readonly #toldSkips: RangeSet
   readonly #fingerprints = new Fingerprints()
+  /** An envelope arrived, in this life or an earlier one. */
+  #taken: boolean
   /** Released while an earlier epoch is waited for. */
   #held: number[] | undefined
 
@@ -91,11 +95,12 @@ export class ReaderFeed {
     this.#givenUp = kept.givenUp
     this.#held = held ? [] : undefined
     this.#pending = new Set(rows.map(({ number }) => number))
-    const pending = setOf(this.#pending)
+    const pending = RangeSet.ofNumbers(this.#pending)
     this.#delivered.union(pending)
+    this.#taken = this.#delivered.max > 0
     const refused = kept.refused.filter(([number]) => !this.#pending.has(number))
     this.#refused = new Refusals(refused)
-    this.#processed = this.#delivered.minus(pending).minus(setOf(refused.map(([number]) => number)))
+    this.#processed = this.#delivered.minus(pending).minus(RangeSet.ofNumbers(refused.map(([number]) => number)))
     this.#order = new Order(this.#delivered, kept.passed.minus(pending))
     for (const set of [this.#skipped, this.#givenUp]) for (const [first, last] of set) this.#order.know(first, last)
     this.#order.raiseFloor(this.#base)
@@ -117,12 +122,8 @@ export class ReaderFeed {
    */
   static restore(epoch: string, snapshot: unknown, rows: Iterable<Position>): ReaderFeed {
     const kept = readSnapshot(snapshot)
-    return new ReaderFeed(
-      epoch,
-      true,
-      kept,
-      [...rows].filter(({ number }) => !kept.skipped.has(number)),
-    )
+    const mine = [...rows].filter(({ number }) => !kept.skipped.has(number))
+    return new ReaderFeed(epoch, true, kept, mine)
   }
 
   /** Everything from 1 up to it is settled, by the author's word. */
@@ -155,14 +156,19 @@ export class ReaderFeed {
     return this.waiting === 0 && this.#underway.size === 0 && this.#order.isKnown(this.last)
   }
 
-  /** Whether nothing was ever heard of it. */
+  /** Whether no envelope ever arrived: all that is known, skips included, its author says again. */
   get untouched(): boolean {
-    return this.last === 0 && this.#underway.size === 0
+    return !this.#taken && this.#underway.size === 0
+  }
+
+  /** Ranges of skips above the base. */
+  get skips(): number {
+    return this.#skipped.count
   }
 
   /** A look at an envelope before the work of opening it; changes nothing. @throws AfpMessageError MALFORMED */
   check(position: Position): Verdict {
-    const { number, prev } = checked(position)
+    const { number, prev } = readPosition(position)
     if (number <= this.#base || this.#delivered.has(number)) return 'duplicate'
     const underway = this.#underway.size
     if (underway > 0 && this.#underway.has(number)) return 'duplicate'
@@ -204,7 +210,7 @@ export class ReaderFeed {
    * @throws AfpMessageError MALFORMED
    */
   accept(position: Position): Accepted {
-    const { number, prev } = checked(position)
+    const { number, prev } = readPosition(position)
     if (!this.#take(number)) return NOT_TAKEN
     const order = this.#order
     const late = order.free || (this.#givenUp.max > 0 && this.#givenUp.has(number))
@@ -222,19 +228,22 @@ export class ReaderFeed {
 
   /**
    * What the author says, authenticated. Older and doubled states do no harm.
+   * @param room how many ranges of skips there may be
    * @throws AfpMessageError MALFORMED; nothing of it counts then
    */
-  applyState(state: FeedState): StateNews {
+  applyState(state: FeedState, room: number = MAX_RANGES): StateNews {
     const { base, last, skips } = readState(state)
     this.#last = Math.max(this.#last, last)
     const raised = base > this.#base
     const lost = raised ? this.#raiseBase(base) : NONE
     skips.forget(this.#base)
-    const fresh = skips.minus(this.#delivered).minus(this.#skipped).minus(setOf(this.#underway))
+    const fresh = skips.minus(this.#delivered).minus(this.#skipped).minus(RangeSet.ofNumbers(this.#underway))
     const skipped: Range[] = []
     for (const [first, end] of fresh) {
-      // What does not fit is not confirmed, and so is said again. The first of what has no end always fits, as above.
-      if (this.#skipped.count >= MAX_RANGES && first > this.#base + 1) break
+      // What does not fit is not confirmed, and so is said again. The first of what has no end always fits: it comes
+      // after the base, or touches skips that are here.
+      const fits = this.#skipped.count < room || first === this.#base + 1
+      if (!fits && ![first, end].some(number => this.#skipped.touches(number))) continue
       this.#skipped.addRange(first, end)
       this.#order.know(first, end)
       skipped.push([first, end])
@@ -303,17 +312,18 @@ export class ReaderFeed {
 
   /**
    * Notes a short fingerprint of an authenticated envelope, any number that depends on all its bytes. True: another
-   * envelope was authenticated at this number. Of the last 1,024 above the base.
+   * envelope was authenticated at this number. Of the last 1,024 above the base, in this life: of what arrived before,
+   * every other copy is a duplicate, and says nothing of what came first.
    */
   conflict(number: number, fingerprint: number): boolean {
-    return number > this.#base && this.#fingerprints.conflict(number, fingerprint)
+    return number > this.#base && this.#fingerprints.conflict(number, fingerprint, !this.#delivered.has(number))
   }
 
   /** The word for the author. */
   ack(): FeedAck {
     const unkept = this.#refused.unkept()
     return writeAck(this.epoch, {
-      delivered: unkept.length > 0 ? this.#delivered.minus(setOf(unkept)) : this.#delivered,
+      delivered: unkept.length > 0 ? this.#delivered.minus(RangeSet.ofNumbers(unkept)) : this.#delivered,
       processed: this.#processed,
       refused: this.#refused.told(),
       skipped: this.#toldSkips,
@@ -353,6 +363,7 @@ export class ReaderFeed {
   }
 
   #arrive(number: number): void {
+    this.#taken = true
     this.#delivered.add(number)
     this.#order.know(number)
   }
@@ -370,28 +381,18 @@ export class ReaderFeed {
     const skipped = this.#skipped.common(RangeSet.of([[from, base]]))
     this.#delivered.union(skipped)
     this.#processed.union(skipped)
-    this.#processed.union(setOf(this.#refused.forget(base)))
+    this.#processed.union(RangeSet.ofNumbers(this.#refused.forget(base)))
     for (const set of [this.#skipped, this.#toldSkips, this.#givenUp]) set.forget(base)
     this.#order.raiseFloor(base)
     this.#fingerprints.forget(base)
-    const lost = [...RangeSet.of(this.#delivered.missing(base, MAX_RANGES, from)).minus(setOf(this.#underway))]
-    // What is missing below the base shows the author what was lost here, but only as long as there is room for it.
-    if (this.#delivered.count > MAX_RANGES) {
+    const lost = [
+      ...RangeSet.of(this.#delivered.missing(base, MAX_RANGES, from)).minus(RangeSet.ofNumbers(this.#underway)),
+    ]
+    // What is missing below the base shows the author what was lost here, but only as long as that takes little room.
+    if (this.#delivered.missing(base, MAX_LOST + 1).length > MAX_LOST) {
       this.#delivered.raiseFloor(base)
       this.#processed.raiseFloor(base)
     }
     return lost
   }
-}
-
-function setOf(numbers: Iterable<number>): RangeSet {
-  return RangeSet.of([...numbers].sort((a, b) => a - b).map(number => [number, number] as const))
-}
-
-function checked(position: Position): Position {
-  const { number, prev, priority } = position
-  if (isNumber(number) && isNumber(prev) && prev < number && Number.isInteger(priority)) {
-    if (priority >= 0 && priority < CLASSES) return position
-  }
-  throw malformed('a position that no feed has')
 }

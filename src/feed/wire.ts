@@ -108,6 +108,15 @@ export interface ReadAck {
   readonly skipped: RangeSet
 }
 
+/** A position that a stranger may have sent. @throws AfpMessageError MALFORMED */
+export function readPosition(position: Position): Position {
+  const { number, prev, priority } = position
+  if (isNumber(number) && isNumber(prev) && prev < number && Number.isInteger(priority)) {
+    if (priority >= 0 && priority < CLASSES) return position
+  }
+  throw malformed('a position that no feed has')
+}
+
 /** Reads a state that a stranger may have sent. @throws AfpMessageError MALFORMED */
 export function readState(state: FeedState): ReadState {
   const { epoch, base, last } = state

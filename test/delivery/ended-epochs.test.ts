@@ -7,6 +7,7 @@ import { FrameType, statesFrame } from '../../src/delivery/frames.ts'
 import { Incoming } from '../../src/delivery/incoming.ts'
 import { putSettled } from '../../src/delivery/rows.ts'
 import { agentIdOf } from '../../src/identity/keys.ts'
+import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
 import { DeliveryWorld, type Handler, type Machine, type Node } from './world.ts'
 
 const DAY = 86_400_000
@@ -83,6 +84,45 @@ it('it is forgotten while an agent runs as well', async () => {
   await replay(bob)
   expect(bob.texts).toEqual([])
   expect(bob.refused).toEqual(['expired', 'expired'])
+})
+
+it('one that is settled is remembered until its last message has expired, by whatever clock that was made', async () => {
+  world = new DeliveryWorld()
+  bobs = await world.machine()
+  const machine = await world.machine()
+  let ada = await world.start(machine)
+  let bob = await world.start(bobs)
+  adas = ada.id
+  frames = []
+  const received = bob.delivery.received.bind(bob.delivery)
+  bob.delivery.received = (from, frame) => {
+    frames.push(frame.slice())
+    return received(from, frame)
+  }
+  await ada.meet(bob)
+  // Its author's clock is ahead, as far as it may be.
+  const ahead = DEFAULT_LIMITS.clockSkew * 1_000
+  world.clock.jump(ahead)
+  const hello = await ada.send(bob, 'hello', { ttl: (30 * DAY) / 1_000 })
+  world.clock.jump(-ahead)
+  await world.clock.advanceUntil(() => hello.receipt.recipients.get(bob.id)?.state === 'processed')
+  ada.crash()
+  await world.clock.advanceUntil(() => bob.network.link(adas) === undefined)
+  ada = await world.start(machine)
+  const replayed = frames.splice(0)
+  await ada.meet(bob)
+  await ada.send(bob, 'later')
+  const settled = async (): Promise<boolean> => {
+    return (await bobs.store.range('epochs', { prefix: ['in'] })).some(({ value }) => value.length < 32)
+  }
+  for (let i = 0; i < 100 && !(await settled()); i++) await world.clock.advance(1_000)
+  expect(await settled()).toBe(true)
+  for (const node of [ada, bob]) node.crash()
+  frames = replayed
+  world.clock.jump(30 * DAY + ahead - 120_000)
+  bob = await world.start(bobs)
+  await replay(bob)
+  expect(bob.texts).toEqual([])
 })
 
 it('one with a message that was not handled stays until that has its end, which is told', async () => {

@@ -161,6 +161,37 @@ describe('A member that floods', () => {
     await world.until(() => bob.from(mallory).length === MAX_OPEN + 1)
     expect(bob.from(mallory).at(-1)).toBe('room again')
   })
+
+  test('epochs with a message and 400 skips in each keeps little more than as many skips as there may be in one', async () => {
+    const { bob } = world
+    const epochs: Epoch[] = []
+    // As many as one frame has room for.
+    const many = [1, new Array(800).fill(1)]
+    for (let i = 0; i < MAX_OPEN; i++) {
+      const next = await mallory.open(bob.agent)
+      epochs.push(next)
+      mallory.send(bob, next.opening, await mallory.envelope(next, 1, `${i}`))
+    }
+    await world.until(() => bob.from(mallory).length === MAX_OPEN)
+    await world.emptied(bob, 'inbox', mallory)
+    const before = held()
+    mallory.send(
+      bob,
+      mallory.frame(
+        'states',
+        epochs.map(({ id }) => [fromHex(id), 0, 9_999, many]),
+      ),
+    )
+    const skips = (): number =>
+      epochs.reduce((sum, each) => sum + ((mallory.acked(bob, each)?.skipped[1].length ?? 0) as number) / 2, 0)
+    await world.until(() => skips() > MAX_OPEN * 16)
+    await world.clock.advance(1_000)
+    expect(skips()).toBeLessThanOrEqual(1_024 + MAX_OPEN * 16)
+    expect(held() - before).toBeLessThan(SLACK)
+    const rows = (await bob.rows('epochs')).filter(({ key }) => key[1] === mallory.id)
+    expect(rows).toHaveLength(MAX_OPEN)
+    expect(rows.reduce((sum, { value }) => sum + value.length, 0)).toBeLessThan(MAX_OPEN * 256 + 2 * 2_048)
+  })
 })
 
 test('Strangers that come and go are not held, and nobody of whom something would be missed is forgotten', async () => {

@@ -190,6 +190,29 @@ describe('A number that is used for two envelopes', () => {
     expect(bob.from(mallory)).toEqual(['held first', 'next'])
   })
 
+  test('of which one arrived before a restart are duplicates, and the one that arrived is no stranger', async () => {
+    const { bob } = world
+    const mallory = await Hostile.join(world, bob.agent)
+    const epoch = await mallory.open(bob.agent)
+    const [first, second] = [await mallory.envelope(epoch, 1, 'first'), await mallory.envelope(epoch, 1, 'second')]
+    mallory.send(bob, epoch.opening, first)
+    await world.until(() => bob.from(mallory).length === 1)
+    bob.release(world.ada)
+    world.letGo()
+    await world.emptied(bob, 'inbox', world.ada)
+    await world.restart(bob)
+    await mallory.meet(bob.agent)
+    const acks = mallory.of(FrameType.acks, bob).length
+    mallory.send(bob, second)
+    await world.until(() => bob.reasons(mallory).length === 1)
+    mallory.send(bob, first)
+    await world.until(() => bob.reasons(mallory).length === 2)
+    expect(bob.reasons(mallory)).toEqual(['duplicate', 'duplicate'])
+    await world.until(() => mallory.of(FrameType.acks, bob).length > acks)
+    expect(mallory.acked(bob, epoch)).toMatchObject({ delivered: [1, []] })
+    expect(bob.from(mallory)).toEqual(['first'])
+  })
+
   test('long enough to be opened elsewhere, in one turn, is taken once', async () => {
     const { bob } = world
     const mallory = await Hostile.join(world, bob.agent)

@@ -3,7 +3,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FrameType } from '../../src/delivery/frames.ts'
 import { HOLE_PATIENCE } from '../../src/delivery/patience.ts'
-import { LEAST_FRAME_BYTES } from '../../src/message/validate.ts'
 import { type Epoch, epochBytes, epochOf, Hostile, NOTHING } from './hostile-member.ts'
 import { HostileWorld } from './hostile-world.ts'
 
@@ -176,29 +175,6 @@ describe('An author', () => {
     await write(2, 'next')
     await got(1)
     expect(bob.from(mallory)).toEqual(['next'])
-  })
-
-  test('of many epochs with many gaps, who takes small frames, is told of all of them over the same link', async () => {
-    const { bob } = world
-    const epochs: Epoch[] = []
-    for (let i = 0; i < 40; i++) epochs.push(await mallory.open(bob.agent, { earlier: epochs.map(({ id }) => id) }))
-    mallory.send(bob, ...epochs.map(({ opening }) => opening))
-    // Every other one of 2,048 numbers, as after many short times to live.
-    const skips = [0, new Array(2_048).fill(1)]
-    mallory.send(
-      bob,
-      mallory.frame(
-        'states',
-        [epoch, ...epochs].map(({ id }) => [epochBytes(id), 0, 2_048, skips]),
-      ),
-    )
-    mallory.heard.length = 0
-    const told = (): boolean => epochs.every(({ id }) => mallory.acked(bob, { id })?.skipped[1].length === 2_048)
-    await world.until(told)
-    const bytes = mallory.of(FrameType.acks, bob).map(({ length }) => length)
-    expect(bytes.reduce((sum, length) => sum + length)).toBeGreaterThan(LEAST_FRAME_BYTES)
-    await write(1, 'over it')
-    await got(1)
   })
 
   test('whose states go backwards takes nothing back', async () => {

@@ -71,14 +71,22 @@ describe('What waits for a last word alone', () => {
     return world.start(machine, undefined, { tracker, prekeyOf: id => world.rings.get(id)?.current() })
   }
 
-  it('of messages that have arrived has rows for those that are followed, and no others', async () => {
+  it('of replies that have arrived has rows for those that are followed; of messages it has them all', async () => {
     const bob = await world.start(await world.machine(), () => 'waiting')
-    const ada = await forgetful(await world.machine())
-    await ada.meet(bob)
-    for (let i = 0; i < 10; i++) await ada.send(bob, `${i}`)
+    const adas = await world.machine()
+    const first = await forgetful(adas)
+    await first.meet(bob)
+    const parentId = '019b7656-c000-7000-8000-000000000002'
+    const answer = (i: number) => first.delivery.draft(first.message(bob, `${i}`, { parentId }), 'reply')
+    for (let i = 0; i < 10; i++) await first.delivery.send(answer(i), [bob.id])
+    for (let i = 0; i < 10; i++) await first.send(bob, `${i}`)
     await world.clock.advance(2_000)
-    expect(await bob.machine.store.count('inbox')).toBe(10)
-    expect(await rows(ada)).toBe(FOLLOWED)
+    expect(await bob.machine.store.count('inbox')).toBe(20)
+    expect(await rows(first)).toBe(10)
+    first.crash()
+    const next = await forgetful(adas)
+    await world.clock.advance(10)
+    expect(await rows(next)).toBe(10)
   })
 
   it('of messages that were given up too; what comes later arrives', async () => {
@@ -184,6 +192,6 @@ async function appended(author: Awaited<ReturnType<typeof createIdentity>>, bob:
   const frame = await sealFrame(epoch, draft, { number, prev, numbered: true }, to)
   const entry = newEntry(epoch, number, rowOf(draft, clock.now(), frame), { bytes: frame.length, order: 1 })
   epoch.entries.add(entry)
-  epoch.messages.set(number, draft.messageId)
+  epoch.messages.set(number, { messageId: draft.messageId, awaited: false })
   return { epoch, entry, writes: [] as unknown[] }
 }

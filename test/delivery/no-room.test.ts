@@ -125,11 +125,13 @@ describe('a recipient without room', () => {
 
   test('for what its author gave up confirms that once there is room, without another message', async () => {
     const [ada, bob, disk] = await pair()
-    const late = await ada.send(bob, 'late', { ttl: 10 })
+    await ada.meet(bob)
+    const early = await ada.send(bob, 'early')
+    await world.clock.advanceUntil(() => early.receipt.recipients.get(bob.id)?.state === 'processed')
     // Its recipient hears that it is there, and does not get it.
     ada.breakers.get(bob.id)?.forceOpen()
     disk.full = onlyEpochs
-    await ada.meet(bob)
+    const late = await ada.send(bob, 'late', { ttl: 10 })
     await world.clock.advanceUntil(() => late.status === 'expired')
     await world.clock.advanceUntil(() => disk.refused > 2)
     expect(late.receipt.recipients.get(bob.id)?.final).toBe(false)

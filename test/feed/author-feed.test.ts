@@ -179,11 +179,33 @@ describe('a recipient that forgot', () => {
   })
 
   it('is told of a skip that it no longer knows', () => {
+    const feed = feedOf(3)
+    feed.skip(1)
+    hear(feed, { delivered: [2], skipped: [1] })
+    expect(hear(feed, { delivered: [2] }).rollback).toBe(true)
+    expect(hear(feed, { delivered: [1, 2] }).rollback).toBe(false)
+  })
+
+  it('is told a skip again until it says so beside something that it has: before that it has lost nothing', () => {
+    const feed = feedOf(2)
+    feed.skip(1)
+    expect(hear(feed, { skipped: [1] }).skipped).toEqual([1])
+    const skip = { epoch, base: 0, last: 2, skips: wire([1]) }
+    expect([feed.base, feed.state()]).toEqual([1, skip])
+    expect(hear(feed, {})).toEqual(nothing)
+    expect(hear(feed, { delivered: [2] })).toEqual({ ...nothing, delivered: [2] })
+    expect(feed.state()).toEqual(skip)
+    expect(hear(feed, { delivered: [2], skipped: [1] })).toEqual(nothing)
+    expect(feed.state()).toEqual({ epoch, base: 1, last: 2, skips: wire([]) })
+  })
+
+  it('has lost what it had, be it all', () => {
     const feed = feedOf(2)
     feed.skip(1)
     hear(feed, { skipped: [1] })
-    expect(hear(feed, {}).rollback).toBe(true)
-    expect(hear(feed, { delivered: [1] }).rollback).toBe(false)
+    hear(feed, { delivered: [2] })
+    expect(hear(feed, {})).toEqual({ ...nothing, rollback: true })
+    expect(feed.state().skips).toEqual([2, []])
   })
 
   it('is told to skip what it lost, so that the epoch can be settled without the bytes', () => {
@@ -210,7 +232,7 @@ describe('the state of a feed at its author', () => {
   it('has the skips above its base, and the lowest where there are too many', () => {
     const feed = feedOf(3 * MAX_RANGES)
     for (let number = 1; number <= feed.last; number += 2) feed.skip(number)
-    hear(feed, { skipped: [1] })
+    hear(feed, { delivered: [4], skipped: [1] })
     const { base, last, skips } = feed.state()
     expect({ base, last }).toEqual({ base: 1, last: feed.last })
     const read = RangeSet.fromWire(skips)

@@ -13,6 +13,8 @@ export class AuthorModel {
   readonly #uncommitted = new Set<number>()
   readonly #skips = new Set<number>()
   #present = new Set<number>()
+  /** The recipient had something, and still knew everything: from then on all that it says is on its disk. */
+  #firm = false
 
   /** What a skip should be answered with. */
   skip(number: number): 'skipped' | 'delivered' {
@@ -31,9 +33,9 @@ export class AuthorModel {
     const refused = ack.refused.map(([number]) => number)
     const skipped = new Set(expand(ack.skipped))
     this.#present = new Set([...expand(ack.delivered), ...expand(ack.processed), ...refused])
-    for (const number of this.#known) {
-      if (!this.#present.has(number) && !skipped.has(number)) this.#skips.add(number)
-    }
+    const missed = [...this.#known].filter(number => !this.#present.has(number) && !skipped.has(number))
+    for (const number of missed) this.#skips.add(number)
+    if (this.#present.size > 0 && missed.length === 0) this.#firm = true
     const fresh = [...this.#present].filter(number => !this.#known.has(number))
     for (const number of this.#present) this.#known.add(number)
     for (const number of [...expand(ack.processed), ...refused]) this.#ended.add(number)
@@ -61,6 +63,7 @@ export class AuthorModel {
     const unsettled = all.filter(number => !this.#ended.has(number))
     same([...numbersIn(feed.unsettled())].join(), unsettled.join(), 'what is unsettled')
     const state = feed.state()
+    if (!this.#firm) base = 0
     same(state.base, base, 'the base of the state')
     same(state.last, feed.last, 'the last number of the state')
     const skips = all.filter(number => number > base && this.#skips.has(number) && !this.#present.has(number))

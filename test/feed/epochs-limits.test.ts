@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Epochs, MAX_EARLIER, MAX_KEPT, MAX_OPEN, MAX_SETTLED } from '../../src/feed/epochs.ts'
-import { at, id } from './positions.ts'
+import { Epochs, MAX_EARLIER, MAX_KEPT, MAX_OPEN } from '../../src/feed/epochs.ts'
+import type { RangeWire } from '../../src/feed/ranges.ts'
+import { MAX_SETTLED } from '../../src/feed/settled.ts'
+import { at, id, stateIn as stateOf } from './positions.ts'
 import { range } from './reader-model.ts'
 
 const [A, B, C] = [id(0xa0_0000), id(0xb0_0000), id(0xc0_0000)]
@@ -37,6 +39,55 @@ describe('what an author can make its reader keep', () => {
     expect(epochs.open(id(100), [])).toBe('opened')
     epochs.accept(id(100), at(1))
     expect(epochs.makeRoom()).toBeUndefined()
+  })
+
+  it('makes room by letting go of one of which only states told, and what waits for it goes on waiting', () => {
+    for (const index of range(1, MAX_OPEN)) epochs.open(id(index), index === 2 ? [id(1)] : [])
+    for (const index of range(2, MAX_OPEN)) epochs.accept(id(index), at(1))
+    epochs.applyStates([stateOf(id(1), 3, 9, [0, [4, 2]])])
+    expect(epochs.open(id(100), [])).toBe('too-many')
+    expect(epochs.makeRoom()).toBe(id(1))
+    expect(epochs.awaits(id(2))).toEqual([id(1)])
+    expect(epochs.open(id(100), [])).toBe('opened')
+    expect(epochs.open(id(1), [])).toBe('opened')
+  })
+
+  it('is nothing of which something is on its way to the disk, or was refused', () => {
+    for (const epoch of [A, B]) epochs.open(epoch, [])
+    epochs.begin(A, at(1))
+    epochs.refuse(B, 1, 'rejected')
+    expect(epochs.makeRoom()).toBeUndefined()
+    epochs.abandon(A, 1)
+    expect(epochs.makeRoom()).toBe(A)
+    expect(epochs.empty).toBe(false)
+  })
+
+  it('is 1,024 ranges of skips in all, and 16 more of each', () => {
+    const many: RangeWire = [0, new Array(2_048).fill(1)]
+    const odd = (count: number): number => 2 * count + 1
+    for (const index of range(1, 40)) epochs.open(id(index), [])
+    epochs.applyStates([stateOf(id(1), 0, 9_999, [0, new Array(2_000).fill(1)])])
+    epochs.applyStates(range(1, 40).map(index => stateOf(id(index), 0, 9_999, many)))
+    const told = range(1, 40).map(index => epochs.feed(id(index))?.skips)
+    expect(told).toEqual([1_024, ...new Array(39).fill(16)])
+    // What was settled makes room for others.
+    epochs.applyStates([stateOf(id(1), odd(1_024), 9_999), stateOf(id(2), 0, 9_999, many)])
+    expect([1, 2].map(index => epochs.feed(id(index))?.skips)).toEqual([0, 1_024 - 38 * 16])
+  })
+
+  it('is the last 256 settled ones in which nothing arrived, in memory alone', () => {
+    for (const index of range(1, 258)) {
+      expect(epochs.open(id(index), [])).toBe('opened')
+      epochs.applyStates([stateOf(id(index), 0, 2, [2, []])])
+      const untaken = index === 1 ? [] : [id(index - 1)]
+      expect(epochs.shrink(5)).toEqual({ settled: [], untaken, forgotten: [] })
+    }
+    expect(epochs.check(id(1), at(1))).toBe('unknown')
+    expect(epochs.check(id(2), at(1))).toBe('duplicate')
+    expect(epochs.open(id(2), [])).toBe('settled')
+    expect(epochs.ack(id(2))?.delivered).toEqual([2, []])
+    expect(epochs.drop(id(258))).toBe(true)
+    expect(epochs.empty).toBe(true)
   })
 
   it('is so many settled epochs', () => {

@@ -1,17 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { Epochs, type Handed, KEEP_SETTLED, MAX_EARLIER, MAX_LISTED } from '../../src/feed/epochs.ts'
-import type { FeedState, Position } from '../../src/feed/wire.ts'
-import { at, copied, id } from './positions.ts'
+import { Epochs, type Handed, MAX_EARLIER, MAX_LISTED } from '../../src/feed/epochs.ts'
+import { KEEP_SETTLED } from '../../src/feed/settled.ts'
+import type { Position } from '../../src/feed/wire.ts'
+import { at, copied, id, stateIn as stateOf } from './positions.ts'
 import { range } from './reader-model.ts'
 
 const malformed = expect.objectContaining({ code: 'MALFORMED' })
 const [A, B, C] = [id(0xa0_0000), id(0xb0_0000), id(0xc0_0000)]
-const stateOf = (epoch: string, base: number, last: number, skips: FeedState['skips'] = [0, []]): FeedState => ({
-  epoch,
-  base,
-  last,
-  skips,
-})
 
 let epochs: Epochs
 beforeEach(() => {
@@ -280,7 +275,7 @@ describe('a settled epoch', () => {
     expect(take(C, at(1))).toEqual([{ epoch: C, numbers: [1] }])
   })
 
-  it('is forgotten after 30 days, the restart included', () => {
+  it('is forgotten after 31 days, the restart included', () => {
     settleA()
     epochs.applyStates([stateOf(B, 0, 1)])
     epochs.shrink(5)

@@ -23,6 +23,14 @@ export const stateOf = (base: number, last: number, skips: readonly number[] = [
   skips: wire(skips),
 })
 
+/** A state of any epoch, its skips as on the wire. */
+export const stateIn = (epoch: string, base: number, last: number, skips: RangeWire = [0, []]): FeedState => ({
+  epoch,
+  base,
+  last,
+  skips,
+})
+
 /** As it comes back from a store. */
 export const copied = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
 

@@ -147,6 +147,17 @@ describe('a number at the reader', () => {
     expect(() => ReaderFeed.begin(epoch).refuse(0, 'x')).toThrow(malformed)
   })
 
+  it('of an earlier life is a duplicate whatever its bytes, and none of them passes for what came first', () => {
+    const feed = ReaderFeed.begin(epoch)
+    take(feed, at(1))
+    const later = ReaderFeed.restore(epoch, copied(feed.snapshot().value), [at(1)])
+    expect(later.conflict(1, 7)).toBe(false)
+    expect(later.conflict(1, 8)).toBe(false)
+    expect(later.check(at(1))).toBe('duplicate')
+    expect(later.conflict(2, 7)).toBe(false)
+    expect(later.conflict(2, 8)).toBe(true)
+  })
+
   it('with two envelopes is a conflict, and with two copies of one it is none', () => {
     const feed = ReaderFeed.begin(epoch)
     expect(feed.conflict(7, 1)).toBe(false)

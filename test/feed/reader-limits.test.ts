@@ -65,6 +65,33 @@ describe('what a stranger can make a reader keep', () => {
     expect(feed.applyState(stateOf(1, 9_999, [2])).skipped).toEqual([[2, 2]])
   })
 
+  it('is as many ranges of skips as it is told there is room for, but for those that take none', () => {
+    const feed = ReaderFeed.begin(epoch)
+    expect(feed.applyState(stateOf(0, 99, [2, 10, 20, 30]), 2).skipped).toEqual([
+      [2, 2],
+      [10, 10],
+    ])
+    // Nothing arrived, so the author does not raise its base: what follows skips that are here is what comes next.
+    expect(feed.applyState(stateOf(0, 99, [1, 2, 3, 9, 10, 20, 30]), 1).skipped).toEqual([
+      [1, 1],
+      [3, 3],
+      [9, 9],
+    ])
+    expect(feed.applyState(stateOf(0, 99, [1, 2, 3, 9, 10, 20, 30]), 1).skipped).toEqual([])
+    expect(feed.skips).toBe(1)
+  })
+
+  it('is a few ranges of what the author says that it had, and beyond it all of that', () => {
+    const feed = ReaderFeed.begin(epoch)
+    const some = (count: number): number[] => range(1, count).map(index => 2 * index)
+    feed.applyState(stateOf(0, 9_999, some(1_024)))
+    expect(feed.applyState(stateOf(32, 9_999)).lost).toHaveLength(16)
+    expect(feed.ack().delivered).toEqual([0, new Array(32).fill(1)])
+    expect(feed.applyState(stateOf(2_048, 9_999)).lost).toHaveLength(1_008)
+    expect(feed.ack().delivered).toEqual([2_048, []])
+    expect(JSON.stringify(feed.snapshot().value).length).toBeLessThan(200)
+  })
+
   it('is 1,024 refusals, and the first of what has no end still fits', () => {
     const feed = ReaderFeed.begin(epoch)
     for (const number of range(2, MAX_REFUSED + 1)) feed.refuse(number, 'rejected')

@@ -1,0 +1,82 @@
+/**
+ * What the disk has of an author's epochs, beside the rows of their messages: of each in which something was taken how
+ * it stands, then that it is settled. Of others it has nothing; their author says again what it said of them.
+ */
+
+import { type Epochs, KEEP_SETTLED } from '../feed/index.ts'
+import type { Write } from '../store/store.ts'
+import type { IncomingParts } from './arrived.ts'
+import type { InEpochs } from './in-epoch.ts'
+import { WRITE_PAUSE } from './next-try.ts'
+import { epochKey, putEpoch, putSettled } from './rows.ts'
+
+/** What keeping them needs. */
+export interface EpochRowsParts extends Pick<IncomingParts, 'store' | 'clock' | 'limits' | 'onError'> {
+  readonly author: string
+  readonly epochs: Epochs
+  readonly keys: InEpochs
+}
+
+/** See the head of this file. */
+export class EpochRows {
+  readonly #parts: EpochRowsParts
+  #closed = false
+
+  constructor(parts: EpochRowsParts) {
+    this.#parts = parts
+  }
+
+  /** What is to be written of an epoch; `committed` is to be called once it is. @param ended as for `Epochs.snapshot` */
+  put(epoch: string, ended: readonly number[] = []): { writes: Write[]; committed: () => void } {
+    const { author, epochs, keys } = this.#parts
+    const kept = keys.get(epoch)
+    const snapshot = epochs.snapshot(epoch, ended)
+    if (kept === undefined || snapshot === undefined) return { writes: [], committed: () => {} }
+    const committed = (): void => {
+      kept.stored = true
+      snapshot.committed()
+    }
+    return { writes: [putEpoch(author, epoch, { ...kept.kept, snapshot: snapshot.value })], committed }
+  }
+
+  /**
+   * Writes how an epoch stands, and calls back then. Where that fails it is tried again later, and holds up nothing that
+   * comes meanwhile.
+   */
+  async keep(epoch: string, then: () => void): Promise<void> {
+    const { store, clock, onError } = this.#parts
+    const { writes, committed } = this.put(epoch)
+    try {
+      await store.commit({ writes })
+      committed()
+      then()
+    } catch (error) {
+      if (this.#closed) return
+      onError(error)
+      clock.after(WRITE_PAUSE, () => void this.keep(epoch, then))
+    }
+  }
+
+  /** Lets go of what is over. @param ended epochs that are not kept any more */
+  async shrink(ended: readonly string[]): Promise<void> {
+    const { store, clock, limits, onError, author, epochs, keys } = this.#parts
+    const { settled, untaken, forgotten } = epochs.shrink(clock.now(), KEEP_SETTLED + 2_000 * limits.clockSkew)
+    const stored = [...ended, ...untaken].filter(id => keys.letGo(id))
+    for (const { epoch } of settled) keys.letGo(epoch)
+    // No row says that these are over: a later one must not wait for them after a restart.
+    const later = keys.all().filter(({ stored, kept }) => stored && untaken.some(id => kept.earlier.includes(id)))
+    const gone = [...stored, ...forgotten].map(id => epochKey('in', author, id))
+    const writes = [
+      ...settled.map(entry => putSettled(author, entry)),
+      ...later.flatMap(({ id }) => this.put(id).writes),
+      ...gone.map((key): Write => ({ op: 'delete', table: 'epochs', key })),
+    ]
+    // Where they stay, the author's next word settles them anew after a restart.
+    if (writes.length > 0) await store.commit({ writes }).catch(onError)
+  }
+
+  /** What failed is not tried again. */
+  close(): void {
+    this.#closed = true
+  }
+}
