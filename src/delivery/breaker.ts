@@ -176,6 +176,11 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
     this.#enter('closed')
   }
 
+  /** Where failures opened it, calls may try at once: what it guards is there again. */
+  halfOpen(): void {
+    if (this.#state === 'open') this.#openedAt = Number.NEGATIVE_INFINITY
+  }
+
   /** Opens it until {@link reset}, however long that takes. */
   forceOpen(): void {
     const news = !this.#forced

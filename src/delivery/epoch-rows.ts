@@ -6,7 +6,7 @@
 import { type Epochs, KEEP_SETTLED } from '../feed/index.ts'
 import type { Write } from '../store/store.ts'
 import type { IncomingParts } from './arrived.ts'
-import type { InEpochs } from './in-epoch.ts'
+import type { InEpoch, InEpochs } from './in-epoch.ts'
 import { WRITE_PAUSE } from './next-try.ts'
 import { epochKey, putEpoch, putSettled } from './rows.ts'
 
@@ -61,10 +61,11 @@ export class EpochRows {
   async shrink(ended: readonly string[]): Promise<void> {
     const { store, clock, limits, onError, author, epochs, keys } = this.#parts
     const { settled, untaken, forgotten } = epochs.shrink(clock.now(), KEEP_SETTLED + 2_000 * limits.clockSkew)
-    const stored = [...ended, ...untaken].filter(id => keys.letGo(id))
+    const over = [...ended, ...untaken]
+    const stored = over.filter(id => keys.letGo(id))
     for (const { epoch } of settled) keys.letGo(epoch)
     // No row says that these are over: a later one must not wait for them after a restart.
-    const later = keys.all().filter(({ stored, kept }) => stored && untaken.some(id => kept.earlier.includes(id)))
+    const later = keys.all().filter(({ stored, kept }) => stored && over.some(id => kept.earlier.includes(id)))
     const gone = [...stored, ...forgotten].map(id => epochKey('in', author, id))
     const writes = [
       ...settled.map(entry => putSettled(author, entry)),
@@ -73,6 +74,17 @@ export class EpochRows {
     ]
     // Where they stay, the author's next word settles them anew after a restart.
     if (writes.length > 0) await store.commit({ writes }).catch(onError)
+  }
+
+  /**
+   * Whether the disk may do without an epoch in which nothing has arrived: the row of a later one that waits for it would
+   * have that wait after a restart, whatever its author has said meanwhile.
+   */
+  canSpare(epoch: string): boolean {
+    const { epochs, keys } = this.#parts
+    const waits = ({ id, kept }: InEpoch): boolean =>
+      kept.earlier.includes(epoch) && epochs.feed(id)?.untouched === false
+    return epochs.feed(epoch)?.untouched === true && !keys.all().some(waits)
   }
 
   /** What failed is not tried again. */

@@ -355,7 +355,7 @@ export class Incoming {
     const changed = news.flatMap(({ epoch, skipped }) => (skipped.length > 0 ? epoch : []))
     await Promise.all(
       changed.map(epoch => {
-        return this.#epochs.feed(epoch)?.untouched ? this.#epochs.snapshot(epoch)?.committed() : this.#keep(epoch, [])
+        return this.#rows.canSpare(epoch) ? this.#epochs.snapshot(epoch)?.committed() : this.#keep(epoch, [])
       }),
     )
   }

@@ -55,7 +55,7 @@ export class AuthorFeed {
   /** What will never come, unless it is there already. */
   readonly #skips = new RangeSet()
   /** What the recipient ever had, and skips that it confirmed. */
-  readonly #known = new RangeSet()
+  #known = new RangeSet()
   /** What it knew, and does not by its last word. */
   #lost = new RangeSet()
   /**
@@ -172,8 +172,8 @@ export class AuthorFeed {
   acked(ack: FeedAck): AckNews {
     const { delivered, processed, refused, skipped } = this.#read(ack)
     const missed = this.#known.minus(delivered).minus(skipped)
-    this.#firm ||= delivered.max > 0 && missed.max === 0
-    const lost = this.#firm ? missed : missed.minus(this.#skips)
+    if (!this.#firm && delivered.max > 0) this.#settleSkips(missed, skipped)
+    const lost = this.#firm ? missed.common(this.#known) : missed.minus(this.#skips)
     const rollback = lost.minus(this.#lost).max > 0
     this.#lost = lost
     this.#present = delivered
@@ -227,6 +227,17 @@ export class AuthorFeed {
       refused: refused.filter(([number]) => number <= this.#last),
       skipped: skipped.common(known),
     }
+  }
+
+  /**
+   * Whether the recipient says again all the skips that it confirmed. It has room for the lowest alone: for those above
+   * nobody waits, or it would never have any. It may take these for lost.
+   */
+  #settleSkips(missed: RangeSet, skipped: RangeSet): void {
+    const [first] = missed
+    if (first !== undefined && (skipped.max === 0 || first[0] <= skipped.max)) return
+    this.#firm = true
+    this.#known = this.#known.minus(missed.common(this.#skips))
   }
 
   /** Holds the base below some ends; returns what lets it go on. */

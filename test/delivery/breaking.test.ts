@@ -127,3 +127,30 @@ it('a recipient that answers, and cannot open what it gets, is not left alone', 
   await world.clock.advance(MINUTES)
   expect(bob.texts).toEqual(['one'])
 })
+
+it('a recipient that is linked again is tried at once, unless it is held back by hand', async () => {
+  const { ada, bob, breaker, states } = await pair()
+  const again = async (node: Node): Promise<Node> => {
+    node.crash()
+    await world.clock.advanceUntil(() => ada.network.link(bob.id) === undefined)
+    const next = await world.start(node.machine)
+    await ada.meet(next)
+    return next
+  }
+  bob.delivery.received = () => {}
+  await ada.send(bob, 'one')
+  await world.clock.advanceUntil(() => breaker.state === 'open', 10 * MINUTES)
+  let next = await again(bob)
+  await world.clock.advance(2_000)
+  expect(next.texts).toEqual(['one'])
+  expect(states).toEqual(['open', 'half-open', 'closed'])
+
+  breaker.forceOpen()
+  await ada.send(bob, 'two')
+  next = await again(next)
+  await world.clock.advance(2_000)
+  expect(next.texts).toEqual([])
+  breaker.reset()
+  await world.clock.advance(2_000)
+  expect(next.texts).toEqual(['two'])
+})

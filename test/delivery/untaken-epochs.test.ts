@@ -167,6 +167,28 @@ describe('what its author gave up, where nothing arrived', () => {
     await world.clock.advance(1_000)
     expect(bob.texts).toEqual(['next'])
   })
+
+  it('nor where that author has gone before it could name the epoch no more', async () => {
+    await ada.send(bob, 'late', { ttl: 10 })
+    ada.crash()
+    bob.crash()
+    world.clock.jump(20_000)
+    let offered = false
+    await start(() => {
+      offered = true
+      return 'waiting'
+    })
+    ada = await world.start(adas)
+    const next = await ada.send(bob, 'next')
+    await ada.meet(bob)
+    await world.clock.advanceUntil(() => next.status === 'delivered' && offered)
+    ada.crash()
+    await world.clock.advance(60_000)
+    bob.crash()
+    await start()
+    await world.clock.advance(1_000)
+    expect(bob.texts).toEqual(['next'])
+  })
 })
 
 it('A row without anything that arrived, as a commit that failed may leave it, goes at the next start', async () => {

@@ -199,6 +199,19 @@ describe('a recipient that forgot', () => {
     expect(feed.state()).toEqual({ epoch, base: 1, last: 2, skips: wire([]) })
   })
 
+  it('is waited for no longer where it has room for the lowest of its skips alone: the others are no loss', () => {
+    const feed = feedOf(9)
+    for (const number of [2, 4, 6]) feed.skip(number)
+    expect(hear(feed, { skipped: [4, 6] }).skipped).toEqual([4, 6])
+    expect(hear(feed, { delivered: [1], skipped: [6] })).toEqual({ ...nothing, delivered: [1] })
+    expect(feed.state()).toEqual({ epoch, base: 0, last: 9, skips: wire([2, 4, 6]) })
+    expect(hear(feed, { delivered: [1], processed: [1], skipped: [2, 4] })).toMatchObject({
+      skipped: [2],
+      rollback: false,
+    })
+    expect(feed.state()).toEqual({ epoch, base: 2, last: 9, skips: wire([4, 6]) })
+  })
+
   it('has lost what it had, be it all', () => {
     const feed = feedOf(2)
     feed.skip(1)
