@@ -36,6 +36,8 @@ export class Books implements Ledger {
   readonly #parts: BooksParts
   /** By message, in their order. */
   readonly #underway = new Map<string, Underway[]>()
+  /** By message: when the last one that has asked for its turn has had it. */
+  readonly #turns = new Map<string, Promise<void>>()
 
   constructor(parts: BooksParts) {
     this.#parts = parts
@@ -43,7 +45,7 @@ export class Books implements Ledger {
 
   recall(fates: readonly Fate[]): Promise<ReadonlyMap<string, MessageReceipt>> | undefined {
     const { tracker } = this.#parts
-    const ids = messagesOf(fates).filter(id => tracker.tracking(id) === undefined)
+    const ids = [...byMessage(fates).keys()].filter(id => tracker.tracking(id) === undefined)
     if (ids.length === 0) return undefined
     const read = async (id: string) => [id, await tracker.get(id)] as const
     return Promise.all(ids.map(read)).then(
@@ -87,21 +89,15 @@ export class Books implements Ledger {
     const { promise: ended, resolve: end } = Promise.withResolvers<void>()
     const receipts: ReceiptWrite[] = []
     const checks: Check[] = []
-    const ahead: Promise<void>[] = []
-    const recipients = Map.groupBy(fates, ({ messageId }) => messageId)
     // The newest word on each, also where this batch changes nothing of it: a receipt begins with its first row.
-    for (const [id, own] of recipients) {
+    for (const [id, own] of byMessage(fates)) {
       const receipt = tracker.latest(id)
       if (receipt === undefined) continue
-      const before = this.#underway.get(id) ?? []
-      const last = before.at(-1)?.write
-      if (last !== undefined && tracker.changing(id, new Set(own.map(({ recipient }) => recipient)))) {
-        checks.push({ table: last.table, key: last.key, value: last.value })
-        ahead.push(...before.map(({ ended }) => ended))
-      }
+      const last = this.#ahead(id, own).at(-1)?.write
+      if (last !== undefined) checks.push({ table: last.table, key: last.key, value: last.value })
       const write = putReceipt(receipt)
       receipts.push(write)
-      this.#underway.set(id, [...before, { write, ended }])
+      this.#underway.set(id, [...(this.#underway.get(id) ?? []), { write, ended }])
     }
     const over = (): void => {
       for (const write of receipts) this.#over(write)
@@ -110,7 +106,6 @@ export class Books implements Ledger {
     return {
       writes: [...writes, ...receipts],
       checks,
-      ahead: ahead.length > 0 ? Promise.all(ahead) : undefined,
       committed: () => {
         over()
         for (const change of staged) change.committed()
@@ -122,6 +117,32 @@ export class Books implements Ledger {
     }
   }
 
+  async inTurn<T>(fates: readonly Fate[], write: () => Promise<T>): Promise<T> {
+    const messages = [...byMessage(fates)]
+    const before = messages.map(([id]) => this.#turns.get(id))
+    const { promise: over, resolve } = Promise.withResolvers<void>()
+    for (const [id] of messages) this.#turns.set(id, over)
+    const underway = (): Underway[] => messages.flatMap(([id, own]) => this.#ahead(id, own))
+    try {
+      await Promise.all(before)
+      // Whoever does not wait for a turn may have come in between.
+      for (let ahead = underway(); ahead.length > 0; ahead = underway()) {
+        await Promise.all(ahead.map(({ ended }) => ended))
+      }
+      return await write()
+    } finally {
+      for (const [id] of messages) if (this.#turns.get(id) === over) this.#turns.delete(id)
+      resolve()
+    }
+  }
+
+  /** What a batch with these fates of a message is made from: those under way, where they say something of others. */
+  #ahead(id: string, own: readonly Fate[]): readonly Underway[] {
+    const underway = this.#underway.get(id)
+    if (underway === undefined) return []
+    return this.#parts.tracker.changing(id, new Set(own.map(({ recipient }) => recipient))) ? underway : []
+  }
+
   #over(write: ReceiptWrite): void {
     const id = write.key[0]
     const left = this.#underway.get(id)?.filter(other => other.write !== write) ?? []
@@ -130,7 +151,7 @@ export class Books implements Ledger {
   }
 }
 
-const messagesOf = (fates: readonly Fate[]): string[] => [...new Set(fates.map(({ messageId }) => messageId))]
+const byMessage = (fates: readonly Fate[]): Map<string, Fate[]> => Map.groupBy(fates, ({ messageId }) => messageId)
 
 /** The last one first: each was made from the one before it. */
 const takeBack = (staged: readonly Pick<Staged, 'abandoned'>[]): void => {

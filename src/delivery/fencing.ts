@@ -101,14 +101,13 @@ export class Fencing {
     let over = false
     try {
       const end = await fateOfEnd(recipient, entry, reason, author)
-      if (!epoch.entries.has(number) || epoch.feed.has(number)) return false
       over = isUnknown(entry) || (entry.awaited && reason === 'expired')
       const fate: Fate = { ...end, inDoubt: entry.left, final: over }
       // At the next start a number without a row is skipped as well.
-      await recorder.record(
-        [fate],
-        [over ? deleteRow(recipient, entry) : putOutbox(rowKeyOf(recipient, entry), fenced)],
-      )
+      const write = over ? deleteRow(recipient, entry) : putOutbox(rowKeyOf(recipient, entry), fenced)
+      // What its recipient has said meanwhile may have taken its row away: written after that, it would be there for good.
+      const heard = (): boolean => !epoch.entries.has(number) || epoch.feed.has(number)
+      if (!(await recorder.record([fate], [write], [], heard))) return false
       entry.lettered = end.ended !== undefined
     } catch (error) {
       if (error instanceof LettersFull) await this.#owe(entry, reason)

@@ -45,8 +45,6 @@ export interface Staged {
   readonly writes: readonly Write[]
   /** What they were made from has to be on the disk by then: where it is not, nothing of them is. Default: none. */
   readonly checks?: readonly Check[]
-  /** Resolves when all of that is written, or will not be. */
-  readonly ahead?: Promise<unknown> | undefined
   /** The batch is on the disk. */
   committed(): void
   /** It is not, and will not be. */
@@ -60,6 +58,11 @@ export interface Ledger {
    * @throws AfpDeliveryError QUEUE_FULL when there is no room for a dead letter; the message has to stay where it is
    */
   stage(fates: readonly Fate[], stored?: ReadonlyMap<string, MessageReceipt>): Staged
+  /**
+   * Does `write` once nothing is under way that these would be made from: staged at its beginning, they need no checks.
+   * Those of the same messages that ask go one after the other, in the order in which they asked.
+   */
+  inTurn<T>(fates: readonly Fate[], write: () => Promise<T>): Promise<T>
   /** Reads the receipts of messages that are not in memory any more; undefined when all are. @throws AfpDataStoreError */
   recall(fates: readonly Fate[]): Promise<ReadonlyMap<string, MessageReceipt>> | undefined
 }

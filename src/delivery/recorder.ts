@@ -14,37 +14,39 @@ export interface RecorderParts extends NextTryParts {
 }
 
 /**
- * Commits a batch together with what the ledger makes of these fates, and tells of them. It may be made several times:
- * what it was made from can fail on its way to the disk.
+ * Commits a batch together with what the ledger makes of these fates, and tells of them. It is asked for at each try: what
+ * it was made from can fail on its way to the disk.
+ * @param batch undefined: later news has overtaken it, and nothing is written, of the fates neither
+ * @returns whether it was written
  * @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL without room for a dead letter: then nothing has changed
  */
 export async function commitFates(
   { store, ledger }: Pick<RecorderParts, 'store' | 'ledger'>,
   fates: readonly Fate[],
-  batch: () => Batch,
+  batch: () => Batch | undefined,
   stored?: ReadonlyMap<string, MessageReceipt>,
-): Promise<void> {
-  for (let alone = false; ; alone = true) {
+): Promise<boolean> {
+  /** Undefined: what it was made from is not there. */
+  const write = async (): Promise<boolean | undefined> => {
+    const made = batch()
+    if (made === undefined) return false
     const staged = ledger.stage(fates, stored)
-    // Of several that fail for one another each would go on being made from one that does.
-    if (alone && staged.ahead !== undefined) {
-      staged.abandoned()
-      await staged.ahead
-      continue
-    }
+    const { checks: ordered = [] } = staged
     try {
-      const { checks = [], writes } = batch()
-      const ordered = staged.checks ?? []
-      await store.commit({ checks: [...checks, ...ordered], writes: [...writes, ...staged.writes] })
+      await store.commit({ checks: [...(made.checks ?? []), ...ordered], writes: [...made.writes, ...staged.writes] })
     } catch (error) {
       staged.abandoned()
       const conflict = error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT'
-      if (!conflict || staged.ahead === undefined) throw error
-      await staged.ahead
-      continue
+      if (!conflict || ordered.length === 0) throw error
+      return undefined
     }
-    return staged.committed()
+    staged.committed()
+    return true
   }
+  // Of several that fail for one another each would go on being made from one that does: in its turn none is.
+  let written = await write()
+  while (written === undefined) written = await ledger.inTurn(fates, write)
+  return written
 }
 
 /** See the head of this file. */
@@ -62,11 +64,20 @@ export class Recorder {
     return this.#underway > 0
   }
 
-  /** @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL without room for a dead letter: then nothing has changed */
-  async record(fates: readonly Fate[], writes: readonly Write[], checks: readonly Check[] = []): Promise<void> {
+  /**
+   * @param overtaken asked at each try: whether later news has overtaken it; then nothing is written. Default: never
+   * @returns whether it was written
+   * @throws AfpDataStoreError; AfpDeliveryError QUEUE_FULL without room for a dead letter: then nothing has changed
+   */
+  async record(
+    fates: readonly Fate[],
+    writes: readonly Write[],
+    checks: readonly Check[] = [],
+    overtaken = () => false,
+  ): Promise<boolean> {
     this.#underway++
     try {
-      await commitFates(this.#parts, fates, () => ({ checks, writes }))
+      return await commitFates(this.#parts, fates, () => (overtaken() ? undefined : { checks, writes }))
     } finally {
       this.#underway--
     }

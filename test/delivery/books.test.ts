@@ -67,7 +67,7 @@ it('what a batch says of one recipient is not written with that of another befor
   const { messageId: id, recipient: bob } = fate
   const { store } = ada.machine
   ada.tracker.track(newReceipt({ id, guarantee: 'exactly-once', createdAt: 0, expiresAt: 1 }, [bob, 'cid']))
-  const writing = (...fates: Fate[]): Promise<void> =>
+  const writing = (...fates: Fate[]): Promise<boolean> =>
     commitFates({ store, ledger: books }, fates, () => ({ writes: [] }))
   const states = async (): Promise<unknown[]> =>
     [...((await loadReceipt(store, id))?.recipients.values() ?? [])].map(({ state }) => state)
@@ -129,7 +129,7 @@ it('those that fail for one another do not go on doing so', async () => {
     if (refused) throw new AfpDataStoreError('STORE_FAILED', 'not just now')
     return commit(batch)
   }
-  const says = (recipient: string, status: 'delivered' | 'processed'): Promise<void> =>
+  const says = (recipient: string, status: 'delivered' | 'processed'): Promise<boolean> =>
     commitFates({ store, ledger: books }, [{ ...fate, recipient, status, ended: undefined }], () => ({ writes: [] }))
   const refused = [says(bob, 'delivered'), says('cid', 'delivered')].map(said =>
     expect(said).rejects.toMatchObject({ code: 'STORE_FAILED' }),
@@ -142,4 +142,56 @@ it('those that fail for one another do not go on doing so', async () => {
   expect(commits).toBeLessThan(10)
   const receipt = await loadReceipt(store, id)
   expect([...(receipt?.recipients.values() ?? [])].map(({ state }) => state)).toEqual(['processed', 'processed'])
+})
+
+it('one that is refused has each that was made from it made once more, however many there are', async () => {
+  const { ada, books, fate } = await expired()
+  const { messageId: id } = fate
+  const { store } = ada.machine
+  const recipients = Array.from({ length: 100 }, (_, i) => `${i}`)
+  ada.tracker.track(newReceipt({ id, guarantee: 'exactly-once', createdAt: 0, expiresAt: 1 }, recipients))
+  const stage = books.stage.bind(books)
+  let stages = 0
+  books.stage = (...fates) => {
+    stages++
+    return stage(...fates)
+  }
+  const commit = store.commit.bind(store)
+  store.commit = async () => {
+    store.commit = commit
+    throw new AfpDataStoreError('STORE_FULL', 'there is no room')
+  }
+  const written = await Promise.allSettled(
+    recipients.map(recipient =>
+      commitFates({ store, ledger: books }, [{ ...fate, recipient, status: 'delivered', ended: undefined }], () => ({
+        writes: [],
+      })),
+    ),
+  )
+  expect(written.map(({ status }) => status)).toEqual(['rejected', ...Array(99).fill('fulfilled')])
+  expect(stages).toBeLessThanOrEqual(2 * recipients.length)
+  const states = [...((await loadReceipt(store, id))?.recipients.values() ?? [])].map(({ state }) => state)
+  expect(states).toEqual(['queued', ...Array(99).fill('delivered')])
+})
+
+it('what later news has overtaken while it waited is not written, of its fates neither', async () => {
+  const { ada, books, fate } = await expired()
+  const { messageId: id, recipient: bob } = fate
+  const { store } = ada.machine
+  ada.tracker.track(newReceipt({ id, guarantee: 'exactly-once', createdAt: 0, expiresAt: 1 }, [bob, 'cid']))
+  const commit = store.commit.bind(store)
+  store.commit = async () => {
+    store.commit = commit
+    throw new AfpDataStoreError('STORE_FULL', 'there is no room')
+  }
+  const parts = { store, ledger: books }
+  const delivered: Fate = { ...fate, recipient: 'cid', status: 'delivered', ended: undefined }
+  const refused = expect(commitFates(parts, [delivered], () => ({ writes: [] }))).rejects.toThrow('no room')
+  let asked = 0
+  expect(await commitFates(parts, [fate], () => (asked++ === 0 ? { writes: [] } : undefined))).toBe(false)
+  await refused
+  expect(asked).toBe(2)
+  expect(await loadReceipt(store, id)).toBeUndefined()
+  expect(ada.tracker.changing(id)).toBe(false)
+  expect(await ada.deadLetters.list()).toEqual([])
 })

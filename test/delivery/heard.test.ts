@@ -26,6 +26,7 @@ async function hear({ fails, closes }: { fails: boolean; closes: boolean }): Pro
   const ledger = {
     stage: () => ({ writes: [], committed: () => {}, abandoned: () => {} }),
     recall: () => undefined,
+    inTurn: <T>(_: unknown, write: () => Promise<T>) => write(),
   }
   const recorder = new Recorder({ store, ledger, clock, onError: error => errors.push(error) })
   const feed = new AuthorFeed('e')

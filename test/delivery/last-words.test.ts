@@ -169,7 +169,7 @@ it.each(['expired', 'cancelled', 'attempts-exhausted'] as const)(
       author: ada.id,
       recipient: bob.id,
       quota: { take: () => {}, keep: () => {}, give: () => {} },
-      recorder: { record: async (_: unknown, batch: unknown[]) => void writes.push(...batch) } as never,
+      recorder: { record: async (_: unknown, batch: unknown[]) => writes.push(...batch) > 0 } as never,
       sender: { hold: () => {}, remove: () => {}, stateChanged: () => {}, pump: () => {} } as never,
     })
     expect(await fencing.fence(entry, reason)).toBe(true)
