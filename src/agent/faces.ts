@@ -1,18 +1,18 @@
 /** What an application sees of dead letters and circuit breakers; the rest of them is delivery's own. */
 
 import { face } from '../common/face.ts'
+import type { BreakerOptions } from '../delivery/breaker.ts'
 import type { CircuitBreakers } from '../delivery/breakers.ts'
 import type { DeadLetter, NewDeadLetter } from '../delivery/dead-letter.ts'
+import type { LetterFilter } from '../delivery/dead-letter-index.ts'
+import type { ListLettersOptions, PurgeOptions } from '../delivery/dead-letter-options.ts'
 import type { DeadLetters } from '../delivery/dead-letters.ts'
-import { checkLetter } from './option-checks.ts'
+import { checkCall, checkLetter } from './option-checks.ts'
 
 const LETTERS = [
-  'count',
   'get',
-  'list',
   'markProcessed',
   'discard',
-  'purge',
   'retry',
   'nextDueAt',
   'addEventListener',
@@ -21,7 +21,6 @@ const LETTERS = [
 
 const BREAKERS = [
   'size',
-  'getOrCreate',
   'get',
   'remove',
   'all',
@@ -32,7 +31,7 @@ const BREAKERS = [
 ] as const satisfies readonly (keyof CircuitBreakers)[]
 
 /** See `Agent.deadLetters`; its events are those of the agent that begin with `dead-letter:`. */
-export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number]> {
+export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number] | 'count' | 'list' | 'purge'> {
   /**
    * Stores a letter of the application's own, to be listed and retried as others are.
    * @throws AfpError INVALID_OPTION for what is no letter
@@ -48,7 +47,7 @@ export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number]> {
  * one stays also where it is removed, and is reset. One that gave way begins anew when it is next asked for, so ask for
  * it each time instead of keeping it. Events: those of all breakers that are kept.
  */
-export interface Breakers extends Pick<CircuitBreakers, (typeof BREAKERS)[number]> {}
+export interface Breakers extends Pick<CircuitBreakers, (typeof BREAKERS)[number] | 'getOrCreate'> {}
 
 export const lettersFace = (letters: DeadLetters): Letters =>
   Object.freeze(
@@ -57,7 +56,27 @@ export const lettersFace = (letters: DeadLetters): Letters =>
         checkLetter(letter)
         return letters.add(letter)
       },
+      count: (filter: LetterFilter = {}) => {
+        checkCall('deadLetters.count', filter)
+        return letters.count(filter)
+      },
+      list: async (options: ListLettersOptions = {}) => {
+        checkCall('deadLetters.list', options)
+        return letters.list(options)
+      },
+      purge: async (options: PurgeOptions = {}) => {
+        checkCall('deadLetters.purge', options)
+        return letters.purge(options)
+      },
     }),
   )
 
-export const breakersFace = (breakers: CircuitBreakers): Breakers => Object.freeze(face(breakers, BREAKERS))
+export const breakersFace = (breakers: CircuitBreakers): Breakers =>
+  Object.freeze(
+    Object.assign(face(breakers, BREAKERS), {
+      getOrCreate: (name: string, options: BreakerOptions = {}) => {
+        checkCall('breakers.getOrCreate', options)
+        return breakers.getOrCreate(name, options)
+      },
+    }),
+  )

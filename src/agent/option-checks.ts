@@ -25,7 +25,11 @@ import {
   withMethods,
 } from '../common/check-options.ts'
 import { AfpError } from '../common/errors.ts'
-import type { NewDeadLetter } from '../delivery/dead-letter.ts'
+import type { BreakerOptions } from '../delivery/breaker.ts'
+import { DEAD_REASONS, type NewDeadLetter } from '../delivery/dead-letter.ts'
+import type { LetterFilter } from '../delivery/dead-letter-index.ts'
+import type { ListLettersOptions, PurgeOptions } from '../delivery/dead-letter-options.ts'
+import { isRetryStrategy } from '../delivery/retry.ts'
 import { isAgentId } from '../identity/keys.ts'
 import type { Filter } from '../message/filter.ts'
 import { isPlain } from '../message/json-value.ts'
@@ -42,10 +46,13 @@ const isIdentity = (value: unknown): boolean =>
   isAgentId(String((value as { id: unknown }).id)) &&
   ArrayBuffer.isView((value as { seed: unknown }).seed)
 
-const RETRY: OptionCheck = [
-  'a strategy such as fixedRetry()',
-  value => isObject(value) && (value.kind === 'fixed' || value.kind === 'exponential'),
+const RETRY: OptionCheck = ['a strategy made by fixedRetry(), exponentialRetry() or untilExpiry()', isRetryStrategy]
+/** Letters do not expire: what tries them again has to end by itself. */
+const ENDING: OptionCheck = [
+  'a strategy with an end, made by fixedRetry() or exponentialRetry()',
+  value => isRetryStrategy(value) && value.retries !== null,
 ]
+const POLICIES: OptionChecks = Object.fromEntries(DEAD_REASONS.map(reason => [reason, ENDING]))
 
 const AGENT: OptionChecks<AgentOptions> = {
   name: STRING,
@@ -127,6 +134,31 @@ const SUBSCRIBE: OptionChecks<SubscribeOptions> = {
   queue: COUNT,
 }
 
+const BREAKER: OptionChecks<BreakerOptions> = {
+  failureThreshold: COUNT,
+  resetTimeout: COUNT,
+  halfOpenCalls: COUNT,
+  isFailure: FUNCTION,
+}
+
+const LETTERS: OptionChecks<LetterFilter> = {
+  processed: BOOLEAN,
+  reason: oneOf(...DEAD_REASONS),
+  side: oneOf('sender', 'recipient'),
+  peer: STRING,
+  olderThan: MILLISECONDS,
+  maxAge: MILLISECONDS,
+}
+const LIST: OptionChecks<ListLettersOptions> = {
+  ...LETTERS,
+  limit: checkedLater('a whole number from 0'),
+  before: STRING,
+}
+const PURGE: OptionChecks<PurgeOptions> = {
+  olderThan: MILLISECONDS,
+  processed: ["true, false or 'any'", value => typeof value === 'boolean' || value === 'any'],
+}
+
 const TABLES = {
   send: SEND,
   respond: SEND,
@@ -140,9 +172,13 @@ const TABLES = {
   waitFor: RECEIVE,
   connect: WAIT,
   drain: WAIT,
+  'deadLetters.count': LETTERS,
+  'deadLetters.list': LIST,
+  'deadLetters.purge': PURGE,
+  'breakers.getOrCreate': BREAKER,
 } satisfies Record<string, OptionChecks>
 
-/** @throws AfpError INVALID_OPTION unless `options` are what this method of an agent takes */
+/** @throws AfpError INVALID_OPTION unless `options` are what this method of an agent, or of a part of it, takes */
 export const checkCall = (method: keyof typeof TABLES, options: unknown): void =>
   checkOptions(`${method}()`, options, TABLES[method])
 
@@ -175,6 +211,8 @@ export function checkAgentOptions(options: AgentOptions): void {
       `identity has to be another one than 'ephemeral' with a store: ${what}; ${advice}`,
     )
   }
+  checkOptions('deadLetterRetry', options.deadLetterRetry ?? {}, POLICIES)
+  checkOptions('breaker', options.breaker ?? {}, BREAKER)
   checkOptions('hooks', options.hooks ?? {}, HOOKS)
   checkOptions('deadLetters', options.deadLetters ?? {}, { maxEntries: COUNT, maxBytes: COUNT, maxAge: MILLISECONDS })
   checkOptions('outbox', options.outbox ?? {}, { messages: COUNT, bytes: COUNT })

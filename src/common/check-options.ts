@@ -71,16 +71,28 @@ export function checkOption(name: string, value: unknown, [wanted, holds]: Optio
 }
 
 /**
+ * Checks the names of options alone: for a place that judges their values itself.
+ * @throws AfpError INVALID_OPTION for what is no object, and for an option that is none of `names`
+ */
+export function checkNames(
+  where: string,
+  given: unknown,
+  names: readonly string[],
+): asserts given is Record<string, unknown> {
+  if (!isObject(given)) throw invalid(`the options of ${where} have to be an object, not ${describe(given)}`)
+  const stranger = Object.keys(given).find(name => !names.includes(name))
+  if (stranger === undefined) return
+  throw invalid(`${where} has no option '${stranger.slice(0, 80)}'; it takes ${names.join(', ')}`)
+}
+
+/**
  * Checks the options that `where`, a call such as `send()`, was given.
  * @throws AfpError INVALID_OPTION for what is no object, for an option that is not in the table, and for one that is not
  * what the table wants
  */
 export function checkOptions(where: string, given: unknown, table: OptionChecks): void {
-  if (!isObject(given)) throw invalid(`the options of ${where} have to be an object, not ${describe(given)}`)
+  checkNames(where, given, Object.keys(table))
   for (const [name, value] of Object.entries(given)) {
-    if (!Object.hasOwn(table, name)) {
-      throw invalid(`${where} has no option '${name.slice(0, 80)}'; it takes ${Object.keys(table).join(', ')}`)
-    }
     if (value !== undefined) checkOption(`${where}: ${name}`, value, table[name] as OptionCheck)
   }
 }

@@ -75,7 +75,8 @@ export class LetterRetries {
   /** @throws AfpError INVALID_OPTION for a policy without an end, since letters do not expire, or without a way to retry */
   constructor(options: LetterRetriesOptions) {
     this.#options = options
-    this.#policies = new Map(Object.entries(options.policies) as [DeadReason, RetryStrategy][])
+    const given = Object.entries(options.policies).filter(([, policy]) => policy !== undefined)
+    this.#policies = new Map(given as [DeadReason, RetryStrategy][])
     for (const [reason, { retries }] of this.#policies) {
       if (retries === null) throw new AfpError('INVALID_OPTION', `the retry policy for '${reason}' has no end`)
       if (options.retry === undefined) throw new AfpError('INVALID_OPTION', 'retry policies need a way to retry')

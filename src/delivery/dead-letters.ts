@@ -122,7 +122,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     return letters
   }
 
-  /** How many letters match; default: all. */
+  /** How many letters match; default: all. @throws AfpError INVALID_OPTION for a filter that is none */
   count(filter: LetterFilter = {}): number {
     return this.#index.select(filter, this.#options.clock.now()).length
   }
@@ -210,7 +210,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
 
   /**
    * The letters that match, the newest first; the limit is taken after that.
-   * @throws AfpError INVALID_OPTION for a limit that is no whole number
+   * @throws AfpError INVALID_OPTION for an option that is none, and a limit that is no whole number
    */
   async list(options: ListLettersOptions = {}): Promise<DeadLetter[]> {
     const { limit = 100, before } = options
@@ -246,9 +246,8 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     return this.#alone(id, async () => (await this.#remove([id], 'discarded')) > 0)
   }
 
-  /** Deletes letters, by default the processed ones, and tells how many. Those being retried at the moment stay. */
-  async purge(options: PurgeOptions = {}): Promise<number> {
-    const { olderThan, processed = true } = options
+  /** Deletes letters, default: processed ones; tells how many. Those being retried stay. @throws AfpError INVALID_OPTION */
+  async purge({ olderThan, processed = true }: PurgeOptions = {}): Promise<number> {
     const filter = { olderThan, processed: processed === 'any' ? undefined : processed }
     const ids = this.#index.select(filter, this.#options.clock.now())
     let count = 0

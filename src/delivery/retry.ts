@@ -5,6 +5,7 @@
  * `retries: n` is n further tries after the first one, n + 1 in all.
  */
 
+import { checkNames, isObject } from '../common/check-options.ts'
 import { AfpDataStoreError, AfpError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 
@@ -67,12 +68,15 @@ export type RetryStep =
 const MAX_PAUSE = 30 * 24 * 3_600_000
 /** The most retries that can be asked for; also keeps rows of a damaged store within reason. */
 const MAX_RETRIES = 1_000_000
+/** What pauses that grow are made of. */
+const SHAPE = ['base', 'factor', 'cap', 'jitter']
 
 /**
  * The same pause before every retry. Defaults, which are the base strategy: 1 s before each of 3 retries.
  * @throws AfpError INVALID_OPTION
  */
 export function fixedRetry(options: { delay?: number; retries?: number } = {}): FixedRetry {
+  checkNames('fixedRetry()', options, ['delay', 'retries'])
   return checked({ kind: 'fixed', delay: options.delay ?? 1_000, retries: options.retries ?? 3 })
 }
 
@@ -81,6 +85,7 @@ export function fixedRetry(options: { delay?: number; retries?: number } = {}): 
  * @throws AfpError INVALID_OPTION
  */
 export function exponentialRetry(options: Partial<Omit<ExponentialRetry, 'kind'>> = {}): ExponentialRetry {
+  checkNames('exponentialRetry()', options, [...SHAPE, 'retries'])
   const { base = 100, factor = 2, cap = 60_000, jitter = 0.1, retries = 5 } = options
   return checked({ kind: 'exponential', base, factor, cap, jitter, retries })
 }
@@ -90,6 +95,7 @@ export function exponentialRetry(options: Partial<Omit<ExponentialRetry, 'kind'>
  * @throws AfpError INVALID_OPTION
  */
 export function untilExpiry(options: Partial<Omit<ExponentialRetry, 'kind' | 'retries'>> = {}): ExponentialRetry {
+  checkNames('untilExpiry()', options, SHAPE)
   return exponentialRetry({ ...options, retries: null })
 }
 
@@ -167,6 +173,18 @@ export function retryStateFromWire(value: unknown): RetryState {
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+/** Whether a value, such as an option in plain JavaScript, is a strategy as the functions here make them. */
+export function isRetryStrategy(value: unknown): value is RetryStrategy {
+  if (!isObject(value) || (value.kind !== 'fixed' && value.kind !== 'exponential')) return false
+  try {
+    // A copy: what is checked is frozen, and the value is the application's.
+    checked({ ...value } as unknown as RetryStrategy)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Options in plain JavaScript and rows of a store can hold anything. */
 function checked<S extends RetryStrategy>(strategy: S): S {

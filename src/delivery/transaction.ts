@@ -5,6 +5,15 @@
  */
 
 import { equal } from '../common/bytes.ts'
+import {
+  BOOLEAN,
+  checkedLater,
+  checkOption,
+  checkOptions,
+  FUNCTION,
+  type OptionCheck,
+  type OptionChecks,
+} from '../common/check-options.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import { decode, encode } from '../message/codec.ts'
 import { contentFromWire, contentToWire, toContent } from '../message/content.ts'
@@ -58,6 +67,7 @@ export interface KeptValues {
   /**
    * Keys and values in the order of the keys, all of one moment.
    * @typeParam C - what the application wrote there; nothing checks it
+   * @throws AfpError INVALID_OPTION for an option that is none
    * @throws AfpDataStoreError as `Store.range`
    */
   list<C extends Content = Content>(range?: RangeOptions): Promise<{ readonly key: Key; readonly value: C }[]>
@@ -66,6 +76,7 @@ export interface KeptValues {
    * it when this rejects. It runs again where somebody else changed what it had read, so it should do nothing else.
    * A handler writes when its message is processed, which may wait until there is room: a change that comes before that
    * is overwritten, unless the handler has read the key and so runs again.
+   * @throws AfpError INVALID_OPTION where `work` is no function
    * @throws AfpDataStoreError STORE_FULL, STORE_FAILED; STORE_CONFLICT when that happens again and again
    */
   change<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T>
@@ -74,11 +85,25 @@ export interface KeptValues {
 /** How often {@link KeptValues.change} begins anew. */
 const MAX_CONFLICTS = 16
 
+const KEY: OptionCheck = ['an array of strings, numbers and Uint8Arrays', Array.isArray]
+const RANGE: OptionChecks<RangeOptions> = {
+  prefix: KEY,
+  gt: KEY,
+  gte: KEY,
+  lt: KEY,
+  lte: KEY,
+  reverse: BOOLEAN,
+  limit: checkedLater('a whole number from 0'),
+}
+
 /** @param store gives the store, or throws once the agent is closed */
 export const keptValues = (store: () => Store): KeptValues => ({
-  list: async <C extends Content>(range?: RangeOptions) =>
-    (await store().range(TABLE, range)).map(({ key, value }) => ({ key, value: read(value) as C })),
+  list: async <C extends Content>(range: RangeOptions = {}) => {
+    checkOptions('storage.list()', range, RANGE)
+    return (await store().range(TABLE, range)).map(({ key, value }) => ({ key, value: read(value) as C }))
+  },
   change: async work => {
+    checkOption("storage.change()'s work", work, FUNCTION)
     // Once: what was begun before the agent closes is written.
     const open = store()
     for (let conflicts = 0; ; conflicts++) {

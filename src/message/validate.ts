@@ -213,7 +213,7 @@ export function validateFields(fields: MessageFields, limits: Limits): void {
     if (!holds) throw invalid('INVALID_MESSAGE', `${field} has to be ${wanted}`)
   }
   const { recipients, topic, parentId, tracePath, timestamp } = fields
-  hold(isUuid(fields.id), 'the id', 'a lower-case UUID')
+  hold(isUuid(fields.id), 'the id', 'a UUID')
   hold(isId(fields.sender), 'the sender', 'an agent id')
   hold(Array.isArray(recipients) && recipients.every(isId), 'recipients', 'agent ids')
   hold(recipients.length <= limits.recipients, 'recipients', `at most ${limits.recipients}`)
@@ -223,7 +223,7 @@ export function validateFields(fields: MessageFields, limits: Limits): void {
   if (topic !== undefined) validateTopic(topic)
   validateContentType(fields.contentType)
   validateMetadata(fields.metadata, limits)
-  hold(parentId === undefined || isUuid(parentId), 'the parentId', 'a lower-case UUID')
+  hold(parentId === undefined || isUuid(parentId), 'the parentId', 'a UUID')
   hold(Number.isSafeInteger(timestamp) && timestamp >= 0, 'the timestamp', 'ms since 1970')
   validateTtl(fields.ttl)
   hold(Array.isArray(tracePath) && tracePath.every(isId), 'the trace path', 'agent ids')

@@ -55,12 +55,14 @@ export type CheckedKey = (number | string | Bytes)[]
 
 /**
  * A key with bytes of its own and 0 for -0.
- * @throws AfpDataStoreError INVALID_OPTION for NaN, a string with a lone surrogate (it has no UTF-8), a part of another
+ * @throws AfpDataStoreError INVALID_OPTION for what is no array, NaN, a string with a lone surrogate (it has no UTF-8), a part of another
  * type, or a key above {@link MAX_KEY_BYTES}
  */
 export function checkedKey(key: Key): CheckedKey {
+  if (!Array.isArray(key)) throw invalid('a key has to be an array of strings, numbers and Uint8Arrays')
   let size = 0
-  const parts = key.map(part => {
+  // Spread: `map` would skip holes.
+  const parts = [...(key as Key)].map(part => {
     if (typeof part === 'number' && !Number.isNaN(part)) {
       size += 9
       // -0 becomes 0.
@@ -70,7 +72,7 @@ export function checkedKey(key: Key): CheckedKey {
       size += utf8Length(part) + 2
       return part
     }
-    if (!(part instanceof Uint8Array)) throw invalid('a key has a part that cannot be one')
+    if (!(part instanceof Uint8Array)) throw invalid('a key has a part that is no string, number or Uint8Array')
     size += part.length + 2
     return copy(part)
   })

@@ -3,6 +3,7 @@ import type { Agent } from '../../src/agent/agent.ts'
 import { createAgent } from '../../src/agent/create-agent.ts'
 import { reply } from '../../src/agent/handlers.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
+import { exponentialRetry, fixedRetry, untilExpiry } from '../../src/delivery/retry.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import type { Message } from '../../src/message/message.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -96,6 +97,31 @@ describe('createAgent', () => {
       { limits: { queuedBytes: Infinity } },
       'queuedBytes has to be a positive integer, not Infinity',
     ],
+    ['tries that are a number', { retry: 3 }, 'retry has to be a strategy made by fixedRetry(), exponentialRetry() or'],
+    ['tries that only have a kind', { retry: { kind: 'fixed' } }, 'retry has to be a strategy made by fixedRetry()'],
+    ['tries without a number', { handlerRetry: { kind: 'fixed', delay: 100 } }, 'handlerRetry has to be a strategy'],
+    ['a pause that is text', { handlerRetry: { ...fixedRetry(), delay: 'x' } }, 'handlerRetry has to be a strategy'],
+    [
+      'a policy that is a number',
+      { deadLetterRetry: { 'handler-error': 3 } },
+      'deadLetterRetry: handler-error has to be a strategy with an end, made by fixedRetry() or exponentialRetry(), not 3',
+    ],
+    [
+      'a policy without an end',
+      { deadLetterRetry: { expired: untilExpiry() } },
+      'expired has to be a strategy with an',
+    ],
+    [
+      'a policy for no reason',
+      { deadLetterRetry: { foo: fixedRetry() } },
+      "deadLetterRetry has no option 'foo'; it takes",
+    ],
+    [
+      'an unknown option of breakers',
+      { breaker: { threshold: 3 } },
+      "breaker has no option 'threshold'; it takes fail",
+    ],
+    ['a breaker that is never closed', { breaker: { resetTimeout: 0 } }, 'resetTimeout has to be a positive integer'],
     ['hooks that are a function', { hooks: () => {} }, 'hooks has to be a plain object, not a function'],
     ['an unknown hook', { hooks: { beforeReceive: () => {} } }, "hooks has no option 'beforeReceive'"],
     ['a hook that is none', { hooks: { beforeSend: true } }, 'hooks: beforeSend has to be a function, not true'],
@@ -158,8 +184,10 @@ describe('createAgent', () => {
       'transports',
       'signal',
       'onIdentityInUse',
+      'deadLetterRetry',
     ]
     const ada = await world.join('ada', Object.fromEntries(names.map(name => [name, undefined])))
+    await world.join('bob', { deadLetterRetry: { expired: undefined }, breaker: { resetTimeout: undefined } } as never)
     expect(await ada.send('ada', 'x', { ttl: undefined, signal: undefined, timeout: undefined })).toBeDefined()
   })
 
@@ -227,11 +255,21 @@ describe('An agent', () => {
     'subscribe()': (agent, options) => agent.subscribe(options),
     'handle()': (agent, options) => agent.handle(options, () => {}),
     'reply()': (_agent, options) => reply('x', options),
+    'deadLetters.count()': (agent, options) => agent.deadLetters.count(options),
+    'deadLetters.list()': (agent, options) => agent.deadLetters.list(options),
+    'deadLetters.purge()': (agent, options) => agent.deadLetters.purge(options),
+    'breakers.getOrCreate()': (agent, options) => agent.breakers.getOrCreate('eve', options),
+    'execute()': (agent, options) => agent.breakers.getOrCreate('bob').execute(() => {}, options),
+    'storage.list()': (agent, options) => agent.storage.list(options),
+    'fixedRetry()': (_agent, options) => fixedRetry(options),
+    'exponentialRetry()': (_agent, options) => exponentialRetry(options),
+    'untilExpiry()': (_agent, options) => untilExpiry(options),
   }
   const sends = ['send()', 'request()', 'respond()', 'publish()', 'broadcast()', 'reply()']
   const waits = ['send()', 'request()', 'respond()', 'receive()', 'waitFor()']
   const filters = ['subscribe()', 'handle()']
-  const signalled = Object.keys(calls).filter(call => call !== 'handle()')
+  const signalled = [...sends, ...waits, 'connect()', 'drain()', 'subscribe()', 'execute()']
+  const letters = ['deadLetters.count()', 'deadLetters.list()', 'deadLetters.purge()']
   const nothing = 'x' as never
 
   /** What a call fails with, whether it throws or rejects. */
@@ -274,6 +312,14 @@ describe('An agent', () => {
     ['maxMessages has to be a positive integer, not 1.5', { maxMessages: 1.5 }, ['subscribe()']],
     ['expiresAt has to be a number, not "2027"', { expiresAt: '2027' }, ['subscribe()']],
     ['subscriber has to be a string, not Symbol(s)', { subscriber: Symbol('s') }, ['subscribe()']],
+    ['retry has to be a strategy made by fixedRetry()', { retry: { kind: 'fixed' } }, ['send()', 'respond()']],
+    ['olderThan has to be a number of milliseconds from 0 up, not NaN', { olderThan: Number.NaN }, letters],
+    ["processed has to be true, false or 'any', not 0", { processed: 0 }, ['deadLetters.purge()']],
+    ["side has to be 'sender' or 'recipient', not \"left\"", { side: 'left' }, letters.slice(0, 2)],
+    ['it takes failureThreshold, resetTimeout, halfOpen', { threshold: 1 }, ['breakers.getOrCreate()']],
+    ['prefix has to be an array of strings, numbers and', { prefix: 'a' }, ['storage.list()']],
+    ['fallback has to be a function', { fallback: 5 }, ['execute()']],
+    ["has no option 'retries'; it takes base, factor, cap, jitter", { retries: 3 }, ['untilExpiry()']],
     ['description has to be a string, not false', { description: false }, ['subscribe()']],
   ])('refuses options of which it says: %s', async (message, options, methods) => {
     const ada = await world.join('ada')
@@ -284,6 +330,7 @@ describe('An agent', () => {
     }
     expect(ada.receiveAll()).toEqual([])
     expect(ada.subscriptions.size).toBe(0)
+    expect(ada.breakers.get('eve')).toBeUndefined()
   })
 
   test.each<[what: string, call: (agent: Agent) => unknown, message: string]>([
@@ -298,6 +345,23 @@ describe('An agent', () => {
     ['half a message', agent => agent.respond({ id: 'x' } as never, 'x'), 'what respond() answers has to be a message'],
     ['nobody to wait for', agent => agent.waitFor(undefined as never), 'whom waitFor() waits for has to be a name'],
     ['a nameless one to wait for', agent => agent.waitFor(''), 'whom waitFor() waits for has to be a name or an id'],
+    [
+      'a change that is none',
+      agent => agent.storage.change(1 as never),
+      "storage.change()'s work has to be a function",
+    ],
+    [
+      'a key that is text',
+      agent => agent.storage.change(kept => kept.put('a' as never, 1)),
+      'a key has to be an array of strings, numbers and Uint8Arrays',
+    ],
+    ['no key', agent => agent.storage.change(kept => kept.get(nothing)), 'a key has to be an array'],
+    [
+      'no key at all',
+      agent => agent.storage.change(kept => kept.delete(undefined as never)),
+      'a key has to be an array',
+    ],
+    ['a key with a hole', agent => agent.storage.change(kept => kept.get(Array(1))), 'a key has a part that is no'],
     ['a name for nobody', agent => agent.pin('bob', undefined as never), 'has to be the id of an agent, not undefined'],
     ['a name for a name', agent => agent.pin('bob', 'eve'), 'what pin() pins a name to has to be the id of an agent'],
   ])('refuses %s', async (_what, call, message) => {

@@ -334,6 +334,13 @@ export function storeContract(name: string, open: () => Promise<OpenStore>): voi
         expect(await store.count(TABLE)).toBe(0)
       })
 
+      it('is what is no array, or has a hole, for a key', async () => {
+        for (const key of ['a', 5, null, Array(1)] as unknown as Key[]) {
+          expect((await rejection(write({ op: 'delete', table: TABLE, key }))).code).toBe('INVALID_OPTION')
+          expect((await rejection(store.range(TABLE, { prefix: key }))).code).toBe('INVALID_OPTION')
+        }
+      })
+
       it('is a limit that is no whole number from 0', async () => {
         for (const limit of [-1, 1.5, Number.NaN]) {
           expect((await rejection(store.range(TABLE, { limit }))).code).toBe('INVALID_OPTION')

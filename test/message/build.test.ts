@@ -49,6 +49,8 @@ describe('buildMessage', () => {
       guarantee: 'exactly-once',
     } as const
     expect(build(init)).toMatchObject({ ...init, id: ID, parentId: ID })
+    expect(() => build({ ...init, id: 'x' })).toThrow('the id has to be a UUID')
+    expect(() => build({ ...init, parentId: 'x' })).toThrow('the parentId has to be a UUID')
     expect(build({ guarantee: 'best-effort' }).guarantee).toBe('at-most-once')
   })
 
