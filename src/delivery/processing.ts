@@ -384,7 +384,7 @@ export class Processing {
           // Told once: it may last as long as its request.
           if (!waited) onError(error)
           waited = true
-          await this.#endings.aside(error.room({ clock, until: ending.reply.message.expiresAt, signal }))
+          await error.room({ clock, until: ending.reply.message.expiresAt, signal })
           // The next run handles its request again.
           if (signal.aborted) return
           continue
