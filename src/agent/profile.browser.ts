@@ -54,7 +54,7 @@ async function inStore(store: Store, options: ProfileOptions): Promise<Profile> 
     const given = typeof options.identity === 'object' ? options.identity : undefined
     const identity = await ownStore(store, { ...options, identity: given })
     if (navigator.locks === undefined) return { identity, store, release: async () => letGo() }
-    const release = await hold(lockOf(identity), RELOAD_PATIENCE)
+    const release = await hold(lockOf(identity), given === undefined ? RELOAD_PATIENCE : 0)
     if (release === undefined) throw taken(identity)
     return {
       identity,
