@@ -299,7 +299,9 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
       { signal: options.signal },
     )
     await profile.saved
-    storage.start(options.persistStorage ?? store.durability === 'strict')
+    // Who brings both looks after both.
+    const own = options.store === undefined || typeof options.identity !== 'object'
+    storage.start(options.persistStorage ?? (own && store.durability === 'strict'))
     network.join(BROADCAST_TOPIC)
   } catch (error) {
     await agent.close()

@@ -68,7 +68,7 @@ export interface AgentOptions extends AbortOptions {
   store?: Store | undefined
   /**
    * In tabs: whether to ask the browser at the start that it deletes nothing of this origin by itself; default true but for
-   * a store in memory. Firefox asks the person: pass false, and call `agent.storage.persist()` within a click.
+   * a store in memory, or one that is given with an identity. Firefox asks the person: pass false, and call `agent.storage.persist()` within a click.
    */
   persistStorage?: boolean | undefined
   /** Default guarantee of what is sent to agents; default `at-least-once`. What is published is `at-most-once`. */
