@@ -172,7 +172,7 @@ export class AuthorFeed {
   acked(ack: FeedAck): AckNews {
     const { delivered, processed, refused, skipped } = this.#read(ack)
     const missed = this.#known.minus(delivered).minus(skipped)
-    if (!this.#firm && delivered.max > 0) this.#settleSkips(missed, skipped)
+    if (!this.#firm && delivered.max > 0) this.#makeFirm(missed, skipped)
     const lost = this.#firm ? missed.common(this.#known) : missed.minus(this.#skips)
     const rollback = lost.minus(this.#lost).max > 0
     this.#lost = lost
@@ -230,10 +230,10 @@ export class AuthorFeed {
   }
 
   /**
-   * Whether the recipient says again all the skips that it confirmed. It has room for the lowest alone: for those above
-   * nobody waits, or it would never have any. It may take these for lost.
+   * Has the base count once the recipient says again all the skips that it confirmed. It has room for the lowest alone:
+   * those above are not waited for, or it would never have any. It may take these for lost.
    */
-  #settleSkips(missed: RangeSet, skipped: RangeSet): void {
+  #makeFirm(missed: RangeSet, skipped: RangeSet): void {
     const [first] = missed
     if (first !== undefined && (skipped.max === 0 || first[0] <= skipped.max)) return
     this.#firm = true

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { createIdentity } from '../../src/identity/keys.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { StorageState, Store } from '../../src/store/store.ts'
 import { type DrivenWorld, drivenWorld } from './worlds.ts'
@@ -52,7 +53,7 @@ describe('room for what is kept', () => {
     expect(await agent.storage.state()).toEqual({ persistent: false, usage: 950, quota: 1_000 })
   })
 
-  it('is asked to stay where it is on a disk, or when the application says so', async () => {
+  it('is asked to stay where it is on a disk, but for one that is given with an identity, or when the application says so', async () => {
     world = drivenWorld()
     const store = storeOf({ usage: 1 })
     const agent = await world.join('ada', { store })
@@ -65,6 +66,9 @@ describe('room for what is kept', () => {
     const disk = storeOf({ usage: 1 }, 'strict')
     await world.join('eve', { store: disk })
     expect(disk.asked).toBe(1)
+    const brought = storeOf({ usage: 1 }, 'strict')
+    await world.join('zoe', { store: brought, identity: await createIdentity() })
+    expect(brought.asked).toBe(0)
     const quiet = storeOf({ usage: 1 }, 'strict')
     await world.join('grace', { store: quiet, persistStorage: false })
     expect(quiet.asked).toBe(0)
