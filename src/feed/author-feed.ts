@@ -56,6 +56,8 @@ export class AuthorFeed {
   readonly #skips = new RangeSet()
   /** What the recipient ever had, and skips that it confirmed. */
   #known = new RangeSet()
+  /** What of that it had, as long as it is not {@link #firm}. */
+  #had = new RangeSet()
   /** What it knew, and does not by its last word. */
   #lost = new RangeSet()
   /**
@@ -89,6 +91,7 @@ export class AuthorFeed {
     const awaited = kept.clone()
     for (const number of remains.fenced ?? []) awaited.add(checked(number))
     feed.#present = feed.#known.clone()
+    feed.#had = feed.#known.clone()
     feed.#closed = true
     feed.#last = awaited.max
     feed.#skips.union(RangeSet.of(kept.missing(feed.#last)))
@@ -173,7 +176,7 @@ export class AuthorFeed {
     const { delivered, processed, refused, skipped } = this.#read(ack)
     const missed = this.#known.minus(delivered).minus(skipped)
     if (!this.#firm && delivered.max > 0) this.#makeFirm(missed, skipped)
-    const lost = this.#firm ? missed.common(this.#known) : missed.minus(this.#skips)
+    const lost = missed.common(this.#firm ? this.#known : this.#had)
     const rollback = lost.minus(this.#lost).max > 0
     this.#lost = lost
     this.#present = delivered
@@ -181,6 +184,7 @@ export class AuthorFeed {
 
     const arrived = this.#news(delivered, this.#known)
     this.#known.union(delivered)
+    if (!this.#firm) this.#had.union(delivered)
     const refusals = refused.filter(([number]) => !this.#ended.has(number) && this.#awaited?.has(number) !== false)
     const before = this.#ended.clone()
     this.#ended.union(RangeSet.of(refused.map(([number]) => [number, number])))
@@ -237,7 +241,8 @@ export class AuthorFeed {
     const [first] = missed
     if (first !== undefined && (skipped.max === 0 || first[0] <= skipped.max)) return
     this.#firm = true
-    this.#known = this.#known.minus(missed.common(this.#skips))
+    this.#known = this.#known.minus(missed.minus(this.#had))
+    this.#had = new RangeSet()
   }
 
   /** Holds the base below some ends; returns what lets it go on. */

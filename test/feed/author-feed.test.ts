@@ -351,6 +351,14 @@ describe('a feed after a restart', () => {
     expect(hear(feed, { skipped: [1] }).skipped).toEqual([1])
   })
 
+  it('takes nothing for new where old acknowledgements only come late', () => {
+    const feed = AuthorFeed.restore(epoch, { kept: [5], delivered: [3, 4] })
+    expect(hear(feed, { skipped: [1] })).toEqual({ ...nothing, rollback: true })
+    expect(hear(feed, { skipped: [1] })).toEqual(nothing)
+    expect(hear(feed, { delivered: [3], skipped: [1] })).toEqual(nothing)
+    expect(hear(feed, { delivered: [3, 4, 5], skipped: [1] })).toEqual({ ...nothing, delivered: [5] })
+  })
+
   it('does not come to life with numbers that no feed has', () => {
     for (const kept of [[0], [-1], [1.5]]) expect(() => AuthorFeed.restore(epoch, { kept })).toThrow(malformed)
   })
