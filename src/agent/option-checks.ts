@@ -141,13 +141,15 @@ const BREAKER: OptionChecks<BreakerOptions> = {
   isFailure: FUNCTION,
 }
 
+/** Infinity is older than any letter. */
+const AGE: OptionCheck = ['a number of milliseconds from 0 up', age => typeof age === 'number' && age >= 0]
 const LETTERS: OptionChecks<LetterFilter> = {
   processed: BOOLEAN,
   reason: oneOf(...DEAD_REASONS),
   side: oneOf('sender', 'recipient'),
   peer: STRING,
-  olderThan: MILLISECONDS,
-  maxAge: MILLISECONDS,
+  olderThan: AGE,
+  maxAge: AGE,
 }
 const LIST: OptionChecks<ListLettersOptions> = {
   ...LETTERS,
@@ -155,7 +157,7 @@ const LIST: OptionChecks<ListLettersOptions> = {
   before: STRING,
 }
 const PURGE: OptionChecks<PurgeOptions> = {
-  olderThan: MILLISECONDS,
+  olderThan: AGE,
   processed: ["true, false or 'any'", value => typeof value === 'boolean' || value === 'any'],
 }
 
@@ -214,7 +216,7 @@ export function checkAgentOptions(options: AgentOptions): void {
   checkOptions('deadLetterRetry', options.deadLetterRetry ?? {}, POLICIES)
   checkOptions('breaker', options.breaker ?? {}, BREAKER)
   checkOptions('hooks', options.hooks ?? {}, HOOKS)
-  checkOptions('deadLetters', options.deadLetters ?? {}, { maxEntries: COUNT, maxBytes: COUNT, maxAge: MILLISECONDS })
+  checkOptions('deadLetters', options.deadLetters ?? {}, { maxEntries: COUNT, maxBytes: COUNT, maxAge: AGE })
   checkOptions('outbox', options.outbox ?? {}, { messages: COUNT, bytes: COUNT })
   checkOptions('inbox', options.inbox ?? {}, { messages: COUNT, bytes: COUNT, totalBytes: COUNT })
 }

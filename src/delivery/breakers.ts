@@ -1,6 +1,7 @@
 /** The circuit breakers of one agent, by name: one for each recipient, and what an application adds. */
 
 import { utf8Length } from '../common/bytes.ts'
+import { checkOption, STRING } from '../common/check-options.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
@@ -98,6 +99,11 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
     return this.#breakers.delete(name)
   }
 
+  /** The agent of this name can be reached again: it is tried at once, whatever its breaker waits for. @internal */
+  tryNow(name: string): void {
+    this.#breakers.get(name)?.breaker.halfOpen()
+  }
+
   /** What refuses a message to an agent that is left alone for `patience` ms or longer. @internal */
   refusal(name: string, patience = 0): AfpRoutingError | undefined {
     const breaker = this.#breakers.get(name)?.breaker
@@ -140,6 +146,7 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
 
   #create(name: string, options: BreakerOptions): Kept {
     const { clock } = this.#options
+    checkOption('the name of a circuit breaker', name, STRING)
     if (!name.isWellFormed() || utf8Length(name) > MAX_NAME_BYTES) {
       const why = `has at most ${MAX_NAME_BYTES} bytes of UTF-8 and no lone surrogates`
       throw new AfpError('INVALID_OPTION', `the name of a circuit breaker ${why}; this one was not made`)

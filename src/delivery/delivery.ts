@@ -228,7 +228,7 @@ export class Delivery {
   /** A connection with an agent is open. */
   linked(agent: string): void {
     // What failed did so over another link.
-    this.#parts.breakers.get(agent)?.halfOpen()
+    this.#parts.breakers.tryNow(agent)
     this.#recipients.get(agent)?.linked()
     this.#authors.linked(agent)
   }

@@ -5,7 +5,7 @@
  * `retries: n` is n further tries after the first one, n + 1 in all.
  */
 
-import { checkNames, isObject } from '../common/check-options.ts'
+import { checkNames, checkOption, isObject, oneOf } from '../common/check-options.ts'
 import { AfpDataStoreError, AfpError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 
@@ -75,8 +75,8 @@ const SHAPE = ['base', 'factor', 'cap', 'jitter']
  * The same pause before every retry. Defaults, which are the base strategy: 1 s before each of 3 retries.
  * @throws AfpError INVALID_OPTION
  */
-export function fixedRetry(options: { delay?: number; retries?: number } = {}): FixedRetry {
-  checkNames('fixedRetry()', options, ['delay', 'retries'])
+export function fixedRetry(options: Partial<FixedRetry> = {}): FixedRetry {
+  checkShape('fixedRetry()', options, 'fixed', ['delay', 'retries'])
   return checked({ kind: 'fixed', delay: options.delay ?? 1_000, retries: options.retries ?? 3 })
 }
 
@@ -84,8 +84,8 @@ export function fixedRetry(options: { delay?: number; retries?: number } = {}): 
  * Growing pauses. Defaults: 100 ms, doubled each time, at most 60 s, give or take 10 %, 5 retries.
  * @throws AfpError INVALID_OPTION
  */
-export function exponentialRetry(options: Partial<Omit<ExponentialRetry, 'kind'>> = {}): ExponentialRetry {
-  checkNames('exponentialRetry()', options, [...SHAPE, 'retries'])
+export function exponentialRetry(options: Partial<ExponentialRetry> = {}): ExponentialRetry {
+  checkShape('exponentialRetry()', options, 'exponential', [...SHAPE, 'retries'])
   const { base = 100, factor = 2, cap = 60_000, jitter = 0.1, retries = 5 } = options
   return checked({ kind: 'exponential', base, factor, cap, jitter, retries })
 }
@@ -97,6 +97,12 @@ export function exponentialRetry(options: Partial<Omit<ExponentialRetry, 'kind'>
 export function untilExpiry(options: Partial<Omit<ExponentialRetry, 'kind' | 'retries'>> = {}): ExponentialRetry {
   checkNames('untilExpiry()', options, SHAPE)
   return exponentialRetry({ ...options, retries: null })
+}
+
+/** Options may be spread from a strategy of the same kind. */
+function checkShape(where: string, options: { kind?: string }, kind: string, names: readonly string[]): void {
+  checkNames(where, options, [...names, 'kind'])
+  if (options.kind !== undefined) checkOption(`${where}: kind`, options.kind, oneOf(kind))
 }
 
 /**

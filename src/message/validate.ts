@@ -25,7 +25,7 @@ export interface Limits {
   readonly metadataBytes: number
   /** Most keys in metadata, nested ones included. Default 1,024. */
   readonly metadataKeys: number
-  /** Most recipients of one message. Default 64. */
+  /** Most recipients of one message, at most 64. Default 64. */
   readonly recipients: number
   /** How far a sender's clock may be ahead of this one, seconds. Default 120. */
   readonly clockSkew: number
@@ -59,7 +59,16 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   topics: 256,
 })
 
-const LIMIT_CHECKS: OptionChecks = Object.fromEntries(Object.keys(DEFAULT_LIMITS).map(name => [name, COUNT]))
+/** The most that {@link Limits.recipients} can be: so many share one sealed content. */
+export const MAX_RECIPIENTS = 64
+
+const LIMIT_CHECKS: OptionChecks = {
+  ...Object.fromEntries(Object.keys(DEFAULT_LIMITS).map(name => [name, COUNT])),
+  recipients: [
+    `a positive integer up to ${MAX_RECIPIENTS}`,
+    value => COUNT[1](value) && (value as number) <= MAX_RECIPIENTS,
+  ],
+}
 
 /** The least that `frameBytes` can be: what agents say to each other beside messages is never larger. */
 export const LEAST_FRAME_BYTES = 2 ** 16

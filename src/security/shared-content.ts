@@ -18,14 +18,12 @@ import { AfpSecurityError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { encode } from '../message/codec.ts'
+import { MAX_RECIPIENTS } from '../message/validate.ts'
 import { pad, unpad } from './padding.ts'
 import { type Bytes, KEY_BYTES, NONCE_BYTES, undecryptable } from './primitives.ts'
 
 const LABEL = 'afp/1/shared'
 const SIGNATURE_BYTES = 64
-
-/** The most recipients of one content. */
-export const MAX_RECIPIENTS = 64
 
 /** A key seals one content and no other, so its nonce is a constant. */
 const NONCE = new Uint8Array(NONCE_BYTES)

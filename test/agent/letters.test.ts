@@ -192,6 +192,15 @@ describe('The room for dead letters', () => {
     expect(removed).toMatchObject([{ why: 'room' }])
   })
 
+  test('may be asked for by any age, and kept for ever', async () => {
+    const ada = await world.join('ada', { deadLetters: { maxAge: Number.POSITIVE_INFINITY } })
+    expect(ada.deadLetters.count({ maxAge: Number.POSITIVE_INFINITY })).toBe(0)
+    expect(await ada.deadLetters.purge({ olderThan: Number.POSITIVE_INFINITY })).toBe(0)
+    expect(() => ada.deadLetters.count({ maxAge: Number.NaN })).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION' }),
+    )
+  })
+
   test.each<[object, string]>([
     [{ maxEntries: 0 }, 'maxEntries has to be a positive integer'],
     [{ maxAge: -1 }, 'maxAge has to be a number of milliseconds'],

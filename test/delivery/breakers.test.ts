@@ -58,9 +58,24 @@ describe('a registry of circuit breakers', () => {
   })
 
   it('refuses a name that could not be kept were it forced open, and makes none', () => {
-    for (const name of ['x'.repeat(4_001), 'é'.repeat(2_001), '\ud800']) {
-      expect(() => breakers.getOrCreate(name)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+    for (const name of ['x'.repeat(4_001), 'é'.repeat(2_001), '\ud800', 7, undefined]) {
+      expect(() => breakers.getOrCreate(name as string)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
     }
+    expect(breakers.size).toBe(0)
+  })
+
+  it('tries one that can be reached again at once, and goes on to let it give way', () => {
+    const bob = breakers.borrow('bob')
+    bob.forceOpen()
+    breakers.tryNow('bob')
+    expect(bob.state).toBe('open')
+    bob.reset()
+    for (let i = 0; i < 5; i++) bob.admit()?.fail(new Error('down'))
+    expect(bob.state).toBe('open')
+    for (const name of ['bob', 'eve']) breakers.tryNow(name)
+    expect(bob.state).toBe('half-open')
+    bob.reset()
+    breakers.giveBack('bob')
     expect(breakers.size).toBe(0)
   })
 

@@ -200,6 +200,18 @@ describe('stored strategies and states', () => {
 })
 
 describe('options', () => {
+  it('may be those of another strategy of the kind, some replaced', () => {
+    expect(fixedRetry({ ...fixedRetry(), delay: 5 })).toEqual(fixedRetry({ delay: 5 }))
+    const strategy = exponentialRetry({ ...untilExpiry(), base: 500 })
+    expect(strategy).toEqual(untilExpiry({ base: 500 }))
+    for (const mixed of [
+      () => fixedRetry({ ...untilExpiry() } as never),
+      () => exponentialRetry({ kind: 'fixed' } as never),
+    ]) {
+      expect(mixed).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+    }
+  })
+
   it.each([
     { delay: 0 },
     { delay: Number.NaN },

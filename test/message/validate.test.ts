@@ -24,6 +24,11 @@ describe('limits', () => {
     expect(() => resolveLimits({ queue: value as number })).toThrow(code('INVALID_OPTION'))
   })
 
+  test('More recipients than can share a content are refused.', () => {
+    expect(resolveLimits({ recipients: 64 }).recipients).toBe(64)
+    expect(() => resolveLimits({ recipients: 65 })).toThrow(code('INVALID_OPTION'))
+  })
+
   test('A limit that does not exist is refused, and so is one that Object.prototype has.', () => {
     expect(() => resolveLimits({ queues: 1 } as never)).toThrow(code('INVALID_OPTION'))
     expect(() => resolveLimits({ constructor: 1 } as never)).toThrow(code('INVALID_OPTION'))
