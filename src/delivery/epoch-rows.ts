@@ -6,7 +6,7 @@
 import { type Epochs, KEEP_SETTLED } from '../feed/index.ts'
 import type { Write } from '../store/store.ts'
 import type { IncomingParts } from './arrived.ts'
-import type { InEpoch, InEpochs } from './in-epoch.ts'
+import type { InEpochs } from './in-epoch.ts'
 import { WRITE_PAUSE } from './next-try.ts'
 import { epochKey, putEpoch, putSettled } from './rows.ts'
 
@@ -40,20 +40,20 @@ export class EpochRows {
   }
 
   /**
-   * Writes how an epoch stands, and calls back then. Where that fails it is tried again later, and holds up nothing that
+   * Writes how epochs stand, and calls back then. Where that fails it is tried again later, and holds up nothing that
    * comes meanwhile.
    */
-  async keep(epoch: string, then: () => void): Promise<void> {
+  async keep(changed: readonly string[], then: () => void): Promise<void> {
     const { store, clock, onError } = this.#parts
-    const { writes, committed } = this.put(epoch)
+    const rows = this.#rowsOf(changed).map(epoch => this.put(epoch))
     try {
-      await store.commit({ writes })
-      committed()
+      if (rows.length > 0) await store.commit({ writes: rows.flatMap(({ writes }) => writes) })
+      for (const { committed } of rows) committed()
       then()
     } catch (error) {
       if (this.#closed) return
       onError(error)
-      clock.after(WRITE_PAUSE, () => void this.keep(epoch, then))
+      clock.after(WRITE_PAUSE, () => void this.keep(changed, then))
     }
   }
 
@@ -65,11 +65,11 @@ export class EpochRows {
     const stored = over.filter(id => keys.letGo(id))
     for (const { epoch } of settled) keys.letGo(epoch)
     // No row says that these are over: a later one must not wait for them after a restart.
-    const later = keys.all().filter(({ stored, kept }) => stored && over.some(id => kept.earlier.includes(id)))
+    const later = this.#after(over).filter(id => keys.get(id)?.stored)
     const gone = [...stored, ...forgotten].map(id => epochKey('in', author, id))
     const writes = [
       ...settled.map(entry => putSettled(author, entry)),
-      ...later.flatMap(({ id }) => this.put(id).writes),
+      ...later.flatMap(id => this.put(id).writes),
       ...gone.map((key): Write => ({ op: 'delete', table: 'epochs', key })),
     ]
     // Where they stay, the author's next word settles them anew after a restart.
@@ -77,14 +77,20 @@ export class EpochRows {
   }
 
   /**
-   * Whether the disk may do without an epoch in which nothing has arrived: the row of a later one that waits for it would
-   * have that wait after a restart, whatever its author has said meanwhile.
+   * Epochs whose rows have to say what changed in these. One in which nothing has arrived has none, and one that is given
+   * up may never have been opened here: that nothing waits for them is for the rows of later ones to say.
    */
-  canSpare(epoch: string): boolean {
-    const { epochs, keys } = this.#parts
-    const waits = ({ id, kept }: InEpoch): boolean =>
-      kept.earlier.includes(epoch) && epochs.feed(id)?.untouched === false
-    return epochs.feed(epoch)?.untouched === true && !keys.all().some(waits)
+  #rowsOf(changed: readonly string[]): string[] {
+    const isTouched = (id: string): boolean => this.#parts.epochs.feed(id)?.untouched === false
+    const rowless = changed.filter(id => !isTouched(id))
+    return [...new Set([...changed, ...this.#after(rowless)])].filter(isTouched)
+  }
+
+  /** Epochs that were opened after any of these. */
+  #after(earlier: readonly string[]): string[] {
+    if (earlier.length === 0) return []
+    const all = this.#parts.keys.all().filter(({ kept }) => earlier.some(id => kept.earlier.includes(id)))
+    return all.map(({ id }) => id)
   }
 
   /** What failed is not tried again. */

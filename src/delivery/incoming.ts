@@ -5,14 +5,7 @@
 
 import { AfpSecurityError } from '../common/errors.ts'
 import { Turns } from '../common/turns.ts'
-import {
-  Epochs,
-  type EpochsNews,
-  type FeedState,
-  type Handed,
-  type Position,
-  type SettledEpoch,
-} from '../feed/index.ts'
+import { Epochs, type FeedState, type Handed, type Position, type SettledEpoch } from '../feed/index.ts'
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
@@ -59,7 +52,8 @@ export class Incoming {
   /** Lets go of what nobody would miss: openings and states, which its author says again. True: nothing else is held. */
   forget(): boolean {
     if (this.#working > 0 || this.#reading !== undefined) return false
-    for (const { id, untouched } of this.#keys.all()) if (untouched && this.#epochs.drop(id)) this.#keys.letGo(id)
+    const dropped = this.#keys.all().filter(({ id, untouched }) => untouched && this.#epochs.drop(id))
+    void this.#rows.shrink(dropped.map(({ id }) => id))
     if (!this.#epochs.empty) return false
     this.#arrived.leave()
     return true
@@ -118,7 +112,7 @@ export class Incoming {
       while (outcome === 'too-many') {
         const gone = this.#epochs.makeRoom()
         if (gone === undefined) return this.#refused('too-many-epochs', epoch)
-        this.#keys.letGo(gone)
+        void this.#rows.shrink([gone])
         outcome = this.#epochs.open(epoch, earlier)
       }
       if (outcome === 'opened') this.#keys.add(opened)
@@ -166,11 +160,12 @@ export class Incoming {
     const { onLost, answers } = this.#parts
     // They speak of epochs whose openings came just before.
     if (this.#reading !== undefined) await this.#reading
-    const { news, released, unknown } = this.#epochs.applyStates(states)
+    const { news, released, unknown, changed } = this.#epochs.applyStates(states)
     for (const epoch of unknown) if (!this.#isForeign(epoch)) answers.unknown(epoch)
     for (const { epoch, lost } of news) if (lost.length > 0) onLost(this.author, epoch, lost)
     this.#release(released)
-    await this.#keepNews(news)
+    const skipped = news.flatMap(({ epoch, skipped }) => (skipped.length > 0 ? epoch : []))
+    await this.#keepNews(changed, skipped)
     await this.#rows.shrink([])
     for (const { epoch } of states) answers.ack(epoch)
   }
@@ -200,6 +195,7 @@ export class Incoming {
     if (given.length > 0 || over) this.#parts.onHole(this.author, epoch, given)
     this.#release(released)
     if (over) this.#release(this.#epochs.giveUpEpochs([epoch]))
+    if (given.length > 0 || over) void this.#rows.keep([epoch], () => {})
   }
 
   /**
@@ -325,7 +321,10 @@ export class Incoming {
   async #reject(epoch: InEpoch, number: number, error: Error): Promise<void> {
     const { released } = this.#epochs.refuse(epoch.id, number, rejectionOf(error))
     this.#parts.onRejected(this.author, error)
-    await this.#keep(epoch.id, released)
+    await this.#rows.keep([epoch.id], () => {
+      this.#release(released)
+      this.#parts.answers.ack(epoch.id)
+    })
   }
 
   /**
@@ -351,19 +350,12 @@ export class Incoming {
    * Skips have to be on the disk before the author hears of them; but where nothing has arrived nothing is kept, since the
    * author goes on to name them.
    */
-  async #keepNews(news: EpochsNews['news']): Promise<void> {
-    const changed = news.flatMap(({ epoch, skipped }) => (skipped.length > 0 ? epoch : []))
-    await Promise.all(
-      changed.map(epoch => {
-        return this.#rows.canSpare(epoch) ? this.#epochs.snapshot(epoch)?.committed() : this.#keep(epoch, [])
-      }),
-    )
-  }
-
-  #keep(epoch: string, released: readonly Handed[]): Promise<void> {
-    return this.#rows.keep(epoch, () => {
-      this.#release(released)
-      this.#parts.answers.ack(epoch)
+  #keepNews(changed: readonly string[], skipped: readonly string[]): Promise<void> {
+    for (const epoch of skipped) {
+      if (this.#epochs.feed(epoch)?.untouched) this.#epochs.snapshot(epoch)?.committed()
+    }
+    return this.#rows.keep(changed, () => {
+      for (const epoch of skipped) this.#parts.answers.ack(epoch)
     })
   }
 

@@ -1,6 +1,7 @@
 /** This agent's epochs towards one recipient: which are open, which has room for more, which are over. */
 
 import { toHex } from '../common/bytes.ts'
+import { earliestFirst } from '../common/earliest-first.ts'
 import { statesOf } from '../feed/index.ts'
 import { MAX_EARLIER } from '../security/opening.ts'
 import type { Prekey } from '../security/prekeys.ts'
@@ -94,17 +95,9 @@ export class OwnEpochs {
 
   /** Takes in those of earlier runs, however they come: each names the ones before it. Returns them, the oldest first. */
   load(epochs: readonly OutEpoch[]): OutEpoch[] {
-    const missing = new Map(epochs.map(epoch => [epoch.id, epoch]))
-    const sorted: OutEpoch[] = []
-    // Not by comparing two at a time: of most pairs neither names the other, whichever is the older one.
-    const take = (epoch: OutEpoch | undefined): void => {
-      if (epoch === undefined || !missing.delete(epoch.id)) return
-      for (const id of epoch.earlier) take(missing.get(id))
-      sorted.push(epoch)
-    }
-    for (const epoch of epochs) take(epoch)
-    for (const epoch of sorted) this.#add(epoch)
-    return sorted
+    const sorted = earliestFirst(new Map(epochs.map(epoch => [epoch.id, epoch])), ({ earlier }) => earlier)
+    for (const epoch of sorted.values()) this.#add(epoch)
+    return [...sorted.values()]
   }
 
   #add(epoch: OutEpoch): void {

@@ -3,7 +3,7 @@
  * is left of the earlier ones: what comes in the later epoch is held until order waits for nothing in those any more.
  */
 
-import { sortMap } from '../common/sort-map.ts'
+import { earliestFirst } from '../common/earliest-first.ts'
 import { isBefore, isEpochId, isOver, type KeptEpoch, readKept, writeKept } from './kept-epoch.ts'
 import { MAX_RANGES, malformed, type Range } from './ranges.ts'
 import { type Accepted, ReaderFeed, type StateNews, type Verdict } from './reader-feed.ts'
@@ -42,8 +42,8 @@ export interface EpochsNews {
   /** Epochs that the author has and this reader does not: their openings are wanted. */
   readonly unknown: readonly string[]
   /**
-   * Epochs whose snapshots should be stored: skips are not told before, and after a restart what was said here would
-   * have to be said again before order goes on.
+   * Epochs that stand otherwise now: skips are not told before this is on the disk, and after a restart without it what
+   * was said here would have to be said again before order goes on.
    */
   readonly changed: readonly string[]
 }
@@ -52,7 +52,7 @@ const NONE: readonly never[] = []
 
 /** See the head of this file. */
 export class Epochs {
-  readonly #kept = new Map<string, KeptEpoch>()
+  #kept = new Map<string, KeptEpoch>()
   readonly #settled = new SettledEpochs()
   /** How many are held. */
   #holding = 0
@@ -76,11 +76,6 @@ export class Epochs {
   /** The reader of an epoch that is not settled. Envelopes, states and refusals go through this class instead. */
   feed(epoch: string): ReaderFeed | undefined {
     return this.#kept.get(epoch)?.feed
-  }
-
-  /** Earlier epochs that a held epoch waits for. */
-  awaits(epoch: string): string[] {
-    return [...(this.#kept.get(epoch)?.awaits ?? [])]
   }
 
   /** All that held epochs wait for. */
@@ -270,8 +265,7 @@ export class Epochs {
     const kept = this.#kept.get(epoch)
     if (kept === undefined) return undefined
     const { value, committed } = kept.feed.snapshot(ended)
-    // That an earlier one is over is for its own snapshot to say, which may not be on the disk yet.
-    const awaits = [...kept.earlier].filter(id => kept.awaits.has(id) || this.#kept.get(id)?.feed.free === false)
+    const awaits = [...kept.earlier].filter(id => kept.awaits.has(id) || this.#tellsItself(id))
     return { value: writeKept(kept, awaits, value), committed }
   }
 
@@ -294,7 +288,8 @@ export class Epochs {
 
   /** After the last {@link restore} and {@link restoreSettled}: what may be handed on, of each epoch in order. */
   resume(): readonly Handed[] {
-    sortMap(this.#kept, (a, b) => a.order - b.order)
+    const asOpened = new Map([...this.#kept].sort(([, a], [, b]) => a.order - b.order))
+    this.#kept = earliestFirst(asOpened, ({ earlier }) => earlier)
     this.#settled.sort()
     return this.#resume()
   }
@@ -336,7 +331,9 @@ export class Epochs {
       if (this.#kept.has(id)) continue
       const state = listed.get(id)
       // Its opening never came here, and there is nothing left in it to wait for.
-      if (state === undefined || state.base === state.last) later.awaits.delete(id)
+      if (state !== undefined && state.base < state.last) continue
+      later.awaits.delete(id)
+      changed.add(id)
     }
     for (const [id, kept] of this.#kept) {
       const unlisted = kept.unlisted || !listed.has(id)
@@ -352,6 +349,12 @@ export class Epochs {
   #isOver(epoch: string): boolean {
     const kept = this.#kept.get(epoch)
     return kept === undefined ? this.#settled.has(epoch) : isOver(kept)
+  }
+
+  /** Whether it is for an epoch's own snapshot to say that it is over: that may not be on the disk yet. */
+  #tellsItself(epoch: string): boolean {
+    const feed = this.#kept.get(epoch)?.feed
+    return feed !== undefined && !feed.free && !feed.untouched
   }
 
   /** Hands on what waited for an epoch that may be over now. */

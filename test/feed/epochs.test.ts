@@ -50,7 +50,7 @@ describe('an epoch at its reader', () => {
     expect(epochs.refuse(A, 1, 'x')).toEqual({ taken: false, released: [] })
     expect(epochs.processed(A, 1)).toBe(false)
     expect(epochs.giveUp(A, [[1, 1]])).toEqual({ released: [], given: [] })
-    expect(epochs.awaits(A)).toEqual([])
+    expect(epochs.awaited()).toEqual(new Set())
   })
 
   it.each([
@@ -72,12 +72,12 @@ describe('order over epochs', () => {
     expect(take(A, at(1))).toEqual([{ epoch: A, numbers: [1] }])
     // The author's word: there is a second one.
     expect(epochs.applyStates([stateOf(A, 0, 2), stateOf(B, 0, 1)]).released).toEqual([])
-    expect(epochs.awaits(B)).toEqual([A])
+    expect(epochs.awaited()).toEqual(new Set([A]))
     expect(take(A, at(2))).toEqual([
       { epoch: A, numbers: [2] },
       { epoch: B, numbers: [1] },
     ])
-    expect(epochs.awaits(B)).toEqual([])
+    expect(epochs.awaited()).toEqual(new Set())
   })
 
   it('waits for an earlier one whose opening comes later', () => {
@@ -102,7 +102,7 @@ describe('order over epochs', () => {
     // 1 is listed and settled, 2 is not listed, and neither was ever opened here.
     const states = [stateOf(id(1), 3, 3), stateOf(B, 0, 2), stateOf(C, 0, 1)]
     expect(epochs.applyStates(states).released).toEqual([])
-    expect(epochs.awaits(C)).toEqual([B])
+    expect(epochs.awaited()).toEqual(new Set([B]))
     expect(take(B, at(2))).toEqual([
       { epoch: B, numbers: [2] },
       { epoch: C, numbers: [1] },
@@ -140,7 +140,7 @@ describe('order over epochs', () => {
     take(B, at(1))
     expect(epochs.applyStates([stateOf(A, 0, 1)]).released).toEqual([])
     expect(epochs.applyStates([stateOf(B, 0, 0)]).released).toEqual([])
-    expect(epochs.awaits(B)).toEqual([A])
+    expect(epochs.awaited()).toEqual(new Set([A]))
   })
 
   it('does not take a later epoch for settled because an old word does not list it', () => {
@@ -168,7 +168,7 @@ describe('order over epochs', () => {
     epochs.open(B, [A])
     take(A, at(2))
     take(B, at(1))
-    expect(epochs.giveUpEpochs(epochs.awaits(B))).toEqual([
+    expect(epochs.giveUpEpochs(epochs.awaited())).toEqual([
       { epoch: A, numbers: [2] },
       { epoch: B, numbers: [1] },
     ])
@@ -311,21 +311,43 @@ describe('the epochs after a restart', () => {
     ])
   })
 
+  it('do so also where order was given up', () => {
+    epochs.open(B, [A])
+    epochs.open(A, [])
+    take(A, at(1))
+    take(B, at(1))
+    expect(epochs.giveUpEpochs([A])).toEqual([{ epoch: B, numbers: [1] }])
+    expect(restart({ [A]: [at(1)], [B]: [at(1)] }).map(({ epoch }) => epoch)).toEqual([A, B])
+  })
+
   it('wait again for an earlier epoch whose own snapshot does not say that it is over', () => {
     epochs.open(A, [])
     epochs.open(B, [A])
+    take(A, at(1))
     const early = copied(epochs.snapshot(A)?.value)
     take(B, at(1))
-    expect(epochs.applyStates([stateOf(A, 0, 1, [1, []]), stateOf(B, 0, 1)]).released.length).toBe(1)
+    expect(epochs.applyStates([stateOf(A, 0, 2, [0, [1, 1]]), stateOf(B, 0, 1)]).released.length).toBe(1)
     const later = copied(epochs.snapshot(B)?.value)
     epochs = new Epochs()
-    epochs.restore(A, early, [])
+    epochs.restore(A, early, [at(1)])
     epochs.restore(B, later, [at(1)])
-    expect(epochs.resume()).toEqual([])
+    expect(epochs.resume()).toEqual([{ epoch: A, numbers: [1] }])
     // A copy of what was skipped meanwhile may come now: it still has its turn.
-    expect(take(A, at(1))).toEqual([{ epoch: A, numbers: [1] }])
-    const { released } = epochs.applyStates([stateOf(A, 0, 1, [1, []]), stateOf(B, 0, 1)])
+    expect(take(A, at(2))).toEqual([{ epoch: A, numbers: [2] }])
+    const { released } = epochs.applyStates([stateOf(A, 0, 2, [0, [1, 1]]), stateOf(B, 0, 1)])
     expect(released).toEqual([{ epoch: B, numbers: [1] }])
+  })
+
+  it('wait for no earlier epoch that is over without anything that arrived: it has no snapshot to say so', () => {
+    epochs.open(A, [])
+    epochs.open(B, [A])
+    take(B, at(1))
+    const word = [stateOf(A, 0, 1, [1, []]), stateOf(B, 0, 1)]
+    expect(epochs.applyStates(word).released).toEqual([{ epoch: B, numbers: [1] }])
+    const later = copied(epochs.snapshot(B)?.value)
+    epochs = new Epochs()
+    epochs.restore(B, later, [at(1)])
+    expect(epochs.resume()).toEqual([{ epoch: B, numbers: [1] }])
   })
 
   it('wait no longer for what was given up before', () => {

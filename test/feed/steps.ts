@@ -90,7 +90,7 @@ export const OPS = {
     world.hand(world.reader.giveUp(epoch, holes).released)
   },
   giveUpEpoch: (world: World, a: number) => {
-    const epoch = pick([...new Set(world.reader.ids.flatMap(id => world.reader.awaits(id)))], a)
+    const epoch = pick([...world.reader.awaited()], a)
     if (epoch === undefined) return
     world.loose.add(epoch)
     world.hand(world.reader.giveUpEpochs([epoch]))
