@@ -5,7 +5,7 @@ import './composer.css'
 import './list.css'
 import './delivery.css'
 
-import { useCallback, useEffect } from 'preact/hooks'
+import { useCallback, useEffect, useRef } from 'preact/hooks'
 import type { Commands } from './commands.ts'
 import { useLazy, useStore } from './hooks.ts'
 import { ConversationPanel } from './panels/conversation.tsx'
@@ -51,6 +51,11 @@ export function Workspace({ store, commands, onLeave }: WorkspaceProps) {
   const Letters = useLazy(loadLetters, state.open === 'letters' || state.view === 'letters')
   const Log = useLazy(loadLog, state.open === 'log' || state.view === 'log')
 
+  // What was focused went with the first page.
+  const rail = useRef<HTMLElement>(null)
+  useEffect(() => {
+    if (document.activeElement === document.body) rail.current?.focus({ preventScroll: true })
+  }, [])
   useEffect(() => {
     const listening = new AbortController()
     const { signal } = listening
@@ -96,7 +101,7 @@ export function Workspace({ store, commands, onLeave }: WorkspaceProps) {
         onLog={showLog}
         onKeyboard={() => set({ open: 'keyboard' })}
       />
-      <nav class="rail" aria-label="Conversations">
+      <nav class="rail" aria-label="Conversations" tabIndex={-1} ref={rail}>
         <Topics state={state} onSelect={turnTo} onJoin={topic => commands.join(topic)} />
         <Roster state={state} onSelect={turnTo} onInvite={showInvite} />
       </nav>

@@ -117,6 +117,7 @@ test('the demo can be used with the keyboard alone', async ({ tabs, demo }) => {
   await keyboard.type('Ada')
   await keyboard.press('Enter')
   await expect(page.getByTestId('me')).toHaveText('Ada')
+  await expect(page.getByRole('navigation', { name: 'Conversations' })).toBeFocused()
 
   await expect(page.locator('[data-testid=agent][data-name=Bob][data-presence=online]')).toBeVisible()
   await expect(async () => {

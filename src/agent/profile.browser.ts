@@ -106,8 +106,7 @@ async function inDatabase(
 ): Promise<Profile | undefined> {
   let store: Store | undefined
   const close = async (): Promise<void> => {
-    await store?.close()
-    release?.()
+    await store?.close().finally(release)
   }
   try {
     store = await indexedDbStore(name, { clock: options.clock, onLost: options.onLost })
@@ -121,10 +120,8 @@ async function inDatabase(
       identity,
       saved,
       store,
-      release: async () => {
-        await close()
-        letGo()
-      },
+      // Its locks go even where the store does not close well: another tab could not be this agent otherwise.
+      release: () => close().finally(letGo),
     }
   } catch (error) {
     // Why it could not start is what counts.
