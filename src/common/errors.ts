@@ -186,6 +186,10 @@ export class AfpDataStoreError extends AfpError<{ reference?: string | undefined
   declare readonly reference?: string | undefined
 }
 
+/** Whether a store refused a batch because a check of it does not hold. @internal */
+export const isConflict = (error: unknown): boolean =>
+  error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT'
+
 interface SecurityFacts {
   agentId?: string | undefined
   context?: Readonly<Record<string, unknown>>

@@ -2,7 +2,7 @@
 
 import { abortable } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
-import { AfpDataStoreError, AfpDeliveryError } from '../common/errors.ts'
+import { AfpDeliveryError, isConflict } from '../common/errors.ts'
 import { decodeMessage, encodeMessage } from '../message/envelope.ts'
 import { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
@@ -142,8 +142,7 @@ async function handleOnce(
       else await reply(taken, () => also)
     } catch (cause) {
       // Here, and not where a handler fails at a conflict of its own.
-      const conflict = cause instanceof AfpDataStoreError && cause.code === 'STORE_CONFLICT'
-      throw conflict ? new Stale('', { cause }) : cause
+      throw isConflict(cause) ? new Stale('', { cause }) : cause
     }
   }
 }

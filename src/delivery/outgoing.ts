@@ -3,13 +3,14 @@
  * says what became of it. Bytes leave only after their commit, and are the same at every try.
  */
 
+import { isConflict } from '../common/errors.ts'
 import { inSlices } from '../common/slices.ts'
 import { Turns } from '../common/turns.ts'
 import { Underway } from '../common/underway.ts'
 import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
 import type { Prekey } from '../security/prekeys.ts'
-import type { Check, Key, Write } from '../store/store.ts'
+import type { Batch, Check, Key, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
 import { lostEpoch, unsealEpoch } from './consequences.ts'
 import { fateOf, rowKeyOf } from './entries.ts'
@@ -344,15 +345,24 @@ export class Outgoing {
     const { replaces, before } = rows
     const { clock, tries } = this.#parts
     const row = rowOf(draft, clock.now(), frame)
-    await commitFates(this.#parts, [fateOf(this.recipient, epoch, number, draft.messageId, 'queued')], () => {
+    const fates = [fateOf(this.recipient, epoch, number, draft.messageId, 'queued')]
+    const batch = (): Batch => {
       // With an earlier row they were written with that.
       const { checks = [], writes: also } = (replaces === undefined && draft.also?.()) || { writes: [] }
       const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...also]
       if (!epoch.stored) writes.push(putOpening(this.recipient, epoch.id, epoch))
       if (replaces !== undefined) writes.push({ op: 'delete', table: 'outbox', key: replaces })
-      const ordered: Check[] = before === undefined ? [] : [{ table: 'outbox', key: before, value: undefined }]
+      const ordered: Check[] = before === undefined ? [] : [{ table: 'outbox', key: before.row, value: undefined }]
       return { checks: [...checks, ...ordered], writes }
-    })
+    }
+    try {
+      await commitFates(this.#parts, fates, batch)
+    } catch (error) {
+      // The one before it may have had to wait for a receipt that it shares. Where that failed, this has failed with it.
+      if (before === undefined || !isConflict(error)) throw error
+      await before.gone
+      await commitFates(this.#parts, fates, batch)
+    }
     epoch.stored = true
     epoch.messages.set(number, { messageId: draft.messageId, awaited: draft.awaited === true })
     const entry = newEntry(epoch, number, row, { bytes: draft.payload.length, order: ++this.#order })

@@ -7,7 +7,7 @@
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
-import { AfpDataStoreError } from '../common/errors.ts'
+import { isConflict } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
 import type { Message } from '../message/message.ts'
@@ -369,7 +369,7 @@ export class Processing {
         // The one that was said to have failed was written after all: what it wrote is what is in the way of this one.
         if (failed && (await isGone(store, this.#incoming.over(entry)))) return over()
         ending?.abandoned?.()
-        if (error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT') {
+        if (isConflict(error)) {
           if (ahead.length === 0) throw error
           // One of those may be what was in the way.
           await Promise.allSettled(ahead.map(({ ended }) => ended))

@@ -1,6 +1,6 @@
 /** Writes what becomes of messages: rows, receipts and dead letters in one batch, told once it is on the disk. */
 
-import { AfpDataStoreError } from '../common/errors.ts'
+import { isConflict } from '../common/errors.ts'
 import type { Batch, Check, Store, Write } from '../store/store.ts'
 import type { Fate, Ledger } from './ledger.ts'
 import { LettersFull } from './letter-room.ts'
@@ -36,8 +36,7 @@ export async function commitFates(
       await store.commit({ checks: [...(made.checks ?? []), ...ordered], writes: [...made.writes, ...staged.writes] })
     } catch (error) {
       staged.abandoned()
-      const conflict = error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT'
-      if (!conflict || ordered.length === 0) throw error
+      if (!isConflict(error) || ordered.length === 0) throw error
       return undefined
     }
     staged.committed()

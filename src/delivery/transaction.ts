@@ -14,7 +14,7 @@ import {
   type OptionCheck,
   type OptionChecks,
 } from '../common/check-options.ts'
-import { AfpDataStoreError } from '../common/errors.ts'
+import { AfpDataStoreError, isConflict } from '../common/errors.ts'
 import { decode, encode } from '../message/codec.ts'
 import { contentFromWire, contentToWire, toContent } from '../message/content.ts'
 import type { Content } from '../message/message.ts'
@@ -114,8 +114,7 @@ export const keptValues = (store: () => Store): KeptValues => ({
         return result
       } catch (error) {
         transaction.end()
-        const conflict = error instanceof AfpDataStoreError && error.code === 'STORE_CONFLICT'
-        if (!conflict || conflicts >= MAX_CONFLICTS) throw error
+        if (!isConflict(error) || conflicts >= MAX_CONFLICTS) throw error
       }
     }
   },

@@ -42,7 +42,7 @@ export interface Pending {
 /** The row that an envelope takes the place of, if there is one, and that of the one before it: it has to be gone then. */
 export interface Replaced {
   readonly replaces: Key | undefined
-  readonly before?: Key | undefined
+  readonly before?: { readonly row: Key; readonly gone: Promise<void> } | undefined
 }
 
 /** Seals one of them and commits its envelope. */
@@ -156,7 +156,7 @@ export class Unsealed {
     this.#underway = some.length
     const slices = new Slices(this.#parts.nextTask)
     const appended: Promise<void>[] = []
-    let before: Key | undefined
+    let before: Replaced['before']
     for (const pending of some) {
       // The epoch may have come to its end in the meantime.
       const epoch = usable()
@@ -165,7 +165,7 @@ export class Unsealed {
       // Its fate is looked at below: until then it is nobody's.
       end.catch(() => {})
       appended.push(end)
-      before = pending.row ?? before
+      if (pending.row !== undefined) before = { row: pending.row, gone: end }
       if (slices.did(pending.draft.payload.length)) await slices.pause()
     }
     const fates = await Promise.allSettled(appended)

@@ -93,3 +93,28 @@ it('a cancel that failed has cancelled nothing, after a restart too', async () =
   await world.clock.advance(1_000)
   expect(await stateAt(id, bob)).toBe('processed')
 })
+
+it('what waits for keys is sealed in its order, and that is no failure, though word of another recipient is refused', async () => {
+  const errors: unknown[] = []
+  let known = false
+  ada.crash()
+  const prekeyOf = (agent: string) =>
+    agent === bob.id && !known ? undefined : world.nodes.get(agent)?.prekeys.current()
+  ada = await world.start(adas, undefined, { prekeyOf, onError: error => errors.push(error) })
+  const message = ada.message(bob, 'to both')
+  await ada.delivery.send(ada.delivery.draft(message, 'message'), [cid.id, bob.id])
+  await ada.send(bob, 'to one')
+  refuses = ({ writes }) => {
+    const word = writes.some(write => 'key' in write && write.table === 'outbox' && write.key[0] === cid.id)
+    return word && refused === 0 ? 'STORE_FULL' : undefined
+  }
+  await ada.meet(cid)
+  await world.clock.advanceUntil(() => refused > 0)
+  known = true
+  ada.delivery.cardChanged(bob.id)
+  await world.clock.advance(2_000)
+  expect(errors).toMatchObject([{ code: 'STORE_FULL' }])
+  await ada.meet(bob)
+  await world.clock.advance(1_000)
+  expect(bob.texts).toEqual(['to both', 'to one'])
+})
