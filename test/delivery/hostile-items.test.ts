@@ -121,15 +121,22 @@ describe('The largest of each kind', () => {
       (odd: number, sets: unknown[]) => sets.map((set, i) => [epoch(i), i === 0 ? odd : 0, 2_048, set]),
     ],
   ] as const)('is read: %s that fill the least frame; a byte more is refused', (_what, read, wordsOf) => {
-    /** Words of one epoch after the other, with as many ranges as there are: a range takes two bytes, `odd` one or two. */
+    const sets = new Array(31).fill(setOf(1_000))
+    const wordsWith = (odd: number, ranges: number): Uint8Array => {
+      const last = [setOf(Math.min(ranges, 1_000)), setOf(Math.max(ranges - 1_000, 0))]
+      return encode(wordsOf(odd, [...sets, ...last]))
+    }
+    /** Words with as many ranges as there is room for: a range takes two bytes, `odd` one or two. */
     const filled = (bytes: number): Uint8Array => {
       for (const odd of [0, 24]) {
-        const sets = new Array(31).fill(setOf(1_000))
-        for (let ranges = 0; ranges <= 2_000; ranges++) {
-          const last = [setOf(Math.min(ranges, 1_000)), setOf(Math.max(ranges - 1_000, 0))]
-          const words = encode(wordsOf(odd, [...sets, ...last]))
-          if (words.length === bytes) return words
+        let [least, most] = [0, 2_000]
+        while (least < most) {
+          const middle = (least + most) >> 1
+          if (wordsWith(odd, middle).length < bytes) least = middle + 1
+          else most = middle
         }
+        const words = wordsWith(odd, least)
+        if (words.length === bytes) return words
       }
       throw new Error(`nothing has ${bytes} bytes`)
     }
