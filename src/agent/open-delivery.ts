@@ -21,11 +21,19 @@ const KEEP_RECEIPTS = 24 * 3_600_000
 /** How often those that are over are looked for, which reads all of them, ms. */
 const PURGE = 3_600_000
 
-/** The prekeys of this agent, one of them current. */
+/**
+ * The prekeys of this agent, one of them current. Where no new one can be written an older one goes on for as long as it can
+ * be used: the disk may be full, and what waits makes room.
+ * @throws AfpDataStoreError where there is none
+ */
 export async function openPrekeys(parts: { store: Store; random: Random; clock: Clock }): Promise<PrekeyRing> {
   const prekeys = new PrekeyRing(parts)
   await prekeys.load()
-  await prekeys.rotate(parts.clock.now())
+  const now = parts.clock.now()
+  await prekeys.rotate(now).catch(error => {
+    const { notAfter } = prekeys.current() ?? { notAfter: now }
+    if (notAfter <= now) throw error
+  })
   return prekeys
 }
 

@@ -66,9 +66,9 @@ export class Authors {
 
   /** Takes up what earlier runs left. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
   async load(): Promise<void> {
-    const { store, limits, nextTask } = this.#parts
+    const { store, nextTask } = this.#parts
     const slices = new Slices(nextTask)
-    for (const [author, { kept, settled, arrived }] of await loadIncoming(store, limits, nextTask)) {
+    for (const [author, { kept, settled, arrived }] of await loadIncoming(store, nextTask)) {
       const { incoming } = this.#add(author)
       await incoming.load(kept, settled, arrived)
       if (slices.did(0, 1 + kept.length + settled.length + arrived.length)) await slices.pause()

@@ -7,7 +7,7 @@ import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Failure } from '../message/failure.ts'
 import { bytesToUuid, uuidToBytes } from '../message/ids.ts'
 import type { Message, MessageSecurity, SecurityLevel } from '../message/message.ts'
-import { DEFAULT_LIMITS, type Limits } from '../message/validate.ts'
+import { KEPT_LIMITS, type Limits } from '../message/validate.ts'
 import type { Key, Write } from '../store/store.ts'
 import {
   type RetryState,
@@ -280,7 +280,7 @@ export function checkNewLetter(letter: NewDeadLetter): void {
  */
 export function letterMessage(
   letter: DeadLetter,
-  limits: Limits = DEFAULT_LIMITS,
+  limits: Limits = KEPT_LIMITS,
 ): { message: Message; kind: MessageKind } {
   const { sender, topic, security } = letter
   return decodeMessage(letter.message, { sender, topic, security, limits })

@@ -5,7 +5,7 @@ import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, isConflict } from '../common/errors.ts'
 import { decodeMessage, encodeMessage } from '../message/envelope.ts'
 import { Message } from '../message/message.ts'
-import type { Limits } from '../message/validate.ts'
+import { KEPT_LIMITS, type Limits } from '../message/validate.ts'
 import type { Store, Write } from '../store/store.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import type { RetryOutcome } from './dead-letter-retries.ts'
@@ -51,7 +51,7 @@ async function sendAgain(
   settled: readonly Write[],
   automatic: boolean,
 ): Promise<RetryOutcome> {
-  const { message: before, kind } = decodeMessage(bytes, { sender, security, limits })
+  const { message: before, kind } = decodeMessage(bytes, { sender, security, limits: KEPT_LIMITS })
   // Whoever asked has long been told that no reply came.
   if (automatic && kind === 'request') return 'expired'
   const known = await tracker.get(before.id)
@@ -119,12 +119,12 @@ class Stale extends Error {}
  * @throws what the handler throws
  */
 async function handleOnce(
-  { store, clock, limits, take, reply, closing }: LetterRetryParts,
+  { store, clock, take, reply, closing }: LetterRetryParts,
   { peer, sender, security, message: bytes, messageId, attempts }: DeadLetter,
   transaction: BufferedTransaction,
   automatic: boolean,
 ): Promise<((settled: readonly Write[]) => Promise<void>) | undefined> {
-  const { message, kind } = decodeMessage(bytes, { sender, security, limits })
+  const { message, kind } = decodeMessage(bytes, { sender, security, limits: KEPT_LIMITS })
   if (automatic && message.isExpired(clock.now())) return undefined
   const { priority } = message
   const row = { kind, prev: 0, priority, receivedAt: clock.now(), retry: { ...NEVER_TRIED, attempts }, message: bytes }

@@ -4,7 +4,7 @@ import { type NextTask, Slices } from '../common/slices.ts'
 import { Underway } from '../common/underway.ts'
 import { AuthorFeed, type SettledEpoch } from '../feed/index.ts'
 import { decodeMessage } from '../message/envelope.ts'
-import type { Limits } from '../message/validate.ts'
+import { KEPT_LIMITS } from '../message/validate.ts'
 import { importKey } from '../security/aead.ts'
 import { earlierIn } from '../security/opening.ts'
 import { paged } from '../store/paged.ts'
@@ -137,11 +137,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
 }
 
 /** By author. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
-export async function loadIncoming(
-  store: Store,
-  limits: Limits,
-  next?: NextTask,
-): Promise<Map<string, IncomingRemains>> {
+export async function loadIncoming(store: Store, next?: NextTask): Promise<Map<string, IncomingRemains>> {
   const remains = new Map<string, { kept: KeptEpoch[]; settled: SettledEpoch[]; arrived: Arrived[] }>()
   for await (const entry of paged(store, 'epochs', ['in'], next)) {
     const { author, epoch, row } = readEpoch(entry)
@@ -154,7 +150,7 @@ export async function loadIncoming(
     const { author, epoch, number, row } = readInbox(entry)
     const mine = remains.get(author)
     if (mine === undefined) continue
-    const { message, kind } = decodeMessage(row.message, { sender: author, security: SEALED, limits })
+    const { message, kind } = decodeMessage(row.message, { sender: author, security: SEALED, limits: KEPT_LIMITS })
     mine.arrived.push({ author, epoch, number, message, kind, row, late: false, redelivered: true })
   }
   return remains

@@ -70,6 +70,15 @@ const LIMIT_CHECKS: OptionChecks = {
   ],
 }
 
+/** For messages of this agent's own disk: they were within the limits of the day they came, whatever these are today. */
+export const KEPT_LIMITS: Limits = Object.freeze({
+  ...DEFAULT_LIMITS,
+  messageBytes: Number.MAX_SAFE_INTEGER,
+  metadataBytes: Number.MAX_SAFE_INTEGER,
+  metadataKeys: Number.MAX_SAFE_INTEGER,
+  recipients: MAX_RECIPIENTS,
+})
+
 /** The least that `frameBytes` can be: what agents say to each other beside messages is never larger. */
 export const LEAST_FRAME_BYTES = 2 ** 16
 
