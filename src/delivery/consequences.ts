@@ -7,6 +7,7 @@ import { NO_BYTES } from './fencing.ts'
 import type { Fate } from './ledger.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
+import { isKept } from './receipts.ts'
 import { outboxKey, putOutbox } from './rows.ts'
 
 /** See the head of this file. */
@@ -38,6 +39,9 @@ export async function consequences(
     const messageId = epoch.messages.get(number)?.messageId
     const before = epoch.entries.get(number)?.row ?? epoch.fences.get(number)
     if (messageId === undefined || before === undefined) continue
+    // What it would not have is said with its letter alone: after a crash in between nobody would make one.
+    const reason = refused.get(number)
+    if (reason !== undefined && !isKept(reason)) continue
     fates.push(fateOf(recipient, epoch, number, messageId, 'delivered'))
     // Until its end is known the row says whose it is; its bytes are not needed any more.
     const row = { ...before, fence: 'delivered', frame: NO_BYTES } as const
@@ -54,7 +58,7 @@ export async function consequences(
     const reason = refused.get(number)
     const status = reason !== undefined ? 'refused' : skipped.has(number) ? 'skipped' : 'processed'
     // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
-    const keeps = reason === undefined || reason === 'handler-error' || reason === 'expired'
+    const keeps = reason === undefined || isKept(reason)
     // One that is being given up has its letter with that, unless that cannot be written.
     if (!keeps) await entry?.giving?.catch(() => undefined)
     const lettered = keeps || entry === undefined || entry.awaited || entry.lettered

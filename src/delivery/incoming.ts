@@ -321,10 +321,9 @@ export class Incoming {
   async #reject(epoch: InEpoch, number: number, error: Error): Promise<void> {
     const { released } = this.#epochs.refuse(epoch.id, number, rejectionOf(error))
     this.#parts.onRejected(this.author, error)
-    await this.#rows.keep([epoch.id], () => {
-      this.#release(released)
-      this.#parts.answers.ack(epoch.id)
-    })
+    // At once: what comes next finds nothing in its way.
+    this.#release(released)
+    await this.#rows.keep([epoch.id], () => this.#parts.answers.ack(epoch.id))
   }
 
   /**

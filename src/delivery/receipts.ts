@@ -173,6 +173,9 @@ export function overallStatus({ recipients }: MessageReceipt): DeliveryStatus {
   return BY_WEIGHT.find(status => all.has(status)) ?? 'pending'
 }
 
+/** Whether a recipient that refused a message for this reason has it, in a dead letter of its own. */
+export const isKept = (reason: string): boolean => reason === 'handler-error' || reason === 'expired'
+
 const queuedAt = (at: number, retries: number): RecipientReceipt => ({
   state: 'queued',
   reason: undefined,
@@ -210,7 +213,7 @@ function step(before: RecipientReceipt, event: ReceiptEvent, at: number): Recipi
       }
     case 'refused': {
       const { reason, error } = event
-      return { ...ended({ ...before, left: true }, reason, at, false, error), final: true }
+      return { ...ended({ ...before, left: true, arrived: isKept(reason) }, reason, at, false, error), final: true }
     }
     case 'skipped':
       if (!failed) return undefined

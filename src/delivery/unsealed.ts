@@ -144,7 +144,9 @@ export class Unsealed {
 
   /** Puts those on the disk that are not there yet. */
   async keep(): Promise<void> {
-    await this.#rounds.take(() => Promise.all([...this.#unkept].map(pending => this.#keepOne(pending))))
+    // Those that could not be sealed came back behind what was sent meanwhile.
+    const inOrder = (): Pending[] => [...this.#unkept].sort((a, b) => a.order - b.order)
+    await this.#rounds.take(() => Promise.all(inOrder().map(pending => this.#keepOne(pending))))
   }
 
   /**

@@ -196,7 +196,7 @@ describe('a message that the recipient refused', () => {
       state: 'dead',
       reason: 'handler-error',
       inDoubt: false,
-      arrived: false,
+      arrived: true,
     })
     expect(outcome(delivered, refused)).toMatchObject({ state: 'dead', arrived: true, final: true })
     expect(outcome(refused, delivered, processed)).toMatchObject({ state: 'dead' })
