@@ -182,10 +182,11 @@ export function Letters({ state, commands, onClose }: { state: State; commands: 
         <button
           type="button"
           class="button"
+          aria-label="Purge done"
           disabled={desk === undefined || state.allLetters <= state.dead}
           onClick={() => desk !== undefined && onOutcome(desk.purge())}
         >
-          Purge done
+          Purge<span class="letters-wide">&nbsp;done</span>
         </button>
         <button type="button" class="icon-button close" aria-label="Close the dead letters" onClick={onClose}>
           <Icon name="close" />

@@ -73,7 +73,10 @@ export interface AgentOptions extends AbortOptions {
   persistStorage?: boolean | undefined
   /** Default guarantee of what is sent to agents; default `at-least-once`. What is published is `at-most-once`. */
   guarantee?: Guarantee | 'best-effort' | undefined
-  /** When messages that are not acknowledged are sent again; default: with pauses that grow to 15 s, until their time to live ends. */
+  /**
+   * When messages that are not acknowledged are sent again; default: with pauses that grow to 15 s, until their time to live ends.
+   * Only what was sent counts as a try: for an agent that is away a message waits, whatever the strategy, as long as its `ttl`.
+   */
   retry?: RetryStrategy | undefined
   /** When handlers that failed run again; default: `exponentialRetry()`, 5 times. */
   handlerRetry?: RetryStrategy | undefined

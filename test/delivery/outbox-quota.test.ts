@@ -1,6 +1,7 @@
 /** How much of an agent's room for what waits others can take up. */
 
 import { afterEach, describe, expect, it } from 'vitest'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { FrameType } from '../../src/delivery/frames.ts'
 import { OutboxQuota } from '../../src/delivery/outbox-quota.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -170,4 +171,20 @@ it('a message is called off however long the disk takes for other recipients', a
   expect(off).toBe(true)
   held.resolve()
   await Promise.all([sending, cancelling])
+})
+
+it('what a disk refuses takes up no room', async () => {
+  world = new DeliveryWorld()
+  const store = memoryStore()
+  const { commit } = store
+  const ada = await world.start(await world.machine(store), undefined, { maxOutbox: { messages: 2 } })
+  const bob = await world.start(await world.machine())
+  for (const known of [true, false]) {
+    if (known) await ada.meet(bob)
+    else world.nodes.delete(bob.id)
+    store.commit = () => Promise.reject(new AfpDataStoreError('STORE_FULL', 'no room'))
+    for (let i = 0; i < 5; i++) await expect(ada.send(bob, 'x')).rejects.toMatchObject({ code: 'STORE_FULL' })
+    store.commit = commit.bind(store)
+    await ada.send(bob, 'x')
+  }
 })
