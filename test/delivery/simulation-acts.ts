@@ -103,7 +103,7 @@ function send(
 ): void {
   const kind = to.length === 1 && random.float() < 0.15 ? 'request' : 'message'
   const counted = random.float() < 0.3 ? '+' : ''
-  const text = `${seed}-${++counters.sent}${counted}${random.float() < 0.1 ? '!' : ''}`
+  const text = `${seed}-${++counters.sent}${counted}${random.float() < 0.1 ? '!' : ''}${random.float() < 0.08 ? '?' : ''}`
   const guarantee = random.float() < 0.7 ? 'exactly-once' : 'at-least-once'
   const priority = pick(random, [0, 0, 0, 5])
   const hurried = random.float() < 0.25
@@ -120,6 +120,7 @@ function send(
     disk: to.lostDisks,
     unsaid: false,
     over: false,
+    calledOff: false,
     handledAgain: false,
     // It may be sealed to a key that is gone.
     loose: lossesOf(to) > (life.cards.get(to.id)?.losses ?? 0),
@@ -163,6 +164,7 @@ function cancelOne({ random, sent, counters, faults }: Run, life: Life): void {
   const entry = mine.at(-1 - Math.floor(random.float() ** 2 * Math.min(30, mine.length)))
   if (entry === undefined || life.now === undefined) return
   const { node, store } = life.now
+  for (const way of entry.ways.values()) way.calledOff = true
   node.delivery.cancel(entry.id).then(
     async done => {
       const receipt = await node.tracker.get(entry.id)

@@ -24,6 +24,13 @@ interface Remains {
   readonly letters: ReadonlyMap<string, readonly DeadLetter[]>
 }
 
+/** As what letters are counted. */
+const COUNTED: Partial<Record<string, 'expired' | 'failed' | 'rejected'>> = {
+  expired: 'expired',
+  'handler-error': 'failed',
+  rejected: 'rejected',
+}
+
 /** Finds what should not have happened. */
 export async function judge(run: Run): Promise<void> {
   const { lives, sent } = run
@@ -62,9 +69,7 @@ async function judgeWay({ counters, faults }: Run, entry: Sent, way: Way, of: (l
   const receipt = known ? await loadReceipt(from.disk, id) : undefined
   const receiptOfWay = receipt?.recipients.get(to.id)
   counters.handled += effects
-  for (const { reason } of letters) {
-    counters[reason === 'expired' ? 'expired' : reason === 'handler-error' ? 'failed' : 'exhausted']++
-  }
+  for (const { reason } of letters) counters[COUNTED[reason] ?? 'exhausted']++
   if (effects > 1 && guarantee === 'exactly-once') fault('handled twice')
   if (state === 'thrown') {
     if (effects > 0 || letters.length > 0) fault('was not taken')
@@ -80,7 +85,11 @@ async function judgeWay({ counters, faults }: Run, entry: Sent, way: Way, of: (l
   if (receiptOfWay.state === 'cancelled') {
     counters.cancelled += receiptOfWay.inDoubt ? 0 : 1
     if (letters.length > 0) fault('called off, and a letter')
-  } else if (effects === 0 && letters.length === 0 && !way.lost && !way.unsaid) fault('lost')
+  } else if (effects === 0 && letters.length === 0 && !way.lost && !way.unsaid) {
+    // The next run calls requests off as well.
+    const isOff = way.calledOff || kind === 'request'
+    if (!isOff || receiptOfWay.reason !== 'rejected') fault('lost')
+  }
   // What it knew of it, and what its sender was still to hear, may have gone with a disk.
   if (to.lostDisks > way.disk) return
   if (!receiptOfWay.final) fault('nothing final is known of it')

@@ -2,6 +2,7 @@
 
 import { respondTo } from '../../src/message/build.ts'
 import { createIds } from '../../src/message/ids.ts'
+import type { Message } from '../../src/message/message.ts'
 import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { MortalStore } from './mortal-store.ts'
@@ -10,6 +11,7 @@ import {
   effectsOn,
   failsForGood,
   isCounted,
+  isDoubtful,
   isOver,
   type Life,
   logKey,
@@ -41,6 +43,9 @@ export async function boot(run: Run, life: Life): Promise<void> {
     // No matter of chance: other seeds do what they did.
     inbox: run.seed % 3 === 0 ? { messages: 2 + (run.seed % 7) } : {},
     maxOutbox: small ? { messages: 3 + Math.floor(random.float() * 8) } : {},
+    judge: ({ content, parentId }: Message): void => {
+      if (parentId === undefined && isDoubtful(String(content)) && random.float() < 0.7) throw new Error('not now')
+    },
     // Others have their turn by the clock that is driven: a run of a seed is the same each time.
     nextTask: (): Promise<void> => new Promise(resolve => world.clock.after(0, resolve)),
   }

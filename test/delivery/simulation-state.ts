@@ -48,6 +48,7 @@ export const noCounters = () => ({
   expired: 0,
   exhausted: 0,
   failed: 0,
+  rejected: 0,
   /** Retries of dead letters of either side that sent or handled their message again. */
   sentAgain: 0,
   handledAgain: 0,
@@ -97,6 +98,8 @@ export interface Way {
   unsaid: boolean
   /** Its sender said that it will not be handled. */
   over: boolean
+  /** Its sender has called it off, in vain or not: where its recipient would not have it, it has no letter. */
+  calledOff: boolean
   /** Its recipient tried its dead letter again. */
   handledAgain: boolean
   /** It went under a new number, or its recipient lost what tells its place: order is not promised. */
@@ -164,6 +167,9 @@ export const TOTAL = ['total']
 export const isCounted = (text: string): boolean => text.includes('+')
 /** Whether the handler of a message fails until its dead letter is tried again. */
 export const failsForGood = (text: string): boolean => text.includes('!')
+
+/** Whether its recipient may refuse a message, now and at a later time. */
+export const isDoubtful = (text: string): boolean => text.includes('?')
 
 /** A value that a handler has put. */
 export const readValue = (value: Uint8Array): unknown => contentFromWire(decode(value), 2 ** 20)
