@@ -3,9 +3,7 @@
 import { createAgent } from '../../src/agent/create-agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
-import { systemRandom } from '../../src/common/random.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
-import { MemoryNet } from '../../src/network/memory.ts'
 import { indexedDbStore } from '../../src/store/indexeddb.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 
@@ -27,9 +25,7 @@ const attempts = {
 
 function start(options: Partial<AgentOptions>): Promise<Outcome> {
   return attempt(async clock => {
-    const net = new MemoryNet({ clock, random: systemRandom })
-    const carrier: AgentOptions['carrier'] = ({ id }) => net.carrier(id)
-    const agent = await createAgent({ name: 'ada', mesh: 'frame', carrier, clock, ...options })
+    const agent = await createAgent({ name: 'ada', mesh: 'frame', clock, ...options })
     await agent.close()
   })
 }

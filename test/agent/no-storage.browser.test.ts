@@ -1,16 +1,15 @@
-/** A page that the browser gives no storage, and no locks: a sandboxed frame, as where cookies are blocked. */
+/** Pages that the browser gives no storage, and no locks: sandboxed frames, and those whose cookies are blocked. */
 
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { createAgent } from '../../src/agent/create-agent.ts'
 import type { Outcome } from './no-storage-frame.ts'
+import { failure } from './waiting.ts'
 
-let frame: HTMLIFrameElement
-let said: Record<string, Outcome>
-
-beforeEach(async () => {
-  frame = document.createElement('iframe')
+/** What becomes of agents in a sandboxed frame, or what went wrong there. */
+async function inFrame(): Promise<Record<string, Outcome> | string> {
+  const frame = document.createElement('iframe')
   frame.setAttribute('sandbox', 'allow-scripts')
-  const program = new URL('./no-storage-frame.ts', import.meta.url)
-  // Vitest has it load what is loaded later by a function of its own pages.
+  // Vitest has its pages load by a function of its own what is loaded later.
   frame.srcdoc = `
     <script>
       const tell = ({ message, reason }) => parent.postMessage(String(message ?? reason), '*')
@@ -18,16 +17,22 @@ beforeEach(async () => {
       addEventListener('unhandledrejection', tell)
       __vitest_browser_runner__ = { wrapDynamicImport: load => load() }
     </script>
-    <script type="module" src="${program}"></script>`
-  const answer = new Promise<MessageEvent>(resolve =>
-    addEventListener('message', event => event.source === frame.contentWindow && resolve(event)),
-  )
+    <script type="module" src="${new URL('./no-storage-frame.ts', import.meta.url)}"></script>`
+  const told = Promise.withResolvers<Record<string, Outcome> | string>()
+  const listener = ({ source, data }: MessageEvent): void => {
+    if (source === frame.contentWindow) told.resolve(data)
+  }
+  addEventListener('message', listener)
   document.body.append(frame)
-  said = (await answer).data
-})
-afterEach(() => frame.remove())
+  try {
+    return await told.promise
+  } finally {
+    removeEventListener('message', listener)
+    frame.remove()
+  }
+}
 
-test('without storage an agent that needs it is refused with what to do, and one that does not starts', () => {
+test('without storage an agent that needs it is refused with what to do, and one that does not starts', async () => {
   const refused = {
     name: 'AfpDataStoreError',
     code: 'STORE_FAILED',
@@ -35,7 +40,7 @@ test('without storage an agent that needs it is refused with what to do, and one
       "the browser gives this page no storage: give createAgent() store: memoryStore(), or identity: 'ephemeral'",
     timers: 0,
   }
-  expect(said).toEqual({
+  expect(await inFrame()).toEqual({
     nothing: refused,
     persistent: refused,
     given: refused,
@@ -45,4 +50,17 @@ test('without storage an agent that needs it is refused with what to do, and one
     'store and identity': 'done',
     'store, in one tab only': 'done',
   })
+})
+
+test('without broadcast channels, as in Firefox with cookies blocked, an agent is refused with NETWORK_FAILED', async () => {
+  const cause = new DOMException('The operation is insecure.', 'SecurityError')
+  vi.stubGlobal('BroadcastChannel', function refuse() {
+    throw cause
+  })
+  try {
+    const starting = createAgent({ name: 'ada', mesh: 'page', identity: 'ephemeral' })
+    expect(await failure(starting)).toMatchObject({ code: 'NETWORK_FAILED', cause })
+  } finally {
+    vi.unstubAllGlobals()
+  }
 })
