@@ -20,6 +20,8 @@ const again = {
 
 /** Pages, whatever shows them. */
 const pages = {
+  // Sandboxed frames, which have no origin, load modules too.
+  server: { cors: { origin: 'null' } },
   resolve: { conditions: [...conditions, 'module', 'browser', 'development|production'] },
   // What lies behind `#` imports Vite finds only while pages run, and then it reloads them under their tests.
   optimizeDeps: {

@@ -201,6 +201,10 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   exportIdentity(passphrase: string): Promise<string>
   /** Waits until everything that was sent is handed over and every handler has finished. New sends are still taken. */
   drain(options?: AbortOptions): Promise<void>
-  /** Drains, says goodbye and closes; its subscriptions end. A store it was given stays open. Idempotent. */
+  /**
+   * Drains, says goodbye and closes; its subscriptions end. A store it was given stays open. Idempotent. In a tab the agent
+   * closes by itself at `pagehide`, for good, also where the page goes to the back/forward cache: make it anew at
+   * `pageshow` with `persisted`, or reload the page.
+   */
   close(): Promise<void>
 }

@@ -59,7 +59,9 @@ export interface AgentOptions extends AbortOptions {
   /**
    * Where the agent keeps what must survive. Default in tabs: IndexedDB; in Node: memory. One that is given here stays
    * yours: `close()` leaves it open, and whoever opened it closes it after the agent; until then a `sqliteStore` keeps its
-   * file from others. What the agent has opened itself it closes.
+   * file from others. What the agent has opened itself it closes. Where the browser gives no storage, as in a sandboxed
+   * frame or where cookies are blocked, the default fails with `STORE_FAILED`, and `memoryStore()` works
+   * (but in Firefox with all cookies blocked, where the network cannot start).
    *
    * A store belongs to the agent that used it first, in the mesh of that use; so does one of an earlier version, which
    * does not say whose it is, from now on. For another identity or mesh `createAgent` throws `STORE_MISMATCH` and leaves

@@ -6,7 +6,7 @@
 
 import { AfpSecurityError } from '../common/errors.ts'
 import { createIdentity, type Identity } from '../identity/keys.ts'
-import { indexedDbStore } from '../store/indexeddb.ts'
+import { indexedDbStore, mapError } from '../store/indexeddb.ts'
 import type { Store } from '../store/store.ts'
 import type { Profile, ProfileOptions } from './profile.ts'
 import { ownStore, readOwner, takeStore } from './store-owner.ts'
@@ -31,7 +31,8 @@ interface Claim {
 
 /**
  * Opens a profile.
- * @throws AfpSecurityError IDENTITY_IN_USE, INSECURE_CONTEXT; AfpDataStoreError STORE_MISMATCH, STORE_IN_USE
+ * @throws AfpSecurityError IDENTITY_IN_USE, INSECURE_CONTEXT; AfpDataStoreError STORE_MISMATCH, STORE_IN_USE, STORE_FAILED
+ * where the browser blocks storage
  */
 export async function openProfile(options: ProfileOptions): Promise<Profile> {
   const { identity, store, random } = options
@@ -54,7 +55,7 @@ async function inStore(store: Store, options: ProfileOptions): Promise<Profile> 
     const given = typeof options.identity === 'object' ? options.identity : undefined
     const identity = await ownStore(store, { ...options, identity: given })
     if (navigator.locks === undefined) return { identity, store, release: async () => letGo() }
-    const release = await hold(lockOf(identity), given === undefined ? RELOAD_PATIENCE : 0)
+    const release = await hold(lockOf(identity), given === undefined ? RELOAD_PATIENCE : 0).catch(unlocked)
     if (release === undefined) throw taken(identity)
     return {
       identity,
@@ -143,7 +144,10 @@ const databaseOf = (mesh: string): string => `afp:${encodeURIComponent(mesh)}`
 /** The Web Lock of an identity, whichever database it is in. */
 const lockOf = (identity: Identity): string => `afp-id:${identity.id}`
 
-/** Holds a Web Lock until the returned function is called; undefined when another tab has it after `patience` ms. */
+/**
+ * Holds a Web Lock until the returned function is called; undefined when another tab has it after `patience` ms.
+ * @throws AfpDataStoreError STORE_FAILED when the browser gives no locks
+ */
 async function hold(lock: string, patience: number): Promise<(() => void) | undefined> {
   const granted = Promise.withResolvers<boolean>()
   const held = Promise.withResolvers<void>()
@@ -153,8 +157,14 @@ async function hold(lock: string, patience: number): Promise<(() => void) | unde
       granted.resolve(taken !== null)
       return taken === null ? undefined : held.promise
     })
-    .catch(() => granted.resolve(false))
+    .catch(error => (options.signal?.aborted ? granted.resolve(false) : granted.reject(mapError(error, lock))))
   return (await granted.promise) ? held.resolve : undefined
+}
+
+/** Where storage is blocked, locks are too: as over plain http, a store that is given there does without. */
+function unlocked(error: Error): () => void {
+  if ((error.cause as Error).name !== 'SecurityError') throw error
+  return () => {}
 }
 
 function rememberedSlot(base: string): number | undefined {
@@ -162,7 +172,7 @@ function rememberedSlot(base: string): number | undefined {
     const slot = Number(sessionStorage.getItem(base) ?? Number.NaN)
     return Number.isInteger(slot) && slot >= 0 && slot < MAX_SLOTS ? slot : undefined
   } catch {
-    // Storage is blocked, as in a sandboxed frame; the locks alone decide then.
+    // Storage is blocked, as in a sandboxed frame: whoever asks for a lock is told.
     return undefined
   }
 }

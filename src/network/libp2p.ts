@@ -101,7 +101,12 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
         }
       }
     })
-    for (const protocol of this.#handlers.keys()) await this.#register(protocol)
+    try {
+      for (const protocol of this.#handlers.keys()) await this.#register(protocol)
+    } catch (cause) {
+      // libp2p's own locks use a BroadcastChannel, which Firefox refuses where cookies are blocked.
+      throw new AfpError('NETWORK_FAILED', `the network cannot start: ${(cause as Error).message}`, { cause })
+    }
     try {
       await node.start()
     } catch (cause) {

@@ -14,7 +14,7 @@ import type { Batch, Key, KeyRange, RangeOptions, Row, StorageState, Store } fro
 export interface IndexedDbStoreOptions extends AbortOptions {
   /** Times {@link openTimeout}. Default: the platform's clock. */
   readonly clock?: Clock | undefined
-  /** How long to wait for tabs that hold an older version of the database open, in ms. Default: 10,000. */
+  /** How long to wait for the database, as while tabs hold an older version of it open, in ms. Default: 10,000. */
   readonly openTimeout?: number | undefined
   /**
    * Told when the store closes although nobody asked: a newer version of the page upgrades or deletes the database, or
@@ -28,30 +28,38 @@ export interface IndexedDbStoreOptions extends AbortOptions {
  * browsers' default resolves before the disk has the data. Two tabs may open the same store; who must be alone holds a
  * Web Lock.
  *
- * @throws AfpDataStoreError STORE_TOO_NEW when a newer version of this package wrote the database; STORE_IN_USE when
- * another tab keeps an older version open and does not make way in time; STORE_FAILED when the browser does not give one (as in some private windows)
+ * @throws AfpDataStoreError STORE_TOO_NEW when a newer version of this package wrote the database; STORE_IN_USE when it
+ * does not open in time: another tab keeps an older version open, where the message says so; STORE_FAILED when the browser
+ * does not give one (as in sandboxed frames, where cookies are blocked, and in some private windows)
  */
 export async function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}): Promise<Store> {
   const { clock = systemClock, signal, openTimeout = 10_000, onLost } = options
   signal?.throwIfAborted()
   const overdue = Promise.withResolvers<never>()
+  let blocked = false
   // Not only from the `blocked` event on: it does not come when the wait is for another request, as for a deletion.
-  const timer = clock.after(openTimeout, () =>
-    overdue.reject(
-      new AfpDataStoreError('STORE_IN_USE', `another tab has an older version of ${name} open`, { reference: name }),
-    ),
-  )
-  let store: IndexedDbStore | undefined
-  const opening = openDB(name, SCHEMA_VERSION, {
-    upgrade: (db, oldVersion) => {
-      // Nobody is in the way any more; a migration takes the time it takes.
-      timer.cancel()
-      for (const table of TABLES_BY_VERSION.slice(oldVersion).flat()) db.createObjectStore(table)
-    },
-    blocking: () => store?.lose('a newer version of the page needs the database'),
-    terminated: () => store?.lose('the browser closed the database'),
+  const timer = clock.after(openTimeout, () => {
+    const why = blocked
+      ? `another tab has an older version of ${name} open`
+      : `${name} did not open in ${openTimeout} ms`
+    overdue.reject(new AfpDataStoreError('STORE_IN_USE', why, { reference: name }))
   })
+  let store: IndexedDbStore | undefined
+  let opening: Promise<IDBPDatabase> | undefined
   try {
+    // Where storage is blocked this throws at once.
+    opening = openDB(name, SCHEMA_VERSION, {
+      upgrade: (db, oldVersion) => {
+        // Nobody is in the way any more; a migration takes the time it takes.
+        timer.cancel()
+        for (const table of TABLES_BY_VERSION.slice(oldVersion).flat()) db.createObjectStore(table)
+      },
+      blocked: () => {
+        blocked = true
+      },
+      blocking: () => store?.lose('a newer version of the page needs the database'),
+      terminated: () => store?.lose('the browser closed the database'),
+    })
     const db = await abortable(Promise.race([opening, overdue.promise]), signal)
     if (!TABLES.every(table => db.objectStoreNames.contains(table))) {
       throw new AfpDataStoreError('STORE_FAILED', `${name} is a database, but not a store`, { reference: name })
@@ -60,7 +68,7 @@ export async function indexedDbStore(name: string, options: IndexedDbStoreOption
     return store
   } catch (error) {
     // An open request cannot be called off; what it still brings is closed at once, so that it blocks nobody.
-    opening.then(
+    opening?.then(
       db => db.close(),
       () => {},
     )
@@ -281,7 +289,11 @@ function abort(tx: { abort(): void }): void {
   }
 }
 
-function mapError(cause: unknown, name: string): AfpDataStoreError {
+/** Without storage, as in a sandboxed frame or where cookies are blocked. */
+const ADVICE = "give createAgent() store: memoryStore(), or identity: 'ephemeral'"
+
+/** What the browser refused, as an error that says what is the matter with `name`. */
+export function mapError(cause: unknown, name: string): AfpDataStoreError {
   if (cause instanceof AfpDataStoreError) return cause
   const options = { reference: name, cause }
   switch ((cause as Error).name) {
@@ -289,6 +301,8 @@ function mapError(cause: unknown, name: string): AfpDataStoreError {
       return new AfpDataStoreError('STORE_FULL', `the browser gives ${name} no more room`, options)
     case 'VersionError':
       return new AfpDataStoreError('STORE_TOO_NEW', `${name} is of a newer version of this package`, options)
+    case 'SecurityError':
+      return new AfpDataStoreError('STORE_FAILED', `the browser gives this page no storage: ${ADVICE}`, options)
     default:
       return new AfpDataStoreError('STORE_FAILED', `${name} failed: ${(cause as Error).message}`, options)
   }

@@ -155,6 +155,8 @@ describe('opening an IndexedDB', () => {
   })
 
   describe('that another connection holds up', () => {
+    afterEach(() => vi.restoreAllMocks())
+
     /** A connection that, unlike a store, does not make way for the deletion that waits behind it, nor for us. */
     async function holdUp(name: string): Promise<() => Promise<void>> {
       const asked = Promise.withResolvers<void>()
@@ -194,8 +196,26 @@ describe('opening an IndexedDB', () => {
       await clock.advance(2_999)
       expect(settled).not.toHaveBeenCalled()
       await clock.advance(1)
-      await expect(opening).rejects.toMatchObject({ code: 'STORE_IN_USE', reference: name })
+      // What it was that took so long is not told.
+      const message = `${name} did not open in 3000 ms`
+      await expect(opening).rejects.toMatchObject({ code: 'STORE_IN_USE', reference: name, message })
       await letGo()
+      await expectFree(name)
+    })
+
+    it('with an older version fails and says so', async () => {
+      const name = newName()
+      const older = await openDB(name, SCHEMA_VERSION - 1)
+      const opened = vi.spyOn(IDBFactory.prototype, 'open')
+      const clock = new DrivenClock()
+      const opening = indexedDbStore(name, { clock, openTimeout: 3_000 })
+      const request = opened.mock.results[0]?.value as IDBOpenDBRequest
+      await new Promise(resolve => request.addEventListener('blocked', resolve))
+      const message = `another tab has an older version of ${name} open`
+      const failing = expect(opening).rejects.toMatchObject({ code: 'STORE_IN_USE', reference: name, message })
+      await clock.advance(3_000)
+      await failing
+      older.close()
       await expectFree(name)
     })
 
