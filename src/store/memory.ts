@@ -2,6 +2,7 @@
 
 import type { AbortOptions } from '../common/abort.ts'
 import { compare, equal } from '../common/bytes.ts'
+import { COUNT, checkOptions } from '../common/check-options.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import {
   type Bytes,
@@ -35,8 +36,11 @@ type Table = Entry[]
 /**
  * Opens an empty store that lives as long as the object does. Commits take effect at the call, so a simulation with a
  * driven clock stays deterministic.
+ *
+ * @throws AfpError INVALID_OPTION
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
+  checkOptions('memoryStore()', options, { maxBytes: COUNT })
   return new MemoryStore(options.maxBytes ?? Number.POSITIVE_INFINITY)
 }
 

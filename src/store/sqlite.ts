@@ -16,6 +16,13 @@ import { LastWrites, type RowWrite } from './last-writes.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
 import type { Batch, Key, KeyRange, RangeOptions, Row, StorageState, Store } from './store.ts'
 
+/**
+ * From how many pages on the log is written into the file, after each commit, and how much room it keeps then. SQLite's
+ * own 1,000 pages, 4 MB, would fill a small disk with what takes a few KB; with 16 small commits cost nearly twice as much.
+ */
+const LOG_PAGES = 64
+const LOG_BYTES = 256 * 1024
+
 /** Options of {@link sqliteStore}. */
 export interface SqliteStoreOptions {
   /** The largest that the file may grow, in bytes, rounded down to pages; beyond it commits fail with STORE_FULL. Default: the disk. */
@@ -25,7 +32,9 @@ export interface SqliteStoreOptions {
 /**
  * Opens the store in the file at `path`, creating it and its folder if need be, and making it readable by its owner only:
  * it may hold who the agent is. The file belongs to the store alone until it is closed or the process ends, however it
- * ends. Write-ahead log, synced at each commit (`synchronous=FULL`, on macOS with F_FULLFSYNC).
+ * ends. Write-ahead log, synced at each commit (`synchronous=FULL`, on macOS with F_FULLFSYNC). The log keeps up to
+ * 256 KiB of the disk, more only while larger commits or a full disk keep it from being written into the file; what was
+ * refused with STORE_FULL can be tried again as soon as there is room, and a log that has filled the disk is emptied then.
  *
  * @throws AfpDataStoreError STORE_IN_USE when another process or another store holds the file; STORE_TOO_NEW when a
  * newer version of this package wrote it; STORE_FAILED when it cannot be opened or is not a store; AfpError
@@ -79,6 +88,7 @@ function prepareFile(db: DatabaseSync, options: SqliteStoreOptions, path: string
   const mode = pragma(db, 'journal_mode = WAL')
   if (mode !== 'wal') throw failed(`${path} cannot have a write-ahead log (journal mode ${mode})`, path)
   db.exec('PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')
+  db.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}; PRAGMA journal_size_limit = ${LOG_BYTES}`)
   db.exec('BEGIN EXCLUSIVE')
   const version = Number(pragma(db, 'user_version'))
   if (version > SCHEMA_VERSION) {
@@ -131,6 +141,8 @@ class SqliteStore implements Store {
   readonly #path: string
   readonly #statements: ReadonlyMap<string, Statements>
   readonly #commits = new GroupCommit(keyBytes, group => this.#write(group), nextTurn)
+  /** Whether there was no room for what was tried last. */
+  #full = false
   #closing: Promise<void> | undefined
 
   constructor(db: DatabaseSync, path: string) {
@@ -192,8 +204,24 @@ class SqliteStore implements Store {
     }
   }
 
-  /** Writes a group in one transaction. */
+  /** Writes a group in one transaction, or each of its batches in one of its own where that fails. */
   #write(group: readonly Pending<Bytes, ByteRange>[]): void {
+    // Room that was made since is the file's first: what the log takes of it, it keeps until the file has grown.
+    const stuck = this.#full && !this.#emptyLog()
+    const error = this.#transact(group)
+    if (error === undefined) return
+    const emptied = this.#full && !stuck && this.#emptyLog()
+    // Nothing of the group was written, and one batch may be to blame.
+    if (group.length === 1 && !emptied) group[0]?.reject(error)
+    else
+      for (const pending of group) {
+        const own = this.#transact([pending])
+        if (own !== undefined) pending.reject(own)
+      }
+  }
+
+  /** Writes batches in one transaction and settles them; or writes and settles nothing, and says why. */
+  #transact(group: readonly Pending<Bytes, ByteRange>[]): AfpDataStoreError | undefined {
     const last = new LastWrites<ByteRange>(nameOf)
     const conflicts = new Map<Pending<Bytes, ByteRange>, AfpDataStoreError>()
     try {
@@ -206,17 +234,28 @@ class SqliteStore implements Store {
       }
       this.#flush(last)
       this.#db.exec('COMMIT')
-    } catch (error) {
+    } catch (cause) {
       this.#rollback()
-      // Nothing of the group was written. One batch may be to blame, so each gets a transaction of its own.
-      if (group.length > 1) for (const pending of group) this.#write([pending])
-      else group[0]?.reject(mapError(error, this.#path))
-      return
+      const error = mapError(cause, this.#path)
+      this.#full = error.code === 'STORE_FULL'
+      return error
     }
+    this.#full = false
     for (const pending of group) {
       const conflict = conflicts.get(pending)
       if (conflict === undefined) pending.resolve()
       else pending.reject(conflict)
+    }
+    return undefined
+  }
+
+  /** Writes the log into the file and gives its room back; whether that could be done. */
+  #emptyLog(): boolean {
+    try {
+      return pragma(this.#db, 'wal_checkpoint(TRUNCATE)') === 0
+    } catch {
+      // There is no room for the file to grow either. What was to be written says so.
+      return false
     }
   }
 

@@ -99,6 +99,10 @@ interface Filled {
   next: number
 }
 
+/** How much room is made where a disk grows. */
+const LITTLE = 300_000
+const MUCH = 1 << 20
+
 const FULL = /^(AfpDataStoreError STORE_FULL|AfpRoutingError QUEUE_FULL)$/
 
 describe(`a sender whose disk is full (${DISK})`, () => {
@@ -124,7 +128,7 @@ describe(`a sender whose disk is full (${DISK})`, () => {
       expect(await party.call('rows', 'outbox')).toBe(filled.kept.length)
       expect((await party.call<{ refused: string }>('send', machine.identity.id, 0, 8_192)).refused).toMatch(FULL)
       expect(await party.call('state', filled.kept[0]?.id)).toBe('queued')
-      await party.call('grow')
+      await party.call('grow', MUCH)
       const last = filled.next
       expect(await party.call('send', machine.identity.id, last, 8_192)).toHaveProperty('id')
       await arrive()
@@ -139,7 +143,8 @@ describe(`a sender whose disk is full (${DISK})`, () => {
       if (acquainted) expect(await reached(numbers(filled).at(-1) as number)).toEqual(numbers(filled))
       await party.says(/^store:error STORE_FULL$/)
       if (!acquainted) expect(got).toEqual([])
-      await party.call('grow')
+      // What is sealed anew all at once is in the log before it is in the file.
+      await party.call('grow', acquainted ? LITTLE : MUCH)
       expect(await reached(numbers(filled).at(-1) as number)).toEqual(numbers(filled))
       for (const { id } of filled.kept) await party.says(new RegExp(`^processed ${id}$`))
       expect(await party.call('rows', 'outbox')).toBe(0)
@@ -152,7 +157,7 @@ describe(`a sender whose disk is full (${DISK})`, () => {
     const filled = await fill(true)
     // As it is: the disk is still full.
     address = await party.call<string>('restart')
-    await party.call('grow')
+    await party.call('grow', LITTLE)
     await arrive()
     const last = numbers(filled).at(-1) as number
     expect(await record().reached(last)).toEqual(numbers(filled))
@@ -205,7 +210,7 @@ describe(`a recipient whose disk is full (${DISK})`, () => {
     expect(stored).toBeGreaterThanOrEqual(delivered.size)
     expect(await party.call('counted', 'store.errors')).toMatchObject([{ code: 'STORE_FULL' }])
 
-    await party.call('grow')
+    await party.call('grow', LITTLE)
     await Promise.all(receipts.map(receipt => receipt.delivered))
     await party.call('note', 0, true)
     await Promise.all(receipts.map(receipt => receipt.processed))
@@ -285,5 +290,22 @@ describe(`a recipient whose disk is full (${DISK})`, () => {
     expect(await party.call('mark')).toBe('STORE_FULL')
     await party.call('spare')
     expect(await party.call('mark')).toBe('true')
+  })
+})
+
+// Of a file that may not grow the log is no part.
+describe.skipIf(namespace === undefined)(`the log of a store (${DISK})`, () => {
+  test('is bounded: one key rewritten 2,000 times goes on', async () => {
+    expect(await party.call('rewrite', 2_000)).toEqual([])
+  })
+
+  test.each([
+    ['100 KB', 16, 100_000],
+    ['300 KB', 60, LITTLE],
+  ])('that has filled the disk is emptied once there is room: work goes on with %s', async (_, rows, more) => {
+    await party.call('clog', rows)
+    expect(await party.call('rewrite', 3)).toEqual(Array(3).fill('STORE_FULL'))
+    await party.call('grow', more)
+    expect(await party.call('rewrite', 500)).toEqual([])
   })
 })

@@ -36,6 +36,23 @@ describe('a memory store with a limit', () => {
   })
 })
 
+describe('the options of a memory store', () => {
+  it.each([
+    ['a limit that is no number', { maxBytes: '5' }, 'memoryStore(): maxBytes has to be a positive integer, not "5"'],
+    ['a limit of nothing', { maxBytes: 0 }, 'not 0'],
+    ['an option that there is not', { foo: 1 }, "memoryStore() has no option 'foo'; it takes maxBytes"],
+    ['a number', 5, 'the options of memoryStore() have to be an object, not 5'],
+  ])('are not %s', (_, options, message) => {
+    expect(() => memoryStore(options as never)).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining(message) }),
+    )
+  })
+
+  it('may be absent', () => {
+    expect(() => memoryStore({ maxBytes: undefined })).not.toThrow()
+  })
+})
+
 describe('two memory stores', () => {
   it('share nothing', async () => {
     const [one, two] = [memoryStore(), memoryStore()]

@@ -251,6 +251,29 @@ describe('a SQLite file that has no more room', () => {
   })
 })
 
+describe('the log of a SQLite file', () => {
+  it('stays small, however often a row is written', async () => {
+    const path = newPath()
+    const store = await sqliteStore(path)
+    for (let n = 0; n < 300; n++) await store.commit({ writes: [put(['again'], new Uint8Array(1_000).fill(n))] })
+    // 300 commits of at least two pages.
+    expect(statSync(`${path}-wal`).size).toBeLessThan(300_000)
+    await store.close()
+  })
+
+  it('gives its room back where there is none', async () => {
+    const path = newPath()
+    const store = await sqliteStore(path, { maxBytes: 256 * 1024 })
+    await store.commit({ writes: [put(['small'], new Uint8Array(8_000))] })
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(8_000)
+    const large = store.commit({ writes: [put(['large'], new Uint8Array(1 << 20))] })
+    await expect(large).rejects.toMatchObject({ code: 'STORE_FULL' })
+    expect(statSync(`${path}-wal`).size).toBe(0)
+    expect(await store.count('meta')).toBe(1)
+    await store.close()
+  })
+})
+
 describe('the schema of a SQLite file', () => {
   it('of a newer version is refused with STORE_TOO_NEW and left as it is', async () => {
     const path = newPath()

@@ -4,39 +4,70 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { encodeKey } from '../../../src/store/key.ts'
 import { TABLES } from '../../../src/store/schema.ts'
 import { sqliteStore } from '../../../src/store/sqlite.ts'
 import type { Store } from '../../../src/store/store.ts'
 
 const SMALL = 1 << 20
-const LARGE = 8 << 20
 
 /** A disk of 1 MiB. */
 export interface Disk {
   open(): Promise<Store>
   /** The store has just been filled: from now on there is no room for anything at all. */
   filled(): void
-  grow(): void
+  grow(bytes: number): void
   /** Somebody else takes what is left, but for some bytes. */
   eat(left: number): void
   spare(): void
+  /**
+   * Fills what is left with the log of the store, which is closed meanwhile: first with so many rows of 4 KB, for which
+   * the file has to grow, then with one that is written again and again. Only for a disk: of a file that may not grow the log is no part.
+   */
+  clog(rows: number): void
 }
+
+const SQLITE_FULL = 13
+const isFull = (error: unknown): boolean => (error as { errcode?: number }).errcode === SQLITE_FULL
 
 /** A file system in memory, mounted for the namespace of this process. */
 export function mountedDisk(folder: string): Disk {
   const disk = join(folder, 'disk')
   const ballast = join(disk, 'ballast')
+  const file = join(disk, 'agent.db')
+  let size = SMALL
   mkdirSync(disk)
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk])
   return {
-    open: () => sqliteStore(join(disk, 'agent.db')),
+    open: () => sqliteStore(file),
     filled: () => {},
-    grow: () => void execFileSync('mount', ['-o', 'remount,size=8m', disk]),
+    grow: bytes => {
+      size += bytes
+      execFileSync('mount', ['-o', `remount,size=${size}`, disk])
+    },
     eat: left => {
       const { bavail, bsize } = statfsSync(disk)
       writeFileSync(ballast, Buffer.alloc(bavail * bsize - left))
     },
     spare: () => rmSync(ballast),
+    clog: rows => {
+      const db = new DatabaseSync(file)
+      db.exec('PRAGMA wal_autocheckpoint = 0')
+      const put = db.prepare(
+        'INSERT INTO app (k, v) VALUES (?, randomblob(?)) ON CONFLICT DO UPDATE SET v = excluded.v',
+      )
+      put.run(encodeKey(['clog']), 1_000)
+      db.exec('PRAGMA wal_checkpoint; BEGIN')
+      for (let n = 0; n < rows; n++) put.run(encodeKey(['clog', n]), 4_000)
+      db.exec('COMMIT')
+      try {
+        for (;;) put.run(encodeKey(['clog']), 1_000)
+      } catch (error) {
+        if (!isFull(error)) throw error
+      }
+      // What is left of the log once it is closed is what did not fit into the file.
+      db.close()
+    },
   }
 }
 
@@ -59,8 +90,7 @@ export function limitedFile(folder: string): Disk {
       db.prepare('INSERT INTO ballast (bytes) VALUES (zeroblob(?))').run(bytes)
       return true
     } catch (error) {
-      // SQLITE_FULL
-      if ((error as { errcode?: number }).errcode !== 13) throw error
+      if (!isFull(error)) throw error
       return false
     }
   }
@@ -89,13 +119,14 @@ export function limitedFile(folder: string): Disk {
       return store
     },
     filled: () => eat(0),
-    grow: () => {
-      limit = LARGE
+    grow: bytes => {
+      limit += bytes
       const { page_size } = db.prepare('PRAGMA page_size').get() as { page_size: number }
       db.exec(`PRAGMA max_page_count = ${Math.floor(limit / page_size)}`)
       spare()
     },
     eat,
     spare,
+    clog: () => {},
   }
 }

@@ -85,8 +85,8 @@ const functions: Record<string, (...args: never[]) => unknown> = {
   fill,
   send,
   waitFor: async (name: string) => (await agent.waitFor(name)).card.id,
-  /** The disk grows. */
-  grow: () => disk.grow(),
+  /** The disk grows by so many bytes. */
+  grow: (bytes: number) => disk.grow(bytes),
   /** Somebody else takes what is left of the disk, but for some bytes. */
   eat: (left = 0) => disk.eat(left),
   spare: () => disk.spare(),
@@ -96,6 +96,22 @@ const functions: Record<string, (...args: never[]) => unknown> = {
     await store.close()
     agent = await start()
     return agent.addresses[0]
+  },
+  /** The log of the store fills the disk while nobody has it open. */
+  clog: async (rows: number) => {
+    await agent.close()
+    await store.close()
+    disk.clog(rows)
+    agent = await start()
+  },
+  /** Writes 1 KB under one key again and again; why that was refused, each time it was. */
+  rewrite: async (times: number) => {
+    const refused: string[] = []
+    for (let n = 0; n < times; n++) {
+      const change = agent.storage.change(transaction => transaction.put(['counter'], { n, body: body(1_000) }))
+      await change.catch(error => refused.push(codeOf(error)))
+    }
+    return refused
   },
   /** Notes every number in its turn, with as many bytes more as are asked for; reads before it writes if asked to. */
   note: (bytes: number, reads: boolean) => {
