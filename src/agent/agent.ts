@@ -63,7 +63,7 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
   closed: undefined
 }
 
-/** See {@link Agent.deliveries}. */
+/** See {@link Agent.deliveries}. Both reject with CLOSED once `close` was called; what was called before is finished. */
 export interface Deliveries {
   /** How a message stands; undefined when nothing is known of it: it was `at-most-once`, or ended more than a day ago. */
   get(id: string): Promise<Pick<Receipt, 'id' | 'status' | 'recipients'> | undefined>

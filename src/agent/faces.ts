@@ -10,10 +10,6 @@ import type { DeadLetters } from '../delivery/dead-letters.ts'
 import { checkCall, checkLetter } from './option-checks.ts'
 
 const LETTERS = [
-  'get',
-  'markProcessed',
-  'discard',
-  'retry',
   'nextDueAt',
   'addEventListener',
   'removeEventListener',
@@ -30,8 +26,14 @@ const BREAKERS = [
   'removeEventListener',
 ] as const satisfies readonly (keyof CircuitBreakers)[]
 
-/** See `Agent.deadLetters`; its events are those of the agent that begin with `dead-letter:`. */
-export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number] | 'count' | 'list' | 'purge'> {
+/** What reads or writes the store: not once the agent has closed, since another may have it then. */
+type Stored = 'get' | 'list' | 'markProcessed' | 'discard' | 'purge' | 'retry'
+
+/**
+ * See `Agent.deadLetters`; its events are those of the agent that begin with `dead-letter:`. Once `close` was called, all
+ * but `count` and `nextDueAt` reject with CLOSED; what was called before is finished, but for retries, which stop.
+ */
+export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number] | 'count' | Stored> {
   /**
    * Stores a letter of the application's own, to be listed and retried as others are.
    * @throws AfpError INVALID_OPTION for what is no letter
@@ -49,24 +51,29 @@ export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number] | 'c
  */
 export interface Breakers extends Pick<CircuitBreakers, (typeof BREAKERS)[number] | 'getOrCreate'> {}
 
-export const lettersFace = (letters: DeadLetters): Letters =>
+/** @param open the letters, while the agent has its store; throws CLOSED after that */
+export const lettersFace = (letters: DeadLetters, open: () => DeadLetters): Letters =>
   Object.freeze(
     Object.assign(face(letters, LETTERS), {
       add: async (letter: NewDeadLetter) => {
         checkLetter(letter)
-        return letters.add(letter)
+        return open().add(letter)
       },
+      get: async (id: string) => open().get(id),
+      markProcessed: async (id: string, note?: string) => open().markProcessed(id, note),
+      discard: async (id: string) => open().discard(id),
+      retry: async (id: string) => open().retry(id),
       count: (filter: LetterFilter = {}) => {
         checkCall('deadLetters.count', filter)
         return letters.count(filter)
       },
       list: async (options: ListLettersOptions = {}) => {
         checkCall('deadLetters.list', options)
-        return letters.list(options)
+        return open().list(options)
       },
       purge: async (options: PurgeOptions = {}) => {
         checkCall('deadLetters.purge', options)
-        return letters.purge(options)
+        return open().purge(options)
       },
     }),
   )

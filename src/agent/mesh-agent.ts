@@ -124,8 +124,8 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.mesh = parts.mesh
     this.metrics = parts.metrics
     this.subscriptions = parts.subscriptions
-    const { tracker, delivery, deadLetters, breakers } = parts.kept
-    this.deadLetters = lettersFace(deadLetters)
+    const { deadLetters, breakers } = parts.kept
+    this.deadLetters = lettersFace(deadLetters, () => this.#open().kept.deadLetters)
     this.breakers = breakersFace(breakers)
     const { storage } = parts
     this.storage = {
@@ -135,10 +135,10 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     }
     this.deliveries = {
       get: async id => {
-        const receipt = await tracker.get(id.toLowerCase())
+        const receipt = await this.#open().kept.tracker.get(id.toLowerCase())
         return receipt && statusOfMessage(receipt)
       },
-      cancel: id => delivery.cancel(id.toLowerCase()),
+      cancel: async id => this.#open().kept.delivery.cancel(id.toLowerCase()),
     }
   }
 

@@ -42,6 +42,7 @@ import {
 } from './dead-letter-options.ts'
 import { LetterRetries, type RetryLetter, type RetryOutcome } from './dead-letter-retries.ts'
 import { LetterRoom, LettersFull } from './letter-room.ts'
+import { LetterTurns } from './letter-turns.ts'
 import type { RetryStrategy } from './retry.ts'
 
 /** Options of {@link DeadLetters.open}. */
@@ -86,8 +87,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   /** Messages for whose letters there was no room. */
   readonly #refused = new AgeSet<string>()
   readonly #retries: LetterRetries
-  /** What is under way with a letter: changes of one letter follow one another. */
-  readonly #busy = new Map<string, Promise<unknown>>()
+  readonly #turns = new LetterTurns()
 
   private constructor(options: DeadLettersOptions) {
     super()
@@ -149,7 +149,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     const summary = summaryOf(entry, put.value.length)
     const made = letterOf(entry, new Uint8Array(letter.message))
     const room = { side: entry.side, peer: entry.peer, entries: 1, bytes: summary.bytes }
-    const gone = this.#index.reserve(room, clock.now(), candidate => !this.#busy.has(candidate))
+    const gone = this.#index.reserve(room, clock.now(), candidate => !this.#turns.has(candidate))
     if (gone === undefined) throw this.#full(made, summary.bytes)
     let open = true
     const end = (effect: () => void) => (): void => {
@@ -186,7 +186,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     checkNewLetter(letter)
     const staged = this.stage(letter)
     try {
-      await this.#options.store.commit({ writes: staged.writes })
+      await this.#turns.add(this.#options.store.commit({ writes: staged.writes }))
     } catch (error) {
       staged.abandoned()
       throw error
@@ -247,12 +247,16 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   }
 
   /** Deletes letters, default: processed ones; tells how many. Those being retried stay. @throws AfpError INVALID_OPTION */
-  async purge({ olderThan, processed = true }: PurgeOptions = {}): Promise<number> {
+  purge(options: PurgeOptions = {}): Promise<number> {
+    return this.#turns.add(this.#purge(options))
+  }
+
+  async #purge({ olderThan, processed = true }: PurgeOptions): Promise<number> {
     const filter = { olderThan, processed: processed === 'any' ? undefined : processed }
     const ids = this.#index.select(filter, this.#options.clock.now())
     let count = 0
     while (ids.length > 0) {
-      const page = ids.splice(-PAGE).filter(id => !this.#busy.has(id))
+      const page = ids.splice(-PAGE).filter(id => !this.#turns.has(id))
       count += await this.#remove(page, 'purged')
       this.#look()
     }
@@ -304,7 +308,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   async close(): Promise<void> {
     this.#retries.stop()
     this.#room.close()
-    while (this.#busy.size > 0) await Promise.all(this.#busy.values())
+    await this.#turns.ended()
   }
 
   /** Why there is no letter. Apart from where it was made: whoever waits for room keeps this, and not the message. */
@@ -369,23 +373,8 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     if (gone.length > 0) this.emit('dead-letter:removed', { ids: gone.map(({ id }) => id), why })
   }
 
-  /** Runs `work` when everything that was asked of this letter before is done. */
   #alone<T>(id: string, work: () => Promise<T>): Promise<T> {
-    const result = (this.#busy.get(id) ?? Promise.resolve()).then(async () => {
-      try {
-        return await work()
-      } finally {
-        // Before the caller hears of the end, so that a letter it has just marked may give way.
-        if (this.#busy.get(id) === done) this.#busy.delete(id)
-        this.#look()
-      }
-    })
-    const done = result.then(
-      () => {},
-      () => {},
-    )
-    this.#busy.set(id, done)
-    return result
+    return this.#turns.alone(id, work, () => this.#look())
   }
 }
 
