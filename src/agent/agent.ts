@@ -52,7 +52,7 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
   /**
    * Something could not be written, and is tried again; counted as `store.errors` by its code. With code CLOSED the
    * browser took the store away, and the agent closes. With MESSAGE_EXPIRED a reply had no room until its time was over:
-   * it is dropped, and what its handler wrote is kept.
+   * it is dropped, and what its handler wrote is kept. So is told what is damaged in the store, and left out.
    */
   'store:error': { error: unknown }
   /** There is little room left for what is kept: nine tenths of `quota` bytes are in use. Told once, until there is room. */

@@ -60,6 +60,8 @@ export interface DeadLettersOptions extends LetterLimits {
    * of its reason that is in force, and one that was made without any gets none later. Default: none.
    */
   readonly policies?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
+  /** Told of letters that a list leaves out, since their rows are damaged. */
+  readonly onError?: ((error: unknown) => void) | undefined
 }
 
 /** A letter that is about to be stored together with other rows. One of its functions has to be called. */
@@ -209,8 +211,10 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   }
 
   /**
-   * The letters that match, the newest first; the limit is taken after that.
+   * The letters that match, the newest first; the limit is taken after that. One whose rows are damaged is left out, and
+   * told as `store:error`, with its id as `reference`.
    * @throws AfpError INVALID_OPTION for an option that is none, and a limit that is no whole number
+   * @throws AfpDataStoreError when the store fails
    */
   async list(options: ListLettersOptions = {}): Promise<DeadLetter[]> {
     const { limit = 100, before } = options
@@ -219,7 +223,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
       .select(options, this.#options.clock.now())
       .filter(id => before === undefined || id < before)
       .slice(0, limit)
-    const letters = await Promise.all(ids.map(id => this.get(id)))
+    const letters = await Promise.all(ids.map(id => this.get(id).catch(error => this.#leftOut(id, error))))
     return letters.filter(letter => letter !== undefined)
   }
 
@@ -371,6 +375,12 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     this.#room.written()
     for (const { id } of gone) this.#retries.cancel(id)
     if (gone.length > 0) this.emit('dead-letter:removed', { ids: gone.map(({ id }) => id), why })
+  }
+
+  /** Where it is this letter that is damaged, and not the store that fails. */
+  #leftOut(id: string, error: unknown): undefined {
+    if (!(error instanceof AfpDataStoreError) || error.reference !== id) throw error
+    this.#options.onError?.(error)
   }
 
   #alone<T>(id: string, work: () => Promise<T>): Promise<T> {

@@ -153,6 +153,16 @@ describe('A dead letter of the application', () => {
     expect((await world.during(bob.receive())).content).toBe('by hand')
   })
 
+  test('that is damaged is left out of the list, which tells of it', async () => {
+    const store = memoryStore()
+    const ada = await world.join('ada', { store })
+    const errors = collect(ada, 'store:error')
+    const [damaged, whole] = [await ada.deadLetters.add(letterOf(ada)), await ada.deadLetters.add(letterOf(ada))]
+    await store.commit({ writes: [{ op: 'delete', table: 'dead-letters', key: ['message', damaged.id] }] })
+    expect(await ada.deadLetters.list()).toEqual([whole])
+    expect(errors).toMatchObject([{ error: { code: 'STORE_FAILED', reference: damaged.id } }])
+  })
+
   test.each<[string, object]>([
     ['a side', { side: 'left' }],
     ['a peer', { peer: 'bob' }],
