@@ -7,6 +7,7 @@ import type { DeadLetter, NewDeadLetter } from '../delivery/dead-letter.ts'
 import type { LetterFilter } from '../delivery/dead-letter-index.ts'
 import type { ListLettersOptions, PurgeOptions } from '../delivery/dead-letter-options.ts'
 import type { DeadLetters } from '../delivery/dead-letters.ts'
+import type { Limits } from '../message/validate.ts'
 import { checkCall, checkLetter } from './option-checks.ts'
 
 const LETTERS = [
@@ -35,8 +36,28 @@ type Stored = 'get' | 'list' | 'markProcessed' | 'discard' | 'purge' | 'retry'
  */
 export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number] | 'count' | Stored> {
   /**
-   * Stores a letter of the application's own, to be listed and retried as others are.
-   * @throws AfpError INVALID_OPTION for what is no letter
+   * Stores a letter of the application's own, to be listed and retried as others are. `letterBytes` makes its message.
+   *
+   * @example
+   * ```ts
+   * import { createAgent, letterBytes } from 'agent-flow-protocol'
+   *
+   * const bob = await createAgent({ name: 'bob', mesh: 'demo', listen: ['/ip4/127.0.0.1/tcp/0'] })
+   * const ada = await createAgent({ name: 'ada', mesh: 'demo', peers: bob.addresses })
+   *
+   * // Not to be sent before somebody has looked at it.
+   * const message = letterBytes({ order: 7, amount: 1_000 }, { sender: ada.id, recipient: bob.id })
+   * const why = { reason: 'rejected', attempts: 0 } as const
+   * const { id } = await ada.deadLetters.add({ side: 'sender', peer: bob.id, sender: ada.id, message, ...why })
+   *
+   * await ada.deadLetters.retry(id)
+   * console.log([(await bob.receive()).content]) // [ { order: 7, amount: 1000 } ]
+   *
+   * await ada.close()
+   * await bob.close()
+   * ```
+   *
+   * @throws AfpError INVALID_OPTION for what is no letter, naming the field
    * @throws AfpDeliveryError QUEUE_FULL when there is no room
    * @throws AfpDataStoreError when the store fails; then nothing was stored
    */
@@ -52,11 +73,11 @@ export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number] | 'c
 export interface Breakers extends Pick<CircuitBreakers, (typeof BREAKERS)[number] | 'getOrCreate'> {}
 
 /** @param open the letters, while the agent has its store; throws CLOSED after that */
-export const lettersFace = (letters: DeadLetters, open: () => DeadLetters): Letters =>
+export const lettersFace = (letters: DeadLetters, limits: Limits, open: () => DeadLetters): Letters =>
   Object.freeze(
     Object.assign(face(letters, LETTERS), {
       add: async (letter: NewDeadLetter) => {
-        checkLetter(letter)
+        checkLetter(letter, limits)
         return open().add(letter)
       },
       get: async (id: string) => open().get(id),

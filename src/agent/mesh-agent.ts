@@ -16,6 +16,7 @@ import type { KnownAgents } from '../identity/known-agents.ts'
 import { validateName } from '../identity/names.ts'
 import type { Filter } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
+import type { Limits } from '../message/validate.ts'
 import type { Link, Network, NetworkEvents, Peer } from '../network/network.ts'
 import type { Store } from '../store/store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -82,6 +83,7 @@ export interface AgentParts {
   mesh: string
   clock: Clock
   random: Random
+  limits: Limits
   identity: Identity
   store: Store
   cards: CardKeeper
@@ -125,7 +127,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.metrics = parts.metrics
     this.subscriptions = parts.subscriptions
     const { deadLetters, breakers } = parts.kept
-    this.deadLetters = lettersFace(deadLetters, () => this.#open().kept.deadLetters)
+    this.deadLetters = lettersFace(deadLetters, parts.limits, () => this.#open().kept.deadLetters)
     this.breakers = breakersFace(breakers)
     const { storage } = parts
     this.storage = {
