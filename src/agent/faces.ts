@@ -1,5 +1,6 @@
 /** What an application sees of dead letters and circuit breakers; the rest of them is delivery's own. */
 
+import { checkOption, STRING } from '../common/check-options.ts'
 import { face } from '../common/face.ts'
 import type { BreakerOptions } from '../delivery/breaker.ts'
 import type { CircuitBreakers } from '../delivery/breakers.ts'
@@ -73,17 +74,24 @@ export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number] | 'c
 export interface Breakers extends Pick<CircuitBreakers, (typeof BREAKERS)[number] | 'getOrCreate'> {}
 
 /** @param open the letters, while the agent has its store; throws CLOSED after that */
-export const lettersFace = (letters: DeadLetters, limits: Limits, open: () => DeadLetters): Letters =>
-  Object.freeze(
+export const lettersFace = (letters: DeadLetters, limits: Limits, open: () => DeadLetters): Letters => {
+  const ofLetter = (method: Stored, id: string): DeadLetters => {
+    checkOption(`the id of deadLetters.${method}()`, id, STRING)
+    return open()
+  }
+  return Object.freeze(
     Object.assign(face(letters, LETTERS), {
       add: async (letter: NewDeadLetter) => {
         checkLetter(letter, limits)
         return open().add(letter)
       },
-      get: async (id: string) => open().get(id),
-      markProcessed: async (id: string, note?: string) => open().markProcessed(id, note),
-      discard: async (id: string) => open().discard(id),
-      retry: async (id: string) => open().retry(id),
+      get: async (id: string) => ofLetter('get', id).get(id),
+      markProcessed: async (id: string, note?: string) => {
+        if (note !== undefined) checkOption('the note of deadLetters.markProcessed()', note, STRING)
+        return ofLetter('markProcessed', id).markProcessed(id, note)
+      },
+      discard: async (id: string) => ofLetter('discard', id).discard(id),
+      retry: async (id: string) => ofLetter('retry', id).retry(id),
       count: (filter: LetterFilter = {}) => {
         checkCall('deadLetters.count', filter)
         return letters.count(filter)
@@ -98,6 +106,7 @@ export const lettersFace = (letters: DeadLetters, limits: Limits, open: () => De
       },
     }),
   )
+}
 
 export const breakersFace = (breakers: CircuitBreakers): Breakers =>
   Object.freeze(

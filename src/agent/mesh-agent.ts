@@ -1,7 +1,7 @@
 /** The agent behind the public face: every method hands its work to a room. */
 
 import { type AbortOptions, abortable, within } from '../common/abort.ts'
-import { checkOption, FUNCTION } from '../common/check-options.ts'
+import { checkOption, FUNCTION, STRING } from '../common/check-options.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
@@ -137,10 +137,14 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     }
     this.deliveries = {
       get: async id => {
+        checkOption('the id of deliveries.get()', id, STRING)
         const receipt = await this.#open().kept.tracker.get(id.toLowerCase())
         return receipt && statusOfMessage(receipt)
       },
-      cancel: async id => this.#open().kept.delivery.cancel(id.toLowerCase()),
+      cancel: async id => {
+        checkOption('the id of deliveries.cancel()', id, STRING)
+        return this.#open().kept.delivery.cancel(id.toLowerCase())
+      },
     }
   }
 

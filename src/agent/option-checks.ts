@@ -30,6 +30,7 @@ import type { LetterFilter } from '../delivery/dead-letter-index.ts'
 import type { ListLettersOptions, PurgeOptions } from '../delivery/dead-letter-options.ts'
 import { isRetryStrategy } from '../delivery/retry.ts'
 import { isAgentId } from '../identity/keys.ts'
+import { isIdentity } from '../identity/looks.ts'
 import { NO_SECURITY } from '../message/build.ts'
 import type { Filter } from '../message/filter.ts'
 import { isUuid } from '../message/ids.ts'
@@ -41,11 +42,6 @@ import type { AgentOptions, MessageOptions, ReceiveOptions, SendOptions, Subscri
 const [, isString] = STRING
 const [, isStrings] = STRINGS
 const OBJECT: OptionCheck = ['a plain object', value => isObject(value) && isPlain(value)]
-
-const isIdentity = (value: unknown): boolean =>
-  hasMethods('sign')(value) &&
-  isAgentId(String((value as { id: unknown }).id)) &&
-  ArrayBuffer.isView((value as { seed: unknown }).seed)
 
 const RETRY: OptionCheck = ['a strategy made by fixedRetry(), exponentialRetry() or untilExpiry()', isRetryStrategy]
 /** Letters do not expire: what tries them again has to end by itself. */

@@ -216,6 +216,21 @@ describe('A dead letter of the application', () => {
   })
 })
 
+test.each<[string, (agent: Agent, id: string) => Promise<unknown>]>([
+  ['the note of deadLetters.markProcessed()', ({ deadLetters }, id) => deadLetters.markProcessed(id, 5 as never)],
+  ['the id of deadLetters.markProcessed()', ({ deadLetters }) => deadLetters.markProcessed(undefined as never)],
+  ['the id of deadLetters.get()', ({ deadLetters }) => deadLetters.get(5 as never)],
+  ['the id of deadLetters.discard()', ({ deadLetters }) => deadLetters.discard({} as never)],
+  ['the id of deadLetters.retry()', ({ deadLetters }) => deadLetters.retry(null as never)],
+  ['the id of deliveries.get()', ({ deliveries }) => deliveries.get(undefined as never)],
+  ['the id of deliveries.cancel()', ({ deliveries }) => deliveries.cancel(5 as never)],
+])('What is no text is refused by name as %s.', async (name, call) => {
+  const ada = await world.join('ada')
+  const { id } = await ada.deadLetters.add(letterOf(ada))
+  const refused = { code: 'INVALID_OPTION', message: expect.stringContaining(`${name} has to be a string`) }
+  expect(await failure(call(ada, id))).toMatchObject(refused)
+})
+
 describe('The room for dead letters', () => {
   test('is what the agent was given, told when there is little of it, and made by age where that was asked for', async () => {
     const deadLetters = { maxEntries: 2, maxBytes: 300_000, maxAge: 3_600_000 }
