@@ -43,8 +43,10 @@ export type { BreakerChange, BreakerOptions, BreakerState, CircuitBreaker } from
 export {
   type DeadLetter,
   type DeadReason,
+  type LetterMessage,
   type LetterNote,
   type LetterSide,
+  letterBytes,
   letterMessage,
   type NewDeadLetter,
 } from './delivery/dead-letter.ts'

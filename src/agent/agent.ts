@@ -52,7 +52,7 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
   /**
    * Something could not be written, and is tried again; counted as `store.errors` by its code. With code CLOSED the
    * browser took the store away, and the agent closes. With MESSAGE_EXPIRED a reply had no room until its time was over:
-   * it is dropped, and what its handler wrote is kept.
+   * it is dropped, and what its handler wrote is kept. So is told what is damaged in the store, and left out.
    */
   'store:error': { error: unknown }
   /** There is little room left for what is kept: nine tenths of `quota` bytes are in use. Told once, until there is room. */
@@ -63,7 +63,7 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
   closed: undefined
 }
 
-/** See {@link Agent.deliveries}. */
+/** See {@link Agent.deliveries}. Both reject with CLOSED once `close` was called; what was called before is finished. */
 export interface Deliveries {
   /** How a message stands; undefined when nothing is known of it: it was `at-most-once`, or ended more than a day ago. */
   get(id: string): Promise<Pick<Receipt, 'id' | 'status' | 'recipients'> | undefined>

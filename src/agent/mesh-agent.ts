@@ -1,7 +1,7 @@
 /** The agent behind the public face: every method hands its work to a room. */
 
 import { type AbortOptions, abortable, within } from '../common/abort.ts'
-import { checkOption, FUNCTION } from '../common/check-options.ts'
+import { checkOption, FUNCTION, STRING } from '../common/check-options.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
@@ -16,6 +16,7 @@ import type { KnownAgents } from '../identity/known-agents.ts'
 import { validateName } from '../identity/names.ts'
 import type { Filter } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
+import type { Limits } from '../message/validate.ts'
 import type { Link, Network, NetworkEvents, Peer } from '../network/network.ts'
 import type { Store } from '../store/store.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -82,6 +83,7 @@ export interface AgentParts {
   mesh: string
   clock: Clock
   random: Random
+  limits: Limits
   identity: Identity
   store: Store
   cards: CardKeeper
@@ -124,8 +126,8 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.mesh = parts.mesh
     this.metrics = parts.metrics
     this.subscriptions = parts.subscriptions
-    const { tracker, delivery, deadLetters, breakers } = parts.kept
-    this.deadLetters = lettersFace(deadLetters)
+    const { deadLetters, breakers } = parts.kept
+    this.deadLetters = lettersFace(deadLetters, parts.limits, () => this.#open().kept.deadLetters)
     this.breakers = breakersFace(breakers)
     const { storage } = parts
     this.storage = {
@@ -135,10 +137,14 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     }
     this.deliveries = {
       get: async id => {
-        const receipt = await tracker.get(id.toLowerCase())
+        checkOption('the id of deliveries.get()', id, STRING)
+        const receipt = await this.#open().kept.tracker.get(id.toLowerCase())
         return receipt && statusOfMessage(receipt)
       },
-      cancel: id => delivery.cancel(id.toLowerCase()),
+      cancel: async id => {
+        checkOption('the id of deliveries.cancel()', id, STRING)
+        return this.#open().kept.delivery.cancel(id.toLowerCase())
+      },
     }
   }
 

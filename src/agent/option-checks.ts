@@ -17,7 +17,6 @@ import {
   type OptionCheck,
   type OptionChecks,
   oneOf,
-  RECORD,
   SIGNAL,
   STRING,
   STRING_OR_STRINGS,
@@ -26,25 +25,23 @@ import {
 } from '../common/check-options.ts'
 import { AfpError } from '../common/errors.ts'
 import type { BreakerOptions } from '../delivery/breaker.ts'
-import { DEAD_REASONS, type NewDeadLetter } from '../delivery/dead-letter.ts'
+import { DEAD_REASONS, letterMessage, type NewDeadLetter } from '../delivery/dead-letter.ts'
 import type { LetterFilter } from '../delivery/dead-letter-index.ts'
 import type { ListLettersOptions, PurgeOptions } from '../delivery/dead-letter-options.ts'
 import { isRetryStrategy } from '../delivery/retry.ts'
 import { isAgentId } from '../identity/keys.ts'
+import { isIdentity } from '../identity/looks.ts'
+import { NO_SECURITY } from '../message/build.ts'
 import type { Filter } from '../message/filter.ts'
+import { isUuid } from '../message/ids.ts'
 import { isPlain } from '../message/json-value.ts'
-import type { Hooks } from '../message/validate.ts'
+import type { Hooks, Limits } from '../message/validate.ts'
 import { componentNames } from '../network/addresses.ts'
 import type { AgentOptions, MessageOptions, ReceiveOptions, SendOptions, SubscribeOptions } from './options.ts'
 
 const [, isString] = STRING
 const [, isStrings] = STRINGS
 const OBJECT: OptionCheck = ['a plain object', value => isObject(value) && isPlain(value)]
-
-const isIdentity = (value: unknown): boolean =>
-  hasMethods('sign')(value) &&
-  isAgentId(String((value as { id: unknown }).id)) &&
-  ArrayBuffer.isView((value as { seed: unknown }).seed)
 
 const RETRY: OptionCheck = ['a strategy made by fixedRetry(), exponentialRetry() or untilExpiry()', isRetryStrategy]
 /** Letters do not expire: what tries them again has to end by itself. */
@@ -193,13 +190,32 @@ export const RECEIVED: OptionCheck = [
 ]
 export const CARRIER = withMethods('a carrier', 'start', 'stop', 'dial', 'publish')
 
-/** @throws AfpError INVALID_OPTION for a letter of nobody's, or without a message; the rest is seen when it is stored */
-export function checkLetter(letter: NewDeadLetter): void {
-  checkOption('a dead letter', letter, RECORD)
-  const { peer, sender, message } = letter
-  checkOption('its peer', peer, AGENT_ID)
-  checkOption('its sender', sender, AGENT_ID)
-  checkOption('its message', message, ['a Uint8Array', value => value instanceof Uint8Array])
+const LETTER: OptionChecks<NewDeadLetter> = {
+  side: LETTERS.side,
+  peer: AGENT_ID,
+  reason: LETTERS.reason,
+  message: ['bytes made by letterBytes()', value => value instanceof Uint8Array],
+  messageId: ['a UUID in lower case', isUuid],
+  sender: AGENT_ID,
+  topic: STRING,
+  security: OBJECT,
+  attempts: ['a whole number from 0', value => Number.isSafeInteger(value) && (value as number) >= 0],
+  lastError: OBJECT,
+  inDoubt: BOOLEAN,
+  strategy: RETRY,
+}
+
+/** @throws AfpError INVALID_OPTION for what is no letter, or has a message that nobody could read again, naming the field */
+export function checkLetter(letter: NewDeadLetter, limits: Limits): void {
+  const where = 'deadLetters.add()'
+  checkOptions(where, letter, LETTER)
+  for (const name of ['side', 'peer', 'reason', 'message', 'sender', 'attempts'] as const)
+    checkOption(`${where}: ${name}`, letter[name], LETTER[name])
+  try {
+    letterMessage({ ...letter, security: letter.security ?? NO_SECURITY }, limits)
+  } catch (cause) {
+    throw new AfpError('INVALID_OPTION', `${where}: message: ${(cause as Error).message}`, { cause })
+  }
 }
 
 /** @throws AfpError INVALID_OPTION unless `options` and the hooks in them are what `createAgent` takes */

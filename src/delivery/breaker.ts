@@ -8,7 +8,7 @@
  */
 
 import { abortable } from '../common/abort.ts'
-import { checkOptions, FUNCTION, type OptionChecks, SIGNAL } from '../common/check-options.ts'
+import { checkOption, checkOptions, FUNCTION, type OptionChecks, SIGNAL } from '../common/check-options.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpCircuitBreakerError, AfpError, AfpTimeoutError } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
@@ -148,10 +148,11 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
    * The result counts when the operation ends, also when the caller has stopped waiting before.
    *
    * @throws AfpCircuitBreakerError CIRCUIT_OPEN when it is not let through and there is no fallback
-   * @throws AfpError INVALID_OPTION for options that are none: then nothing was called
+   * @throws AfpError INVALID_OPTION for options that are none, or no operation: then nothing was called, and nothing counts
    * @throws whatever the operation or the fallback throws, or the signal's reason
    */
   async execute<T>(operation: () => T | Promise<T>, options: ExecuteOptions<T> = {}): Promise<T> {
+    checkOption('what execute() runs', operation, FUNCTION)
     checkOptions('execute()', options, EXECUTE)
     const { fallback, signal } = options
     signal?.throwIfAborted()

@@ -1,13 +1,17 @@
 /** One dead letter: what it holds, and how it is stored. */
 
+import { checkNames } from '../common/check-options.ts'
+import { type Clock, systemClock } from '../common/clock.ts'
 import { AfpDataStoreError, AfpError } from '../common/errors.ts'
+import { type Random, systemRandom } from '../common/random.ts'
 import { BOUNDS } from '../message/bounds.ts'
+import { buildMessage, type MessageInit } from '../message/build.ts'
 import { decode, encode } from '../message/codec.ts'
-import { decodeMessage, type MessageKind } from '../message/envelope.ts'
+import { decodeMessage, encodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Failure } from '../message/failure.ts'
-import { bytesToUuid, uuidToBytes } from '../message/ids.ts'
-import type { Message, MessageSecurity, SecurityLevel } from '../message/message.ts'
-import { KEPT_LIMITS, type Limits } from '../message/validate.ts'
+import { bytesToUuid, createIds, uuidToBytes } from '../message/ids.ts'
+import type { Content, Message, MessageSecurity, SecurityLevel } from '../message/message.ts'
+import { DEFAULT_LIMITS, KEPT_LIMITS, type Limits } from '../message/validate.ts'
 import type { Key, Write } from '../store/store.ts'
 import {
   type RetryState,
@@ -65,7 +69,7 @@ export interface NewDeadLetter {
   /** Agent id of the other side: on the sender's side the recipient, on the recipient's the sender. */
   readonly peer: string
   readonly reason: DeadReason
-  /** The message as `message/envelope.ts` encodes it. */
+  /** The message in bytes: those of another letter, or made by {@link letterBytes}. */
   readonly message: Uint8Array
   /** Id of the message, if it could be read. */
   readonly messageId?: string | undefined
@@ -279,11 +283,39 @@ export function checkNewLetter(letter: NewDeadLetter): void {
  * @throws AfpMessageError MALFORMED when its bytes are no message within `limits`, as of one that could never be read
  */
 export function letterMessage(
-  letter: DeadLetter,
+  letter: Pick<DeadLetter, 'message' | 'sender' | 'security'> & Pick<NewDeadLetter, 'topic'>,
   limits: Limits = KEPT_LIMITS,
 ): { message: Message; kind: MessageKind } {
   const { sender, topic, security } = letter
   return decodeMessage(letter.message, { sender, topic, security, limits })
+}
+
+/** What the message of a letter of the application's own says beside its content, see {@link letterBytes}. */
+export interface LetterMessage extends MessageInit {
+  /** Agent id of its author. */
+  readonly sender: string
+  /** Agent id of the one it is for. */
+  readonly recipient: string
+  /** Those of the agent, where they were given. */
+  readonly limits?: Limits | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: Random | undefined
+}
+
+const INIT = ['contentType', 'metadata', 'parentId', 'ttl', 'priority', 'schema', 'id', 'timestamp', 'guarantee']
+const LETTER_MESSAGE = ['sender', 'recipient', ...INIT, 'limits', 'clock', 'random']
+
+/**
+ * The message of a letter of the application's own, in bytes, for `deadLetters.add`. It is sent at least once unless
+ * `guarantee` says otherwise.
+ * @throws AfpError INVALID_OPTION for an option that there is not; AfpMessageError for content or options that cannot be sent
+ */
+export function letterBytes(content: Content, message: LetterMessage): Uint8Array {
+  checkNames('letterBytes()', message, LETTER_MESSAGE)
+  const { sender, recipient, limits = DEFAULT_LIMITS, clock = systemClock, random = systemRandom, ...init } = message
+  const context = { sender, clock, ids: createIds({ clock, random }), limits }
+  const made = buildMessage({ recipients: [recipient] }, content, { guarantee: 'at-least-once', ...init }, context)
+  return encodeMessage(made, 'message', limits)
 }
 
 function readSecurity([level, authenticatedBy, roles]: unknown[]): MessageSecurity {

@@ -42,6 +42,7 @@ import {
 } from './dead-letter-options.ts'
 import { LetterRetries, type RetryLetter, type RetryOutcome } from './dead-letter-retries.ts'
 import { LetterRoom, LettersFull } from './letter-room.ts'
+import { LetterTurns } from './letter-turns.ts'
 import type { RetryStrategy } from './retry.ts'
 
 /** Options of {@link DeadLetters.open}. */
@@ -59,6 +60,8 @@ export interface DeadLettersOptions extends LetterLimits {
    * of its reason that is in force, and one that was made without any gets none later. Default: none.
    */
   readonly policies?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
+  /** Told of letters that a list leaves out, since their rows are damaged. */
+  readonly onError?: ((error: unknown) => void) | undefined
 }
 
 /** A letter that is about to be stored together with other rows. One of its functions has to be called. */
@@ -86,8 +89,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   /** Messages for whose letters there was no room. */
   readonly #refused = new AgeSet<string>()
   readonly #retries: LetterRetries
-  /** What is under way with a letter: changes of one letter follow one another. */
-  readonly #busy = new Map<string, Promise<unknown>>()
+  readonly #turns = new LetterTurns()
 
   private constructor(options: DeadLettersOptions) {
     super()
@@ -149,7 +151,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     const summary = summaryOf(entry, put.value.length)
     const made = letterOf(entry, new Uint8Array(letter.message))
     const room = { side: entry.side, peer: entry.peer, entries: 1, bytes: summary.bytes }
-    const gone = this.#index.reserve(room, clock.now(), candidate => !this.#busy.has(candidate))
+    const gone = this.#index.reserve(room, clock.now(), candidate => !this.#turns.has(candidate))
     if (gone === undefined) throw this.#full(made, summary.bytes)
     let open = true
     const end = (effect: () => void) => (): void => {
@@ -186,7 +188,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     checkNewLetter(letter)
     const staged = this.stage(letter)
     try {
-      await this.#options.store.commit({ writes: staged.writes })
+      await this.#turns.add(this.#options.store.commit({ writes: staged.writes }))
     } catch (error) {
       staged.abandoned()
       throw error
@@ -209,8 +211,10 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   }
 
   /**
-   * The letters that match, the newest first; the limit is taken after that.
+   * The letters that match, the newest first; the limit is taken after that. One whose rows are damaged is left out, and
+   * told as `store:error`, with its id as `reference`.
    * @throws AfpError INVALID_OPTION for an option that is none, and a limit that is no whole number
+   * @throws AfpDataStoreError when the store fails
    */
   async list(options: ListLettersOptions = {}): Promise<DeadLetter[]> {
     const { limit = 100, before } = options
@@ -219,7 +223,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
       .select(options, this.#options.clock.now())
       .filter(id => before === undefined || id < before)
       .slice(0, limit)
-    const letters = await Promise.all(ids.map(id => this.get(id)))
+    const letters = await Promise.all(ids.map(id => this.get(id).catch(error => this.#leftOut(id, error))))
     return letters.filter(letter => letter !== undefined)
   }
 
@@ -247,12 +251,16 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   }
 
   /** Deletes letters, default: processed ones; tells how many. Those being retried stay. @throws AfpError INVALID_OPTION */
-  async purge({ olderThan, processed = true }: PurgeOptions = {}): Promise<number> {
+  purge(options: PurgeOptions = {}): Promise<number> {
+    return this.#turns.add(this.#purge(options))
+  }
+
+  async #purge({ olderThan, processed = true }: PurgeOptions): Promise<number> {
     const filter = { olderThan, processed: processed === 'any' ? undefined : processed }
     const ids = this.#index.select(filter, this.#options.clock.now())
     let count = 0
     while (ids.length > 0) {
-      const page = ids.splice(-PAGE).filter(id => !this.#busy.has(id))
+      const page = ids.splice(-PAGE).filter(id => !this.#turns.has(id))
       count += await this.#remove(page, 'purged')
       this.#look()
     }
@@ -304,7 +312,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   async close(): Promise<void> {
     this.#retries.stop()
     this.#room.close()
-    while (this.#busy.size > 0) await Promise.all(this.#busy.values())
+    await this.#turns.ended()
   }
 
   /** Why there is no letter. Apart from where it was made: whoever waits for room keeps this, and not the message. */
@@ -369,23 +377,14 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     if (gone.length > 0) this.emit('dead-letter:removed', { ids: gone.map(({ id }) => id), why })
   }
 
-  /** Runs `work` when everything that was asked of this letter before is done. */
+  /** Where it is this letter that is damaged, and not the store that fails. */
+  #leftOut(id: string, error: unknown): undefined {
+    if (!(error instanceof AfpDataStoreError) || error.reference !== id) throw error
+    this.#options.onError?.(error)
+  }
+
   #alone<T>(id: string, work: () => Promise<T>): Promise<T> {
-    const result = (this.#busy.get(id) ?? Promise.resolve()).then(async () => {
-      try {
-        return await work()
-      } finally {
-        // Before the caller hears of the end, so that a letter it has just marked may give way.
-        if (this.#busy.get(id) === done) this.#busy.delete(id)
-        this.#look()
-      }
-    })
-    const done = result.then(
-      () => {},
-      () => {},
-    )
-    this.#busy.set(id, done)
-    return result
+    return this.#turns.alone(id, work, () => this.#look())
   }
 }
 

@@ -8,6 +8,7 @@ import { AfpError, AfpMessageError } from '../common/errors.ts'
 import type { Given } from '../common/given.ts'
 import type { Random } from '../common/random.ts'
 import type { NextTask } from '../common/slices.ts'
+import { Underway } from '../common/underway.ts'
 import { type Identity, verifySignature } from '../identity/keys.ts'
 import { decode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
@@ -86,6 +87,8 @@ export class Delivery {
   readonly #quota: OutboxQuota
   readonly #recorder: Recorder
   readonly #tries: Tries
+  /** Messages that are being called off by hand. */
+  readonly #cancelling = new Underway()
   readonly #closing = new AbortController()
 
   private constructor(parts: DeliveryParts) {
@@ -181,7 +184,11 @@ export class Delivery {
   }
 
   /** Calls a message off for every recipient that does not have it. False when there is none. */
-  async cancel(messageId: string): Promise<boolean> {
+  cancel(messageId: string): Promise<boolean> {
+    return this.#cancelling.add(this.#cancel(messageId))
+  }
+
+  async #cancel(messageId: string): Promise<boolean> {
     const receipt = await this.#parts.tracker.get(messageId)
     const recipients = this.#recipients
     const asked = receipt && [...receipt.recipients.keys()].flatMap(recipient => recipients.get(recipient) ?? [])
@@ -267,7 +274,7 @@ export class Delivery {
     return this.#authors.shift()
   }
 
-  /** Stops: what handlers at work end with is still written, everything else stays on the disk. */
+  /** Stops: what handlers at work end with, and what is being called off, is still written; the rest stays on the disk. */
   async close(): Promise<void> {
     this.#closing.abort(new AfpError('CLOSED', 'this agent has closed'))
     this.#quota.close()
@@ -275,7 +282,7 @@ export class Delivery {
     this.#tries.close()
     this.#lines.close()
     this.#recipients.close()
-    await this.#authors.close()
+    await Promise.all([this.#authors.close(), this.#cancelling.ended()])
   }
 
   async #acked(from: string, body: Uint8Array): Promise<void> {

@@ -76,7 +76,7 @@ export function compileFilter(filter: Filter, options: CompileOptions = {}): Com
     try {
       validateTopic(topic)
     } catch (cause) {
-      throw invalid('the topic is invalid', cause, 'INVALID_TOPIC')
+      throw invalid((cause as Error).message, cause, 'INVALID_TOPIC')
     }
   }
   if (sender !== undefined) {

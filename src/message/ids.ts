@@ -3,7 +3,7 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { fromHex, toHex, utf8 } from '../common/bytes.ts'
 import type { Clock } from '../common/clock.ts'
-import { AfpMessageError } from '../common/errors.ts'
+import { AfpError, AfpMessageError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -50,8 +50,11 @@ export function uuidToBytes(uuid: string): Uint8Array<ArrayBuffer> {
  * await ada.close()
  * await bob.close()
  * ```
+ *
+ * @throws AfpError INVALID_OPTION for what is no string: different things would have one id
  */
 export function messageIdFrom(text: string): string {
+  if (typeof text !== 'string') throw new AfpError('INVALID_OPTION', 'messageIdFrom() takes a string')
   const bytes = sha256(utf8(text)).slice(0, 16)
   bytes[6] = 0x80 | ((bytes[6] as number) & 0x0f)
   bytes[8] = 0x80 | ((bytes[8] as number) & 0x3f)

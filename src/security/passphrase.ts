@@ -14,6 +14,7 @@ import { checkOption, STRING } from '../common/check-options.ts'
 import { AfpSecurityError } from '../common/errors.ts'
 import { type Random, systemRandom } from '../common/random.ts'
 import { createIdentity, type Identity, isAgentId } from '../identity/keys.ts'
+import { isIdentity } from '../identity/looks.ts'
 import { fromBase64, toBase64 } from '../message/base64.ts'
 import { type AeadKey, type Bytes, KEY_BYTES, NONCE_BYTES, TAG_BYTES } from './primitives.ts'
 
@@ -32,13 +33,15 @@ const MAX_TEXT_LENGTH = 256
 /**
  * The identity as text that only the passphrase opens. Takes 128 MiB and about half a second, in a tab on its main thread.
  * An agent's own leaves by `agent.exportIdentity`.
- * @throws AfpSecurityError INVALID_OPTION for a passphrase under 8 or over 1,024 characters
+ * @throws AfpSecurityError INVALID_OPTION for a passphrase under 8 or over 1,024 characters; AfpError INVALID_OPTION for what is no
+ * identity or no string
  */
 export async function exportIdentity(
   identity: Identity,
   passphrase: string,
   random: Random = systemRandom,
 ): Promise<string> {
+  checkOption('the identity of exportIdentity()', identity, ['an identity from createIdentity()', isIdentity])
   checkOption('the passphrase of exportIdentity()', passphrase, STRING)
   if (passphrase.length < MIN_PASSPHRASE_LENGTH) {
     throw new AfpSecurityError('INVALID_OPTION', `a passphrase has at least ${MIN_PASSPHRASE_LENGTH} characters`)

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
-import type { NewDeadLetter } from '../../src/delivery/dead-letter.ts'
+import { letterBytes, letterMessage, type NewDeadLetter } from '../../src/delivery/dead-letter.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { encodeMessage } from '../../src/message/envelope.ts'
@@ -153,24 +153,82 @@ describe('A dead letter of the application', () => {
     expect((await world.during(bob.receive())).content).toBe('by hand')
   })
 
+  test.each([
+    ['it could not send', 'sender'],
+    ['it could not handle', 'recipient'],
+  ] as const)('has for message what is made of content that %s', async (_what, side) => {
+    const [ada, bob] = [await world.join('ada'), await world.join('bob')]
+    await world.during(acquainted([ada, bob]))
+    const [from, to] = side === 'sender' ? [ada, bob] : [bob, ada]
+    const bytes = letterBytes(
+      { order: 7 },
+      { sender: from.id, recipient: to.id, metadata: { a: 1 }, clock: world.clock },
+    )
+    const fields = { side, peer: bob.id, sender: from.id, reason: 'rejected', attempts: 0, message: bytes } as const
+    const letter = await ada.deadLetters.add(fields)
+    const { message } = letterMessage(letter)
+    expect(message).toMatchObject({ content: { order: 7 }, metadata: { a: 1 }, guarantee: 'at-least-once' })
+    const taken = to.receive()
+    expect(await world.during(ada.deadLetters.retry(letter.id))).toBe('retried')
+    expect(await world.during(taken)).toMatchObject({ content: { order: 7 }, sender: from.id })
+  })
+
+  test('has a message of known options alone', () => {
+    const wrong = { sender: 'ada', recipient: 'bob', topic: 'news' }
+    expect(() => letterBytes('x', wrong)).toThrow("letterBytes() has no option 'topic'")
+  })
+
+  test('that is damaged is left out of the list, which tells of it', async () => {
+    const store = memoryStore()
+    const ada = await world.join('ada', { store })
+    const errors = collect(ada, 'store:error')
+    const [damaged, whole] = [await ada.deadLetters.add(letterOf(ada)), await ada.deadLetters.add(letterOf(ada))]
+    await store.commit({ writes: [{ op: 'delete', table: 'dead-letters', key: ['message', damaged.id] }] })
+    expect(await ada.deadLetters.list()).toEqual([whole])
+    expect(errors).toMatchObject([{ error: { code: 'STORE_FAILED', reference: damaged.id } }])
+  })
+
   test.each<[string, object]>([
-    ['a side', { side: 'left' }],
-    ['a peer', { peer: 'bob' }],
-    ['a reason', { reason: 'boredom' }],
-    ['a reason at all', { reason: undefined }],
-    ['bytes', { message: 'text' }],
-    ['an id of a message', { messageId: 'one' }],
-    ['a number of attempts', { attempts: 1.5 }],
-    ['a security', { security: { level: 'some' } }],
-    ['an error', { lastError: { code: 5 } }],
-    ['a strategy', { strategy: { kind: 'fixed', delay: 'long' } }],
-    ['a sender', { sender: undefined }],
-  ])('is refused where it is wrong in %s, and nothing of it is kept', async (_what, wrong) => {
+    ['side', { side: 'left' }],
+    ['side', { side: undefined }],
+    ['peer', { peer: 'bob' }],
+    ['reason', { reason: 'boredom' }],
+    ['reason', { reason: undefined }],
+    ['message', { message: 'text' }],
+    ['message', { message: new Uint8Array(3) }],
+    ['messageId', { messageId: 'one' }],
+    ['attempts', { attempts: 1.5 }],
+    ['attempts', { attempts: undefined }],
+    ['security', { security: 'high' }],
+    ['lastError', { lastError: 'gone' }],
+    ['strategy', { strategy: { kind: 'fixed', delay: 'long' } }],
+    ['sender', { sender: undefined }],
+    ['content', { content: 'x' }],
+    // What is inside these is seen when it is stored.
+    ['', { security: { level: 'some' } }],
+    ['', { lastError: { code: 5 } }],
+  ])('is refused where its %s is none, by name, and nothing of it is kept: %o', async (name, wrong) => {
     const ada = await world.join('ada')
     const letter = { ...letterOf(ada), ...wrong } as ReturnType<typeof letterOf>
-    expect(await failure(ada.deadLetters.add(letter))).toMatchObject({ code: 'INVALID_OPTION' })
+    const refused = { code: 'INVALID_OPTION', message: expect.stringContaining(name) }
+    expect(await failure(ada.deadLetters.add(letter))).toMatchObject(refused)
     expect(ada.deadLetters.count()).toBe(0)
   })
+})
+
+test.each<[string, (agent: Agent, id: string) => Promise<unknown>]>([
+  ['the note of deadLetters.markProcessed()', ({ deadLetters }, id) => deadLetters.markProcessed(id, 5 as never)],
+  ['the id of deadLetters.markProcessed()', ({ deadLetters }) => deadLetters.markProcessed(undefined as never)],
+  ['the id of deadLetters.get()', ({ deadLetters }) => deadLetters.get(5 as never)],
+  ['the id of deadLetters.discard()', ({ deadLetters }) => deadLetters.discard({} as never)],
+  ['the id of deadLetters.retry()', ({ deadLetters }) => deadLetters.retry(null as never)],
+  ['the id of deliveries.get()', ({ deliveries }) => deliveries.get(undefined as never)],
+  ['the id of deliveries.cancel()', ({ deliveries }) => deliveries.cancel(5 as never)],
+])('What is no text is refused by name as %s.', async (name, call) => {
+  const ada = await world.join('ada')
+  const { id } = await ada.deadLetters.add(letterOf(ada))
+  const refused = { code: 'INVALID_OPTION', message: expect.stringContaining(`${name} has to be a string`) }
+  expect(await failure(call(ada, id))).toMatchObject(refused)
 })
 
 describe('The room for dead letters', () => {

@@ -376,6 +376,13 @@ describe('any run of calls', () => {
 })
 
 describe('options', () => {
+  it('that are to be run and cannot be are refused, and are no failures', async () => {
+    const breaker = new CircuitBreaker('bob', clock, { failureThreshold: 1 })
+    for (const operation of [undefined, null, 'fetch'])
+      await expect(breaker.execute(operation as never)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+    expect([breaker.state, breaker.failureCount]).toEqual(['closed', 0])
+  })
+
   it.each([{ failureThreshold: 0 }, { resetTimeout: -1 }, { halfOpenCalls: 1.5 }, { resetTimeout: Number.NaN }])(
     'that make no sense are refused: %j',
     options => {

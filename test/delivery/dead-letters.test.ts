@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
-import { AfpDeliveryError } from '../../src/common/errors.ts'
+import { AfpDataStoreError, AfpDeliveryError } from '../../src/common/errors.ts'
 import { letterMessage, MAX_NOTE_LENGTH, MAX_NOTES } from '../../src/delivery/dead-letter.ts'
 import type { DeadLetterEvents } from '../../src/delivery/dead-letter-options.ts'
 import type { DeadLetters, DeadLettersOptions } from '../../src/delivery/dead-letters.ts'
@@ -86,6 +86,31 @@ describe('a list of dead letters', () => {
     expect(await ids({ limit: 0 })).toEqual([])
     expect(letters.count()).toBe(3)
     expect(letters.count({ reason: 'expired', processed: false })).toBe(1)
+  })
+
+  it('has all that are whole, and tells of those that are not', async () => {
+    const errors: unknown[] = []
+    await open({ onError: error => void errors.push(error) })
+    const [first, halved, spoilt, last] = [await add(), await add(), await add(), await add()]
+    await store.commit({
+      writes: [
+        { op: 'delete', table: 'dead-letters', key: ['message', halved] },
+        { op: 'put', table: 'dead-letters', key: ['entry', spoilt], value: Uint8Array.of(255) },
+      ],
+    })
+    expect(await ids()).toEqual([last, first])
+    expect(errors).toMatchObject([spoilt, halved].map(reference => ({ code: 'STORE_FAILED', reference })))
+    expect(await letters.discard(halved)).toBe(true)
+    expect(await ids()).toEqual([last, first])
+    expect(errors).toHaveLength(3)
+  })
+
+  it('fails where the store does', async () => {
+    await add()
+    vi.spyOn(store, 'get').mockRejectedValueOnce(
+      new AfpDataStoreError('STORE_FAILED', 'disk', { reference: 'dead-letters' }),
+    )
+    await expect(letters.list()).rejects.toThrow('disk')
   })
 
   it('has 100 letters unless told otherwise, the newest', async () => {

@@ -7,6 +7,7 @@ import {
   type Identity,
   type Message,
   memoryStore,
+  messageIdFrom,
   type Store as RowStore,
 } from 'agent-flow-protocol'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -164,8 +165,19 @@ it('a letter that cannot be read, or of what went out, is none of the conversati
   await tell('one')
   const entries = ada.entries(channel)
   const message = (await ada.agent.deadLetters.get(letter()))?.message as Uint8Array
-  await ada.agent.deadLetters.add({ ...mine, message: new Uint8Array(3) })
   await ada.agent.deadLetters.add({ ...mine, side: 'sender', message })
-  expect(ada.agent.deadLetters.count()).toBe(3)
   expect(ada.entries(channel)).toBe(entries)
+  await ada.agent.close()
+  const entry = (await rows.get('dead-letters', ['entry', letter()])) as Uint8Array
+  const put = { op: 'put', table: 'dead-letters' } as const
+  const id = messageIdFrom('cannot be read')
+  await rows.commit({
+    writes: [
+      { ...put, key: ['entry', id], value: entry },
+      { ...put, key: ['message', id], value: new Uint8Array(3) },
+    ],
+  })
+  await start()
+  expect(ada.agent.deadLetters.count()).toBe(3)
+  expect(ada.entries(channel)).toEqual(entries)
 })

@@ -173,9 +173,10 @@ describe('hostile patterns', () => {
     )
   })
 
-  test('A topic that is none is refused at once.', () => {
-    expect(() => compileFilter({ topic: '*' })).toThrow(
-      expect.objectContaining({ name: 'AfpSubscriptionError', code: 'INVALID_TOPIC' }),
+  test.each(['*', ''])('A topic that is none is refused at once, saying what one is: %j', topic => {
+    const message = expect.stringContaining('a topic has 1 to 128 characters')
+    expect(() => compileFilter({ topic })).toThrow(
+      expect.objectContaining({ name: 'AfpSubscriptionError', code: 'INVALID_TOPIC', message }),
     )
   })
 

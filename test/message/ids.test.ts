@@ -71,3 +71,7 @@ test("The id of a text is a UUIDv8 of its SHA-256, always the same and no other 
   expect(ids.every(isUuid)).toBe(true)
   expect(texts.map(messageIdFrom)).toEqual(ids)
 })
+
+test.each([[undefined], [null], [7], [{ order: 7 }], [['a']]])('No id stands for %j, which is no text.', wrong => {
+  expect(() => messageIdFrom(wrong as never)).toThrow(expect.objectContaining({ code: 'INVALID_OPTION' }))
+})

@@ -79,6 +79,14 @@ describe('An exported identity', () => {
     expect(refusing).toBeLessThan(performance.now() - working)
   })
 
+  test('is not made of what is no identity', async () => {
+    for (const wrong of [{}, null, undefined, 'ada', { ...(await createIdentity()), seed: undefined }])
+      expect(await failureOf(() => exportIdentity(wrong as never, passphrase))).toMatchObject({
+        code: 'INVALID_OPTION',
+        message: expect.stringContaining('the identity of exportIdentity()'),
+      })
+  })
+
   test('is not made under a passphrase that is too short or too long', async () => {
     const identity = await createIdentity()
     const refused = { code: 'INVALID_OPTION' }
