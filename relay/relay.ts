@@ -102,6 +102,7 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
         maxTopicBytesPerPeer: 2 * limits.maxTopicsPerPeer * (1_024 + MAX_GOSSIP_TOPIC_LENGTH),
       },
       maxConnections: limits.maxConnections,
+      clock: this.#clock,
       services: {
         circuits: circuitRelayServer({
           maxInboundHopStreams: limits.maxRelayedPerPeer,

@@ -12,6 +12,8 @@ import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
+import { type Clock, systemClock } from '../common/clock.ts'
+import { forgetPeers } from './forget-peers.ts'
 import { gossipId } from './gossip.ts'
 
 /** A libp2p transport's factory. */
@@ -44,6 +46,7 @@ export interface NodeOptions<Extra extends Record<string, unknown>> {
   score?: ((peer: string) => number) | undefined
   /** The most connections at a time; default 300. */
   maxConnections?: number | undefined
+  clock?: Clock | undefined
   /** More services. */
   services?: ServiceFactoryMap<Extra> | undefined
 }
@@ -87,7 +90,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     }),
     ...options.services,
   } as unknown as ServiceFactoryMap<NodeServices & Extra>
-  return createLibp2p<NodeServices & Extra>({
+  const node = await createLibp2p<NodeServices & Extra>({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
     nodeInfo: { userAgent: 'agent-flow-protocol' },
@@ -112,6 +115,8 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     transportManager: { faultTolerance: options.mustListen ? FaultTolerance.FATAL_ALL : FaultTolerance.NO_FATAL },
     services,
   })
+  forgetPeers(node, options.clock ?? systemClock)
+  return node
 }
 
 /**
