@@ -4,7 +4,11 @@ import { AfpError } from '../src/common/errors.ts'
 
 /** Bounds of a relay. */
 export interface RelayLimits {
-  /** Connections at a time; further ones are refused. Default 2,048. */
+  /**
+   * Connections at a time; further ones are refused. One peer has at most 16. An address (of IPv6 the first 64 bits) has
+   * at most as many as are left for all others, so half of them where all come from one, as behind a proxy on another
+   * machine; the relay's own, 127.0.0.1 or ::1, may have all. Default 2,048.
+   */
   readonly maxConnections: number
   /** Peers that may hold a slot, through which others reach them. Default 1,024. */
   readonly maxReservations: number

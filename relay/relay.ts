@@ -13,6 +13,7 @@ import { componentNames, peerOf } from '../src/network/addresses.ts'
 import { platformTransports } from '../src/network/defaults.ts'
 import { createNode, type Node } from '../src/network/node.ts'
 import { MAX_GOSSIP_TOPIC_LENGTH, presenceTopic } from '../src/network/topics.ts'
+import { hasItsShare } from './address-share.ts'
 import { RelayGossip } from './gossip.ts'
 import { readOrCreateSeed } from './identity-file.ts'
 import { LIVE_LIMITS, type RelayLimits, relayLimits } from './limits.ts'
@@ -102,6 +103,10 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
         maxTopicBytesPerPeer: 2 * limits.maxTopicsPerPeer * (1_024 + MAX_GOSSIP_TOPIC_LENGTH),
       },
       maxConnections: limits.maxConnections,
+      refuses: address => {
+        const open = node.getConnections().map(({ remoteAddr }) => remoteAddr)
+        return hasItsShare(address, open, limits.maxConnections)
+      },
       clock: this.#clock,
       services: {
         circuits: circuitRelayServer({

@@ -11,6 +11,7 @@ import { FaultTolerance, type Libp2p, type PeerId, type Transport } from '@libp2
 import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
 import { type Clock, systemClock } from '../common/clock.ts'
 import { forgetPeers } from './forget-peers.ts'
@@ -46,6 +47,8 @@ export interface NodeOptions<Extra extends Record<string, unknown>> {
   score?: ((peer: string) => number) | undefined
   /** The most connections at a time; default 300. */
   maxConnections?: number | undefined
+  /** Whether an inbound connection from an address is refused; by default none is. */
+  refuses?: ((address: Multiaddr) => boolean) | undefined
   clock?: Clock | undefined
   /** More services. */
   services?: ServiceFactoryMap<Extra> | undefined
@@ -57,6 +60,12 @@ export type Node<Extra extends Record<string, unknown> = Record<string, unknown>
 /** New inbound connections a second from one address: a whole office shares one, and so does a machine with many tabs. */
 const INBOUND_PER_SECOND = 100
 
+/**
+ * Connections with one peer. One is used, and two while a relayed link gives way to a direct one; those that were cut
+ * stay until they are found out.
+ */
+const MAX_PER_PEER = 16
+
 /** How long gossip remembers what it has seen, ms: longer than twice the clock skew that is allowed, so that no old message comes back. */
 const GOSSIP_MEMORY = 300_000
 
@@ -64,7 +73,7 @@ const GOSSIP_MEMORY = 300_000
 export async function createNode<Extra extends Record<string, unknown> = Record<string, never>>(
   options: NodeOptions<Extra>,
 ): Promise<Node<Extra>> {
-  const relays = options.relays ?? new Set()
+  const { relays = new Set(), refuses = () => false } = options
   const services = {
     // What needs it, gossip, does not run on relayed connections; there it would only hold up what they are opened for.
     identify: identify({ runOnLimitedConnection: false }),
@@ -90,7 +99,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     }),
     ...options.services,
   } as unknown as ServiceFactoryMap<NodeServices & Extra>
-  const node = await createLibp2p<NodeServices & Extra>({
+  const node: Node<Extra> = await createLibp2p<NodeServices & Extra>({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
     nodeInfo: { userAgent: 'agent-flow-protocol' },
@@ -99,7 +108,13 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     // Agents live in private networks and on loopback; libp2p's browser default refuses to dial there.
-    connectionGater: { denyDialMultiaddr: () => false },
+    connectionGater: {
+      denyDialMultiaddr: () => false,
+      denyInboundConnection: ({ remoteAddr }) => refuses(remoteAddr),
+      // Once more, as the last step: meanwhile others may have come.
+      denyInboundUpgradedConnection: (peer, { remoteAddr }) =>
+        node.getConnections(peer).length >= MAX_PER_PEER || refuses(remoteAddr),
+    },
     connectionManager: {
       maxConnections: options.maxConnections ?? 300,
       inboundConnectionThreshold: INBOUND_PER_SECOND,
