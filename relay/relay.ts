@@ -19,6 +19,7 @@ import { readOrCreateSeed } from './identity-file.ts'
 import { LIVE_LIMITS, type RelayLimits, relayLimits } from './limits.ts'
 import { CHANGES } from './option-checks.ts'
 import type { Relay, RelayChanges, RelayEvents, RelayOptions, RelayStats } from './options.ts'
+import { boundRelayed } from './relayed.ts'
 import { freeAbandonedReservations } from './reservations.ts'
 import { SocketGuard } from './sockets.ts'
 import type { AllowedMeshes } from './topic-table.ts'
@@ -112,7 +113,6 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
         circuits: circuitRelayServer({
           maxInboundHopStreams: limits.maxRelayedPerPeer,
           maxOutboundHopStreams: limits.maxRelayedPerPeer,
-          maxOutboundStopStreams: limits.maxRelayedPerPeer,
           reservations: {
             maxReservations: limits.maxReservations,
             reservationTtl: limits.reservationTtl * 1_000,
@@ -131,6 +131,7 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
     node.addEventListener('transport:listening', event => this.#sockets.watch(event.detail))
     node.addEventListener('peer:connect', event => this.#connects(event.detail))
     node.addEventListener('peer:disconnect', event => this.#disconnects(event.detail))
+    boundRelayed(node.services.circuits, limits.maxRelayedPerPeer)
     this.#gossip.attach(node.services.pubsub)
     try {
       await node.start()
