@@ -88,6 +88,10 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
 
   async start(identity: Identity, listen: readonly string[], announce: readonly string[] | undefined): Promise<void> {
     const limits = this.#limits
+    const crowded = ({ remoteAddr }: { remoteAddr: Multiaddr }): boolean => {
+      const open = node.getConnections().map(connection => connection.remoteAddr)
+      return hasItsShare(remoteAddr, open, limits.maxConnections)
+    }
     const node: RelayNode = await createNode<{ circuits: CircuitRelayService; listening: Listening }>({
       seed: identity.seed,
       transports: platformTransports([]),
@@ -104,10 +108,8 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
         maxTopicBytesPerPeer: 2 * limits.maxTopicsPerPeer * (1_024 + MAX_GOSSIP_TOPIC_LENGTH),
       },
       maxConnections: limits.maxConnections,
-      refuses: address => {
-        const open = node.getConnections().map(({ remoteAddr }) => remoteAddr)
-        return hasItsShare(address, open, limits.maxConnections)
-      },
+      // Asked once more after the handshake: meanwhile others may have come.
+      gater: { denyInboundConnection: crowded, denyInboundEncryptedConnection: (_peer, from) => crowded(from) },
       clock: this.#clock,
       services: {
         circuits: circuitRelayServer({

@@ -14,25 +14,20 @@ const FORGET_AFTER = 5_000
 export function forgetPeers(node: Libp2p, clock: Clock): void {
   const gone = new Map<string, PeerId>()
   let timer: Timer | undefined
-  const connected = (peer: PeerId): boolean => node.getConnections(peer).length > 0
-  const sweep = (): void => {
-    timer = undefined
-    // A relay that is dialled on the way to somebody is looked up in its row.
-    const dialled = new Set(node.getDialQueue().map(({ peerId }) => `${peerId}`))
-    for (const [id, peer] of gone) {
-      if (dialled.has(id)) continue
-      gone.delete(id)
-      if (!connected(peer)) node.peerStore.delete(peer).catch(() => {})
-    }
-    if (gone.size > 0) timer = clock.after(FORGET_AFTER, sweep)
-  }
-  const absent = (peer: PeerId): void => {
-    if (node.status === 'stopped' || connected(peer)) return
-    gone.set(peer.toString(), peer)
+  const look = (peer: PeerId): void => {
+    if (node.status === 'stopped' || node.getConnections(peer).length > 0) return
+    gone.set(`${peer}`, peer)
     timer ??= clock.after(FORGET_AFTER, sweep)
   }
-  node.addEventListener('peer:disconnect', ({ detail }) => absent(detail))
+  const sweep = (): void => {
+    timer = undefined
+    // A relay that is dialled on the way to somebody is looked up in its row: another time, then.
+    for (const { peerId } of node.getDialQueue()) gone.delete(`${peerId}`)
+    for (const peer of gone.values()) if (node.getConnections(peer).length === 0) void node.peerStore.delete(peer)
+    gone.clear()
+  }
+  node.addEventListener('peer:disconnect', ({ detail }) => look(detail))
   // A dial that failed leaves a row too.
-  node.addEventListener('peer:update', ({ detail }) => absent(detail.peer.id))
+  node.addEventListener('peer:update', ({ detail }) => look(detail.peer.id))
   node.addEventListener('stop', () => timer?.cancel())
 }

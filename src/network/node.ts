@@ -7,11 +7,10 @@ import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { type GossipSub, type GossipsubOpts, gossipsub, StrictNoSign } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
-import { FaultTolerance, type Libp2p, type PeerId, type Transport } from '@libp2p/interface'
+import { type ConnectionGater, FaultTolerance, type Libp2p, type PeerId, type Transport } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
-import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
 import { type Clock, systemClock } from '../common/clock.ts'
 import { forgetPeers } from './forget-peers.ts'
@@ -47,8 +46,8 @@ export interface NodeOptions<Extra extends Record<string, unknown>> {
   score?: ((peer: string) => number) | undefined
   /** The most connections at a time; default 300. */
   maxConnections?: number | undefined
-  /** Whether an inbound connection from an address is refused; by default none is. */
-  refuses?: ((address: Multiaddr) => boolean) | undefined
+  /** What else is refused, beside connections beyond those that one peer may have. */
+  gater?: Omit<ConnectionGater, 'denyInboundUpgradedConnection'> | undefined
   clock?: Clock | undefined
   /** More services. */
   services?: ServiceFactoryMap<Extra> | undefined
@@ -73,7 +72,7 @@ const GOSSIP_MEMORY = 300_000
 export async function createNode<Extra extends Record<string, unknown> = Record<string, never>>(
   options: NodeOptions<Extra>,
 ): Promise<Node<Extra>> {
-  const { relays = new Set(), refuses = () => false } = options
+  const relays = options.relays ?? new Set()
   const services = {
     // What needs it, gossip, does not run on relayed connections; there it would only hold up what they are opened for.
     identify: identify({ runOnLimitedConnection: false }),
@@ -110,10 +109,8 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     // Agents live in private networks and on loopback; libp2p's browser default refuses to dial there.
     connectionGater: {
       denyDialMultiaddr: () => false,
-      denyInboundConnection: ({ remoteAddr }) => refuses(remoteAddr),
-      // Once more, as the last step: meanwhile others may have come.
-      denyInboundUpgradedConnection: (peer, { remoteAddr }) =>
-        node.getConnections(peer).length >= MAX_PER_PEER || refuses(remoteAddr),
+      denyInboundUpgradedConnection: peer => node.getConnections(peer).length >= MAX_PER_PEER,
+      ...options.gater,
     },
     connectionManager: {
       maxConnections: options.maxConnections ?? 300,

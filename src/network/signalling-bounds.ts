@@ -14,10 +14,9 @@ const MAX_STREAMS = 128
 /** How long a handshake may take before libp2p ends it, ms; its stream may stay half open, and counts no more. */
 const HANDSHAKE_TIMEOUT = 10_000
 
-/** The part of libp2p's registrar that the transport needs. */
+/** The part of libp2p's registrar that is changed here. */
 interface Registrar {
   handle(protocol: string, handler: StreamHandler, options?: StreamHandlerOptions): Promise<void>
-  unhandle(protocol: string): Promise<void>
 }
 
 /** WebRTC with these bounds. */
@@ -26,23 +25,23 @@ export const withSignallingBounds =
   components => {
     const { registrar } = components as { registrar: Registrar }
     const signalling = new Set<Stream>()
-    const bounded =
-      (handler: StreamHandler): StreamHandler =>
-      (stream, connection) => {
-        // One that is over already has no event that would tell it.
-        if (stream.status !== 'open' || signalling.size >= MAX_STREAMS) return stream.abort(new Error('too many'))
-        signalling.add(stream)
-        const timer = systemClock.after(HANDSHAKE_TIMEOUT, () => signalling.delete(stream))
-        stream.addEventListener('close', () => {
-          timer.cancel()
-          signalling.delete(stream)
-        })
-        return handler(stream, connection)
-      }
-    const own: Registrar = {
-      handle: (protocol, handler, options) =>
-        registrar.handle(protocol, bounded(handler), { ...options, maxInboundStreams: MAX_PER_CONNECTION }),
-      unhandle: protocol => registrar.unhandle(protocol),
-    }
-    return factory(Object.create(components, { registrar: { value: own } }) as never)
+    const handle: Registrar['handle'] = (protocol, handler, options) =>
+      registrar.handle(
+        protocol,
+        (stream, connection) => {
+          // One that is over already has no event that would tell it.
+          if (stream.status !== 'open' || signalling.size >= MAX_STREAMS) return stream.abort(new Error('too many'))
+          signalling.add(stream)
+          const over = (): void => {
+            timer.cancel()
+            signalling.delete(stream)
+          }
+          const timer = systemClock.after(HANDSHAKE_TIMEOUT, over)
+          stream.addEventListener('close', over)
+          return handler(stream, connection)
+        },
+        { ...options, maxInboundStreams: MAX_PER_CONNECTION },
+      )
+    const own = { registrar: { value: Object.create(registrar, { handle: { value: handle } }) } }
+    return factory(Object.create(components, own) as never)
   }
