@@ -21,7 +21,10 @@ export interface RelayLimits {
   readonly maxRelayedBytes: number
   /** How long one relayed connection may last, seconds; then it is cut. Default 86,400. */
   readonly maxRelayedSeconds: number
-  /** Relayed connections that one peer may have open, in each direction, over all its connections. Default 256. */
+  /**
+   * Relayed connections that one peer may have open, in each direction, over all its connections; libp2p brings at most
+   * 300 to a peer over one of them. Default 256.
+   */
   readonly maxRelayedPerPeer: number
   /** The largest gossip message, bytes. Default 1 MiB, as agents have it. */
   readonly maxGossipBytes: number

@@ -12,19 +12,18 @@ const FORGET_AFTER = 5_000
 
 /** Forgets for as long as the node runs. */
 export function forgetPeers(node: Libp2p, clock: Clock): void {
-  const gone = new Map<string, PeerId>()
+  let gone: PeerId[] = []
   let timer: Timer | undefined
   const look = (peer: PeerId): void => {
     if (node.status === 'stopped' || node.getConnections(peer).length > 0) return
-    gone.set(`${peer}`, peer)
-    timer ??= clock.after(FORGET_AFTER, sweep)
-  }
-  const sweep = (): void => {
-    timer = undefined
-    // A relay that is dialled on the way to somebody is looked up in its row: another time, then.
-    for (const { peerId } of node.getDialQueue()) gone.delete(`${peerId}`)
-    for (const peer of gone.values()) if (node.getConnections(peer).length === 0) void node.peerStore.delete(peer)
-    gone.clear()
+    gone.push(peer)
+    timer ??= clock.after(FORGET_AFTER, () => {
+      timer = undefined
+      // Who is back stays; so does a relay that is dialled on the way to somebody, and is looked up in its row.
+      const kept = new Set([...node.getPeers(), ...node.getDialQueue().map(({ peerId }) => peerId)].map(String))
+      for (const left of gone) if (!kept.has(`${left}`)) void node.peerStore.delete(left)
+      gone = []
+    })
   }
   node.addEventListener('peer:disconnect', ({ detail }) => look(detail))
   // A dial that failed leaves a row too.

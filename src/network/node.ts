@@ -138,8 +138,6 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
 function circuits(relays: ReadonlySet<string>): (components: unknown) => Transport {
   const factory = circuitRelayTransport({
     reservationConcurrency: Math.max(1, relays.size),
-    // Only relays open these, and they have a bound of their own.
-    maxOutboundStopStreams: Number.POSITIVE_INFINITY,
     discoveryFilter: { has: (peer: PeerId) => !relays.has(peer.toString()), add: () => {}, remove: () => {} },
   })
   return components => factory(components as never)
