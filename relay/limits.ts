@@ -4,7 +4,11 @@ import { AfpError } from '../src/common/errors.ts'
 
 /** Bounds of a relay. */
 export interface RelayLimits {
-  /** Connections at a time; further ones are refused. Default 2,048. */
+  /**
+   * Connections at a time; further ones are refused. One peer has at most 16. An address (of IPv6 the first 64 bits) has
+   * at most as many as are left for all others, so half of them where all come from one, as behind a proxy on another
+   * machine; the relay's own, 127.0.0.1 or ::1, may have all. Default 2,048.
+   */
   readonly maxConnections: number
   /** Peers that may hold a slot, through which others reach them. Default 1,024. */
   readonly maxReservations: number
@@ -17,7 +21,10 @@ export interface RelayLimits {
   readonly maxRelayedBytes: number
   /** How long one relayed connection may last, seconds; then it is cut. Default 86,400. */
   readonly maxRelayedSeconds: number
-  /** Relayed connections that one peer may have open, in each direction. Default 256. */
+  /**
+   * Relayed connections that one peer may have open, in each direction, over all its connections; libp2p brings at most
+   * 300 to a peer over one of them. Default 256.
+   */
   readonly maxRelayedPerPeer: number
   /** The largest gossip message, bytes. Default 1 MiB, as agents have it. */
   readonly maxGossipBytes: number

@@ -13,11 +13,13 @@ import { componentNames, peerOf } from '../src/network/addresses.ts'
 import { platformTransports } from '../src/network/defaults.ts'
 import { createNode, type Node } from '../src/network/node.ts'
 import { MAX_GOSSIP_TOPIC_LENGTH, presenceTopic } from '../src/network/topics.ts'
+import { hasItsShare } from './address-share.ts'
 import { RelayGossip } from './gossip.ts'
 import { readOrCreateSeed } from './identity-file.ts'
 import { LIVE_LIMITS, type RelayLimits, relayLimits } from './limits.ts'
 import { CHANGES } from './option-checks.ts'
 import type { Relay, RelayChanges, RelayEvents, RelayOptions, RelayStats } from './options.ts'
+import { boundRelayed } from './relayed.ts'
 import { freeAbandonedReservations } from './reservations.ts'
 import { SocketGuard } from './sockets.ts'
 import type { AllowedMeshes } from './topic-table.ts'
@@ -86,6 +88,10 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
 
   async start(identity: Identity, listen: readonly string[], announce: readonly string[] | undefined): Promise<void> {
     const limits = this.#limits
+    const crowded = ({ remoteAddr }: { remoteAddr: Multiaddr }): boolean => {
+      const open = node.getConnections().map(connection => connection.remoteAddr)
+      return hasItsShare(remoteAddr, open, limits.maxConnections)
+    }
     const node: RelayNode = await createNode<{ circuits: CircuitRelayService; listening: Listening }>({
       seed: identity.seed,
       transports: platformTransports([]),
@@ -102,11 +108,13 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
         maxTopicBytesPerPeer: 2 * limits.maxTopicsPerPeer * (1_024 + MAX_GOSSIP_TOPIC_LENGTH),
       },
       maxConnections: limits.maxConnections,
+      // Asked once more after the handshake: meanwhile others may have come.
+      gater: { denyInboundConnection: crowded, denyInboundEncryptedConnection: (_peer, from) => crowded(from) },
+      clock: this.#clock,
       services: {
         circuits: circuitRelayServer({
           maxInboundHopStreams: limits.maxRelayedPerPeer,
           maxOutboundHopStreams: limits.maxRelayedPerPeer,
-          maxOutboundStopStreams: limits.maxRelayedPerPeer,
           reservations: {
             maxReservations: limits.maxReservations,
             reservationTtl: limits.reservationTtl * 1_000,
@@ -125,6 +133,7 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
     node.addEventListener('transport:listening', event => this.#sockets.watch(event.detail))
     node.addEventListener('peer:connect', event => this.#connects(event.detail))
     node.addEventListener('peer:disconnect', event => this.#disconnects(event.detail))
+    boundRelayed(node.services.circuits, limits.maxRelayedPerPeer)
     this.#gossip.attach(node.services.pubsub)
     try {
       await node.start()

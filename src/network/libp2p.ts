@@ -86,6 +86,7 @@ class Libp2pCarrier extends TypedEventTarget<CarrierEvents> implements Carrier {
       listen: [...relays.map(() => '/p2p-circuit'), ...listen, ...transports.flatMap(transport => transport.listen)],
       relays: new Set(relays.map(relay => peerOf(relay) as string)),
       score: this.#options.score,
+      clock: this.#clock,
       // An address that the application named is one that it counts on.
       mustListen: this.#options.listen !== undefined,
     })

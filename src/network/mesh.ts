@@ -27,7 +27,7 @@ export const DIRECT_PROTOCOL = '/afp/1/direct'
 
 /** How long a dialled peer may take to take the channel, ms. */
 const OPEN_TIMEOUT = 8_000
-/** How long a connection that nobody opens a session on is believed, ms. */
+/** How long a connection that came in is kept without a channel, ms; without a hello for twice as long. */
 const PHANTOM_TIMEOUT = 12_000
 /** How long a relayed link is kept beside a direct one, ms: what was sent over it should arrive. */
 const RELAYED_LINGER = 10_000
@@ -278,14 +278,12 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
 
   #connected(connection: Connection): void {
     if (this.#stopped) return
-    if (!connection.outbound) {
-      // A failed WebRTC handshake can leave one side with a connection that looks open. It carries no session.
-      if (connection.transport !== 'webrtc') return
-      return this.#later(PHANTOM_TIMEOUT, () => {
-        if (!this.#sessions.carried(connection)) connection.abort(new Error('nobody spoke on this connection'))
-      })
-    }
-    void this.#openSession(connection)
+    if (connection.outbound) return void this.#openSession(connection)
+    // Who comes without a hello takes a place from others; and a failed WebRTC handshake can leave what only looks open.
+    const unless = (ms: number, spoken: () => boolean): void =>
+      this.#later(ms, () => spoken() || connection.abort(new Error('nobody spoke on this connection')))
+    unless(PHANTOM_TIMEOUT, () => this.#sessions.carried(connection))
+    unless(2 * PHANTOM_TIMEOUT, () => this.#sessions.met(connection))
   }
 
   async #openSession(connection: Connection): Promise<void> {
@@ -349,6 +347,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
 
   #sessionOpened(session: Session, card: Card): void {
     if (this.#stopped) return
+    this.#sessions.meet(session)
     this.#links.add(session)
     this.#presence.met(card)
     if (session.channel.connection.kind !== 'direct') return

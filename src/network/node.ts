@@ -7,11 +7,13 @@ import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { type GossipSub, type GossipsubOpts, gossipsub, StrictNoSign } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
-import { FaultTolerance, type Libp2p, type PeerId, type Transport } from '@libp2p/interface'
+import { type ConnectionGater, FaultTolerance, type Libp2p, type PeerId, type Transport } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { type Ping, ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
+import { type Clock, systemClock } from '../common/clock.ts'
+import { forgetPeers } from './forget-peers.ts'
 import { gossipId } from './gossip.ts'
 
 /** A libp2p transport's factory. */
@@ -44,6 +46,9 @@ export interface NodeOptions<Extra extends Record<string, unknown>> {
   score?: ((peer: string) => number) | undefined
   /** The most connections at a time; default 300. */
   maxConnections?: number | undefined
+  /** What else is refused, beside connections beyond those that one peer may have. */
+  gater?: Omit<ConnectionGater, 'denyInboundUpgradedConnection'> | undefined
+  clock?: Clock | undefined
   /** More services. */
   services?: ServiceFactoryMap<Extra> | undefined
 }
@@ -53,6 +58,12 @@ export type Node<Extra extends Record<string, unknown> = Record<string, unknown>
 
 /** New inbound connections a second from one address: a whole office shares one, and so does a machine with many tabs. */
 const INBOUND_PER_SECOND = 100
+
+/**
+ * Connections with one peer. One is used, and two while a relayed link gives way to a direct one; those that were cut
+ * stay until they are found out.
+ */
+const MAX_PER_PEER = 16
 
 /** How long gossip remembers what it has seen, ms: longer than twice the clock skew that is allowed, so that no old message comes back. */
 const GOSSIP_MEMORY = 300_000
@@ -87,7 +98,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     }),
     ...options.services,
   } as unknown as ServiceFactoryMap<NodeServices & Extra>
-  return createLibp2p<NodeServices & Extra>({
+  const node: Node<Extra> = await createLibp2p<NodeServices & Extra>({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.seed),
     nodeInfo: { userAgent: 'agent-flow-protocol' },
@@ -96,7 +107,11 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     // Agents live in private networks and on loopback; libp2p's browser default refuses to dial there.
-    connectionGater: { denyDialMultiaddr: () => false },
+    connectionGater: {
+      denyDialMultiaddr: () => false,
+      denyInboundUpgradedConnection: peer => node.getConnections(peer).length >= MAX_PER_PEER,
+      ...options.gater,
+    },
     connectionManager: {
       maxConnections: options.maxConnections ?? 300,
       inboundConnectionThreshold: INBOUND_PER_SECOND,
@@ -112,6 +127,8 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     transportManager: { faultTolerance: options.mustListen ? FaultTolerance.FATAL_ALL : FaultTolerance.NO_FATAL },
     services,
   })
+  forgetPeers(node, options.clock ?? systemClock)
+  return node
 }
 
 /**

@@ -16,6 +16,7 @@ export class SessionTable {
   readonly #byPeer = new Map<string, Set<Session>>()
   /** Connections that have carried a session, so that one that never does is found out. */
   readonly #used = new WeakSet<Connection>()
+  readonly #met = new WeakSet<Connection>()
 
   add(session: Session): void {
     const sessions = this.#byPeer.get(session.peer) ?? new Set()
@@ -29,6 +30,11 @@ export class SessionTable {
     if (sessions?.delete(session) && sessions.size === 0) this.#byPeer.delete(session.peer)
   }
 
+  /** The hellos of a session are done. */
+  meet(session: Session): void {
+    this.#met.add(session.channel.connection)
+  }
+
   /** The sessions on a connection. */
   on(connection: Connection): Session[] {
     return [...(this.#byPeer.get(connection.peer) ?? [])].filter(({ channel }) => channel.connection === connection)
@@ -37,6 +43,11 @@ export class SessionTable {
   /** Whether a channel was ever opened on a connection. */
   carried(connection: Connection): boolean {
     return this.#used.has(connection)
+  }
+
+  /** Whether hellos were ever exchanged on a connection. */
+  met(connection: Connection): boolean {
+    return this.#met.has(connection)
   }
 
   /** Why a peer may not open one more channel on a connection, or undefined where it may. */

@@ -3,6 +3,8 @@
 import { webRTC } from '@libp2p/webrtc'
 import { checkOptions, ICE_SERVERS } from '../common/check-options.ts'
 import type { ExtraTransport } from './libp2p.ts'
+import type { TransportFactory } from './node.ts'
+import { withSignallingBounds } from './signalling-bounds.ts'
 import { mendInitChannel } from './webrtc-init-channel.ts'
 
 /** Options of {@link webrtc}. */
@@ -34,5 +36,6 @@ export function webrtc(options: WebRtcOptions = {}): ExtraTransport {
     ({ RTCPeerConnection }) => mendInitChannel(RTCPeerConnection.prototype as unknown as globalThis.RTCPeerConnection),
     () => {},
   )
-  return { name: 'webrtc', listen: ['/webrtc'], factory: webRTC({ rtcConfiguration: { iceServers } }) }
+  const factory = withSignallingBounds(webRTC({ rtcConfiguration: { iceServers } }) as TransportFactory)
+  return { name: 'webrtc', listen: ['/webrtc'], factory }
 }

@@ -5,11 +5,12 @@
 
 import type { Transport } from '@libp2p/interface'
 import { webRTC as create } from '@libp2p/webrtc'
+import { withSignallingBounds } from './signalling-bounds.ts'
 import { mendInitChannel } from './webrtc-init-channel.ts'
 
 /** The transport's factory, as libp2p takes it. */
 export const webRTC: (init: { rtcConfiguration: RTCConfiguration }) => (components: never) => Transport = init => {
   mendInitChannel()
   const factory = create(init)
-  return components => factory(components)
+  return withSignallingBounds(components => factory(components))
 }

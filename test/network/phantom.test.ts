@@ -4,7 +4,8 @@ import { seededRandom } from '../../src/common/random.ts'
 import type { Channel, Connection, LinkTransport } from '../../src/network/carrier.ts'
 import type { MemoryCarrier } from '../../src/network/memory.ts'
 import { MemoryNet } from '../../src/network/memory.ts'
-import { Member, type NetworkWorld } from '../contracts/network-world.ts'
+import { Member, type NetworkWorld, Stranger } from '../contracts/network-world.ts'
+import { until } from '../contracts/waiting.ts'
 
 const SOMEBODY = '12D3KooWNvSZnPi3RrhrTwEY4LuuBeB6K6facKUCJcyWG1aoDd2p'
 
@@ -17,13 +18,10 @@ beforeEach(async () => {
   const net = new MemoryNet({ clock, random: seededRandom(1) })
   world = {
     clock,
-    carrier: identity => {
-      carrier = net.carrier(identity.id)
-      return carrier
-    },
+    carrier: identity => net.carrier(identity.id),
     close: async () => {},
   }
-  a = await Member.start(world, 'ada')
+  a = await Member.start({ ...world, carrier: identity => (carrier = net.carrier(identity.id)) }, 'ada')
 })
 afterEach(async () => {
   const stopping = a.network.stop()
@@ -66,15 +64,21 @@ class Phantom implements Connection {
 }
 
 describe('A connection with nobody behind it', () => {
-  test('that came in over WebRTC is dropped after twelve seconds in which nobody spoke on it', async () => {
-    const phantom = new Phantom('webrtc', false)
-    const since = phantom.appear()
-    await clock.advance(11_999)
-    expect(phantom.aborted).toBeUndefined()
-    await clock.advance(1)
-    expect(phantom.aborted).toMatchObject({ at: since + 12_000, reason: { message: expect.stringMatching(/nobody/) } })
-    expect(a.network.links()).toEqual([])
-  })
+  test.each(['webrtc', 'websocket', 'tcp', 'circuit'] as const)(
+    'that came in over %s is dropped after twelve seconds in which nobody spoke on it',
+    async transport => {
+      const phantom = new Phantom(transport, false)
+      const since = phantom.appear()
+      await clock.advance(11_999)
+      expect(phantom.aborted).toBeUndefined()
+      await clock.advance(1)
+      expect(phantom.aborted).toMatchObject({
+        at: since + 12_000,
+        reason: { message: expect.stringMatching(/nobody/) },
+      })
+      expect(a.network.links()).toEqual([])
+    },
+  )
 
   test('that was dialled over WebRTC is dropped when no channel opens on it within eight seconds', async () => {
     const phantom = new Phantom('webrtc', true)
@@ -93,12 +97,11 @@ describe('A connection with nobody behind it', () => {
     expect(phantom.aborted).toMatchObject({ at: since, reason: { message: expect.stringMatching(/connecting/) } })
   })
 
-  test('of another transport is left alone: a relay speaks other protocols than this one', async () => {
-    const [into, out] = [new Phantom('websocket', false), new Phantom('websocket', true)]
-    into.appear()
-    out.appear()
+  test('that was dialled over another transport is left alone: a relay speaks other protocols than this one', async () => {
+    const phantom = new Phantom('websocket', true)
+    phantom.appear()
     await clock.advance(60_000)
-    expect([into.aborted, out.aborted]).toEqual([undefined, undefined])
+    expect(phantom.aborted).toBeUndefined()
   })
 
   test('is no link, and is not waited for when the network stops', async () => {
@@ -110,6 +113,38 @@ describe('A connection with nobody behind it', () => {
     await stopping
     expect(clock.pending).toBe(0)
   })
+})
+
+/** Lets time go on by itself while `work` is under way. */
+async function driven<T>(work: Promise<T>): Promise<T> {
+  let over = false
+  work.then(
+    () => (over = true),
+    () => (over = true),
+  )
+  while (!over) await clock.advance(5)
+  return work
+}
+
+test('A connection on which channels are opened without a hello is dropped after twenty-four seconds; with one it stays', async () => {
+  const [silent, friend] = await driven(Promise.all([Stranger.start(world), Stranger.start(world)]))
+  const { channel } = await driven(friend.say(a, await friend.hello(world)))
+  await driven(a.received(() => a.network.link(friend.id) !== undefined))
+  await driven(channel.close())
+  const since = clock.monotonic()
+  const ended = until(silent.carrier, 'connection:close')
+  const connection = await driven(silent.dial(a))
+  const opening = (async () => {
+    for (;;) {
+      const channel = await connection.open('/afp/1/direct')
+      await new Promise<void>(resolve => channel.attach({ data: () => {}, closed: () => resolve() }))
+    }
+  })()
+  opening.catch(() => {})
+  await driven(ended)
+  expect(Math.round((clock.monotonic() - since) / 1_000)).toBe(24)
+  expect(a.refused.map(({ reason }) => reason)).toContain('no-hello')
+  expect(friend.carrier.connections()).toHaveLength(1)
 })
 
 test('A data channel that looks open with nobody behind it is given up after eight seconds without a hello', async () => {

@@ -1,0 +1,74 @@
+import { tcp } from '@libp2p/tcp'
+import { multiaddr } from '@multiformats/multiaddr'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { hasItsShare } from '../../relay/address-share.ts'
+import { createIdentity } from '../../src/identity/keys.ts'
+import { createNode, type Node, type TransportFactory } from '../../src/network/node.ts'
+import { addressOf, testPeer, testRelay, until } from './support.ts'
+
+/** A node that dials from an address of its own. */
+async function nodeAt(localAddress: string): Promise<Node> {
+  const { seed } = await createIdentity()
+  const transport = tcp({ dialOpts: { localAddress } } as object) as TransportFactory
+  const node = await createNode({ seed, transports: [transport], listen: [], maxConnections: 1_000 })
+  onTestFinished(() => Promise.resolve(node.stop()))
+  await node.start()
+  return node
+}
+
+const force = { force: true } as object
+
+describe('Connections of a relay', () => {
+  test('one peer has at most sixteen, from one address or several; another one is taken', async () => {
+    const relay = await testRelay()
+    const stranger = await nodeAt('127.0.0.1')
+    const address = multiaddr(addressOf(relay, 'tcp'))
+    for (let i = 0; i < 20; i++) await stranger.dial(address, force).catch(() => {})
+    await until(() => stranger.getConnections().length === 16, [stranger, 'connection:close'])
+    expect(relay.stats()).toMatchObject({ peers: 1, connections: 16 })
+    await testPeer([relay])
+    await until(() => relay.stats().connections === 17, [relay, 'peer:connect'])
+  })
+
+  // Elsewhere loopback has one address.
+  test.skipIf(process.platform !== 'linux')(
+    'an address has as many as are left for all others, with as many identities as it likes',
+    async () => {
+      const relay = await testRelay({ limits: { maxConnections: 12 } })
+      const address = multiaddr(addressOf(relay, 'tcp'))
+      const taken: Node[] = []
+      for (let i = 0; i < 8; i++) {
+        const stranger = await nodeAt('127.0.0.2')
+        await stranger.dial(address).then(
+          () => taken.push(stranger),
+          () => {},
+        )
+      }
+      expect(taken).toHaveLength(6)
+      const other = await nodeAt('127.0.0.3')
+      for (let i = 0; i < 4; i++) await other.dial(address, force).catch(() => {})
+      expect(other.getConnections()).toHaveLength(3)
+      // A proxy on the relay's machine may have the rest.
+      for (let i = 0; i < 3; i++) await testPeer([relay])
+      await until(() => relay.stats().connections === 12, [relay, 'peer:connect'])
+      // Room that is left is shared again.
+      await expect(other.dial(address, force)).rejects.toThrow()
+      const left = until(() => relay.stats().peers === 7, [relay, 'peer:disconnect'])
+      await Promise.all(taken.slice(0, 3).map(node => node.stop()))
+      await left
+      await expect((await nodeAt('127.0.0.3')).dial(address)).rejects.toThrow()
+      await (await nodeAt('127.0.0.4')).dial(address)
+    },
+  )
+
+  test.each([
+    ['/ip4/192.0.2.1/tcp/1', '/ip4/192.0.2.1/tcp/2/ws', true],
+    ['/ip4/192.0.2.1/tcp/1', '/ip4/192.0.2.2/tcp/1', false],
+    ['/ip6/2001:db8::1/tcp/1', '/ip6/2001:db8::2:1/tcp/1', true],
+    ['/ip6/2001:db8::1/tcp/1', '/ip6/2001:db8:0:1::1/tcp/1', false],
+    ['/ip4/127.0.0.1/tcp/1', '/ip4/127.0.0.1/tcp/1', false],
+    ['/ip6/::1/tcp/1', '/ip6/::1/tcp/1', false],
+  ])('%s counts with %s: %j', (address, other, together) => {
+    expect(hasItsShare(multiaddr(address), [multiaddr(other)], 2)).toBe(together)
+  })
+})
