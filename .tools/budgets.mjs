@@ -7,7 +7,7 @@ import { smaller, viteBase } from './vite-base.mjs'
 
 /** KB (1,000 bytes), minified and gzipped. */
 const PAGE_BUDGET = 288
-const OWN_BUDGET = 89
+const OWN_BUDGET = 90
 
 const kb = bytes => bytes / 1000
 const gzip = text => gzipSync(text, { level: 9 }).length
