@@ -15,6 +15,7 @@ function faultsOf(proofs: readonly Proof[]): string[] {
     if (!existsSync(full)) return [`${path} does not exist`]
     if (!statSync(full).isFile()) return [`${path} is no file`]
     if (title === undefined) return [`no title of ${path} is quoted`]
+    if (/%[a-z]/i.test(title)) return [`"${title}" has a place that is filled in: no test that ran has that title`]
     return readFileSync(full, 'utf8').includes(title) ? [] : [`"${title}" is not a title of ${path}`]
   })
 }
@@ -28,6 +29,7 @@ describe('the claims', () => {
     expect(faults('`test/claims.test.ts` "are read from the table"')).toEqual([])
     expect(faults('`test/nothing.test.ts`')).toEqual(['test/nothing.test.ts does not exist'])
     expect(faults('`test/floors.test.ts` "no such title"')).toHaveLength(1)
+    expect(faults('`test/network/frames.test.ts` "a length of %s is a fault"')).toHaveLength(1)
     expect(faults('`test/contracts/store.ts`, keys')).toEqual(['no title of test/contracts/store.ts is quoted'])
     expect(faults('`test/floors.test.ts`; `e2e/kills.spec.ts` "a browser"')).toEqual([
       'no title of test/floors.test.ts is quoted',
