@@ -279,7 +279,8 @@ export class World {
         check(!this.handed.has(id), `${id} was handed on twice`)
         same(truth.ends, 0, 'ends of what is handed on')
         check(truth.outcome === undefined, `${id} was handed on after its author ended it`)
-        if (!truth.late) this.checkTurn(truth)
+        // What its author has given up and comes all the same has no place among the others any more.
+        if (!truth.late && !this.isFenced(truth)) this.checkTurn(truth)
         this.handed.add(id)
         this.queues[truth.priority]?.push(truth)
       }
@@ -306,6 +307,10 @@ export class World {
     }
   }
 
+  isFenced({ epoch, number }: Truth): boolean {
+    return this.all[Number.parseInt(epoch, 16) - 1]?.fences.has(number) === true
+  }
+
   hadTurn(truth: Truth): boolean {
     const { epoch, number } = truth
     const author = this.all[Number.parseInt(epoch, 16) - 1] as Written
@@ -314,6 +319,8 @@ export class World {
     if (!truth.durable && (author !== this.current || author.model?.isSkipped(number) === true)) return true
     if (this.handed.has(key(epoch, number))) return true
     const feed = this.reader.feed(epoch)
+    // The reader may have known that it was given up, and have forgotten it with an epoch in which nothing had arrived.
+    if (this.isFenced(truth)) return true
     if (feed === undefined) return false
     if (number <= feed.base) return true
     if (feed.check({ number, prev: 0, priority: 0 }) === 'skipped') return true
