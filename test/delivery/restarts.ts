@@ -88,14 +88,12 @@ export class Restarts {
     epochs.push({ id: epoch, key: await importKey(key), opening: frameOf(FrameType.opening, packet), plan })
   }
 
-  /** A handler has something: order holds, as long as nothing was given up that is missing. */
+  /** A handler has something: order holds within a class, as long as nothing was given up that is missing. */
   handed(text: string): void {
     if (!this.patient) return
-    const [epoch, , priority] = text.split('.')
+    const classOf = (other: string) => other.split('.')[2]
     for (const other of this.atWork.keys()) {
-      const [itsEpoch = '', , itsPriority] = other.split('.')
-      const before = itsEpoch === epoch ? itsPriority !== priority || other < text : other < text
-      if (!before) this.overtaken.push(`${text} came after ${other}`)
+      if (classOf(other) === classOf(text) && other > text) this.overtaken.push(`${text} came after ${other}`)
     }
   }
 
