@@ -43,7 +43,7 @@ export class EpochRows {
    * Writes how epochs stand, and calls back then. Where that fails it is tried again later, and holds up nothing that
    * comes meanwhile.
    */
-  async keep(changed: readonly string[], then: () => void): Promise<void> {
+  async keep(changed: readonly string[], then = () => {}): Promise<void> {
     const { store, clock, onError } = this.#parts
     const rows = this.#rowsOf(changed).map(epoch => this.put(epoch))
     try {

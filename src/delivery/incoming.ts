@@ -195,7 +195,7 @@ export class Incoming {
     if (given.length > 0 || over) this.#parts.onHole(this.author, epoch, given)
     this.#release(released)
     if (over) this.#release(this.#epochs.giveUpEpochs([epoch]))
-    if (given.length > 0 || over) void this.#rows.keep([epoch], () => {})
+    if (given.length > 0 || over) void this.#rows.keep([epoch])
   }
 
   /**

@@ -4,8 +4,6 @@
  * still on its way, by a slower connection, would miss them.
  */
 
-import { sortMap } from '../common/sort-map.ts'
-
 /** Settled epochs in which something was taken that are remembered. */
 export const MAX_SETTLED = 16_384
 /** Settled epochs in which nothing was taken that are remembered; the oldest gives way. */
@@ -28,7 +26,7 @@ export interface SettledEpoch {
 /** See the head of this file. */
 export class SettledEpochs {
   /** The oldest first. */
-  readonly #taken = new Map<string, Omit<SettledEpoch, 'epoch'>>()
+  #taken = new Map<string, Omit<SettledEpoch, 'epoch'>>()
   /** Their last numbers; the oldest first. */
   readonly #untaken = new Map<string, number>()
 
@@ -59,7 +57,7 @@ export class SettledEpochs {
 
   /** After the last one that was restored. */
   sort(): void {
-    sortMap(this.#taken, (a, b) => a.at - b.at)
+    this.#taken = new Map([...this.#taken].sort(([, a], [, b]) => a.at - b.at))
   }
 
   /** Forgets those that were settled at a time or before; returns them. */

@@ -20,6 +20,14 @@ const judge = ({ content }: { readonly content: unknown }): void => {
 }
 const letters = async (node: Node): Promise<unknown[]> => (await node.deadLetters.list()).map(({ reason }) => reason)
 
+/** They are linked again when the time of what was sent is over. */
+async function meetLate(ada: Node, bob: Node): Promise<void> {
+  await world.clock.advance(61_000)
+  world.net.heal()
+  await ada.meet(bob)
+  await world.clock.advance(60_000)
+}
+
 /** Keeps what a node is told from it; returns that, and hands a frame to it. */
 function tap(node: Node, type: number): { kept: Uint8Array[]; give: (from: Node, frame: Uint8Array) => void } {
   const kept: Uint8Array[] = []
@@ -66,10 +74,7 @@ describe('A message that its recipient would not have', () => {
     world.net.partition([first.id], [bob.id])
     disk.left = Number.POSITIVE_INFINITY
     const ada = await world.start({ identity, store: disk.store })
-    await world.clock.advance(61_000)
-    world.net.heal()
-    await ada.meet(bob)
-    await world.clock.advance(60_000)
+    await meetLate(ada, bob)
     expect(await letters(ada)).toHaveLength(1)
     expect(await disk.rows.count('outbox')).toBe(0)
   })
@@ -92,10 +97,7 @@ describe('A message that its recipient would not have', () => {
     await world.clock.advanceUntil(() => stopped)
     await stopping
     const ada = await world.start(adas)
-    await world.clock.advance(61_000)
-    world.net.heal()
-    await ada.meet(bob)
-    await world.clock.advance(60_000)
+    await meetLate(ada, bob)
     expect(await letters(ada)).toHaveLength(2)
     expect(await adas.store.count('outbox')).toBe(0)
   })
