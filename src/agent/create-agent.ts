@@ -192,7 +192,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     onOnce: (message, kind, bytes) => inbound.once(message, kind, bytes),
     onRefused: (peer, reason, detail) => {
       emit('refused', { peer, reason, detail })
-      if (reason === 'malformed' && standing.malformed(peer)) network.drop(peer)
+      if (standing.exceeded(peer, reason)) network.drop(peer)
     },
     onRejected: (peer, error) => inbound.rejected(peer, error),
     onHole: (author, _epoch, numbers) => emit('feed:hole', { peer: author, count: countOf(numbers) }),

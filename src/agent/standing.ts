@@ -8,7 +8,7 @@ import type { RefusalReason } from '../network/network.ts'
  * Reasons that no honest neighbour gives. Late replies, expiry, other limits, an overload or a failure of this side say
  * nothing about who they came from.
  */
-const FAULTS: ReadonlySet<RefusalReason | EnvelopeRefusal> = new Set([
+export const FAULTS: ReadonlySet<RefusalReason | EnvelopeRefusal> = new Set([
   'malformed',
   'too-deep',
   'bad-signature',
@@ -21,10 +21,11 @@ const FAULTS: ReadonlySet<RefusalReason | EnvelopeRefusal> = new Set([
 const MEMORY = 60_000
 
 /**
- * The most frames within that time that are none. One that a version or a store of an earlier day explains is said again
- * every few seconds at the most.
+ * The most faults within that time over a neighbour's own links: looking at a forged frame costs a signature, and an
+ * honest neighbour has none to show. A fault that a version or a store of an earlier day explains is repeated every few
+ * seconds at the most.
  */
-export const MAX_MALFORMED = 64
+export const MAX_FAULTS = 64
 
 /** The most neighbours whose faults are counted. */
 const MAX_PEERS = 1_024
@@ -32,8 +33,8 @@ const MAX_PEERS = 1_024
 /** See the head of this file. */
 export class Standing {
   readonly #faults = new Map<string, number>()
-  /** Frames that were malformed, by neighbour. */
-  readonly #malformed = new Map<string, number>()
+  /** Those over a neighbour's own links: what it forwards may be another's. */
+  readonly #own = new Map<string, number>()
   readonly #forgetting: Timer
 
   constructor(clock: Clock) {
@@ -42,7 +43,7 @@ export class Standing {
       () => MEMORY,
       () => {
         this.#faults.clear()
-        this.#malformed.clear()
+        this.#own.clear()
       },
     )
   }
@@ -53,9 +54,9 @@ export class Standing {
     count(this.#faults, peer)
   }
 
-  /** Notes that a frame of a neighbour's own made no sense; whether it is one too many. */
-  malformed(peer: string): boolean {
-    return count(this.#malformed, peer) > MAX_MALFORMED
+  /** Notes that a frame of a neighbour's own was refused; whether it is one too many. */
+  exceeded(peer: string, reason: EnvelopeRefusal): boolean {
+    return FAULTS.has(reason) && count(this.#own, peer) > MAX_FAULTS
   }
 
   /** What gossip is to think of a neighbour: 0, and less for each fault. */

@@ -314,9 +314,11 @@ export class Delivery {
     try {
       const { epochs, signature } = readLostKey(body)
       const { mesh, identity } = this.#parts
+      const own = this.#own(from, epochs)
+      // Whoever names none of them costs no signature.
+      if (own.length === 0) return
       if (!(await verifySignature(from, LOST_KEY_LABEL, lostKeyBody(mesh, identity.id, epochs), signature)))
         return this.#parts.onRefused(from, 'bad-signature', 'a lost key')
-      const own = this.#own(from, epochs)
       await this.#recipients.get(from)?.lostKey(own)
     } catch (error) {
       this.#failed(from, error)

@@ -1,7 +1,8 @@
 /** Envelopes and openings with a bit changed, each of their bits in turn, and parts of one put into another. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { MAX_MALFORMED } from '../../src/agent/standing.ts'
+import { FAULTS, MAX_FAULTS } from '../../src/agent/standing.ts'
+import type { EnvelopeRefusal } from '../../src/delivery/arrived.ts'
 import { type Envelope, envelopeFrame, FrameType, readEnvelope } from '../../src/delivery/frames.ts'
 import { flipped } from './hostile-member.ts'
 import { HostileWorld, type Party } from './hostile-world.ts'
@@ -17,18 +18,18 @@ afterEach(async () => {
 })
 
 /** How many frames go at once: what is refused of them has to be counted before the next. */
-const PORTION = MAX_MALFORMED / 2
+const PORTION = MAX_FAULTS / 2
 
-/** Hands frames to bob as a peer's, no more nonsense in a minute than its link stands; resolves when each was refused. */
+/** Hands frames to bob as a peer's, no more in a minute than its link stands; resolves when each was refused. */
 async function refuseAll(frames: readonly Uint8Array[], peer: Party = world.ada): Promise<Map<string, number>> {
   const { bob } = world
   const before = bob.reasons(peer).length
-  const malformed = (): number => bob.reasons(peer).filter(reason => reason === 'malformed').length
-  let forgiven = malformed()
+  const faults = (): number => bob.reasons(peer).filter(reason => FAULTS.has(reason as EnvelopeRefusal)).length
+  let forgiven = faults()
   for (let at = 0; at < frames.length; at += PORTION) {
-    if (malformed() - forgiven > PORTION) {
+    if (faults() - forgiven > MAX_FAULTS - PORTION) {
       await world.clock.advance(60_000)
-      forgiven = malformed()
+      forgiven = faults()
     }
     bob.tap.inject(peer.id, ...frames.slice(at, at + PORTION))
     const end = before + Math.min(frames.length, at + PORTION)
@@ -39,6 +40,9 @@ async function refuseAll(frames: readonly Uint8Array[], peer: Party = world.ada)
   for (const reason of bob.reasons(peer).slice(before)) tally.set(reason, (tally.get(reason) ?? 0) + 1)
   return tally
 }
+
+/** Outlives all those minutes, s. */
+const LONG = 6 * 3_600
 
 /** Every copy of a frame with one bit changed, its type left out. */
 const everyBit = (frame: Uint8Array): Uint8Array[] =>
@@ -57,7 +61,7 @@ async function captured(...texts: string[]): Promise<Captured[]> {
   const { ada, bob } = world
   const before = bob.tap.of(FrameType.envelope, ada.id).length
   bob.tap.drop(FrameType.envelope)
-  for (const text of texts) await world.say(ada, text)
+  for (const text of texts) await world.say(ada, text, { ttl: LONG })
   const frames = (): Uint8Array[] => bob.tap.of(FrameType.envelope, ada.id).slice(before)
   await world.until(() => frames().length >= texts.length)
   return texts.map((_, i) => {
@@ -148,7 +152,7 @@ describe('An opening', () => {
     const dave = await world.party('dave')
     bob.tap.drop(FrameType.opening, FrameType.envelope, FrameType.states)
     await world.meet(dave, bob)
-    await world.during(dave.agent.send(bob.id, 'hello'))
+    await world.during(dave.agent.send(bob.id, 'hello', { ttl: LONG }))
     await world.until(() => bob.tap.of(FrameType.opening, dave.id).length > 0)
     const [opening] = bob.tap.of(FrameType.opening, dave.id) as [Uint8Array]
     const epochs = await bob.rows('epochs')

@@ -125,7 +125,9 @@ export class Party {
     const { identity, store, tap } = this
     const { driven } = this.#world
     const carrier: AgentOptions['carrier'] = ({ id }) => tap.on(driven.net.carrier(id))
-    this.agent = await driven.join(this.name, { identity, store, guarantee: 'at-least-once', carrier, ...options })
+    // What is held stays so for as long as a test takes.
+    const patient = { guarantee: 'at-least-once', handlerTimeout: 24 * 3_600_000 } as const
+    this.agent = await driven.join(this.name, { identity, store, carrier, ...patient, ...options })
     this.agent.addEventListener('refused', ({ detail }) => void this.refused.push(detail))
     for (const type of ['store:error', 'handler:error'] as const) {
       this.agent.addEventListener(type, ({ detail }) => void this.failed.push(detail))
