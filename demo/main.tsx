@@ -7,6 +7,7 @@ import { App, type Running } from './app.tsx'
 import { holdName, namesHeld, namesToOffer, rememberName } from './names.ts'
 import { applyTheme, savedTheme } from './panels/theme.tsx'
 import {
+  allowed,
   findMesh,
   forget,
   inviteLink,
@@ -24,6 +25,8 @@ const link = readLink(location.hash)
 const store = new Store({ ...initialState, mesh: link.mesh ?? 'demo' })
 const finding = findMesh(link, async () => (await fetch('./config.json')).json())
 const loadingWorkspace = loadingSession.then(() => import('./workspace.tsx'))
+const local = allowed(() => localStorage)
+const session = allowed(() => sessionStorage)
 const root = document.querySelector('#app') as HTMLElement
 
 async function start(who: Who): Promise<void> {
@@ -33,14 +36,14 @@ async function start(who: Who): Promise<void> {
   // Before it is there: who opens another tab meanwhile is not offered this name.
   const letGo = holdName(navigator.locks, mesh.mesh, who.name)
   try {
-    const commands = await startSession(store, mesh, who, rememberedPlace(sessionStorage, mesh.mesh))
-    remember(sessionStorage, who)
-    rememberName(localStorage, mesh.mesh, who)
-    rememberPlace(sessionStorage, store.state)
+    const commands = await startSession(store, mesh, who, rememberedPlace(session, mesh.mesh))
+    remember(session, who)
+    rememberName(local, mesh.mesh, who)
+    rememberPlace(session, store.state)
     let before = store.state
     store.subscribe(() => {
       const now = store.state
-      if (now.selected !== before.selected || now.view !== before.view) rememberPlace(sessionStorage, now)
+      if (now.selected !== before.selected || now.view !== before.view) rememberPlace(session, now)
       before = now
     })
     // Saying goodbye tells the others at once; a page that comes back from the browser's cache starts anew.
@@ -54,7 +57,7 @@ async function start(who: Who): Promise<void> {
 }
 
 function leave(): void {
-  forget(sessionStorage)
+  forget(session)
   // The name goes, the mesh stays.
   if (link.name !== undefined) history.replaceState(null, '', inviteLink(location.href, link))
   location.reload()
@@ -78,10 +81,10 @@ function draw(running?: Running): void {
 }
 
 applyTheme(savedTheme())
-const left = whoLeft(sessionStorage)
-const before = finding.then(({ mesh }) => namesToOffer(localStorage, navigator.locks, mesh)).catch(() => [])
+const left = whoLeft(session)
+const before = finding.then(({ mesh }) => namesToOffer(local, navigator.locks, mesh)).catch(() => [])
 const held = finding.then(({ mesh }) => namesHeld(navigator.locks, mesh)).catch(() => new Set<string>())
-const who = link.name === undefined ? remembered(sessionStorage) : { name: link.name, as: link.as ?? 'person' }
+const who = link.name === undefined ? remembered(session) : { name: link.name, as: link.as ?? 'person' }
 if (who !== undefined) void start(who)
 draw()
 finding.then(({ mesh }) => store.update(state => (state.phase === 'running' ? state : { ...state, mesh })))

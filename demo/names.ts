@@ -14,9 +14,9 @@ interface Visit extends Who {
 }
 
 /** All visits, the latest first; what makes no sense is left out. */
-function visits(storage: Storage): readonly Visit[] {
+function visits(storage: Storage | undefined): readonly Visit[] {
   try {
-    const saved: unknown = JSON.parse(storage.getItem(KEY) ?? '[]')
+    const saved: unknown = JSON.parse(storage?.getItem(KEY) ?? '[]')
     return (Array.isArray(saved) ? saved.slice(0, MAX_ALL) : []).flatMap((visit: Partial<Visit> | null) => {
       const { mesh, name, as } = visit ?? {}
       if (typeof mesh !== 'string' || typeof name !== 'string' || name === '' || name.length > 64) return []
@@ -28,12 +28,12 @@ function visits(storage: Storage): readonly Visit[] {
 }
 
 /** Remembers who came to a mesh. A storage that is full or forbidden is no reason to fail. */
-export function rememberName(storage: Storage, mesh: string, { name, as }: Who): void {
+export function rememberName(storage: Storage | undefined, mesh: string, { name, as }: Who): void {
   const others = visits(storage).filter(visit => visit.mesh !== mesh || visit.name !== name)
   const here = others.filter(visit => visit.mesh === mesh).slice(0, MAX_NAMES - 1)
   const kept = others.filter(visit => visit.mesh !== mesh || here.includes(visit))
   try {
-    storage.setItem(KEY, JSON.stringify([{ mesh, name, as }, ...kept].slice(0, MAX_ALL)))
+    storage?.setItem(KEY, JSON.stringify([{ mesh, name, as }, ...kept].slice(0, MAX_ALL)))
   } catch {
     // It is not offered the next time; that is all.
   }
@@ -89,7 +89,7 @@ export function suggestName(names: readonly string[], taken: ReadonlySet<string>
  * plain http nothing is kept, and whoever takes a name again is another one all the same.
  */
 export async function namesToOffer(
-  storage: Storage,
+  storage: Storage | undefined,
   locks: LockManager | undefined,
   mesh: string,
 ): Promise<readonly Who[]> {

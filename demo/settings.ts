@@ -70,13 +70,22 @@ export function shortAddress(address: string): string {
   return `${host}:${port}`
 }
 
+/** What the browser keeps for the page; undefined where it forbids it, which only asking tells. */
+export function allowed(ask: () => Storage): Storage | undefined {
+  try {
+    return ask()
+  } catch {
+    return undefined
+  }
+}
+
 const KEY = 'agent-flow-demo'
 const PLACE = 'agent-flow-demo-place'
 
 /** Who this tab was before it was reloaded. */
-export function remembered(storage: Storage): Who | undefined {
+export function remembered(storage: Storage | undefined): Who | undefined {
   try {
-    const saved = JSON.parse(storage.getItem(KEY) ?? 'null') as { name?: unknown; as?: string } | null
+    const saved = JSON.parse(storage?.getItem(KEY) ?? 'null') as { name?: unknown; as?: string } | null
     const name = bounded(saved?.name, 64)
     return name === undefined ? undefined : { name, as: behaviourNamed(saved?.as).name }
   } catch {
@@ -85,29 +94,29 @@ export function remembered(storage: Storage): Who | undefined {
 }
 
 /** Remembers who this tab is. A storage that is full or forbidden is no reason to fail. */
-export function remember(storage: Storage, who: Who): void {
+export function remember(storage: Storage | undefined, who: Who): void {
   try {
-    storage.setItem(KEY, JSON.stringify(who))
+    storage?.setItem(KEY, JSON.stringify(who))
   } catch {
     // The tab will ask again after a reload; that is all.
   }
 }
 
 /** Forgets who this tab is, but not whom it does not want to be any more. */
-export function forget(storage: Storage): void {
+export function forget(storage: Storage | undefined): void {
   const left = remembered(storage)?.name ?? ''
   try {
-    for (const key of [KEY, PLACE]) storage.removeItem(key)
-    storage.setItem(KEY, JSON.stringify({ left }))
+    for (const key of [KEY, PLACE]) storage?.removeItem(key)
+    storage?.setItem(KEY, JSON.stringify({ left }))
   } catch {
     // As above.
   }
 }
 
 /** Who this tab was and does not want to be any more; undefined where it was nobody, or is still that one. */
-export function whoLeft(storage: Storage): string | undefined {
+export function whoLeft(storage: Storage | undefined): string | undefined {
   try {
-    const saved = JSON.parse(storage.getItem(KEY) ?? 'null') as { left?: unknown } | null
+    const saved = JSON.parse(storage?.getItem(KEY) ?? 'null') as { left?: unknown } | null
     return typeof saved?.left === 'string' ? saved.left : undefined
   } catch {
     return undefined
@@ -122,9 +131,9 @@ export interface Place {
 }
 
 /** Where this tab was before it was reloaded, if that was in this mesh. */
-export function rememberedPlace(storage: Storage, mesh: string): Place | undefined {
+export function rememberedPlace(storage: Storage | undefined, mesh: string): Place | undefined {
   try {
-    const saved = JSON.parse(storage.getItem(PLACE) ?? 'null') as Partial<Place> | null
+    const saved = JSON.parse(storage?.getItem(PLACE) ?? 'null') as Partial<Place> | null
     if (saved?.mesh !== mesh || !/^(everyone$|topic:|agent:)/.test(`${saved.selected}`)) return undefined
     return { mesh, selected: saved.selected as Channel, view: saved.view === 'talk' ? 'talk' : 'agents' }
   } catch {
@@ -133,9 +142,9 @@ export function rememberedPlace(storage: Storage, mesh: string): Place | undefin
 }
 
 /** Remembers where this tab is, as {@link remember} does. */
-export function rememberPlace(storage: Storage, { mesh, selected, view }: Place): void {
+export function rememberPlace(storage: Storage | undefined, { mesh, selected, view }: Place): void {
   try {
-    storage.setItem(PLACE, JSON.stringify({ mesh, selected, view }))
+    storage?.setItem(PLACE, JSON.stringify({ mesh, selected, view }))
   } catch {
     // It opens in the lobby; that is all.
   }

@@ -130,3 +130,27 @@ test('a browser whose storage is full says in the demo what was kept and what to
   await ada.reads('Again')
   await expect(page.getByTestId('messages')).not.toContainText('No room')
 })
+
+test('a browser that forbids the page to remember who it was shows the demo all the same', async ({ tabs, demo }) => {
+  const profile = await tabs.context()
+  await profile.addInitScript(() => {
+    for (const name of ['localStorage', 'sessionStorage']) {
+      Object.defineProperty(window, name, {
+        get: () => {
+          throw new DOMException('Access is denied for this document', 'SecurityError')
+        },
+      })
+    }
+  })
+  const ada = await Visitor.joinIn(profile, demo, { name: 'Ada' })
+  const bob = await Visitor.join(tabs, demo, { name: 'Bob' })
+  await ada.turnTo('Bob')
+  await ada.write('Hello Bob')
+  await expect(ada.statusOf('Hello Bob')).toHaveText('processed')
+  await ada.page.getByTestId('theme').click()
+  await expect(ada.page.locator('html')).toHaveAttribute('data-theme', 'light')
+  await bob.turnTo('Ada')
+  await bob.reads('Hello Bob')
+  await ada.page.reload()
+  await expect(ada.page.getByLabel('Name', { exact: true })).not.toHaveValue('')
+})
