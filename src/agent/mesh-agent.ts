@@ -7,6 +7,7 @@ import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/error
 import { TypedEventTarget } from '../common/events.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { Random } from '../common/random.ts'
+import { Underway } from '../common/underway.ts'
 import type { DeadLetterEvents } from '../delivery/dead-letter-options.ts'
 import type { TrackerEvents } from '../delivery/tracker.ts'
 import { keptValues } from '../delivery/transaction.ts'
@@ -116,7 +117,9 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   readonly breakers: Breakers
   readonly storage: AgentStorage
   readonly #parts: AgentParts
+  readonly #changes = new Underway()
   #closed: Promise<void> | undefined
+  #released = false
 
   constructor(parts: AgentParts) {
     super()
@@ -131,7 +134,11 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.breakers = breakersFace(breakers)
     const { storage } = parts
     this.storage = {
-      ...keptValues(() => this.#open().store),
+      ...keptValues(
+        () => this.#open().store,
+        () => this.#ours(),
+        this.#changes,
+      ),
       state: () => storage.state(),
       persist: () => storage.persist(),
     }
@@ -329,6 +336,8 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     await bounded(signal => this.drain({ signal }))
     handlers.clear()
     await bounded(signal => outbound.callOff(closedError(), signal))
+    await bounded(signal => abortable(this.#changes.ended(), signal))
+    this.#released = true
     inbox.end()
     // Whatever fails on the way out, others get the identity and the store.
     try {
@@ -339,6 +348,12 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
       await release()
       this.emit('closed', undefined)
     }
+  }
+
+  /** The store, as long as nobody else can have it. */
+  #ours(): Store {
+    if (this.#released) throw closedError()
+    return this.#parts.store
   }
 
   #open(): AgentParts {

@@ -15,6 +15,7 @@ import {
   type OptionChecks,
 } from '../common/check-options.ts'
 import { AfpDataStoreError, isConflict } from '../common/errors.ts'
+import { Underway } from '../common/underway.ts'
 import { decode, encode } from '../message/codec.ts'
 import { contentFromWire, contentToWire, toContent } from '../message/content.ts'
 import type { Content } from '../message/message.ts'
@@ -75,8 +76,8 @@ export interface KeptValues {
    * Reads and writes in one step, as a handler does: what `work` wrote is on the disk when this resolves, and nothing of
    * it when this rejects. It runs again where somebody else changed what it had read, so it should do nothing else.
    * A handler writes when its message is processed, which may wait until there is room: a change that comes before that
-   * is overwritten, unless the handler has read the key and so runs again.
-   * @throws AfpError INVALID_OPTION where `work` is no function
+   * is overwritten, unless the handler has read the key and so runs again. An agent that closes waits up to 5 s for it.
+   * @throws AfpError INVALID_OPTION where `work` is no function; CLOSED where the agent has closed before `work` was done
    * @throws AfpDataStoreError STORE_FULL, STORE_FAILED; STORE_CONFLICT when that happens again and again
    */
   change<T>(work: (transaction: Transaction) => T | Promise<T>): Promise<T>
@@ -96,27 +97,34 @@ const RANGE: OptionChecks<RangeOptions> = {
   limit: checkedLater('a whole number from 0'),
 }
 
-/** @param store gives the store, or throws once the agent is closed */
-export const keptValues = (store: () => Store): KeptValues => ({
+/**
+ * @param store gives the store, or throws CLOSED once the agent is to close
+ * @param ours the same for changes begun before that: throws once somebody else may have the store
+ * @param changes waits for these
+ */
+export const keptValues = (store: () => Store, ours = store, changes = new Underway()): KeptValues => ({
   list: async <C extends Content>(range: RangeOptions = {}) => {
     checkOptions('storage.list()', range, RANGE)
     return (await store().range(TABLE, range)).map(({ key, value }) => ({ key, value: read(value) as C }))
   },
   change: async work => {
     checkOption("storage.change()'s work", work, FUNCTION)
-    // Once: what was begun before the agent closes is written.
     const open = store()
-    for (let conflicts = 0; ; conflicts++) {
-      const transaction = new BufferedTransaction(open)
-      try {
-        const result = await work(transaction)
-        await open.commit(transaction.end())
-        return result
-      } catch (error) {
-        transaction.end()
-        if (!isConflict(error) || conflicts >= MAX_CONFLICTS) throw error
-      }
-    }
+    return changes.add(
+      (async () => {
+        for (let conflicts = 0; ; conflicts++) {
+          const transaction = new BufferedTransaction(open)
+          try {
+            const result = await work(transaction)
+            await ours().commit(transaction.end())
+            return result
+          } catch (error) {
+            transaction.end()
+            if (!isConflict(error) || conflicts >= MAX_CONFLICTS) throw error
+          }
+        }
+      })(),
+    )
   },
 })
 

@@ -112,10 +112,33 @@ describe('a change while the end of a handler waits for room', () => {
 test('what was begun before the agent closes is written', async () => {
   const store: Store = Object.assign(memoryStore(), { close: async () => {} })
   const carl = await world.join('carl', { store })
-  const change = carl.storage.change(transaction => transaction.put(['last'], 'word'))
-  await world.during(Promise.all([carl.close(), change]))
+  const gate = Promise.withResolvers<void>()
+  const change = carl.storage.change(async transaction => {
+    await gate.promise
+    transaction.put(['last'], 'word')
+  })
+  const closed = carl.close()
+  await world.clock.advance(1_000)
+  gate.resolve()
+  await world.during(Promise.all([closed, change]))
   const again = await world.join('carl', { store })
   expect(await again.storage.list()).toEqual([{ key: ['last'], value: 'word' }])
+})
+
+test('a change whose work outlasts its agent writes nothing into the store that another has then', async () => {
+  const store: Store = Object.assign(memoryStore(), { close: async () => {} })
+  const carl = await world.join('carl', { store })
+  const gate = Promise.withResolvers<void>()
+  const change = carl.storage.change(async transaction => {
+    await gate.promise
+    transaction.put(['last'], 'word')
+  })
+  const begun = failure(change)
+  await world.during(carl.close())
+  const again = await world.join('carl', { store })
+  gate.resolve()
+  expect(await begun).toMatchObject({ code: 'CLOSED' })
+  expect(await again.storage.list()).toEqual([])
 })
 
 test('an agent that has closed lists and changes nothing', async () => {
