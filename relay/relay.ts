@@ -1,7 +1,6 @@
 /** What is behind `createRelay`. */
 
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
-import type { GossipsubOpts } from '@libp2p/gossipsub'
 import type { PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { checkOptions } from '../src/common/check-options.ts'
@@ -98,9 +97,9 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
       listen,
       announce,
       mustListen: true,
+      topics: topic => this.#gossip.table.has(topic),
       score: peer => this.#gossip.score(peer),
       gossip: {
-        dataTransform: onlyTopics(topic => this.#gossip.table.has(topic)),
         // Agents behind a relay may know nobody else: every one of them has to be sent what is forwarded.
         Dhi: limits.maxConnections,
         maxInboundDataLength: limits.maxGossipBytes,
@@ -259,15 +258,4 @@ function cannotListen(cause: unknown): AfpError {
   const lines = String((cause as Error).message).match(/^\s*\/\S+: \w*Error: .*$/gm) ?? [(cause as Error).message]
   const reasons = lines.map(line => line.trim().replace(/: \w*Error: (listen )?/, ': '))
   return new AfpError('NETWORK_FAILED', `the relay cannot listen on ${reasons.join(', ')}`, { cause })
-}
-
-/** The one place in gossipsub that sees a message before its id is noted: one that it refuses leaves no trace. */
-function onlyTopics(takes: (topic: string) => boolean): GossipsubOpts['dataTransform'] & object {
-  return {
-    inboundTransform: (topic, data) => {
-      if (!takes(topic)) throw new Error('not a topic of this node')
-      return data
-    },
-    outboundTransform: (_topic, data) => data,
-  }
 }

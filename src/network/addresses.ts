@@ -39,10 +39,24 @@ export function transportOf(address: string): LinkTransport {
   return names.includes('tcp') ? 'tcp' : 'other'
 }
 
+/** Where an address begins that names a place on the network, and nothing that stands for other addresses. */
+const HOSTS = ['ip4', 'ip6', 'dns', 'dns4', 'dns6']
+/** What is said of how it is reached. */
+const WAYS = ['tcp', 'udp', 'tls', 'sni', 'ws', 'wss', 'p2p', 'p2p-circuit', 'webrtc']
+
+/**
+ * Whether an address names one host, and ways to reach it: a stranger's may. What would be looked up first (`dnsaddr`)
+ * may lead to any number of others, and what is no host (`unix`) to whatever this machine has.
+ */
+export function namesHost(address: string): boolean {
+  const [host = '', ...ways] = componentNames(address) ?? []
+  return HOSTS.includes(host) && ways.every(way => WAYS.includes(way))
+}
+
 /** The best kind of link that dialling an address can give, or undefined where it cannot be dialled from here. */
 export function reachOf(address: string, dials: Dials): LinkKind | undefined {
   const names = componentNames(address)
-  if (names === undefined) return undefined
+  if (names === undefined || !namesHost(address)) return undefined
   if (names.includes('webrtc')) return dials.webrtc && names.includes('p2p-circuit') ? 'direct' : undefined
   if (names.includes('p2p-circuit')) return 'relayed'
   if (names.includes('wss') || (names.includes('ws') && names.includes('tls'))) return 'direct'
@@ -60,6 +74,9 @@ const SHAPE = 'an address looks like /ip4/192.0.2.1/tcp/4001/p2p/12D3KooW..., wi
 export function validateAddress(address: string): string {
   if (typeof address !== 'string' || componentNames(address) === undefined) {
     throw new AfpSecurityError('INVALID_ADDRESS', `${JSON.stringify(address)} is not a multiaddr: ${SHAPE}`)
+  }
+  if (componentNames(address)?.[0] === 'dnsaddr') {
+    throw new AfpSecurityError('INVALID_ADDRESS', `${address} stands for others; look these up and give them: ${SHAPE}`)
   }
   if (peerOf(address) === undefined) {
     throw new AfpSecurityError('INVALID_ADDRESS', `${address} has to end in /p2p/<id>: ${SHAPE}`)

@@ -13,8 +13,10 @@ import { type Ping, ping } from '@libp2p/ping'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
 import { type Clock, systemClock } from '../common/clock.ts'
+import { namesHost } from './addresses.ts'
 import { forgetPeers } from './forget-peers.ts'
 import { gossipId } from './gossip.ts'
+import { boundGossip, onlyTopics } from './gossip-bounds.ts'
 
 /** A libp2p transport's factory. */
 export type TransportFactory = (components: never) => Transport
@@ -38,6 +40,8 @@ export interface NodeOptions<Extra extends Record<string, unknown>> {
   announce?: readonly string[] | undefined
   /** Ids of the relays this node may reserve slots on. */
   relays?: ReadonlySet<string> | undefined
+  /** Whether a gossip topic is one of this node's; what comes on others leaves no trace. Default: those it subscribed to. */
+  topics?: ((topic: string) => boolean) | undefined
   /** Options of gossipsub beside those that every node has. */
   gossip?: Partial<GossipsubOpts> | undefined
   /** Whether `start()` rejects when one of the addresses cannot be listened on; default: it goes on without. */
@@ -73,6 +77,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
   options: NodeOptions<Extra>,
 ): Promise<Node<Extra>> {
   const relays = options.relays ?? new Set()
+  const subscribed = (topic: string): boolean => node.services.pubsub.getTopics().includes(topic)
   const services = {
     // What needs it, gossip, does not run on relayed connections; there it would only hold up what they are opened for.
     identify: identify({ runOnLimitedConnection: false }),
@@ -88,6 +93,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
       idontwantMinDataSize: 16_384,
       seenTTL: GOSSIP_MEMORY,
       maxInboundDataLength: 1_048_576,
+      dataTransform: onlyTopics(options.topics ?? subscribed),
       scoreParams: {
         // Many agents share an address behind NAT, and every WebRTC address counts as its relay's.
         IPColocationFactorWeight: 0,
@@ -108,7 +114,8 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     streamMuxers: [yamux()],
     // Agents live in private networks and on loopback; libp2p's browser default refuses to dial there.
     connectionGater: {
-      denyDialMultiaddr: () => false,
+      // What a stranger's card says is dialled: nothing but hosts, whatever an address leads to.
+      denyDialMultiaddr: address => !namesHost(`${address}`),
       denyInboundUpgradedConnection: peer => node.getConnections(peer).length >= MAX_PER_PEER,
       ...options.gater,
     },
@@ -120,6 +127,8 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
       addressDialTimeout: 10_000,
       // Reconnecting is this project's own work: libp2p gives up after five attempts.
       reconnectRetries: 0,
+      // One address may stand for any number of others, each of them asked for by a lookup.
+      resolvers: {},
     },
     // Nothing but a missing answer shows that a relay behind a cut cable is gone.
     // The interval is longer than the timeout: libp2p drops a connection on which two of these pings are under way.
@@ -127,6 +136,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     transportManager: { faultTolerance: options.mustListen ? FaultTolerance.FATAL_ALL : FaultTolerance.NO_FATAL },
     services,
   })
+  boundGossip(node.services.pubsub)
   forgetPeers(node, options.clock ?? systemClock)
   return node
 }

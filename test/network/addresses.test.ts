@@ -26,6 +26,10 @@ describe('Addresses', () => {
     [`/dns4/a.example/tcp/443/tls/ws/p2p/${A}`, ['direct', 'direct', 'direct', 'direct']],
     [`/dns4/r.example/tcp/443/wss/p2p/${R}/p2p-circuit/p2p/${A}`, ['relayed', 'relayed', 'relayed', 'relayed']],
     [`/ip4/127.0.0.1/tcp/1/ws/p2p/${R}/p2p-circuit/webrtc/p2p/${A}`, [undefined, 'direct', 'direct', 'direct']],
+    [`/dnsaddr/a.example/tcp/1/ws/p2p/${A}`, [undefined, undefined, undefined, undefined]],
+    [`/dnsaddr/a.example/p2p/${R}/p2p-circuit/p2p/${A}`, [undefined, undefined, undefined, undefined]],
+    [`/ip4/127.0.0.1/tcp/1/p2p/${R}/p2p-circuit/dnsaddr/a.example/tcp/1/ws/p2p/${A}`, new Array(4).fill(undefined)],
+    [`/unix/${encodeURIComponent('/run/a.sock')}/tcp/1/ws/p2p/${A}`, [undefined, undefined, undefined, undefined]],
     [`/webrtc/p2p/${A}`, [undefined, undefined, undefined, undefined]],
     [`/ip4/127.0.0.1/udp/4001/quic-v1/p2p/${A}`, [undefined, undefined, undefined, undefined]],
     ['nonsense', [undefined, undefined, undefined, undefined]],
@@ -64,6 +68,7 @@ describe('Addresses', () => {
   test.each([
     ['nonsense', '"nonsense" is not a multiaddr'],
     ['/ip4/127.0.0.1/tcp/1', '/ip4/127.0.0.1/tcp/1 has to end in /p2p/<id>'],
+    [`/dnsaddr/a.example/p2p/${A}`, `/dnsaddr/a.example/p2p/${A} stands for others`],
   ])('%s is refused in words that say what an address looks like', (bad, why) => {
     const error = caught(() => validateAddress(bad))
     expect(error).toMatchObject({ name: 'AfpSecurityError', message: expect.stringContaining(why) })
