@@ -12,7 +12,7 @@ import type { Arrived } from './arrived.ts'
 import { DEAD_REASONS, type DeadReason } from './dead-letter.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Fate, Ledger, Staged } from './ledger.ts'
-import { putReceipt, type ReceiptWrite } from './receipt-rows.ts'
+import { type ReceiptWrite, writeReceipt } from './receipt-rows.ts'
 import type { MessageReceipt, ReceiptEvent } from './receipts.ts'
 import type { Tracker } from './tracker.ts'
 
@@ -95,7 +95,7 @@ export class Books implements Ledger {
       if (receipt === undefined) continue
       const last = this.#ahead(id, own).at(-1)?.write
       if (last !== undefined) checks.push({ table: last.table, key: last.key, value: last.value })
-      const write = putReceipt(receipt)
+      const write = writeReceipt(receipt)
       receipts.push(write)
       this.#underway.set(id, [...(this.#underway.get(id) ?? []), { write, ended }])
     }

@@ -17,6 +17,9 @@ export interface DraftParts {
   readonly limits: Limits
 }
 
+/** Whether somebody waits for it who has spoken. */
+export const isAwaited = (kind: MessageKind): boolean => kind === 'reply' || kind === 'failure'
+
 /**
  * A message that is ready to be sealed, for each of its recipients. For several of them it is sealed once, when the
  * first of them can be sealed to.
@@ -30,7 +33,7 @@ export function draftOf(
 ): Draft {
   const { id, recipients, guarantee, priority, expiresAt } = message
   const payload = encodeMessage(message, kind, limits)
-  const awaited = kind === 'reply' || kind === 'failure'
+  const awaited = isAwaited(kind)
   const draft = { messageId: id, guarantee, priority, expiresAt, strategy, asks: kind === 'request', payload, awaited }
   if (recipients.length < 2) return draft
   let content: Promise<SharedContent> | undefined

@@ -9,6 +9,7 @@ import { KEPT_LIMITS, type Limits } from '../message/validate.ts'
 import type { Store, Write } from '../store/store.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import type { RetryOutcome } from './dead-letter-retries.ts'
+import { isAwaited } from './drafts.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { ProcessingParts } from './processing.ts'
 import { hasFailed, newReceipt } from './receipts.ts'
@@ -72,10 +73,11 @@ async function sendAgain(
   const message = new Message({ ...before, timestamp: Math.floor(clock.now()) })
   const { id, guarantee, priority, expiresAt } = message
   const payload = encodeMessage(message, kind, limits)
+  const awaited = isAwaited(kind)
   // A request too goes in the next run as in this one: whoever retries it knows that nobody waits for its reply.
   const draft = { messageId: id, guarantee, priority, expiresAt, strategy, payload }
   if (tracker.tracking(id) === undefined)
-    tracker.track(known ?? newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, [peer]))
+    tracker.track(known ?? newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt, awaited }, [peer]))
   try {
     await outgoingTo(peer).send({ ...draft, also: () => ({ writes: settled }) })
   } catch (error) {

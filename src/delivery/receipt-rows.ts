@@ -25,21 +25,24 @@ const KEPT_IN_DOUBT = 90 * 86_400_000
 /** Rows that are deleted at a time. */
 const PAGE = 500
 
-/** The write that stores a receipt. */
-export interface ReceiptWrite {
-  readonly op: 'put'
+/** The write that stores a receipt, or deletes what was stored. */
+export type ReceiptWrite = {
   readonly table: 'receipts'
   readonly key: readonly [messageId: string]
-  readonly value: Uint8Array
+} & ({ readonly op: 'put'; readonly value: Uint8Array } | { readonly op: 'delete'; readonly value?: undefined })
+
+/**
+ * See {@link ReceiptWrite}. That of a reply goes with its end, since it has no dead letter that would ask for it: by asking
+ * one could fill the disk of whoever answers.
+ */
+export function writeReceipt(receipt: MessageReceipt): ReceiptWrite {
+  const { id, awaited, recipients } = receipt
+  if (awaited && [...recipients.values()].every(each => each.arrived || hasFailed(each))) return deleteReceipt(id)
+  return { op: 'put', table: 'receipts', key: [id], value: encode(receiptToWire(receipt)) }
 }
 
 /** See {@link ReceiptWrite}. */
-export const putReceipt = (receipt: MessageReceipt): ReceiptWrite => ({
-  op: 'put',
-  table: 'receipts',
-  key: [receipt.id],
-  value: encode(receiptToWire(receipt)),
-})
+const deleteReceipt = (id: string): ReceiptWrite => ({ op: 'delete', table: 'receipts', key: [id] })
 
 /** The stored receipt of a message. @throws AfpDataStoreError STORE_FAILED when its row is damaged */
 export async function loadReceipt(store: Store, id: string): Promise<MessageReceipt | undefined> {
@@ -78,8 +81,7 @@ export async function purgeReceipts(
   for await (const { id, expiresAt, recipients } of storedReceipts(store)) {
     // What may have an effect yet is asked for when its message is tried again.
     const open = [...recipients.values()].some(({ final }) => !final)
-    if (expiresAt < (open ? before - KEPT_IN_DOUBT : before) && !wanted(id))
-      writes.push({ op: 'delete', table: 'receipts', key: [id] })
+    if (expiresAt < (open ? before - KEPT_IN_DOUBT : before) && !wanted(id)) writes.push(deleteReceipt(id))
     if (writes.length === PAGE) await flush()
   }
   await flush()
@@ -91,8 +93,9 @@ async function* storedReceipts(store: Store, next?: NextTask): AsyncGenerator<Me
 }
 
 /** A receipt as a value that CBOR can hold. */
-export function receiptToWire({ guarantee, createdAt, expiresAt, recipients }: MessageReceipt): unknown[] {
-  return [GUARANTEES.indexOf(guarantee), createdAt, expiresAt, [...recipients].map(recipientToWire)]
+export function receiptToWire({ guarantee, createdAt, expiresAt, awaited, recipients }: MessageReceipt): unknown[] {
+  const fields = [GUARANTEES.indexOf(guarantee), createdAt, expiresAt, [...recipients].map(recipientToWire)]
+  return awaited ? [...fields, true] : fields
 }
 
 /**
@@ -101,13 +104,16 @@ export function receiptToWire({ guarantee, createdAt, expiresAt, recipients }: M
  */
 export function readReceipt(id: string, value: Uint8Array): MessageReceipt {
   try {
-    const [guarantee, createdAt, expiresAt, recipients] = list(decode(value, { ...BOUNDS.own, bytes: 2 ** 24 }), 4)
+    const fields = list(decode(value, { ...BOUNDS.own, bytes: 2 ** 24 }))
+    const [guarantee, createdAt, expiresAt, recipients, awaited] = fields
+    if (fields.length < 4 || fields.length > 5 || (fields.length === 5 && awaited !== true)) throw notOne()
     const all = list(recipients).map(recipientFromWire)
     const receipt: MessageReceipt = {
       id,
       guarantee: pick(GUARANTEES, guarantee),
       createdAt: time(createdAt),
       expiresAt: time(expiresAt),
+      awaited: awaited === true,
       recipients: new Map(all),
     }
     if (receipt.recipients.size !== all.length) throw notOne()

@@ -92,6 +92,8 @@ export interface MessageReceipt {
   readonly createdAt: number
   /** When it expires, ms since 1970. */
   readonly expiresAt: number
+  /** It is a reply, or tells of a failure: nobody asks for its receipt later, and its recipient draws it. */
+  readonly awaited: boolean
   /** By agent id. */
   readonly recipients: ReadonlyMap<string, RecipientReceipt>
 }
@@ -135,11 +137,12 @@ export const hasFailed = ({ state }: RecipientReceipt): boolean => !PROGRESS.inc
 
 /** A receipt of a message that is queued for each of its recipients. */
 export function newReceipt(
-  message: { id: string; guarantee: Guarantee; createdAt: number; expiresAt: number },
+  message: Omit<MessageReceipt, 'recipients' | 'awaited'> & { readonly awaited?: boolean | undefined },
   recipients: Iterable<string>,
 ): MessageReceipt {
   const queued = queuedAt(message.createdAt, 0)
-  return { ...message, recipients: new Map([...recipients].map(recipient => [recipient, queued])) }
+  const { awaited = false } = message
+  return { ...message, awaited, recipients: new Map([...recipients].map(recipient => [recipient, queued])) }
 }
 
 /**

@@ -35,9 +35,9 @@ export async function sendToAll(
   lost: ReadonlyMap<string, unknown> = new Map(),
 ): Promise<Tracking> {
   const { clock, tracker, send } = parts
-  const { messageId: id, guarantee, expiresAt, payload } = draft
+  const { messageId: id, guarantee, expiresAt, payload, awaited } = draft
   const all = [...recipients, ...lost.keys()]
-  const tracking = tracker.track(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, all))
+  const tracking = tracker.track(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt, awaited }, all))
   // Before any row: each of them has the receipt in its batch, and with that the end of these. Nobody will have a word on it.
   const ends = [...lost].flatMap(([name, error]) => [
     tracker.apply(id, name, { type: 'dead', reason: 'no-route', error: toFailure(error) }),

@@ -8,7 +8,7 @@ import type { Clock } from '../common/clock.ts'
 import type { Random } from '../common/random.ts'
 import type { Store, Write } from '../store/store.ts'
 import type { Entry } from './out-epoch.ts'
-import { putReceipt } from './receipt-rows.ts'
+import { writeReceipt } from './receipt-rows.ts'
 import { nextRetry, type RetryStep, type RetryStrategy, resumeRetry } from './retry.ts'
 import type { Tracker } from './tracker.ts'
 
@@ -97,7 +97,7 @@ export class Tries {
       if (receipt === undefined) continue
       // The batch that is under way may fail, and has to take what it says of this message with it.
       if (tracker.changing(id)) held.add(id)
-      else writes.push(putReceipt(receipt))
+      else writes.push(writeReceipt(receipt))
     }
     this.#due = new Set()
     return writes

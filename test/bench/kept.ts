@@ -20,7 +20,7 @@ import { Delivery, type DeliveryParts } from '../../src/delivery/delivery.ts'
 import { draftOf } from '../../src/delivery/drafts.ts'
 import { openEpoch } from '../../src/delivery/out-epoch.ts'
 import { rowOf } from '../../src/delivery/outgoing-parts.ts'
-import { loadReceipt, openReceipts, putReceipt } from '../../src/delivery/receipt-rows.ts'
+import { loadReceipt, openReceipts, writeReceipt } from '../../src/delivery/receipt-rows.ts'
 import { newReceipt } from '../../src/delivery/receipts.ts'
 import { exponentialRetry, NEVER_TRIED, untilExpiry } from '../../src/delivery/retry.ts'
 import { inboxKey, outboxKey, putEpoch, putInbox, putOpening, putOutbox } from '../../src/delivery/rows.ts'
@@ -63,7 +63,7 @@ const draft = (from: Identity, to: string) => {
 }
 
 const receiptOf = ({ messageId: id, guarantee, expiresAt }: ReturnType<typeof draft>, to: string): Write =>
-  putReceipt(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, [to]))
+  writeReceipt(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, [to]))
 
 async function* outbox(self: Identity, other: Identity, prekey: Prekey): AsyncGenerator<Write> {
   const epoch = await openEpoch({ author: self, mesh: MESH, recipient: other.id, prekey, earlier: [], random })

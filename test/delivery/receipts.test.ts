@@ -5,9 +5,9 @@ import {
   loadReceipt,
   openReceipts,
   purgeReceipts,
-  putReceipt,
   readReceipt,
   receiptToWire,
+  writeReceipt,
 } from '../../src/delivery/receipt-rows.ts'
 import {
   advance,
@@ -362,7 +362,7 @@ describe('stored receipts', () => {
       id: `m${i}`,
       expiresAt: NOW + i,
     }))
-    await store.commit({ writes: all.map(putReceipt) })
+    await store.commit({ writes: all.map(writeReceipt) })
     expect(await loadReceipt(store, 'm7')).toEqual(all[7])
     const open: string[] = []
     for await (const { id } of openReceipts(store)) open.push(id)

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { AfpDeliveryError } from '../../src/common/errors.ts'
-import { loadReceipt, putReceipt } from '../../src/delivery/receipt-rows.ts'
+import { loadReceipt, writeReceipt } from '../../src/delivery/receipt-rows.ts'
 import {
   advance,
   type MessageReceipt,
@@ -310,7 +310,7 @@ describe('memory', () => {
     make({ keep: 60_000, load: id => loadReceipt(store, id) })
     tracker.track(receipt('m', ['bob']))
     const made = change('m', 'bob', { type: 'processed' })
-    await store.commit({ writes: [putReceipt(made.receipt)] })
+    await store.commit({ writes: [writeReceipt(made.receipt)] })
     made.committed()
     await clock.advance(59_999)
     settle('next')

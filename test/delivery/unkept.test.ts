@@ -1,7 +1,7 @@
 /** An agent that ends after a message was kept for the first of its recipients, and before the next. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { loadReceipt, putReceipt } from '../../src/delivery/receipt-rows.ts'
+import { loadReceipt, writeReceipt } from '../../src/delivery/receipt-rows.ts'
 import type { RecipientReceipt } from '../../src/delivery/receipts.ts'
 import { Message } from '../../src/message/message.ts'
 import { Disk } from './held-disk.ts'
@@ -80,7 +80,7 @@ it('is failed as in doubt where its bytes may have left', async () => {
   const lost = (await disk.rows.range('outbox', { prefix: [eve.id] })).map(({ key }) => key)
   await disk.rows.commit({
     writes: [
-      putReceipt({ ...(receipt as NonNullable<typeof receipt>), recipients }),
+      writeReceipt({ ...(receipt as NonNullable<typeof receipt>), recipients }),
       ...lost.map(key => ({ op: 'delete', table: 'outbox', key }) as const),
     ],
   })
