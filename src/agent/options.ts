@@ -14,6 +14,7 @@ import type { Filter } from '../message/filter.ts'
 import type { Content, Guarantee, Json, Message } from '../message/message.ts'
 import type { Hooks, Limits } from '../message/validate.ts'
 import type { Carrier } from '../network/carrier.ts'
+import type { IceServer } from '../network/ice-server.ts'
 import type { ExtraTransport } from '../network/libp2p.ts'
 import type { Store } from '../store/store.ts'
 
@@ -128,7 +129,7 @@ export interface AgentOptions extends AbortOptions {
   /** The application's own checks. */
   hooks?: Hooks | undefined
   /** ICE servers for WebRTC. Default: none; hosts on one network and relayed links need none. */
-  iceServers?: readonly RTCIceServer[] | undefined
+  iceServers?: readonly IceServer[] | undefined
   /** Time for tests to drive. */
   clock?: Clock | undefined
   /** Randomness for tests to drive. */

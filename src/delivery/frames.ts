@@ -112,6 +112,7 @@ export function readEnvelope(body: Uint8Array): Envelope {
     !isNumber(priority) ||
     priority > 9 ||
     !Number.isSafeInteger(expiresAt) ||
+    (expiresAt as number) < 0 ||
     typeof numbered !== 'boolean' ||
     // The header is authenticated, so nobody on the way can add content or take it away.
     shared !== (content !== undefined)

@@ -3,7 +3,7 @@
  * several recipients is sealed once; the envelope of each seals the key of it:
  *
  * ```
- * [id: bstr 16, [2*64 recipient], wrapped: bstr 96]        see security/shared-content.ts
+ * [id: bstr 16, [1*64 recipient], wrapped: bstr 96]        see security/shared-content.ts
  * ```
  */
 

@@ -1,11 +1,12 @@
 /** What libp2p runs on in browsers: WebSockets to relays and servers, WebRTC between tabs, relayed circuits. */
 
 import { webSockets } from '@libp2p/websockets'
+import type { IceServer } from './ice-server.ts'
 import type { TransportFactory } from './node.ts'
 import { webRTC } from './webrtc.browser.ts'
 
 /** Transports of this platform. */
-export function platformTransports(iceServers: readonly RTCIceServer[]): TransportFactory[] {
+export function platformTransports(iceServers: readonly IceServer[]): TransportFactory[] {
   return [
     webSockets() as TransportFactory,
     webRTC({ rtcConfiguration: { iceServers: [...iceServers] } }) as TransportFactory,

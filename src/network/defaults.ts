@@ -2,11 +2,12 @@
 
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
+import type { IceServer } from './ice-server.ts'
 import type { TransportFactory } from './node.ts'
 import { withSocketEndings } from './socket-endings.ts'
 
 /** Transports of this platform. */
-export function platformTransports(_iceServers: readonly RTCIceServer[]): TransportFactory[] {
+export function platformTransports(_iceServers: readonly IceServer[]): TransportFactory[] {
   return [tcp() as TransportFactory, webSockets() as TransportFactory].map(withSocketEndings)
 }
 

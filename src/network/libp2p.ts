@@ -11,6 +11,7 @@ import { type Random, systemRandom } from '../common/random.ts'
 import type { Identity } from '../identity/keys.ts'
 import { peerOf, reachOf } from './addresses.ts'
 import type { Carrier, CarrierEvents, Channel, Connection, GossipHandler, LinkKind } from './carrier.ts'
+import type { IceServer } from './ice-server.ts'
 import { Libp2pChannel, Libp2pLink } from './libp2p-channel.ts'
 import { createNode, type Node, type TransportFactory } from './node.ts'
 import { RelayKeeper } from './relay-keeper.ts'
@@ -24,7 +25,7 @@ export interface Libp2pCarrierOptions {
   listen?: readonly string[] | undefined
   /** Transports beside the platform's own, such as WebRTC in Node. */
   transports?: readonly ExtraTransport[] | undefined
-  iceServers?: readonly RTCIceServer[] | undefined
+  iceServers?: readonly IceServer[] | undefined
   /** See `NodeOptions.score`. */
   score?: ((peer: string) => number) | undefined
   clock?: Clock | undefined

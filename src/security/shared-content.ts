@@ -6,7 +6,7 @@
  * that two keys open to two different contents.
  *
  * ```
- * about      = ["afp/1/shared", id, mesh, author, [2*64 recipient]]     the associated data of the content's seal
+ * about      = ["afp/1/shared", id, mesh, author, [1*64 recipient]]     the associated data of the content's seal
  * signature  over [about, SHA-256(content key || sealed content)], under the label
  * wrapped    = content key (32 bytes) || signature (64 bytes)
  * ```

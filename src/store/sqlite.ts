@@ -6,7 +6,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { AbortOptions } from '../common/abort.ts'
 import { COUNT, checkOption, checkOptions, STRING } from '../common/check-options.ts'
-import { AfpDataStoreError } from '../common/errors.ts'
+import { AfpDataStoreError, AfpError } from '../common/errors.ts'
 import { nextTurn } from '../common/slices.ts'
 import { type Bytes, closedError, conflictError, type EncodedBatch, holds, knownLimit, knownTable } from './batch.ts'
 import { makeFolder } from './folder.ts'
@@ -43,6 +43,13 @@ export interface SqliteStoreOptions {
 export async function sqliteStore(path: string, options: SqliteStoreOptions = {}): Promise<Store> {
   checkOption('the path of sqliteStore()', path, STRING)
   checkOptions('sqliteStore()', options, { maxBytes: COUNT })
+  // To SQLite these are names of databases that are gone when they are closed.
+  if (path === '' || path === ':memory:') {
+    throw new AfpError(
+      'INVALID_OPTION',
+      `${JSON.stringify(path)} is no file; what a process keeps to itself has memoryStore()`,
+    )
+  }
   try {
     makeFolder(dirname(path))
     createPrivate(path)

@@ -118,6 +118,23 @@ describe('the published package', () => {
     expect(modern).toEqual([])
   })
 
+  test('its types need nothing of the DOM: they are checked without it', async () => {
+    const compilerOptions = {
+      module: 'nodenext',
+      target: 'es2024',
+      lib: ['es2024'],
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+      types: ['node'],
+      typeRoots: [tool('@types')],
+    }
+    writeFileSync(join(nodeApp, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['main.ts'] }))
+    const entries = ['', '/node', '/relay', '/testing'].map(entry => `import 'agent-flow-protocol${entry}'\n`)
+    writeFileSync(join(nodeApp, 'main.ts'), entries.join(''))
+    await run(process.execPath, [tool('typescript/bin/tsc'), '-p', nodeApp], nodeApp)
+  })
+
   test('every file that its exports, imports and commands name is there, under every condition', () => {
     const folder = join(nodeApp, 'node_modules/agent-flow-protocol')
     const { exports, imports, bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))

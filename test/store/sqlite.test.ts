@@ -1,6 +1,15 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, StatementSync } from 'node:sqlite'
@@ -119,6 +128,13 @@ describe('a store in a SQLite file', () => {
     expect(await again.count('meta')).toBe(1)
     await again.close()
     expect(modes).toEqual([0o600, 0o600])
+  })
+
+  it('is refused where the path is none, and nothing is made', async () => {
+    for (const none of ['', ':memory:']) {
+      await expect(sqliteStore(none)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+      expect(existsSync(none)).toBe(false)
+    }
   })
 
   it('writes nothing when it is opened: there may be no room', async () => {
