@@ -187,3 +187,60 @@ it('what has expired leaves no key beyond the end of its prekey, though its reci
   expect(await adas.store.count('epochs', { prefix: ['out'] })).toBe(0)
   expect([...ada.errors, ...bob.errors, ...ada.refused, ...bob.refused]).toEqual([])
 })
+
+/** The recipient has something that waits for what its author, who is gone, has sent and is lost. */
+async function gap(lost: (frame: Uint8Array) => boolean): Promise<void> {
+  const received = bob.delivery.received.bind(bob.delivery)
+  bob.delivery.received = (from, frame) => (lost(frame) ? undefined : received(from, frame))
+  const sent = [2, 3].map(number => ada.send(bob, number, { ttl: (30 * DAY) / 1_000 }))
+  await Promise.all(sent)
+  await world.clock.advance(100)
+  ada.crash()
+  await world.clock.advanceUntil(() => bob.network.link(ada.id) === undefined)
+  expect(bob.texts).toEqual(['one'])
+  expect(await bobs.store.count('inbox')).toBe(1)
+}
+
+/** Its key is there as long as anything may come in it, and then no longer. */
+async function over(): Promise<void> {
+  await later(51 * DAY, [bob])
+  expect(await readable(bobs)).toBeGreaterThan(0)
+  await later(2 * DAY, [bob])
+  expect([await bobs.store.count('inbox'), bob.deadLetters.count()]).toEqual([0, 1])
+  await later(HOUR, [bob])
+  expect(await bobs.store.count('epochs', { prefix: ['in'] })).toBe(0)
+  expect(bob.texts).toEqual(['one'])
+  expect(bob.errors).toEqual([])
+}
+
+it('a recipient has the key of an epoch for 31 days after its end at most, whatever is missing in it', async () => {
+  await linked()
+  await handled('one')
+  await gap(frame => frame[0] === FrameType.envelope && readEnvelope(frame.subarray(1)).header.number === 2)
+  await over()
+})
+
+it('so it has where an earlier epoch is missing, or the end of one', async () => {
+  await linked()
+  await handled('one')
+  await gap(frame => frame[0] === FrameType.envelope && readEnvelope(frame.subarray(1)).header.number === 2)
+  // Of her next run, what says that the earlier epoch is over is lost as well.
+  ada = await startAda()
+  const received = bob.delivery.received.bind(bob.delivery)
+  bob.delivery.received = (from, frame) => {
+    const passes = [FrameType.opening, FrameType.envelope].includes(frame[0] as never)
+    const earlier = frame[0] === FrameType.envelope && readEnvelope(frame.subarray(1)).header.number === 2
+    return passes && !earlier ? received(from, frame) : undefined
+  }
+  await ada.send(bob, 'held', { ttl: (30 * DAY) / 1_000 })
+  await ada.meet(bob)
+  await world.clock.advance(5_000)
+  ada.crash()
+  await world.clock.advanceUntil(() => bob.network.link(ada.id) === undefined)
+  expect(await bobs.store.count('inbox')).toBe(2)
+  await later(53 * DAY, [bob])
+  expect([await bobs.store.count('inbox'), bob.deadLetters.count()]).toEqual([0, 2])
+  await later(HOUR, [bob])
+  expect(await bobs.store.count('epochs', { prefix: ['in'] })).toBe(0)
+  expect(bob.errors).toEqual([])
+})
