@@ -38,9 +38,9 @@ export class EpochEnds {
   }
 
   /**
-   * Ends all of them, of a recipient for which nothing waits and nothing is under way; what is sent from now on is in another
-   * one, as after a restart. They are out of memory once they are out of the store: what is there at the next start was
-   * not ended.
+   * Ends all of them, of a recipient for which nothing waits and nothing is under way; what is sent from now on is in
+   * another one, as after a restart. They are out of memory once they are out of the store: what is there at the next
+   * start was not ended.
    * @throws AfpDataStoreError
    */
   async retire(): Promise<void> {
