@@ -259,8 +259,8 @@ export class Delivery {
 
   /** Forgets what is over, of authors that do not come any more as well, and deletes its keys; now and then. */
   async tidy(): Promise<void> {
-    await this.#recipients.tidy()
     await this.#authors.tidy()
+    await this.#recipients.tidy()
   }
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */

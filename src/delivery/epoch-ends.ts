@@ -65,7 +65,7 @@ export class EpochEnds {
   async #forget(over: readonly OutEpoch[], spent: readonly OutEpoch[] = []): Promise<void> {
     const { epochs, recorder, drop } = this.#parts
     const deletions = over.filter(({ stored }) => stored).map(({ id }) => epochs.deletion(id))
-    // What is over is spent too, as a rule: its row is gone after that.
+    // What is over may be spent too: its row goes after that.
     const writes = [...spent.map(epoch => epochs.keyless(epoch)), ...deletions]
     if (writes.length > 0) await recorder.record([], writes)
     for (const { keyBytes } of spent) keyBytes.fill(0)
