@@ -3,6 +3,7 @@
 import type { AckNews, FeedAck } from '../feed/index.ts'
 import type { Write } from '../store/store.ts'
 import { type Consequences, consequences } from './consequences.ts'
+import type { EpochEnds } from './epoch-ends.ts'
 import type { OutEpoch } from './out-epoch.ts'
 import type { OutgoingParts } from './outgoing-parts.ts'
 import type { OwnEpochs } from './own-epochs.ts'
@@ -17,10 +18,7 @@ export interface HeardParts extends Pick<OutgoingParts, 'identity' | 'onRollback
   readonly recorder: Recorder
   /** Takes a message out of memory. */
   readonly remove: (epoch: OutEpoch, number: number) => void
-  /** Forgets an epoch that is over; what is to be written. */
-  readonly drop: (epoch: OutEpoch) => Write
-  /** There is one less. */
-  readonly onDropped: () => void
+  readonly ends: EpochEnds
 }
 
 /** See the head of this file. */
@@ -59,7 +57,7 @@ export class Heard {
   }
 
   async #write(epoch: OutEpoch, news: AckNews, ends: Consequences, waits: () => void): Promise<void> {
-    const { sender, recorder } = this.#parts
+    const { sender, recorder, ends: over } = this.#parts
     const { fates, arrived, writes, letters } = ends
     // Without a message its end is known by now.
     const rows = (): Write[] => [...arrived].flatMap(([number, put]) => (epoch.messages.has(number) ? put : []))
@@ -71,15 +69,7 @@ export class Heard {
     // What is not on the disk the recipient has to say again, in the next run: it must not be told that it need not.
     if (written.includes(false)) return
     news.committed()
-    await this.#end(epoch)
+    await over.heard(epoch)
     sender.pump()
-  }
-
-  async #end(epoch: OutEpoch): Promise<void> {
-    const { epochs, recorder, drop, onDropped } = this.#parts
-    if (!epoch.feed.done || epochs.get(epoch.id) === undefined) return
-    const deletion = drop(epoch)
-    await recorder.persist([], () => [deletion])
-    onDropped()
   }
 }

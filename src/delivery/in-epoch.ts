@@ -6,9 +6,9 @@ import { type AeadKey, importKey } from '../security/aead.ts'
 const ONCE_WINDOW = 1_024
 
 /**
- * How long after the end of its key an epoch is kept that nothing is missing in, ms: the longest time to live, and a day
- * for clocks that are apart. Nothing is sealed after that end, so all of it has expired; its opening, and the prekey
- * that this was sealed to, are over two weeks after it.
+ * How long after the end of its key an epoch is kept of which its author says nothing more, ms: the longest time to
+ * live, and a day for clocks that are apart. Nothing is sealed after that end, so all of it has expired; its opening, and
+ * the prekey that this was sealed to, are over two weeks after it.
  */
 export const KEEP_ENDED = 31 * 86_400_000
 

@@ -173,12 +173,20 @@ export class Incoming {
   /**
    * Lets go of what nobody can come back to: settled epochs after their time, and of those whose author was not heard
    * again the ones whose last message has expired. By then no opening of theirs is taken: a replay finds no way in.
+   * What is missing in those will never come: what waits for it has its end with that, and the next time they go too.
    */
   tidy(): Promise<void> {
     const now = this.#parts.clock.now()
     const ended = this.#keys.all().filter(epoch => {
       // A row without a message: its commit failed behind that of the row.
-      return epoch.isOver(now) ? this.#epochs.forget(epoch.id) : epoch.stored && this.#epochs.drop(epoch.id)
+      if (!epoch.isOver(now)) return epoch.stored && this.#epochs.drop(epoch.id)
+      if (this.#epochs.forget(epoch.id)) return true
+      const { lacks } = this
+      for (const id of [...epoch.kept.earlier, epoch.id]) {
+        const lack = lacks.get(id)
+        if (lack !== undefined) this.giveUp(id, lack)
+      }
+      return false
     })
     return this.#rows.shrink(ended.map(({ id }) => id))
   }

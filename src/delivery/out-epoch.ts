@@ -100,6 +100,10 @@ export class Entries {
     return this.#byNumber.values()
   }
 
+  get size(): number {
+    return this.#byNumber.size
+  }
+
   /** False when it is not there. */
   delete(number: number): boolean {
     const entry = this.#byNumber.get(number)
@@ -119,6 +123,13 @@ export const isUnknown = ({ epoch, number, left }: Entry): boolean => !left && n
  */
 export const isOver = ({ feed, messages, writing }: OutEpoch): boolean =>
   feed.settled || (messages.size === 0 && !writing.busy)
+
+/**
+ * Whether nothing is left that its key would open, though the recipient's word is waited for: nothing goes into it, and
+ * nothing that was sealed in it is in the outbox.
+ */
+export const isSpent = ({ feed, stored, keyBytes, entries, writing, recording }: OutEpoch): boolean =>
+  feed.closed && stored && keyBytes.some(Boolean) && entries.size === 0 && !writing.busy && !recording.busy
 
 /** A message that has just got its position. */
 export const newEntry = (

@@ -14,6 +14,7 @@ import type { Batch, Check, Key, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
 import { lostEpoch, unsealEpoch } from './consequences.ts'
 import { fateOf, rowKeyOf } from './entries.ts'
+import { EpochEnds } from './epoch-ends.ts'
 import { Fencing } from './fencing.ts'
 import { Heard } from './heard.ts'
 import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
@@ -28,6 +29,7 @@ import { type Append, type Replaced, Unsealed } from './unsealed.ts'
 /** See the head of this file. */
 export class Outgoing {
   readonly recipient: string
+  readonly ends: EpochEnds
   readonly #parts: OutgoingParts
   readonly #to: Destination
   readonly #breaker: CircuitBreaker
@@ -67,6 +69,15 @@ export class Outgoing {
       onOverdue: entry => this.#overdue(entry),
       onOver: (entry, reason) => void this.#fencing.end(entry, reason),
     })
+    this.ends = new EpochEnds({
+      ...parts,
+      recipient,
+      epochs: this.#epochs,
+      recorder: this.#recorder,
+      drop: epoch => this.#drop(epoch),
+      // There may be room to open another.
+      onDropped: () => this.cardChanged(),
+    })
     this.#heard = new Heard({
       ...parts,
       recipient,
@@ -74,9 +85,7 @@ export class Outgoing {
       sender: this.#sender,
       recorder: this.#recorder,
       remove: (epoch, number) => this.#remove(epoch, number),
-      drop: epoch => this.#drop(epoch),
-      // There may be room to open another.
-      onDropped: () => this.cardChanged(),
+      ends: this.ends,
     })
     this.#fencing = new Fencing({
       ...parts,
@@ -244,19 +253,6 @@ export class Outgoing {
   /** Whether there is no epoch, here or on the disk. */
   get blank(): boolean {
     return this.#epochs.size === 0
-  }
-
-  /**
-   * Ends the epochs of one that is {@link idle}; what is sent from now on is in another one, as after a restart. They
-   * are out of memory once they are out of the store: what is there at the next start was not ended.
-   * @throws AfpDataStoreError
-   */
-  async retire(): Promise<void> {
-    this.#epochs.end()
-    const over = this.#epochs.all()
-    const writes = over.filter(({ stored }) => stored).map(({ id }) => this.#epochs.deletion(id))
-    if (writes.length > 0) await this.#recorder.record([], writes)
-    for (const epoch of over) this.#drop(epoch)
   }
 
   /** Stops; what is on the disk stays there. */

@@ -5,14 +5,17 @@ import { earliestFirst } from '../common/earliest-first.ts'
 import { statesOf } from '../feed/index.ts'
 import { MAX_EARLIER } from '../security/opening.ts'
 import type { Prekey } from '../security/prekeys.ts'
+import { KEY_BYTES } from '../security/primitives.ts'
 import type { Write } from '../store/store.ts'
 import { deleteRow } from './entries.ts'
 import { MAX_EPOCHS, statesFrame } from './frames.ts'
 import { type Entry, isOver, type OutEpoch } from './out-epoch.ts'
-import { epochKey } from './rows.ts'
+import { epochKey, putOpening } from './rows.ts'
 
 /** Epochs that are over and remembered. */
 const MAX_OVER = 64
+/** In place of a key that nothing is left for. */
+const NO_KEY = new Uint8Array(KEY_BYTES)
 
 /** See the head of this file. */
 export class OwnEpochs {
@@ -117,6 +120,14 @@ export class OwnEpochs {
     this.#current = undefined
   }
 
+  /**
+   * Ends the current one where nothing more would go into it, or nothing has for a while and nothing is left in it. One
+   * with something left goes on: openings name all of these, and there is an end to how many.
+   */
+  rest(now: number, shown: Prekey | undefined, quiet: boolean): void {
+    if (this.usable(now, shown) === undefined || (quiet && this.#current?.feed.settled)) this.end()
+  }
+
   /** Those that the recipient can never open, each once, since it says so to every opening: nothing goes into them. */
   lose(ids: readonly string[]): OutEpoch[] {
     const found = ids.map(id => this.#open.get(id)).filter(epoch => epoch !== undefined)
@@ -185,5 +196,10 @@ export class OwnEpochs {
   /** What takes the row of one away. */
   deletion(epoch: string): Write {
     return { op: 'delete', table: 'epochs', key: epochKey('out', this.#recipient, epoch) }
+  }
+
+  /** Takes the key of one out of its row, which stays. */
+  keyless({ id, packet, notAfter }: OutEpoch): Write {
+    return putOpening(this.#recipient, id, { packet, notAfter, keyBytes: NO_KEY })
   }
 }

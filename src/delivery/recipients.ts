@@ -23,6 +23,12 @@ const IDLE = 300_000
 /** How often it is looked for those that may give way while there are too many, ms. */
 const SWEEP_PAUSE = 60_000
 
+/**
+ * How long nothing was sent when an epoch ends in which nothing is left, and its key with it, ms. The next one costs an
+ * opening, and the recipient a place among the settled ones as above.
+ */
+const QUIET = 3_600_000
+
 /** What they are made of. */
 export interface RecipientsParts extends Omit<OutgoingParts, 'breaker' | 'quota'> {
   readonly quota: OutboxQuota
@@ -108,6 +114,18 @@ export class Recipients {
     this.#arm()
   }
 
+  /** Ends what nothing was sent in for a while, and deletes keys that open nothing any more. */
+  async tidy(): Promise<void> {
+    const { clock, nextTask, onError } = this.#parts
+    const slices = new Slices(nextTask)
+    for (const held of [...this.#held.values()]) {
+      if (this.#closed) return
+      // What is not written now is the next time.
+      await held.outgoing.ends.tidy(held.usedAt + QUIET <= clock.monotonic()).catch(onError)
+      if (slices.did()) await slices.pause()
+    }
+  }
+
   close(): void {
     this.#closed = true
     this.#timer?.cancel()
@@ -167,7 +185,7 @@ export class Recipients {
     const { breakers, lines } = this.#parts
     const mayGo = (): boolean => outgoing.idle && !lines.isOpen(recipient)
     if (!mayGo()) return
-    await outgoing.retire()
+    await outgoing.ends.retire()
     // Something may have been sent while the disk was at work: that has opened another epoch, or waits for one.
     if (!mayGo() || !outgoing.blank || this.#closed) return
     this.#held.delete(recipient)

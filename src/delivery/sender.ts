@@ -54,7 +54,7 @@ export class Sender {
   readonly #copies: Copies
   readonly #leaving = new Leaving()
   /** Epochs whose opening went over the link that is open. */
-  readonly #announced = new Set<OutEpoch>()
+  #announced = new WeakSet<OutEpoch>()
   #linked = false
   /** After a link came up: until the recipient says what it has, or this time, nothing goes. */
   #holdUntil = 0
@@ -131,7 +131,7 @@ export class Sender {
   linked(ask: boolean): void {
     const { clock } = this.#parts
     this.#linked = true
-    this.#announced.clear()
+    this.#announced = new WeakSet()
     this.#copies.linked()
     this.#repeated = new WeakMap()
     // What failed did so over another link. Its recipient holds back for it what came after it, and not for ever.

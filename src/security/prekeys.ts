@@ -1,7 +1,7 @@
 /**
  * Prekeys: X25519 keys of this agent, apart from its identity, whose public half stands on its card. Others open epochs to
- * the newest; deleting a private half makes what was sealed to it unreadable for ever. Hence a new one each week, and none
- * older than 35 days.
+ * the newest; once a private half is deleted nobody can open these epochs anew: what was sealed in them can be read with
+ * their own keys alone, as long as one of both sides needs those. Hence a new one each week, and none older than 35 days.
  */
 
 import { primitives } from '#crypto'

@@ -35,6 +35,7 @@ export interface SqliteStoreOptions {
  * ends. Write-ahead log, synced at each commit (`synchronous=FULL`, on macOS with F_FULLFSYNC). The log keeps up to
  * 256 KiB of the disk, more only while larger commits or a full disk keep it from being written into the file; what was
  * refused with STORE_FULL can be tried again as soon as there is room, and a log that has filled the disk is emptied then.
+ * What is deleted is overwritten (`secure_delete`), and the log emptied with each prekey that is.
  *
  * @throws AfpDataStoreError STORE_IN_USE when another process or another store holds the file; STORE_TOO_NEW when a
  * newer version of this package wrote it; STORE_FAILED when it cannot be opened or is not a store; AfpError
@@ -95,6 +96,8 @@ function prepareFile(db: DatabaseSync, options: SqliteStoreOptions, path: string
   const mode = pragma(db, 'journal_mode = WAL')
   if (mode !== 'wal') throw failed(`${path} cannot have a write-ahead log (journal mode ${mode})`, path)
   db.exec('PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')
+  // What is deleted is overwritten, in the file with the next checkpoint: SQLite would leave it in the room that it frees.
+  db.exec('PRAGMA secure_delete = ON')
   db.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}; PRAGMA journal_size_limit = ${LOG_BYTES}`)
   db.exec('BEGIN EXCLUSIVE')
   const version = Number(pragma(db, 'user_version'))
@@ -241,6 +244,8 @@ class SqliteStore implements Store {
       }
       this.#flush(last)
       this.#db.exec('COMMIT')
+      // Seldom, and what it ends is to be over: where the log has no room for it, the next checkpoint does it.
+      if (group.some(({ batch }) => batch.writes.some(deletesKey))) this.#emptyLog()
     } catch (cause) {
       this.#rollback()
       const error = mapError(cause, this.#path)
@@ -306,6 +311,10 @@ class SqliteStore implements Store {
     }
   }
 }
+
+/** Whether what a write takes away is what others seal to: it is to be gone from the log as well. */
+const deletesKey = ({ op, table }: EncodedBatch<Bytes, ByteRange>['writes'][number]): boolean =>
+  op !== 'put' && table === 'prekeys'
 
 /** A row's name, each byte of its key a character. Node's own way to it is many times faster than any other. */
 const nameOf = (table: string, key: Bytes): string =>

@@ -4,6 +4,7 @@ import { expect, it } from 'vitest'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { Underway } from '../../src/common/underway.ts'
+import { EpochEnds, type EpochEndsParts } from '../../src/delivery/epoch-ends.ts'
 import { Heard, type HeardParts } from '../../src/delivery/heard.ts'
 import type { OutEpoch } from '../../src/delivery/out-epoch.ts'
 import { Entries } from '../../src/delivery/out-epoch.ts'
@@ -40,10 +41,12 @@ async function hear({ fails, closes }: { fails: boolean; closes: boolean }): Pro
     writing: new Underway(),
     recording: new Underway(),
   } as unknown as OutEpoch
+  const epochs = { get: () => epoch }
   const parts = {
     identity: { id: 'ada' },
     recipient: 'bob',
-    epochs: { get: () => epoch },
+    epochs,
+    ends: new EpochEnds({ epochs, recorder } as unknown as EpochEndsParts),
     sender: { heard: () => {}, pump: () => {} },
     recorder,
     remove: () => {},

@@ -14,7 +14,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, StatementSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { fromHex, toHex } from '../../src/common/bytes.ts'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
+import { seededRandom } from '../../src/common/random.ts'
+import { type OwnPrekey, PrekeyRing } from '../../src/security/prekeys.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from '../../src/store/schema.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -286,6 +289,41 @@ describe('the log of a SQLite file', () => {
     await expect(large).rejects.toMatchObject({ code: 'STORE_FULL' })
     expect(statSync(`${path}-wal`).size).toBe(0)
     expect(await store.count('meta')).toBe(1)
+    await store.close()
+  })
+})
+
+describe('what is deleted from a SQLite file', () => {
+  const has = (path: string, bytes: Uint8Array): boolean =>
+    [path, `${path}-wal`].some(file => existsSync(file) && readFileSync(file).includes(bytes))
+
+  it('is overwritten there, whether it was in a page of others or in some of its own', async () => {
+    const path = newPath()
+    const store = await sqliteStore(path)
+    const values = Array.from({ length: 12 }, (_, i) => seededRandom(i).bytes(i % 2 === 0 ? 200 : 6_000))
+    await store.commit({ writes: values.map((value, i) => put([i], value)) })
+    await store.commit({ writes: [3, 4, 7, 8].map(i => ({ op: 'delete', table: 'meta', key: [i] }) as const) })
+    await store.commit({ writes: [put([0], new Uint8Array(200)), put([1], new Uint8Array(6_000))] })
+    await store.close()
+    // Of what filled a page, the end: its first bytes are in the page of the others.
+    const left = values.map(value => has(path, value.subarray(-64)))
+    expect(left).toEqual(values.map((_, i) => ![0, 1, 3, 4, 7, 8].includes(i)))
+  })
+
+  it('and was a private key is in its log no longer either, while it is open', async () => {
+    const path = newPath()
+    const store = await sqliteStore(path)
+    const ring = new PrekeyRing({ store, random: seededRandom(1) })
+    const made = new Map<string, Uint8Array>()
+    for (let day = 0; day < 100; day++) {
+      await ring.rotate(day * 86_400_000)
+      const { id, privateKey } = ring.current() as OwnPrekey
+      if (!made.has(toHex(id))) made.set(toHex(id), privateKey.slice())
+      // Few enough that SQLite would not write them into the file yet.
+      if (day % 10 === 0) await store.commit({ writes: [put([day], new Uint8Array(100))] })
+      for (const [id, key] of made) expect(has(path, key)).toBe(ring.find(fromHex(id)) !== undefined)
+    }
+    expect(made.size).toBe(15)
     await store.close()
   })
 })
