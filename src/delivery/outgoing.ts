@@ -56,7 +56,7 @@ export class Outgoing {
     this.#unsealed = new Unsealed({ ...parts, recorder: this.#recorder }, recipient)
     this.#to = { mesh: parts.mesh, destination: publicKeyOf(recipient) as Uint8Array }
     this.#breaker = parts.breaker(recipient)
-    this.#epochs = new OwnEpochs(recipient)
+    this.#epochs = new OwnEpochs(recipient, parts.clock, () => this.cardChanged())
     this.#sender = new Sender({
       ...parts,
       recipient,
@@ -259,6 +259,7 @@ export class Outgoing {
   close(): void {
     this.#closed = true
     this.#sender.close()
+    this.#epochs.close()
     this.#fencing.close()
     this.#unsealed.close()
     this.#recorder.close()

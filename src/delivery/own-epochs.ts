@@ -1,6 +1,7 @@
 /** This agent's epochs towards one recipient: which are open, which has room for more, which are over. */
 
 import { toHex } from '../common/bytes.ts'
+import type { Clock } from '../common/clock.ts'
 import { earliestFirst } from '../common/earliest-first.ts'
 import { statesOf } from '../feed/index.ts'
 import { MAX_EARLIER } from '../security/opening.ts'
@@ -9,6 +10,7 @@ import { KEY_BYTES } from '../security/primitives.ts'
 import type { Write } from '../store/store.ts'
 import { deleteRow } from './entries.ts'
 import { MAX_EPOCHS, statesFrame } from './frames.ts'
+import { KeyLosses } from './key-losses.ts'
 import { type Entry, isOver, type OutEpoch } from './out-epoch.ts'
 import { epochKey, putOpening } from './rows.ts'
 
@@ -30,9 +32,14 @@ export class OwnEpochs {
   /** Ids of prekeys, hex, of which the recipient has said over this link that it has lost them: once, and again. */
   #doubted: string | undefined
   #lostPrekey: string | undefined
+  readonly #losses: KeyLosses
+  /** How many there were when its last loss was counted. */
+  #lostOf = 0
 
-  constructor(recipient: string) {
+  /** @param onOpenable one may be opened again, after a pause */
+  constructor(recipient: string, clock: Clock, onOpenable: () => void) {
     this.#recipient = recipient
+    this.#losses = new KeyLosses(clock, onOpenable)
   }
 
   get size(): number {
@@ -114,6 +121,10 @@ export class OwnEpochs {
     this.#add(epoch)
   }
 
+  close(): void {
+    this.#losses.close()
+  }
+
   /** Nothing goes into the current one any more. */
   end(): void {
     this.#current?.feed.close()
@@ -139,6 +150,11 @@ export class OwnEpochs {
       this.#doubted = epoch.prekey
       this.#leave(epoch)
     }
+    // However many there were, what is in them goes into a later one, and so anew no more than once for each that counts.
+    if (lost.some(({ order }) => order > this.#lostOf)) {
+      this.#lostOf = this.#last
+      this.#losses.add()
+    }
     return lost
   }
 
@@ -155,10 +171,11 @@ export class OwnEpochs {
 
   /**
    * What a new one can be opened to: nothing while more of them wait for their end than an opening can name, and not a
-   * prekey that is lost, which the recipient's card may show for a while yet.
+   * prekey that is lost, which the recipient's card may show for a while yet; nothing either while one waits longer
+   * with each key that it loses.
    */
   openable(now: number, shown: Prekey | undefined): Prekey | undefined {
-    if (shown === undefined || toHex(shown.id) === this.#lostPrekey) return undefined
+    if (shown === undefined || this.#losses.pausing || toHex(shown.id) === this.#lostPrekey) return undefined
     const many = this.usable(now, shown) === undefined && this.unsettled().length > MAX_EARLIER
     return many ? undefined : shown
   }

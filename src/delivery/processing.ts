@@ -20,7 +20,7 @@ import { LettersFull } from './letter-room.ts'
 import { isGone, nextTry } from './next-try.ts'
 import type { Also } from './outgoing-parts.ts'
 import type { Ending, KeptReply, Lane, Underway } from './processing-state.ts'
-import { noRoom, RepliesFull } from './reply-room.ts'
+import { dropped, isUnsealable, RepliesFull } from './reply-room.ts'
 import type { Reservations } from './reservations.ts'
 import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
 import { BufferedTransaction } from './transaction.ts'
@@ -33,7 +33,6 @@ const MAX_CONFLICTS = 16
 const MAX_REQUESTS = 256
 /** How many of those that nobody wanted end at one look. */
 const MAX_EXPIRING = 256
-
 /** How often those that nobody wanted are looked through for what has expired, at most, ms. */
 const LOOK_PAUSE = 1_000
 
@@ -342,6 +341,7 @@ export class Processing {
     const { signal } = this.#stop
     let waited = false
     let failed = false
+    let lost: unknown
     for (;;) {
       let ending: Ending | undefined
       let committed = (): void => {}
@@ -360,10 +360,10 @@ export class Processing {
           committed = position.committed
           return { checks, writes: [...writes, ...position.writes] }
         }
-        const unread = waited && ending.reply?.message.isExpired(clock.now()) ? ending.reply.message : undefined
-        if (ending.reply === undefined || unread !== undefined) await store.commit(batch())
+        if ((waited || failed) && ending.reply?.message.isExpired(clock.now())) lost ??= dropped(ending.reply.message)
+        if (ending.reply === undefined || lost !== undefined) await store.commit(batch())
         else await reply(ending.reply, batch)
-        if (unread !== undefined) onError(noRoom(unread))
+        if (lost !== undefined) onError(lost)
         return over()
       } catch (error) {
         // The one that was said to have failed was written after all: what it wrote is what is in the way of this one.
@@ -380,18 +380,20 @@ export class Processing {
         if (signal.aborted) return onError(error)
         // It may take long, and what is read is checked all the same.
         release?.()
-        if (error instanceof RepliesFull && ending?.reply !== undefined) {
+        const answer = ending?.reply?.message
+        if (answer !== undefined && lost === undefined && isUnsealable(error)) lost = dropped(answer, error)
+        else if (answer !== undefined && error instanceof RepliesFull) {
           // Told once: it may last as long as its request.
           if (!waited) onError(error)
           waited = true
-          await error.room({ clock, until: ending.reply.message.expiresAt, signal })
+          await error.room({ clock, until: answer.expiresAt, signal })
           // The next run handles its request again.
           if (signal.aborted) return
-          continue
+        } else {
+          failed = true
+          const waiting = nextTry(this.#parts, error, signal)
+          await (error instanceof LettersFull ? this.#endings.aside(waiting) : waiting)
         }
-        failed = true
-        const waiting = nextTry(this.#parts, error, signal)
-        await (error instanceof LettersFull ? this.#endings.aside(waiting) : waiting)
       }
     }
   }

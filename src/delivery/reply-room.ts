@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '../common/clock.ts'
-import { AfpDeliveryError, AfpRoutingError } from '../common/errors.ts'
+import { AfpDeliveryError, AfpMessageError, AfpRoutingError, AfpSecurityError } from '../common/errors.ts'
 import type { Message } from '../message/message.ts'
 
 /** How long until one tries without having been woken, ms: one that was woken may not have come. */
@@ -75,8 +75,16 @@ export class ReplyRoom {
   }
 }
 
-/** Nobody waits any more for a reply that never had room. */
-export const noRoom = ({ id, parentId, recipients }: Message): AfpDeliveryError => {
-  const what = `the reply to ${parentId} had no room until its time was over, and is dropped; its request is handled`
-  return new AfpDeliveryError('MESSAGE_EXPIRED', what, { messageId: id, details: { recipients } })
+/** Whether a reply cannot be sealed, and never will be: nothing was written, and no store is to blame. */
+export const isUnsealable = (error: unknown): boolean =>
+  error instanceof AfpSecurityError || error instanceof AfpMessageError
+
+/** A reply that nobody waits for any more, since it was not kept in time, or that can never go. */
+export const dropped = ({ id, parentId, recipients }: Message, unsealable?: unknown): AfpDeliveryError => {
+  const [code, why] =
+    unsealable === undefined
+      ? (['MESSAGE_EXPIRED', 'could not be kept until its time was over'] as const)
+      : (['DELIVERY_FAILED', 'cannot be sealed'] as const)
+  const what = `the reply to ${parentId} ${why}, and is dropped; its request is handled`
+  return new AfpDeliveryError(code, what, { messageId: id, cause: unsealable, details: { recipients } })
 }

@@ -5,6 +5,7 @@ import { AfpSecurityError } from '../common/errors.ts'
 import { decode, encode, headLength } from '../message/codec.ts'
 import { type Identity, isAgentId, verifySignature } from './keys.ts'
 import { nameProblem } from './names.ts'
+import { agreesOnNothing } from './small-order.ts'
 
 /** What keeps a card's signature from being used for anything else. */
 const LABEL = 'afp/1/card'
@@ -151,6 +152,8 @@ export async function openCard(bytes: Uint8Array): Promise<Card> {
 function readPrekey(value: unknown): CardPrekey {
   const [id, publicKey, notAfter] = Array.isArray(value) && value.length === 3 ? value : []
   if (!isBytes(id, 8) || !isBytes(publicKey, 32) || !isCount(notAfter)) throw badField('prekey')
+  // Nobody could seal anything to it: whatever waits for its agent would fail, each time it is tried.
+  if (agreesOnNothing(publicKey)) throw badField('prekey')
   return { id: id.slice(), publicKey: publicKey.slice(), notAfter }
 }
 

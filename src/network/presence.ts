@@ -21,6 +21,9 @@ const MIN_PAUSE = 150
 const BEAT = 1_000
 /** Announcements per second that a large mesh keeps to, all agents together. */
 const BEATS_PER_SECOND = 20
+/** How long an agent that comes again and again is not answered for it, ms, and the same in pauses between two answers. */
+const ANSWERED = 10_000
+const ANSWERED_PAUSES = 10
 /** How much a beat is drawn shorter or longer. */
 const JITTER = 0.2
 /** Beats that may be missed before an agent without a link is taken for gone. */
@@ -55,6 +58,8 @@ interface Known extends Presence {
   count: number
   /** A goodbye: the run that it ended, and the newest card number that run can have had, as far as is known. */
   ended: { instance: string; seq: number } | undefined
+  /** When it was last answered as a newcomer, by the monotonic clock. */
+  answeredAt: number
 }
 
 /** What an announcement says beside the card. */
@@ -96,6 +101,7 @@ export class PresenceBook {
   #beat: Timer | undefined
   #sweep: Timer | undefined
   #pending: Timer | undefined
+  #pendingAt = Number.POSITIVE_INFINITY
   #lastAnnounced = Number.NEGATIVE_INFINITY
   /** Announcements of this run. */
   #count = 0
@@ -119,6 +125,7 @@ export class PresenceBook {
 
   stop(): void {
     this.#beat?.cancel()
+    this.#beat = undefined
     this.#sweep?.cancel()
     this.#pending?.cancel()
   }
@@ -138,7 +145,7 @@ export class PresenceBook {
   announce({ urgent = false } = {}): void {
     this.#news()
     if (urgent) this.#lastAnnounced = Number.NEGATIVE_INFINITY
-    this.#announce()
+    this.#announceIn(this.#pause(MIN_PAUSE))
   }
 
   /** Says goodbye to those that have no link to this agent. Nothing that this run announced counts from then on. */
@@ -218,12 +225,12 @@ export class PresenceBook {
     const hidden = announced?.hidden ?? known?.hidden ?? false
     const count = announced?.count ?? (sameRun ? known.count : -1)
     if (known === undefined || !known.online) {
-      const presence: Known = { card, online: true, hidden, seenAt, count, ended: undefined }
+      const answeredAt = known?.answeredAt ?? Number.NEGATIVE_INFINITY
+      const presence: Known = { card, online: true, hidden, seenAt, count, ended: undefined, answeredAt }
       this.#known.set(card.id, presence)
       this.#away.delete(card.id)
       this.#options.onOnline(presence)
-      // A newcomer should not wait a whole beat for those that are here.
-      this.announce()
+      this.#answer(presence)
       return
     }
     const changed = known.card.seq !== card.seq || known.hidden !== hidden
@@ -274,19 +281,46 @@ export class PresenceBook {
     this.#options.onOffline(known.card.id, reason)
   }
 
+  /**
+   * A newcomer should not wait a whole beat for those that are here. All of them answer: in a large mesh each at a moment
+   * of its own, and no sooner after its last word than the beat allows to all together.
+   */
+  #answer(newcomer: Known): void {
+    const { clock, hidden, random } = this.#options
+    this.#news()
+    const now = clock.monotonic()
+    const pause = Math.max(MIN_PAUSE, this.#share())
+    // The next beat is its answer.
+    if (now - newcomer.answeredAt < Math.min(ANSWERED, ANSWERED_PAUSES * pause)) return
+    newcomer.answeredAt = now
+    // The timers of a hidden tab may take a minute.
+    const spread = hidden() ? 0 : random.float() * (pause - MIN_PAUSE)
+    this.#announceIn(Math.max(this.#pause(pause), spread))
+  }
+
+  /** What is left of a pause since the last announcement. */
+  #pause(pause: number): number {
+    return this.#lastAnnounced + pause - this.#options.clock.monotonic()
+  }
+
+  /** Announces after `wait` ms, unless it does so before. */
+  #announceIn(wait: number): void {
+    const { clock } = this.#options
+    if (wait <= 0) return this.#announce()
+    const at = clock.monotonic() + wait
+    if (at >= this.#pendingAt) return
+    this.#pending?.cancel()
+    this.#pendingAt = at
+    this.#pending = clock.after(wait, () => this.#announce())
+  }
+
   #announce(): void {
     const { clock, card, hidden, publish } = this.#options
-    const wait = this.#lastAnnounced + MIN_PAUSE - clock.monotonic()
-    if (wait > 0) {
-      this.#pending ??= clock.after(wait, () => {
-        this.#pending = undefined
-        this.#announce()
-      })
-      return
-    }
     this.#pending?.cancel()
-    this.#pending = undefined
+    this.#pendingAt = Number.POSITIVE_INFINITY
     this.#lastAnnounced = clock.monotonic()
+    // Whatever it was said for, the next beat is as far from it as from another beat.
+    if (this.#beat !== undefined) this.#startBeat()
     // Nobody to hand it to yet is normal at start: whoever comes then does not wait because of it.
     publish(encode([ANNOUNCE, card().bytes, hidden(), this.#count++])).then(
       recipients => {
@@ -301,7 +335,7 @@ export class PresenceBook {
     this.#beat?.cancel()
     const beat = (): number => this.#interval() * (this.#isCalm() ? CALM_FACTOR : 1)
     const interval = (): number => beat() * (1 - JITTER + 2 * JITTER * random.float())
-    this.#beat = repeat(clock, interval, () => this.#announce())
+    this.#beat = clock.after(interval(), () => this.#announce())
   }
 
   #look(): void {
@@ -310,7 +344,6 @@ export class PresenceBook {
     if (this.#wasCalm && !calm) {
       // A link is gone, perhaps: whoever was at its other end should hear that this agent is not.
       this.#announce()
-      this.#startBeat()
     }
     this.#wasCalm = calm
   }
@@ -336,8 +369,13 @@ export class PresenceBook {
   }
 
   #interval(): number {
+    return Math.max(BEAT, this.#share())
+  }
+
+  /** The time between two announcements of each agent that keeps all of them together to what a large mesh may, ms. */
+  #share(): number {
     const online = this.#known.size - this.#away.size + 1
-    return Math.max(BEAT, (online / BEATS_PER_SECOND) * 1_000)
+    return (online / BEATS_PER_SECOND) * 1_000
   }
 }
 

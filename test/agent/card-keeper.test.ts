@@ -79,7 +79,7 @@ describe("An agent's own card", () => {
       capabilities: Array.from({ length: 64 }, () => '網'.repeat(50)),
     }
     expect(() => validateCardFields(most)).not.toThrow()
-    const prekey = { id: new Uint8Array(8), publicKey: new Uint8Array(32), notAfter: 2 ** 50 }
+    const prekey = { id: new Uint8Array(8), publicKey: new Uint8Array(32).fill(9), notAfter: 2 ** 50 }
     const parts = { identity: await identity, random: seededRandom(1), store: memoryStore(), prekey: () => prekey }
     const run = await CardKeeper.open({ ...parts, fields: most, clock: new DrivenClock() })
     const long = Array.from({ length: 40 }, (_, i) => `/dns/${i}`.padEnd(512, 'x'))

@@ -1,6 +1,7 @@
 /** Epochs of earlier runs, as they come out of a store: by their ids, which say nothing of their age. */
 
 import { beforeAll, expect, test } from 'vitest'
+import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import { readStates } from '../../src/delivery/frames.ts'
 import { type OutEpoch, openEpoch } from '../../src/delivery/out-epoch.ts'
@@ -22,7 +23,8 @@ beforeAll(async () => {
     openEpoch({ author, mesh: 'demo', recipient: bob.id, prekey, earlier: earlier.map(({ id }) => id), random })
 })
 
-const loaded = (epochs: readonly OutEpoch[]): OutEpoch[] => new OwnEpochs('bob').load(epochs)
+const loaded = (epochs: readonly OutEpoch[]): OutEpoch[] =>
+  new OwnEpochs('bob', new DrivenClock(), () => {}).load(epochs)
 
 function* orders<T>(items: readonly T[]): Generator<T[]> {
   if (items.length === 0) yield []
@@ -64,7 +66,7 @@ test('their states fit the least frame that a recipient takes, with all of them 
     epoch.stored = true
     epochs.push(epoch)
   }
-  const own = new OwnEpochs('bob')
+  const own = new OwnEpochs('bob', new DrivenClock(), () => {})
   own.load(epochs)
   const frame = own.states() as Uint8Array
   expect(frame.length).toBeLessThanOrEqual(LEAST_FRAME_BYTES)

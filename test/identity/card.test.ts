@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { fromHex } from '../../src/common/bytes.ts'
 import { MAX_CARD_BYTES, openCard, signCard, validateCardFields } from '../../src/identity/card.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { decode, encode } from '../../src/message/codec.ts'
-import { card, fields } from './cards.ts'
+import { wycheproof } from '../security/vectors.ts'
+import { card, fields, NOW } from './cards.ts'
 import { malleated } from './vectors.ts'
 
 const refused = (reason: string) => ({ name: 'AfpSecurityError', code: 'INVALID_CARD', details: { reason } })
@@ -104,6 +106,23 @@ describe('A card', () => {
     }
     await expect(openCard(encode(body))).rejects.toMatchObject(refused('malformed'))
     await expect(openCard(encode('card'))).rejects.toMatchObject(refused('malformed'))
+  })
+
+  test('whose prekey agrees on nothing is refused: nothing could be sealed to it', async () => {
+    const identity = await createIdentity()
+    const seen = { taken: 0, refused: 0 }
+    for (const vector of wycheproof.x25519.testGroups.flatMap(({ tests }) => tests)) {
+      const prekey = { id: new Uint8Array(8), publicKey: fromHex(vector.public), notAfter: NOW }
+      const opened = openCard((await card({ prekey }, identity)).bytes)
+      if (vector.flags.includes('ZeroSharedSecret')) {
+        await expect(opened).rejects.toMatchObject(refused('malformed'))
+        seen.refused++
+      } else {
+        await expect(opened).resolves.toMatchObject({ prekey })
+        seen.taken++
+      }
+    }
+    expect(seen).toEqual({ taken: 487, refused: 31 })
   })
 
   test('that others would refuse is refused where it is made', () => {

@@ -50,6 +50,15 @@ def check_signature(agent, label, data, signature):
         raise Refused("bad-signature") from None
 
 
+def agrees(public_key):
+    """Whether X25519 with it comes to anything but zero: with one private key, as with each."""
+    try:
+        X25519PrivateKey.from_private_bytes(bytes(32)).exchange(X25519PublicKey.from_public_bytes(public_key))
+        return True
+    except ValueError:
+        return False
+
+
 # HPKE in base mode (RFC 9180), as far as the exported secret
 
 KEM = b"KEM" + bytes.fromhex("0020")

@@ -89,7 +89,7 @@ describe('the CDDL of the protocol', () => {
     const taken = malformed.filter(readable).filter(given => isWhatItSays(cddl, given))
     expect(counted(taken.map(({ kind }) => kind)), taken.map(({ name }) => name).join('\n')).toEqual({
       acks: 5,
-      card: 18,
+      card: 23,
       control: 2,
       envelope: 13,
       gossip: 1,

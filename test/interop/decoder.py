@@ -11,7 +11,7 @@ import json
 import sys
 from urllib.parse import quote
 
-from afp_keys import agent_id, check_signature, nonce_of, open_sealed, open_shared, public_key_of, read_opening, sha256
+from afp_keys import agent_id, agrees, check_signature, nonce_of, open_sealed, open_shared, public_key_of, read_opening, sha256
 from afp_message import read_message, uuid_text
 from afp_values import MAX_ITEMS, Refused, decode, encode, is_bytes, is_list, is_name, is_text, is_uint, items, require
 
@@ -49,6 +49,7 @@ def read_card(data):
     if prekey is not None:
         key_id, public_key, not_after = items(prekey, 3)
         require(is_bytes(key_id, 8) and is_bytes(public_key, 32) and is_uint(not_after))
+        require(agrees(public_key))
         shown = {"id": key_id.hex(), "publicKey": public_key.hex(), "notAfter": not_after}
     check_signature(agent, "afp/1/card", body, signature)
     return {

@@ -8,7 +8,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Case } from './cases.ts'
 import { folder } from './cases.ts'
-import { cards } from './make/cards.ts'
+import { cards, prekeyCards } from './make/cards.ts'
 import { channel } from './make/channel.ts'
 import { delivery } from './make/delivery.ts'
 import { gossip } from './make/gossip.ts'
@@ -23,7 +23,17 @@ function textOf(cases: readonly Case[]): string {
   return head.replace('"cases": []', () => `"cases": [\n${lines.join(',\n')}\n  ]`).concat('\n')
 }
 
-const makers = { cards, channel, delivery, gossip, hellos, 'hellos-least': leastHellos, items, messages }
+const makers = {
+  cards,
+  'cards-prekeys': prekeyCards,
+  channel,
+  delivery,
+  gossip,
+  hellos,
+  'hellos-least': leastHellos,
+  items,
+  messages,
+}
 const target = process.argv[2] ?? folder
 for (const [name, make] of Object.entries(makers)) {
   const path = join(target, `${name}.json`)

@@ -3,7 +3,8 @@
 import { signCard } from '../../../src/identity/card.ts'
 import { decode, encode } from '../../../src/message/codec.ts'
 import { FrameType, frameOf } from '../../../src/network/frames.ts'
-import type { Value } from '../cases.ts'
+import { prekeyId } from '../../../src/security/prekeys.ts'
+import { bytesOf, type Value } from '../cases.ts'
 import { cardFields } from '../values.ts'
 import { agents, DAY, fixed, flip, joined, Maker, MESH, NOW, prekeys, put, signed } from './maker.ts'
 
@@ -118,6 +119,25 @@ export async function cards(): Promise<Maker> {
 
   await hellos(maker, small)
   await presence(maker, small)
+  return maker
+}
+
+/** Prekeys that agree on nothing. */
+export async function prekeyCards(): Promise<Maker> {
+  const maker = new Maker()
+  const card = await maker.good({ name: 'a card with a prekey', kind: 'card' }, { ...plain, prekey: shown })
+  const items = decode((decode(card) as [Uint8Array])[0]) as unknown[]
+  for (const [name, hex] of [
+    ['of zeros', '00'.repeat(32)],
+    ['of one', `01${'00'.repeat(31)}`],
+    ['of order 8', 'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800'],
+    ['of the prime', `ed${'ff'.repeat(30)}7f`],
+    ['of zeros with the bit that does not count', `${'00'.repeat(31)}80`],
+  ] as const) {
+    const prekey = [await prekeyId(bytesOf(hex)), bytesOf(hex), NOW]
+    const bytes = await signed(ada, LABEL, put(items, 10, prekey))
+    maker.bad({ name: `a card with a prekey ${name}`, kind: 'card' }, 'malformed', bytes)
+  }
   return maker
 }
 
