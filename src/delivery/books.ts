@@ -159,10 +159,13 @@ const takeBack = (staged: readonly Pick<Staged, 'abandoned'>[]): void => {
 }
 
 /** What a fate is to a receipt. */
-export function eventOf({ status, reason, inDoubt, error, attempts, final }: Fate): ReceiptEvent {
-  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt, error, attempts, final }
+export function eventOf({ status, reason, epoch, number, inDoubt, error, attempts, final }: Fate): ReceiptEvent {
+  const position = `${epoch} ${number}`
+  const end = { inDoubt, error, attempts, final, position }
+  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), ...end }
   if (status === 'refused') return { type: 'refused', reason: reasonOf(reason) }
-  if (status === 'expired' || status === 'cancelled') return { type: status, inDoubt, error, attempts, final }
+  if (status === 'expired' || status === 'cancelled') return { type: status, ...end }
+  if (status === 'skipped') return { type: status, position }
   return { type: status }
 }
 
