@@ -217,7 +217,10 @@ function step(before: RecipientReceipt, event: ReceiptEvent, at: number): Recipi
       }
     case 'refused': {
       const { reason, error } = event
-      return { ...ended({ ...before, left: true, arrived: isKept(reason), position: undefined }, reason, at, false, error), final: true }
+      return {
+        ...ended({ ...before, left: true, arrived: isKept(reason), position: undefined }, reason, at, false, error),
+        final: true,
+      }
     }
     case 'skipped':
       if (!failed || isOfAnother(before, event)) return undefined

@@ -81,23 +81,26 @@ describe('A message that was told of, never left, and is sent again', () => {
   it.each([
     ['goes on', false],
     ['starts anew', true],
-  ])('stays in doubt when the skip of its first number comes late, and has one effect: its author %s', async (_, anew) => {
-    const id = await toldOf()
-    const say = hold(() => ada, [FrameType.acks])
-    await world.clock.advance(4_000)
-    expect(standing(id)).toMatchObject({ state: 'expired', left: false, inDoubt: false, final: false })
-    const hand = await dies(id)
-    if (anew) {
-      ada.crash()
-      ada = await start()
+  ])(
+    'stays in doubt when the skip of its first number comes late, and has one effect: its author %s',
+    async (_, anew) => {
+      const id = await toldOf()
+      const say = hold(() => ada, [FrameType.acks])
+      await world.clock.advance(4_000)
+      expect(standing(id)).toMatchObject({ state: 'expired', left: false, inDoubt: false, final: false })
+      const hand = await dies(id)
+      if (anew) {
+        ada.crash()
+        ada = await start()
+        await world.clock.advance(10)
+      }
+      await say()
       await world.clock.advance(10)
-    }
-    await say()
-    await world.clock.advance(10)
-    expect(standing(id)).toMatchObject({ state: 'dead', inDoubt: true, final: false })
-    expect(await retry()).toBe('waiting')
-    await ended(id, hand)
-  })
+      expect(standing(id)).toMatchObject({ state: 'dead', inDoubt: true, final: false })
+      expect(await retry()).toBe('waiting')
+      await ended(id, hand)
+    },
+  )
 
   it('stays in doubt when the key of its first number is lost, and has one effect', async () => {
     const id = await toldOf()
