@@ -89,7 +89,8 @@ export interface AgentOptions extends AbortOptions {
   handlerTimeout?: number | undefined
   /**
    * When dead letters are retried by themselves, by their reason; default: by hand only. Those of one peer follow one
-   * another, those of up to 16 have their turn at once.
+   * another, those of up to 16 have their turn at once. A message that ends as a letter again has had its first retries;
+   * a retry by hand begins anew.
    */
   deadLetterRetry?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
   /**
