@@ -257,9 +257,10 @@ export class Delivery {
     this.#authors.offerAgain()
   }
 
-  /** Forgets what is over of authors that do not come any more; now and then. */
-  tidy(): Promise<void> {
-    return this.#authors.tidy()
+  /** Forgets what is over of authors that do not come any more, and what recipients have no word on; now and then. */
+  async tidy(): Promise<void> {
+    await this.#authors.tidy()
+    await this.#recipients.tidy()
   }
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */

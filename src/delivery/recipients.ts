@@ -108,6 +108,18 @@ export class Recipients {
     this.#arm()
   }
 
+  /** Forgets what nobody has a word on any more; now and then. */
+  async tidy(): Promise<void> {
+    const { clock, store, onError, nextTask } = this.#parts
+    const slices = new Slices(nextTask)
+    for (const outgoing of this.all()) {
+      const writes = this.#closed ? [] : outgoing.tidy(clock.now())
+      // Where they stay, the next run forgets them.
+      if (writes.length > 0) await store.commit({ writes }).catch(onError)
+      if (slices.did()) await slices.pause()
+    }
+  }
+
   close(): void {
     this.#closed = true
     this.#timer?.cancel()
