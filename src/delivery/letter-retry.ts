@@ -78,6 +78,7 @@ async function sendAgain(
   const lettered = automatic ? retry?.attempts : undefined
   if (tracker.tracking(id) === undefined)
     tracker.track(known ?? newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, [peer]))
+  tracker.extend(id, expiresAt)
   try {
     await outgoingTo(peer).send({ ...draft, lettered, also: () => ({ writes: settled }) })
   } catch (error) {

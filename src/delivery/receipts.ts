@@ -92,7 +92,7 @@ export interface MessageReceipt {
   readonly guarantee: Guarantee
   /** When it was sent, ms since 1970. */
   readonly createdAt: number
-  /** When it expires, ms since 1970. */
+  /** When it expires, ms since 1970; of those that go again the last. */
   readonly expiresAt: number
   /** By agent id. */
   readonly recipients: ReadonlyMap<string, RecipientReceipt>

@@ -236,6 +236,14 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     }
   }
 
+  /** A message has a new time to live, with its next change on the disk too: its receipt stays that long. */
+  extend(id: string, expiresAt: number): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    entry.receipt = lasting(entry.receipt, expiresAt)
+    entry.latest = lasting(entry.latest, expiresAt)
+  }
+
   /** Follows a message no longer: nothing of it was kept. */
   forget(id: string, error: unknown): void {
     for (const { reject } of this.#entries.get(id)?.goals ?? []) reject(error as AfpError)
@@ -343,6 +351,9 @@ function goal(reached: Goal['reached']): Goal {
   promise.catch(() => {})
   return { promise, resolve, reject, reached }
 }
+
+const lasting = (receipt: MessageReceipt, expiresAt: number): MessageReceipt =>
+  receipt.expiresAt < expiresAt ? { ...receipt, expiresAt } : receipt
 
 const withRecipient = (receipt: MessageReceipt, recipient: string, state: RecipientReceipt): MessageReceipt => ({
   ...receipt,
