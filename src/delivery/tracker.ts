@@ -7,7 +7,7 @@
 
 import { AgeSet } from '../common/age-set.ts'
 import type { Clock } from '../common/clock.ts'
-import { AfpDeliveryError, AfpError } from '../common/errors.ts'
+import { AfpDeliveryError, AfpError, type AfpErrorCode } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { Guarantee } from '../message/message.ts'
 import {
@@ -244,6 +244,14 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     entry.latest = lasting(entry.latest, expiresAt)
   }
 
+  /** Follows messages no longer that wait only for a last word, and expired before `before`, ms since 1970. */
+  forgetOld(before: number): void {
+    for (const id of this.#waiting) {
+      const { expiresAt } = (this.#entries.get(id) as Entry).receipt
+      if (expiresAt < before) this.#letGo(id, 'MESSAGE_EXPIRED')
+    }
+  }
+
   /** Follows a message no longer: nothing of it was kept. */
   forget(id: string, error: unknown): void {
     for (const { reject } of this.#entries.get(id)?.goals ?? []) reject(error as AfpError)
@@ -310,15 +318,16 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
       this.#settled.delete(id)
       this.#entries.delete(id)
     }
-    while (this.#waiting.size > this.#limit) {
-      const id = this.#waiting.oldest as string
-      const message = `message ${id} is not followed any more; its receipt can still be read`
-      const { goals, receipt } = this.#entries.get(id) as Entry
-      for (const { reject } of goals) reject(new AfpDeliveryError('QUEUE_FULL', message, { messageId: id }))
-      this.#waiting.delete(id)
-      this.#entries.delete(id)
-      this.emit('forgotten', receipt)
-    }
+    while (this.#waiting.size > this.#limit) this.#letGo(this.#waiting.oldest as string, 'QUEUE_FULL')
+  }
+
+  #letGo(id: string, why: AfpErrorCode): void {
+    const message = `message ${id} is not followed any more; its receipt can still be read`
+    const { goals, receipt } = this.#entries.get(id) as Entry
+    for (const { reject } of goals) reject(new AfpDeliveryError(why, message, { messageId: id }))
+    this.#waiting.delete(id)
+    this.#entries.delete(id)
+    this.emit('forgotten', receipt)
   }
 }
 

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { FrameType } from '../../src/delivery/frames.ts'
 import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import type { RecipientReceipt } from '../../src/delivery/receipts.ts'
+import type { Tracking } from '../../src/delivery/tracker.ts'
 import { DeliveryWorld, type Machine, type Node } from './world.ts'
 
 const DAY = 86_400_000
@@ -66,8 +67,9 @@ it.each([
   ['at the next start', true],
 ])('What arrived and was never ended leaves its receipt, and nothing else, %s', async (_, anew) => {
   await ada.meet(bob)
-  const ids: string[] = []
-  for (let i = 0; i < MANY; i++) ids.push((await ada.send(bob, `${i}`, { ttl: 60 })).id)
+  const sent: Tracking[] = []
+  for (let i = 0; i < MANY; i++) sent.push(await ada.send(bob, `${i}`, { ttl: 60 }))
+  const processed = Promise.allSettled(sent.map(({ processed }) => processed))
   await world.clock.advance(5_000)
   await gone()
   for (const [days, left] of [
@@ -77,7 +79,11 @@ it.each([
     await pass(days, anew)
     expect(await rows()).toEqual(left)
   }
-  for (const id of ids) expect(await standing(id)).toMatchObject({ state: 'delivered', arrived: true, final: false })
+  for (const { id } of sent) expect(await standing(id)).toMatchObject({ state: 'delivered', final: false })
+  if (!anew) {
+    for (const end of await processed) expect(end).toMatchObject({ reason: { code: 'MESSAGE_EXPIRED' } })
+    expect(ada.tracker.size).toBe(0)
+  }
   await goesOn()
 })
 
