@@ -264,7 +264,8 @@ export interface Receipt {
   readonly delivered: Promise<ReadonlyMap<string, RecipientStatus>>
   /**
    * Resolves with the map once every recipient's handler or reader is done with it. Rejects as `delivered` does, when
-   * a recipient refused it or could not handle it, and for `at-most-once`. Never an unhandled rejection.
+   * a recipient refused it or could not handle it, and for `at-most-once`; so it does 31 days after the message expired,
+   * where a recipient has not said what became of it. Never an unhandled rejection.
    */
   readonly processed: Promise<ReadonlyMap<string, RecipientStatus>>
 }
