@@ -12,7 +12,7 @@ import { MortalStore } from './mortal-store.ts'
 import { DeliveryWorld, type Handler, type Node } from './world.ts'
 
 const FIRST = Number(process.env.AFP_SEED ?? 1)
-const RUNS = Number(process.env.AFP_RUNS ?? 20)
+const RUNS = Number(process.env.AFP_RUNS ?? 15)
 const STEPS = 60
 /** How long a commit takes at most, ms; drawn anew for each life of a machine. */
 const SLOWEST = [20, 1_000, 2_500]
