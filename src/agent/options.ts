@@ -90,7 +90,8 @@ export interface AgentOptions extends AbortOptions {
   handlerTimeout?: number | undefined
   /**
    * When dead letters are retried by themselves, by their reason; default: by hand only. Those of one peer follow one
-   * another, those of up to 16 have their turn at once.
+   * another, those of up to 16 have their turn at once. A message that ends as a letter again has had its first retries;
+   * a retry by hand begins anew.
    */
   deadLetterRetry?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
   /**
@@ -264,7 +265,8 @@ export interface Receipt {
   readonly delivered: Promise<ReadonlyMap<string, RecipientStatus>>
   /**
    * Resolves with the map once every recipient's handler or reader is done with it. Rejects as `delivered` does, when
-   * a recipient refused it or could not handle it, and for `at-most-once`. Never an unhandled rejection.
+   * a recipient refused it or could not handle it, and for `at-most-once`; so it does 31 days after the message expired,
+   * where a recipient has not said what became of it. Never an unhandled rejection.
    */
   readonly processed: Promise<ReadonlyMap<string, RecipientStatus>>
 }

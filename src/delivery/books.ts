@@ -9,7 +9,7 @@
 import { toFailure } from '../message/failure.ts'
 import type { Check } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
-import { DEAD_REASONS, type DeadReason } from './dead-letter.ts'
+import { DEAD_REASONS, type DeadReason, type NewDeadLetter } from './dead-letter.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Fate, Ledger, Staged } from './ledger.ts'
 import { type ReceiptWrite, writeReceipt } from './receipt-rows.ts'
@@ -67,18 +67,20 @@ export class Books implements Ledger {
         const followed = known?.recipients.has(fate.recipient)
         // It has not where it knows of nothing: then what is so already could not be written before.
         if (change === undefined && followed && fate.final !== true) continue
-        const letter = deadLetters.stage({
+        const { row, payload } = fate.ended
+        const dead: NewDeadLetter = {
           side: 'sender',
           peer: fate.recipient,
           reason: fate.status === 'expired' ? 'expired' : reasonOf(fate.reason),
-          message: fate.ended.payload,
+          message: payload,
           messageId: fate.messageId,
           sender: self,
           attempts: fate.attempts ?? 0,
           lastError: fate.error,
-          strategy: fate.ended.row.strategy,
+          strategy: row.strategy,
           inDoubt: fate.inDoubt,
-        })
+        }
+        const letter = deadLetters.stage(dead, row.lettered)
         staged.push(letter)
         writes.push(...letter.writes)
       }
@@ -159,10 +161,13 @@ const takeBack = (staged: readonly Pick<Staged, 'abandoned'>[]): void => {
 }
 
 /** What a fate is to a receipt. */
-export function eventOf({ status, reason, inDoubt, error, attempts, final }: Fate): ReceiptEvent {
-  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), inDoubt, error, attempts, final }
+export function eventOf({ status, reason, epoch, number, inDoubt, error, attempts, final }: Fate): ReceiptEvent {
+  const position = `${epoch} ${number}`
+  const end = { inDoubt, error, attempts, final, position }
+  if (status === 'dead') return { type: 'dead', reason: reasonOf(reason), ...end }
   if (status === 'refused') return { type: 'refused', reason: reasonOf(reason) }
-  if (status === 'expired' || status === 'cancelled') return { type: status, inDoubt, error, attempts, final }
+  if (status === 'expired' || status === 'cancelled') return { type: status, ...end }
+  if (status === 'skipped') return { type: status, position }
   return { type: status }
 }
 

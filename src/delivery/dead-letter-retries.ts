@@ -83,12 +83,15 @@ export class LetterRetries {
     }
   }
 
-  /** The state that a new letter begins with: its first life was the first try. */
-  first(reason: DeadReason): RetryState | undefined {
+  /**
+   * The state that a new letter begins with.
+   * @param before tries of its message that ended in letters which a policy retried; what has just failed is the next one
+   */
+  first(reason: DeadReason, before: number): RetryState | undefined {
     const policy = this.#policies.get(reason)
     if (policy === undefined) return undefined
     const { clock, random } = this.#options
-    const step = nextRetry(policy, NEVER_TRIED, { now: clock.now(), random })
+    const step = nextRetry(policy, { ...NEVER_TRIED, attempts: before }, { now: clock.now(), random })
     return 'at' in step ? step.state : undefined
   }
 

@@ -57,7 +57,8 @@ export interface DeadLettersOptions extends LetterLimits {
   readonly retry?: RetryLetter | undefined
   /**
    * When letters are retried by themselves, for each reason; the others are by hand only. A letter keeps to the policy
-   * of its reason that is in force, and one that was made without any gets none later. Default: none.
+   * of its reason that is in force, and one that was made without any gets none later. Of a message that was sent again
+   * the next letter goes on where the one before it was. Default: none.
    */
   readonly policies?: Readonly<Partial<Record<DeadReason, RetryStrategy>>> | undefined
   /** Told of letters that a list leaves out, since their rows are damaged. */
@@ -114,8 +115,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
 
   /**
    * Reads what earlier runs left.
-   * @throws AfpError INVALID_OPTION for a bound that is no positive integer, or a policy without an end or
-   * without {@link DeadLettersOptions.retry}
+   * @throws AfpError INVALID_OPTION for a bound that is no positive integer, or a policy without an end or `retry`
    * @throws AfpDataStoreError STORE_FAILED when a row is damaged
    */
   static async open(options: DeadLettersOptions): Promise<DeadLetters> {
@@ -140,12 +140,13 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
   /**
    * Prepares a letter for a batch that the caller commits together with other rows, such as the deletion of its outbox
    * row. Room is set aside until {@link StagedLetter.committed} or {@link StagedLetter.abandoned} is called.
+   * @param before tries of its message that a policy counts, without the one that has just failed
    * @throws AfpDeliveryError QUEUE_FULL when there is no room
    */
-  stage(letter: NewDeadLetter): StagedLetter {
+  stage(letter: NewDeadLetter, before = 0): StagedLetter {
     const { clock, ids } = this.#options
     const id = ids()
-    const retry = this.#retries.first(letter.reason)
+    const retry = this.#retries.first(letter.reason, before)
     const entry = newEntry(letter, { id, createdAt: clock.now(), retry })
     const put = putEntry(entry)
     const summary = summaryOf(entry, put.value.length)
@@ -271,7 +272,8 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
    * Sends or handles a letter's message again. A second call for the same letter while the first is under way joins it.
    * What comes of sending it again is in the receipt of its message; its time to live begins anew. Handling it again is
    * told to nobody: its sender's receipt stays failed, and the reply to a request finds nobody who waits. The handler
-   * starts also where the message has expired: whoever calls this wants that; retries by a policy do not do it.
+   * starts also where the message has expired: whoever calls this wants that; retries by a policy do not do it. For the
+   * next letter of what is sent again a policy begins anew.
    *
    * A letter that is in doubt is `waiting` until its recipient says what became of the message, which may be never. Who
    * cannot wait any longer discards it and sends the content as a new message, with an id of its own: if the first one came

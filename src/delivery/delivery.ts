@@ -26,6 +26,7 @@ import type { RetryOutcome } from './dead-letter-retries.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { draftOf } from './drafts.ts'
 import { FrameType, LOST_KEY_LABEL, lostKeyBody, readAcks, readEpochs, readLostKey, readStates } from './frames.ts'
+import { KEEP_ENDED } from './in-epoch.ts'
 import type { DEFAULT_INBOX, InboxLimits } from './inbox-room.ts'
 import { retryLetter } from './letter-retry.ts'
 import { Lines } from './lines.ts'
@@ -257,10 +258,15 @@ export class Delivery {
     this.#authors.offerAgain()
   }
 
-  /** Forgets what is over, of authors that do not come any more as well, and deletes its keys; now and then. */
+  /**
+   * Forgets what is over, of authors that do not come any more as well, what recipients have no word on, and keys that open
+   * nothing more; now and then.
+   */
   async tidy(): Promise<void> {
     await this.#authors.tidy()
     await this.#recipients.tidy()
+    // Whoever waits for what became of these waits no longer.
+    this.#parts.tracker.forgetOld(this.#parts.clock.now() - KEEP_ENDED)
   }
 
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */

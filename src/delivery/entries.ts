@@ -47,7 +47,7 @@ export async function fateOfEnd(recipient: string, entry: Entry, reason: FenceRe
 
 /** The message as it was before it was sealed, to be sealed anew. */
 export async function draftAgain(entry: Entry, author: string): Promise<Draft> {
-  const { messageId, guarantee, priority, expiresAt, strategy, asks, awaited } = entry.row
+  const { messageId, guarantee, priority, expiresAt, strategy, asks, awaited, lettered } = entry.row
   const payload = await openPayload(entry, author)
-  return { messageId, guarantee, priority, expiresAt, strategy, asks, awaited, payload }
+  return { messageId, guarantee, priority, expiresAt, strategy, asks, awaited, lettered, payload }
 }

@@ -48,7 +48,7 @@ export function retryLetter(
 
 async function sendAgain(
   { store, clock, limits, tracker, outgoingTo }: LetterRetryParts,
-  { peer, sender, security, message: bytes, inDoubt, strategy }: DeadLetter,
+  { peer, sender, security, message: bytes, inDoubt, strategy, retry }: DeadLetter,
   settled: readonly Write[],
   automatic: boolean,
 ): Promise<RetryOutcome> {
@@ -76,10 +76,13 @@ async function sendAgain(
   const awaited = isAwaited(kind)
   // A request too goes in the next run as in this one: whoever retries it knows that nobody waits for its reply.
   const draft = { messageId: id, guarantee, priority, expiresAt, strategy, payload }
+  // Where it ends as before, its next letter goes on with the policy; whoever retries it by hand has that begin anew.
+  const lettered = automatic ? retry?.attempts : undefined
   if (tracker.tracking(id) === undefined)
     tracker.track(known ?? newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt, awaited }, [peer]))
+  tracker.extend(id, expiresAt)
   try {
-    await outgoingTo(peer).send({ ...draft, also: () => ({ writes: settled }) })
+    await outgoingTo(peer).send({ ...draft, lettered, also: () => ({ writes: settled }) })
   } catch (error) {
     if (known === undefined) tracker.forget(id, error)
     throw error

@@ -31,8 +31,8 @@ export interface OutgoingRemains {
   /** Messages whose epoch is not there, as in a store that was damaged: with its key nobody can read them any more. */
   readonly unreadable: readonly OutRow[]
   /**
-   * Positions of which nobody asks for their recipient's word any more, or that were given up so long ago that it has
-   * none.
+   * Positions of which nobody asks for their recipient's word any more, or that wait for it since so long ago that it
+   * has none.
    */
   readonly forgotten: readonly OutRow[]
 }
@@ -67,8 +67,8 @@ export async function loadOutgoing(
   for (const recipient of new Set([...openings.keys(), ...rows.keys()])) {
     const [forgotten, mine] = partition(rows.get(recipient) ?? [], ({ row }) => {
       if (row.fence === undefined || isOwed(row)) return false
-      const waits = isGivenUp(row) || row.awaited === true
-      return waits && (!follows(row.messageId) || (isGivenUp(row) && row.expiresAt + KEEP_ENDED < now))
+      if (row.expiresAt + KEEP_ENDED < now) return true
+      return (isGivenUp(row) || row.awaited === true) && !follows(row.messageId)
     })
     const byEpoch = Map.groupBy(mine, by('epoch'))
     const epochs: OutEpoch[] = []
@@ -105,7 +105,12 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     notAfter,
     entries: new Entries(),
     fences: new Map(),
-    messages: new Map(rows.map(({ number, row: { messageId, awaited = false } }) => [number, { messageId, awaited }])),
+    messages: new Map(
+      rows.map(({ number, row: { messageId, awaited = false, expiresAt } }) => [
+        number,
+        { messageId, awaited, expiresAt },
+      ]),
+    ),
     stored: true,
     told: Number.POSITIVE_INFINITY,
     writing: new Underway(),

@@ -72,6 +72,8 @@ export interface Numbered {
   readonly messageId: string
   /** See `Draft.awaited`: nobody asks whether it was processed. */
   readonly awaited: boolean
+  /** When it ends, ms since 1970. */
+  readonly expiresAt: number
 }
 
 /** What has not arrived of an epoch, by position; and by message, since whoever calls one off knows no position. */

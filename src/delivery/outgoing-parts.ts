@@ -33,6 +33,8 @@ export interface Draft {
   readonly payload: Uint8Array
   /** Its recipient waits for it: it is the reply to a request, or tells of a failure. */
   readonly awaited?: boolean | undefined
+  /** How often policies for dead letters count it as tried before: it is sent out of a letter, and not by hand. */
+  readonly lettered?: number | undefined
   /** With several recipients: the payload sealed for all of them, once. */
   readonly shared?:
     | { readonly recipients: readonly string[]; readonly content: () => Promise<SharedContent> }
@@ -77,6 +79,7 @@ export const rowOf = (draft: Draft, now: number, frame: Uint8Array): OutboxRow =
   fence: undefined,
   asks: draft.asks,
   awaited: draft.awaited,
+  lettered: draft.lettered,
   frame,
 })
 

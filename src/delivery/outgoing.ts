@@ -87,13 +87,8 @@ export class Outgoing {
       remove: (epoch, number) => this.#remove(epoch, number),
       ends: this.ends,
     })
-    this.#fencing = new Fencing({
-      ...parts,
-      author: parts.identity.id,
-      recipient,
-      recorder: this.#recorder,
-      sender: this.#sender,
-    })
+    const author = parts.identity.id
+    this.#fencing = new Fencing({ ...parts, author, recipient, recorder: this.#recorder, sender: this.#sender })
   }
 
   /** Messages that are not settled. */
@@ -219,6 +214,12 @@ export class Outgoing {
   async forget(messageId: string): Promise<void> {
     const deletion = await this.#epochs.forget(messageId)
     if (deletion !== undefined) await this.#recorder.persist([], () => [deletion])
+  }
+
+  /** Forgets what nobody has a word on any more; what is to be written of that. */
+  tidy(now: number): Write[] {
+    const forgotten = this.#epochs.forgetOld(now)
+    return [...forgotten, ...this.#epochs.ended(now).map(epoch => this.#drop(epoch))]
   }
 
   /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
@@ -361,7 +362,8 @@ export class Outgoing {
       await commitFates(this.#parts, fates, batch)
     }
     epoch.stored = true
-    epoch.messages.set(number, { messageId: draft.messageId, awaited: draft.awaited === true })
+    const { messageId, awaited = false, expiresAt } = draft
+    epoch.messages.set(number, { messageId, awaited, expiresAt })
     const entry = newEntry(epoch, number, row, { bytes: draft.payload.length, order: ++this.#order })
     // There were some under another number where the recipient lost the key of that.
     tries.resume(this.recipient, entry)

@@ -10,6 +10,7 @@ import { KEY_BYTES } from '../security/primitives.ts'
 import type { Write } from '../store/store.ts'
 import { deleteRow } from './entries.ts'
 import { MAX_EPOCHS, statesFrame } from './frames.ts'
+import { KEEP_ENDED } from './in-epoch.ts'
 import { KeyLosses } from './key-losses.ts'
 import { type Entry, isOver, type OutEpoch } from './out-epoch.ts'
 import { epochKey, putOpening } from './rows.ts'
@@ -96,6 +97,28 @@ export class OwnEpochs {
       }
     }
     return undefined
+  }
+
+  /**
+   * Forgets what waits for a last word alone, given up or arrived, since so long ago that there is none; what takes the
+   * rows away.
+   */
+  forgetOld(now: number): Write[] {
+    const writes: Write[] = []
+    for (const epoch of this.#open.values()) {
+      for (const [number, { expiresAt }] of epoch.messages) {
+        if (expiresAt + KEEP_ENDED >= now || epoch.entries.has(number)) continue
+        epoch.messages.delete(number)
+        epoch.fences.delete(number)
+        writes.push(deleteRow(this.#recipient, { epoch, number }))
+      }
+    }
+    return writes
+  }
+
+  /** Those that take nothing more, and that nobody has anything to say of. */
+  ended(now: number): OutEpoch[] {
+    return this.all().filter(epoch => epoch.notAfter <= now && isOver(epoch) && !epoch.recording.busy)
   }
 
   /** Whether an epoch is one of these, or was not long ago. */

@@ -127,7 +127,7 @@ export function readReceipt(id: string, value: Uint8Array): MessageReceipt {
 }
 
 function recipientToWire([recipient, receipt]: readonly [string, RecipientReceipt]): unknown[] {
-  const { state, reason, error, retries, retry, left, arrived, inDoubt, final, at } = receipt
+  const { state, reason, error, retries, retry, left, arrived, inDoubt, final, at, position } = receipt
   return [
     recipient,
     RECEIPT_STATES.indexOf(state),
@@ -137,26 +137,28 @@ function recipientToWire([recipient, receipt]: readonly [string, RecipientReceip
     reason === undefined ? null : DEAD_REASONS.indexOf(reason),
     error === undefined ? null : [error.code, error.message],
     // Most are answered at once: of those there is nothing to say.
-    ...(retry.attempts === 0 ? [] : [retryStateToWire(retry)]),
+    ...(retry.attempts === 0 && position === undefined ? [] : [retryStateToWire(retry)]),
+    ...(position === undefined ? [] : [position]),
   ]
 }
 
 function recipientFromWire(value: unknown): [string, RecipientReceipt] {
   const fields = list(value)
-  const tried = fields.length === 8
-  const [recipient, state, flags, retries, at, reason, error, retry] = tried ? fields : list(fields, 7)
+  const known = Math.min(9, Math.max(7, fields.length))
+  const [recipient, state, flags, retries, at, reason, error, retry, position] = list(fields, known)
   const has = (flag: number): boolean => (whole(flags, 15) & flag) !== 0
   const receipt: RecipientReceipt = {
     state: pick(RECEIPT_STATES, state),
     reason: reason === null ? undefined : pick(DEAD_REASONS, reason),
     error: error === null ? undefined : failure(error),
     retries: whole(retries),
-    retry: tried ? retryStateFromWire(retry) : NEVER_TRIED,
+    retry: retry === undefined ? NEVER_TRIED : retryStateFromWire(retry),
     left: has(LEFT),
     arrived: has(ARRIVED),
     inDoubt: has(IN_DOUBT),
     final: has(FINAL),
     at: time(at),
+    position: position === undefined ? undefined : text(position),
   }
   // Only what is dead has a reason, only what was given up can be in doubt, and only what has expired for good.
   if ((receipt.state === 'dead') !== (receipt.reason !== undefined)) throw notOne()

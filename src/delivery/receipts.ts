@@ -80,6 +80,8 @@ export interface RecipientReceipt {
   readonly inDoubt: boolean
   /** Nothing that comes later changes it, but for a message that is queued again. */
   readonly final: boolean
+  /** Where it was given up, as long as its recipient may have a word on that; of earlier versions not known. */
+  readonly position?: string | undefined
   /** When the state was entered, ms since 1970. */
   readonly at: number
 }
@@ -90,7 +92,7 @@ export interface MessageReceipt {
   readonly guarantee: Guarantee
   /** When it was sent, ms since 1970. */
   readonly createdAt: number
-  /** When it expires, ms since 1970. */
+  /** When it expires, ms since 1970; of those that go again the last. */
   readonly expiresAt: number
   /** It is a reply, or tells of a failure: nobody asks for its receipt later, and its recipient draws it. */
   readonly awaited: boolean
@@ -114,8 +116,8 @@ export type ReceiptEvent =
   | { readonly type: 'processed' }
   /** The recipient will not or could not handle it. */
   | { readonly type: 'refused'; readonly reason: DeadReason; readonly error?: Failure | undefined }
-  /** The recipient never had it and will not take it any more. */
-  | { readonly type: 'skipped' }
+  /** The recipient never had what is at this position, default: of whichever try, and will not take it any more. */
+  | { readonly type: 'skipped'; readonly position?: string | undefined }
   | ({ readonly type: 'expired' | 'cancelled' } & GivenUp)
   | ({ readonly type: 'dead'; readonly reason: DeadReason } & GivenUp)
 
@@ -128,6 +130,8 @@ interface GivenUp {
   readonly attempts?: number | undefined
   /** Nobody will say anything of it, or nobody asks. Default: false. */
   readonly final?: boolean | undefined
+  /** Where it was: what its recipient says of an earlier try, at another position, is not about this one. */
+  readonly position?: string | undefined
 }
 
 const PROGRESS: readonly ReceiptState[] = ['queued', 'sent', 'stored', 'delivered', 'processed']
@@ -216,22 +220,30 @@ function step(before: RecipientReceipt, event: ReceiptEvent, at: number): Recipi
       }
     case 'refused': {
       const { reason, error } = event
-      return { ...ended({ ...before, left: true, arrived: isKept(reason) }, reason, at, false, error), final: true }
+      return {
+        ...ended({ ...before, left: true, arrived: isKept(reason), position: undefined }, reason, at, false, error),
+        final: true,
+      }
     }
     case 'skipped':
-      if (!failed) return undefined
-      return { ...before, inDoubt: false, final: true }
+      if (!failed || isOfAnother(before, event)) return undefined
+      return { ...before, inDoubt: false, final: true, position: undefined }
     case 'expired':
     case 'cancelled':
     case 'dead': {
       if (failed || before.arrived) return undefined
       const { inDoubt = before.left, final = false, error } = event
-      const tried = { ...before, retries: retriesOf(before, event.attempts) }
+      const position = final ? undefined : event.position
+      const tried = { ...before, retries: retriesOf(before, event.attempts), position }
       if (event.type === 'dead') return { ...ended(tried, event.reason, at, inDoubt, error), final }
       return { ...tried, state: event.type, inDoubt, at, final, error: error ? cutFailure(error) : before.error }
     }
   }
 }
+
+/** Whether both positions are known, and are two: a message that is sent again is at another one. */
+const isOfAnother = (before: { readonly position?: string | undefined }, { position }: typeof before): boolean =>
+  before.position !== undefined && position !== undefined && before.position !== position
 
 /** Tries after the first one, of which `attempts` since it was queued; undefined: as they were announced. */
 function retriesOf({ retries, retry }: RecipientReceipt, attempts: number | undefined): number {
@@ -243,7 +255,7 @@ function progress(before: RecipientReceipt, state: ReceiptState, at: number): Re
   if (PROGRESS.indexOf(state) <= PROGRESS.indexOf(before.state)) return undefined
   const arrived = before.arrived || state === 'delivered' || state === 'processed'
   const final = state === 'processed'
-  return { ...before, state, reason: undefined, left: true, arrived, inDoubt: false, final, at }
+  return { ...before, state, reason: undefined, left: true, arrived, inDoubt: false, final, at, position: undefined }
 }
 
 /** Dead, or expired where that is the reason: one thing has one name, whoever noticed it. */

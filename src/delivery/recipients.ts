@@ -114,14 +114,19 @@ export class Recipients {
     this.#arm()
   }
 
-  /** Ends what nothing was sent in for a while, and deletes keys that open nothing any more. */
+  /**
+   * Forgets what nobody has a word on any more, ends what nothing was sent in for a while, and deletes keys that open
+   * nothing any more; now and then.
+   */
   async tidy(): Promise<void> {
-    const { clock, nextTask, onError } = this.#parts
+    const { clock, store, nextTask, onError } = this.#parts
     const slices = new Slices(nextTask)
-    for (const held of [...this.#held.values()]) {
+    for (const { outgoing, usedAt } of [...this.#held.values()]) {
       if (this.#closed) return
-      // What is not written now is the next time.
-      await held.outgoing.ends.tidy(held.usedAt + QUIET <= clock.monotonic()).catch(onError)
+      const writes = outgoing.tidy(clock.now())
+      // What is not written now is the next time, or by the next run.
+      if (writes.length > 0) await store.commit({ writes }).catch(onError)
+      await outgoing.ends.tidy(usedAt + QUIET <= clock.monotonic()).catch(onError)
       if (slices.did()) await slices.pause()
     }
   }

@@ -49,6 +49,8 @@ export interface OutboxRow {
   readonly asks?: boolean | undefined
   /** Its recipient waits for it, see `Draft.awaited`. */
   readonly awaited?: boolean | undefined
+  /** See `Draft.lettered`. */
+  readonly lettered?: number | undefined
   /** The whole envelope frame, or of a row without an epoch the encoded message; empty behind a fence. */
   readonly frame: Uint8Array
 }
@@ -108,8 +110,9 @@ export const putOutbox = (key: Key, row: OutboxRow): Write => ({
     row.strategy === undefined ? null : strategyToWire(row.strategy),
     FENCES.indexOf(row.fence),
     row.frame,
-    // Whether it asks or is waited for: rows of other messages, and all of earlier versions, have none.
-    ...(row.asks ? [true] : row.awaited ? [false] : []),
+    // Whether it asks or is waited for, or how often it was tried before: rows of other messages, and of earlier
+    // versions, have none. What comes out of a letter neither asks nor is waited for.
+    ...(row.asks ? [true] : row.awaited ? [false] : row.lettered ? [row.lettered] : []),
   ]),
 })
 
@@ -134,6 +137,7 @@ export function readOutbox({ key, value }: Row): { recipient: string; epoch: str
       fence: FENCES[fence as number],
       asks: asked === true,
       awaited: asked === false,
+      lettered: typeof asked === 'number' ? asked : undefined,
       frame: frame as Uint8Array,
     },
   }

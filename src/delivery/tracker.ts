@@ -7,7 +7,7 @@
 
 import { AgeSet } from '../common/age-set.ts'
 import type { Clock } from '../common/clock.ts'
-import { AfpDeliveryError, AfpError } from '../common/errors.ts'
+import { AfpDeliveryError, AfpError, type AfpErrorCode } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
 import type { Guarantee } from '../message/message.ts'
 import {
@@ -236,6 +236,22 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     }
   }
 
+  /** A message has a new time to live, with its next change on the disk too: its receipt stays that long. */
+  extend(id: string, expiresAt: number): void {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    entry.receipt = lasting(entry.receipt, expiresAt)
+    entry.latest = lasting(entry.latest, expiresAt)
+  }
+
+  /** Follows messages no longer that wait only for a last word, and expired before `before`, ms since 1970. */
+  forgetOld(before: number): void {
+    for (const id of this.#waiting) {
+      const { expiresAt } = (this.#entries.get(id) as Entry).receipt
+      if (expiresAt < before) this.#letGo(id, 'MESSAGE_EXPIRED')
+    }
+  }
+
   /** Follows a message no longer: nothing of it was kept. */
   forget(id: string, error: unknown): void {
     for (const { reject } of this.#entries.get(id)?.goals ?? []) reject(error as AfpError)
@@ -302,15 +318,16 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
       this.#settled.delete(id)
       this.#entries.delete(id)
     }
-    while (this.#waiting.size > this.#limit) {
-      const id = this.#waiting.oldest as string
-      const message = `message ${id} is not followed any more; its receipt can still be read`
-      const { goals, receipt } = this.#entries.get(id) as Entry
-      for (const { reject } of goals) reject(new AfpDeliveryError('QUEUE_FULL', message, { messageId: id }))
-      this.#waiting.delete(id)
-      this.#entries.delete(id)
-      this.emit('forgotten', receipt)
-    }
+    while (this.#waiting.size > this.#limit) this.#letGo(this.#waiting.oldest as string, 'QUEUE_FULL')
+  }
+
+  #letGo(id: string, why: AfpErrorCode): void {
+    const message = `message ${id} is not followed any more; its receipt can still be read`
+    const { goals, receipt } = this.#entries.get(id) as Entry
+    for (const { reject } of goals) reject(new AfpDeliveryError(why, message, { messageId: id }))
+    this.#waiting.delete(id)
+    this.#entries.delete(id)
+    this.emit('forgotten', receipt)
   }
 }
 
@@ -343,6 +360,9 @@ function goal(reached: Goal['reached']): Goal {
   promise.catch(() => {})
   return { promise, resolve, reject, reached }
 }
+
+const lasting = (receipt: MessageReceipt, expiresAt: number): MessageReceipt =>
+  receipt.expiresAt < expiresAt ? { ...receipt, expiresAt } : receipt
 
 const withRecipient = (receipt: MessageReceipt, recipient: string, state: RecipientReceipt): MessageReceipt => ({
   ...receipt,

@@ -252,7 +252,8 @@ export class HostileWorld {
   async hold(): Promise<void> {
     const { ada, bob } = this
     bob.hold(ada)
-    this.#held = await this.say(ada, 'held')
+    // It is waited for as long as the longest test lasts.
+    this.#held = await this.say(ada, 'held', { ttl: 30 * 86_400 })
     await this.during(this.#held.delivered)
     await this.until(() => bob.from(ada).includes('held'))
   }

@@ -193,6 +193,6 @@ async function appended(author: Awaited<ReturnType<typeof createIdentity>>, bob:
   const frame = await sealFrame(epoch, draft, { number, prev, numbered: true }, to)
   const entry = newEntry(epoch, number, rowOf(draft, clock.now(), frame), { bytes: frame.length, order: 1 })
   epoch.entries.add(entry)
-  epoch.messages.set(number, { messageId: draft.messageId, awaited: false })
+  epoch.messages.set(number, { messageId: draft.messageId, awaited: false, expiresAt: draft.expiresAt })
   return { epoch, entry, writes: [] as unknown[] }
 }

@@ -188,7 +188,7 @@ describe('what may have arrived', () => {
     const { id } = await ada.send(bob, 'x', { ttl: 60 })
     await world.clock.advance(5_000)
     await gone()
-    world.clock.jump(32 * DAY)
+    world.clock.jump(30 * DAY)
     await again()
     expect(await rows()).toBe(1)
     bob = await world.start(bobs)

@@ -47,6 +47,8 @@ const refused: ReceiptEvent = { type: 'refused', reason: 'handler-error' }
 const skipped: ReceiptEvent = { type: 'skipped' }
 const queued: ReceiptEvent = { type: 'queued' }
 const retry: ReceiptEvent = { type: 'retry', nextAt: NOW + 100 }
+const expiredAt = (position: string): ReceiptEvent => ({ type: 'expired', position })
+const skippedAt = (position: string): ReceiptEvent => ({ type: 'skipped', position })
 
 const anyEvent = fc.constantFrom(
   sent,
@@ -60,6 +62,9 @@ const anyEvent = fc.constantFrom(
   skipped,
   queued,
   retry,
+  expiredAt('e 1'),
+  skippedAt('e 1'),
+  skippedAt('e 2'),
 )
 
 describe('a message on its way', () => {
@@ -174,6 +179,18 @@ describe('a message that is given up', () => {
       expect(outcome(sent, unread, ...after)).toMatchObject({ state: 'expired', inDoubt: true, final: true })
     }
     expect(outcome(sent, skipped)).toMatchObject({ state: 'sent', final: false })
+  })
+
+  it('is so by a word on the position that it was given up at, and on no other', () => {
+    const over = { state: 'expired', inDoubt: false, final: true, position: undefined }
+    expect(outcome(sent, expiredAt('e 2'), skippedAt('e 2'))).toMatchObject(over)
+    expect(outcome(sent, expired, skippedAt('e 1'))).toMatchObject(over)
+    const doubt = { state: 'expired', inDoubt: true, final: false, position: 'e 2' }
+    expect(outcome(sent, expiredAt('e 2'), skippedAt('e 1'))).toMatchObject(doubt)
+    expect(outcome(sent, expiredAt('e 1'), queued)).toMatchObject({ state: 'expired', position: 'e 1' })
+    expect(outcome(expiredAt('e 1'), queued, sent, expiredAt('e 2'), skippedAt('e 1'))).toMatchObject(doubt)
+    expect(outcome(sent, expiredAt('e 2'), delivered)).toMatchObject({ state: 'delivered', position: undefined })
+    expect(outcome(sent, expiredAt('e 2'), refused)).toMatchObject({ state: 'dead', position: undefined })
   })
 
   it('is queued again only behind the fence: nothing is in doubt', () => {
@@ -337,6 +354,7 @@ describe('stored receipts', () => {
         ['bob', 1, 1, 1, NOW, null, null, [1]],
         ['bob', 1, 1, 1, NOW, null, null, [-1, NOW]],
         ['bob', 1, 1, 1, NOW, null, null, [1, NOW], null],
+        ['bob', 1, 1, 1, NOW, null, null, [1, NOW], 'e 1', null],
       ].map(recipient => [1, NOW, NOW, [recipient]]),
     ]
     expect(readReceipt(ID, encode([1, NOW, NOW, [good]])).recipients.get('bob')?.state).toBe('sent')
