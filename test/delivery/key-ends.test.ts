@@ -178,7 +178,7 @@ it('what has expired leaves no key beyond the end of its prekey, though its reci
   // Its prekey has ended.
   await later(21 * DAY, [ada])
   expect(await readable(adas)).toBe(0)
-  expect(await adas.store.count('epochs', { prefix: ['out'] })).toBe(1)
+  expect(await adas.store.count('epochs', { prefix: ['out'] })).toBe(0)
   bob = await world.start(bobs)
   await ada.meet(bob)
   await handled('three')
