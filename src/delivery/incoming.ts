@@ -54,7 +54,7 @@ export class Incoming {
     if (this.#working > 0 || this.#reading !== undefined) return false
     const dropped = this.#keys.all().filter(({ id, untouched }) => untouched && this.#epochs.drop(id))
     void this.#rows.shrink(dropped.map(({ id }) => id))
-    if (!this.#epochs.empty) return false
+    if (!this.#epochs.empty || !this.#arrived.empty) return false
     this.#arrived.leave()
     return true
   }
@@ -71,7 +71,9 @@ export class Incoming {
     arrived: readonly Arrived[],
   ): Promise<void> {
     for (const { epoch, floor, at } of settled) this.#epochs.restoreSettled(epoch, floor, at)
-    const byEpoch = Map.groupBy(arrived, ({ epoch }) => epoch)
+    const [owed, open] = [arrived.filter(isOwed), arrived.filter(entry => !isOwed(entry))]
+    for (const entry of owed) this.#arrived.add(entry)
+    const byEpoch = Map.groupBy(open, ({ epoch }) => epoch)
     for (const { id, key, notAfter, earlier, snapshot } of epochs) {
       const mine = byEpoch.get(id) ?? []
       const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
@@ -81,9 +83,11 @@ export class Incoming {
     }
   }
 
-  /** Hands on what may be of that, once what is there of all authors is here. */
-  resume(): void {
-    this.#arrived.resumed(this.#release(this.#epochs.resume()))
+  /** Hands on what may be of that, once what is there of all authors is here; returns what owes its dead letter. */
+  resume(): readonly Arrived[] {
+    const owed = this.#arrived.all().filter(isOwed)
+    this.#arrived.resumed([...owed, ...this.#release(this.#epochs.resume())])
+    return owed
   }
 
   /** An opening came. Resolves when it was looked at; envelopes that follow wait for that. */
@@ -208,6 +212,19 @@ export class Incoming {
     return {
       writes: [{ op: 'delete', table: 'inbox', key: inboxKey(this.author, epoch, number) }, ...writes],
       committed,
+    }
+  }
+
+  /** As {@link ending}, of one whose row stays for its dead letter; once that is written {@link processed} follows. */
+  owing(arrived: Arrived): { writes: Write[]; committed: () => void } {
+    const { epoch, number } = arrived
+    const { writes, committed } = this.#rows.put(epoch, [number])
+    return {
+      writes: [this.rowOf(arrived), ...writes],
+      committed: () => {
+        committed()
+        this.#parts.answers.ack(epoch)
+      },
     }
   }
 
@@ -370,3 +387,6 @@ export class Incoming {
     this.#parts.onRefused(this.author, reason, detail)
   }
 }
+
+/** Whether it has its end, and its row is there for its dead letter alone. */
+const isOwed = ({ row }: Arrived): boolean => row.owes !== undefined

@@ -6,23 +6,23 @@
  * a request's handler may ask its author back, and wait for replies that come behind the request.
  */
 
-import type { Clock, Timer } from '../common/clock.ts'
+import type { Timer } from '../common/clock.ts'
 import { isConflict } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
+import { toFailure } from '../message/failure.ts'
 import type { Message } from '../message/message.ts'
-import type { Store } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
+import { DeadEnds, type DeadEndsParts } from './dead-ends.ts'
 import { Endings } from './endings.ts'
 import type { Incoming } from './incoming.ts'
-import type { Staged } from './ledger.ts'
-import { LettersFull } from './letter-room.ts'
 import { isGone, nextTry } from './next-try.ts'
 import type { Also } from './outgoing-parts.ts'
 import type { Ending, KeptReply, Lane, Underway } from './processing-state.ts'
 import { noRoom, RepliesFull } from './reply-room.ts'
 import type { Reservations } from './reservations.ts'
 import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
+import type { InboxOwes } from './rows.ts'
 import { BufferedTransaction } from './transaction.ts'
 
 /** How often a handler runs anew because somebody else wrote what it had read, before it has that to itself. */
@@ -38,9 +38,7 @@ const MAX_EXPIRING = 256
 const LOOK_PAUSE = 1_000
 
 /** What handling needs. */
-export interface ProcessingParts {
-  readonly store: Store
-  readonly clock: Clock
+export interface ProcessingParts extends DeadEndsParts {
   readonly random: Random
   /** Of the handlers of all authors. */
   readonly reservations: Reservations
@@ -53,12 +51,8 @@ export interface ProcessingParts {
   ) => Promise<KeptReply | 'waiting' | undefined> | 'waiting'
   /** Sends the reply to a request, in one batch with everything else that ends it. @throws as `store.commit` */
   readonly reply: (reply: KeptReply, also: Also) => Promise<void>
-  /** A dead letter, for the batch in which the message ends. @throws AfpDeliveryError QUEUE_FULL */
-  readonly onDead: (arrived: Arrived, reason: 'handler-error' | 'expired', error: unknown) => Staged
   /** A handler threw. */
   readonly onFailed: (arrived: Arrived, error: unknown) => void
-  /** Something could not be written; it is tried again. */
-  readonly onError: (error: unknown) => void
   /** How long work lets others have their turn. Default: the platform's. */
   readonly nextTask?: NextTask | undefined
 }
@@ -74,6 +68,7 @@ export class Processing {
   #parkedTimer: Timer | undefined
   #parkedUntil = Number.POSITIVE_INFINITY
   readonly #endings = new Endings()
+  readonly #deadEnds: DeadEnds
   /** Of those the last that writes a key: whoever writes it next must not be overtaken, also where there is no room. */
   readonly #writers = new Map<string, Underway>()
   /** Those at work that hold nothing up. */
@@ -86,6 +81,7 @@ export class Processing {
   constructor(parts: ProcessingParts, incoming: Incoming) {
     this.#parts = parts
     this.#incoming = incoming
+    this.#deadEnds = new DeadEnds(parts, incoming, this.#endings)
     this.#slices = new Slices(parts.nextTask)
   }
 
@@ -104,6 +100,11 @@ export class Processing {
       else this.#lane(entry.row.priority).queue.push(entry)
     }
     this.#runAll()
+  }
+
+  /** What owes its dead letter since an earlier run. */
+  owe(owed: readonly Arrived[]): void {
+    for (const entry of owed) this.#deadEnds.end(entry, entry.row.owes as InboxOwes, this.#stop.signal)
   }
 
   /** There is a new handler, subscription or reader: whom nobody wanted is offered again, before what came later. */
@@ -308,7 +309,8 @@ export class Processing {
 
   #dead(entry: Arrived, reason: 'handler-error' | 'expired', error: unknown): true {
     this.#incoming.refuse(entry, reason)
-    void this.#end(entry, () => this.#parts.onDead(entry, reason, error))
+    const owes = { reason, error: error === undefined ? undefined : toFailure(error) }
+    this.#deadEnds.end(entry, owes, this.#stop.signal)
     return true
   }
 
@@ -390,8 +392,7 @@ export class Processing {
           continue
         }
         failed = true
-        const waiting = nextTry(this.#parts, error, signal)
-        await (error instanceof LettersFull ? this.#endings.aside(waiting) : waiting)
+        await nextTry(this.#parts, error, signal)
       }
     }
   }

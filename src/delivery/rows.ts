@@ -5,9 +5,10 @@
  * |---|---|---|
  * | outbox | [recipient, epoch, number] | the sealed envelope, final from the first attempt on |
  * | outbox | [recipient, '', seq] | a message that waits for its recipient's card |
+ * | outbox | [recipient, epoch, number] | of one that has its end: what a dead letter keeps, as long as that finds no room |
  * | epochs | ['out', recipient, epoch] | the opening, for a recipient that lost it |
  * | epochs | ['in', author, epoch] | the feed's key and what is settled; of an epoch that is over, its end |
- * | inbox | [author, epoch, number] | a delivered message that is not processed yet |
+ * | inbox | [author, epoch, number] | a delivered message that is not processed yet, or whose dead letter finds no room |
  */
 
 import { AfpDataStoreError } from '../common/errors.ts'
@@ -15,6 +16,7 @@ import type { SettledEpoch } from '../feed/index.ts'
 import { BOUNDS } from '../message/bounds.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
+import type { Failure } from '../message/failure.ts'
 import { bytesToUuid, uuidToBytes } from '../message/ids.ts'
 import type { Guarantee } from '../message/message.ts'
 import type { Key, Row, Write } from '../store/store.ts'
@@ -49,9 +51,20 @@ export interface OutboxRow {
   readonly asks?: boolean | undefined
   /** Its recipient waits for it, see `Draft.awaited`. */
   readonly awaited?: boolean | undefined
-  /** The whole envelope frame, or of a row without an epoch the encoded message; empty behind a fence. */
+  /** It has its end, and the row is there for its dead letter alone. */
+  readonly owes?: OutboxOwes | undefined
+  /** The whole envelope frame, or of a row without an epoch, or that owes, the encoded message; empty behind a fence. */
   readonly frame: Uint8Array
 }
+
+/** How a message ended whose dead letter has found no room, see `Fate`. */
+export interface OutboxOwes {
+  readonly status: (typeof OWES)[number]
+  readonly reason: string | undefined
+  readonly attempts: number
+}
+
+const OWES = ['refused', 'expired', 'dead'] as const
 
 /** Why a position was given up by its author. */
 export type FenceReason = 'expired' | 'attempts-exhausted' | 'cancelled' | 'lost-key' | 'too-large'
@@ -76,8 +89,16 @@ export interface InboxRow {
   readonly priority: number
   readonly receivedAt: number
   readonly retry: RetryState
+  /** It is refused, its author is told of that, and the row is there for its dead letter alone. */
+  readonly owes?: InboxOwes | undefined
   /** The message as `message/envelope.ts` encodes it. */
   readonly message: Uint8Array
+}
+
+/** Why a message was refused whose dead letter has found no room. */
+export interface InboxOwes {
+  readonly reason: 'handler-error' | 'expired'
+  readonly error: Failure | undefined
 }
 
 /** An epoch of an author towards this agent. */
@@ -108,17 +129,31 @@ export const putOutbox = (key: Key, row: OutboxRow): Write => ({
     row.strategy === undefined ? null : strategyToWire(row.strategy),
     FENCES.indexOf(row.fence),
     row.frame,
-    // Whether it asks or is waited for: rows of other messages, and all of earlier versions, have none.
-    ...(row.asks ? [true] : row.awaited ? [false] : []),
+    // Whether it asks or is waited for, or what it owes: rows of other messages, and all of earlier versions, have none.
+    ...(row.owes ? [null, owesToWire(row.owes)] : row.asks ? [true] : row.awaited ? [false] : []),
   ]),
 })
+
+const owesToWire = ({ status, reason, attempts }: OutboxOwes): (number | string | null)[] => [
+  OWES.indexOf(status),
+  reason ?? null,
+  attempts,
+]
+
+function owesFromWire([status, reason, attempts]: unknown[]): OutboxOwes {
+  return {
+    status: OWES[status as number] as OutboxOwes['status'],
+    reason: (reason as string | null) ?? undefined,
+    attempts: attempts as number,
+  }
+}
 
 /** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
 export function readOutbox({ key, value }: Row): { recipient: string; epoch: string; number: number; row: OutboxRow } {
   const [recipient, epoch, number] = key
   const all = readAny('outbox', value)
-  const fields = all.length === 10 ? all : held('outbox', all, 9)
-  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame, asked] = fields
+  const fields = all.length === 10 || all.length === 11 ? all : held('outbox', all, 9)
+  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame, asked, owes] = fields
   return {
     recipient: recipient as string,
     epoch: epoch as string,
@@ -134,6 +169,7 @@ export function readOutbox({ key, value }: Row): { recipient: string; epoch: str
       fence: FENCES[fence as number],
       asks: asked === true,
       awaited: asked === false,
+      owes: owes === undefined ? undefined : owesFromWire(owes as unknown[]),
       frame: frame as Uint8Array,
     },
   }
@@ -150,13 +186,16 @@ export const putInbox = (key: Key, row: InboxRow): Write => ({
     row.receivedAt,
     retryStateToWire(row.retry),
     row.message,
+    // Rows of what is not refused, and all of earlier versions, have none.
+    ...(row.owes ? [[row.owes.reason, row.owes.error?.code ?? null, row.owes.error?.message ?? null]] : []),
   ]),
 })
 
 /** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
 export function readInbox({ key, value }: Row): { author: string; epoch: string; number: number; row: InboxRow } {
   const [author, epoch, number] = key
-  const [kind, prev, priority, receivedAt, retry, message] = read('inbox', value, 6)
+  const all = readAny('inbox', value)
+  const [kind, prev, priority, receivedAt, retry, message, owes] = all.length === 7 ? all : held('inbox', all, 6)
   return {
     author: author as string,
     epoch: epoch as string,
@@ -167,10 +206,16 @@ export function readInbox({ key, value }: Row): { author: string; epoch: string;
       priority: priority as number,
       receivedAt: receivedAt as number,
       retry: retryStateFromWire(retry),
+      owes: owes === undefined ? undefined : refusalFromWire(owes as unknown[]),
       message: message as Uint8Array,
     },
   }
 }
+
+const refusalFromWire = ([reason, code, message]: unknown[]): InboxOwes => ({
+  reason: reason as InboxOwes['reason'],
+  error: code === null ? undefined : { code: code as string, message: message as string },
+})
 
 export const putEpoch = (author: string, epoch: string, row: EpochRow): Write => ({
   op: 'put',
