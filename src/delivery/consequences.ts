@@ -5,9 +5,10 @@ import type { Write } from '../store/store.ts'
 import { deleteRow, draftAgain, endedOf, fateOf, fateOfEnd, rowKeyOf } from './entries.ts'
 import { NO_BYTES } from './fencing.ts'
 import type { Fate } from './ledger.ts'
+import type { OutRow } from './loading.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
-import { type EndWithLetter, owedRow } from './owed-letters.ts'
+import { owedRow } from './owed-letters.ts'
 import { isKept } from './receipts.ts'
 import { putOutbox } from './rows.ts'
 
@@ -20,8 +21,8 @@ export interface Consequences {
   readonly over: ReadonlySet<number>
   /** What takes their rows away. */
   readonly writes: readonly Write[]
-  /** Those with a dead letter, each by itself: there may be room for one of them only. */
-  readonly letters: readonly EndWithLetter[]
+  /** Those with a dead letter, each by itself: there may be room for one of them only. See {@link owedRow}. */
+  readonly letters: readonly OutRow[]
 }
 
 export async function consequences(
@@ -35,7 +36,7 @@ export async function consequences(
   const fates: Fate[] = []
   const arrived = new Map<number, Write>()
   const writes: Write[] = []
-  const letters: EndWithLetter[] = []
+  const letters: OutRow[] = []
   for (const number of news.delivered) {
     const messageId = epoch.messages.get(number)?.messageId
     const before = epoch.entries.get(number)?.row ?? epoch.fences.get(number)
@@ -69,7 +70,7 @@ export async function consequences(
     const owed = entry && owes ? [await fateOfEnd(recipient, { ...entry, left: false }, owes, author)] : []
     const end = [...owed, { ...fateOf(recipient, epoch, number, messageId, status), reason, ended }]
     const row = owedRow(end)
-    if (row !== undefined) letters.push({ fates: end, key: rowKeyOf(recipient, { epoch, number }), row })
+    if (row !== undefined) letters.push({ epoch: epoch.id, number, row })
     else {
       fates.push(...end)
       writes.push(deletion)

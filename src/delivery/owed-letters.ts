@@ -1,11 +1,10 @@
 /**
- * Messages that have their end by their recipient's word, with a dead letter that finds no room. That end is on the disk
- * all the same, with a row that owes the letter: in the place of the sealed one, and open, since the key of its epoch may
- * be gone by the time there is room. Nothing of it goes to anybody any more, nor waits for it; until there is its letter
- * it counts in the outbox.
+ * Messages that have their end by their recipient's word, and a dead letter that finds no room. That end is on the disk
+ * all the same, as a row that owes the letter: in the place of the sealed one, and open, since the key of its epoch may be
+ * gone by the time there is room. Nothing of it goes to anybody any more, and nothing waits for it; until there is its
+ * letter it counts in the outbox, and its receipt stays as it was.
  */
 
-import type { Key, Write } from '../store/store.ts'
 import type { Fate, Quota } from './ledger.ts'
 import type { OutRow } from './loading.ts'
 import type { Recorder } from './recorder.ts'
@@ -18,14 +17,6 @@ export interface OwedLettersParts {
   readonly quota: Quota
 }
 
-/** A message that ends with a dead letter. */
-export interface EndWithLetter {
-  readonly fates: readonly Fate[]
-  readonly key: Key
-  /** What stays of it while there is no room. */
-  readonly row: OutboxRow
-}
-
 /** See the head of this file. */
 export class OwedLetters {
   readonly #parts: OwedLettersParts
@@ -34,33 +25,36 @@ export class OwedLetters {
     this.#parts = parts
   }
 
-  /** Resolves when the end is on the disk, with its letter or as a row that owes that; false: it was closed before. */
-  end({ fates, key, row }: EndWithLetter): Promise<boolean> {
+  /**
+   * Ends a message, with its letter or owing that; resolves when the disk has it. False: it was closed before.
+   * @param end its row as it is from then on
+   */
+  end(end: OutRow): Promise<boolean> {
+    const { recorder, recipient } = this.#parts
     const { promise: kept, resolve } = Promise.withResolvers<boolean>()
+    const put = putOutbox(outboxKey(recipient, end.epoch, end.number), end.row)
     let owed = false
-    void this.#make(fates, key, row, async () => {
+    const owing = async (): Promise<void> => {
       // Once: from then on it is there.
-      owed ||= await this.#parts.recorder.persist([], () => [putOutbox(key, row)])
+      owed ||= await recorder.persist([], () => [put])
       resolve(owed)
-    }).then(resolve)
+    }
+    void this.#make(end, owing).then(resolve)
     return kept
   }
 
   /** Takes in what was on the disk. */
-  load(rows: readonly OutRow[]): void {
-    const { recipient } = this.#parts
-    for (const { epoch, number, row } of rows) {
-      const position = { messageId: row.messageId, recipient, epoch, number }
-      const end: Fate = { ...position, ...(row.owes as OutboxOwes), inDoubt: false, ended: { row, payload: row.frame } }
-      const fates: Fate[] = end.status === 'refused' ? [end] : [end, { ...position, status: 'skipped' }]
-      void this.#make(fates, outboxKey(recipient, epoch, number), row)
-    }
+  load(owed: readonly OutRow[]): void {
+    for (const row of owed) void this.#make(row)
   }
 
-  async #make(fates: readonly Fate[], key: Key, row: OutboxRow, owing?: () => Promise<void>): Promise<boolean> {
-    const { recorder, quota } = this.#parts
-    const deletion: Write = { op: 'delete', table: 'outbox', key }
+  async #make({ epoch, number, row }: OutRow, owing?: () => Promise<void>): Promise<boolean> {
+    const { recipient, recorder, quota } = this.#parts
+    const position = { messageId: row.messageId, recipient, epoch, number }
+    const end: Fate = { ...position, ...(row.owes as OutboxOwes), inDoubt: false, ended: { row, payload: row.frame } }
+    const fates: Fate[] = end.status === 'refused' ? [end] : [end, { ...position, status: 'skipped' }]
     quota.keep(row.frame.length)
+    const deletion = { op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch, number) } as const
     const made = await recorder.persist(fates, () => [deletion], owing)
     if (made) quota.give(row.frame.length)
     return made
