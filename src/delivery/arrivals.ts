@@ -40,11 +40,6 @@ export class Arrivals implements RoomWaiter {
     this.#room.told(this, true)
   }
 
-  /** Whether none is here. */
-  get empty(): boolean {
-    return this.#byEpoch.size === 0
-  }
-
   all(): Arrived[] {
     return [...this.#byEpoch.values()].flatMap(arrived => [...arrived.values()])
   }

@@ -172,7 +172,7 @@ const reasonOf = (reason: string | undefined): DeadReason => DEAD_REASONS.find(k
 /** The dead letter of a message that came and could not be handled. */
 export const letterOf = (
   { message, row, author }: Arrived,
-  { reason, error }: InboxOwes,
+  [reason, code, text = '']: InboxOwes,
 ): Parameters<DeadLetters['stage']>[0] => ({
   side: 'recipient',
   peer: author,
@@ -182,5 +182,5 @@ export const letterOf = (
   sender: author,
   security: message.security,
   attempts: row.retry.attempts,
-  lastError: error,
+  lastError: code === undefined ? undefined : { code, message: text },
 })

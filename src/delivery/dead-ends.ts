@@ -70,12 +70,11 @@ export class DeadEnds {
 
   /** Has its end on the disk, and its row there for the letter. */
   async #owe(entry: Arrived, owes: InboxOwes, signal: AbortSignal): Promise<void> {
-    const row = { ...entry.row, owes }
     for (;;) {
-      const { writes, committed } = this.#incoming.owing({ ...entry, row })
+      const { writes, committed } = this.#incoming.ending(entry, owes)
       try {
         await this.#parts.store.commit({ writes })
-        entry.row = row
+        entry.row = { ...entry.row, owes }
         return committed()
       } catch (error) {
         if (signal.aborted) return this.#parts.onError(error)

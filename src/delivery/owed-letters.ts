@@ -51,8 +51,10 @@ export class OwedLetters {
   async #make({ epoch, number, row }: OutRow, owing?: () => Promise<void>): Promise<boolean> {
     const { recipient, recorder, quota } = this.#parts
     const position = { messageId: row.messageId, recipient, epoch, number }
-    const end: Fate = { ...position, ...(row.owes as OutboxOwes), inDoubt: false, ended: { row, payload: row.frame } }
-    const fates: Fate[] = end.status === 'refused' ? [end] : [end, { ...position, status: 'skipped' }]
+    const [status, reason, attempts] = row.owes as OutboxOwes
+    const ended = { row, payload: row.frame }
+    const fates: Fate[] = [{ ...position, status, reason, attempts, inDoubt: false, ended }]
+    if (status !== 'refused') fates.push({ ...position, status: 'skipped' })
     quota.keep(row.frame.length)
     const deletion = { op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch, number) } as const
     const made = await recorder.persist(fates, () => [deletion], owing)
@@ -65,7 +67,7 @@ export class OwedLetters {
 export function owedRow(fates: readonly Fate[]): OutboxRow | undefined {
   const end = fates.find(({ ended }) => ended !== undefined)
   if (end?.ended === undefined) return undefined
-  const { status, reason, attempts = 0, ended } = end
-  const owes: OutboxOwes = { status: status as OutboxOwes['status'], reason, attempts }
+  const { status, reason = '', attempts = 0, ended } = end
+  const owes: OutboxOwes = [status as OutboxOwes[0], reason, attempts]
   return { ...ended.row, fence: undefined, owes, frame: ended.payload }
 }

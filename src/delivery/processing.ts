@@ -122,7 +122,7 @@ export class Processing {
   /** The oldest that nobody wanted, for somebody who reads: it has its end with that. */
   shift(): Message | undefined {
     for (let entry = this.#parked.shift(); entry !== undefined; entry = this.#parked.shift()) {
-      if (entry.message.isExpired(this.#parts.clock.now())) this.#dead(entry, 'expired', undefined)
+      if (entry.message.isExpired(this.#parts.clock.now())) this.#dead(entry, ['expired'])
       else {
         void this.#end(entry, () => ({ writes: [] }))
         return entry.message
@@ -236,7 +236,7 @@ export class Processing {
   async #once(entry: Arrived, read: Set<string>, release: (() => void) | undefined): Promise<boolean> {
     const { clock, store, take, onFailed } = this.#parts
     // A handler never starts after its message has expired.
-    if (entry.message.isExpired(clock.now())) return this.#dead(entry, 'expired', undefined)
+    if (entry.message.isExpired(clock.now())) return this.#dead(entry, ['expired'])
     const transaction = new BufferedTransaction(store)
     let reply: KeptReply | undefined
     try {
@@ -283,7 +283,7 @@ export class Processing {
       if (ends) over.push(entry)
       return !ends
     })
-    for (const entry of over) this.#dead(entry, 'expired', undefined)
+    for (const entry of over) this.#dead(entry, ['expired'])
     for (const entry of this.#parked) this.#watch(entry)
   }
 
@@ -292,7 +292,8 @@ export class Processing {
     const { expiresAt } = entry.message
     const step = nextRetry(strategy, entry.row.retry, { now: clock.now(), random, expiresAt })
     entry.row = { ...entry.row, retry: step.state }
-    if ('exhausted' in step) return this.#dead(entry, 'handler-error', error)
+    const { code, message } = toFailure(error)
+    if ('exhausted' in step) return this.#dead(entry, ['handler-error', code, message])
     this.#hold(entry)
     await store.commit({ writes: [this.#incoming.rowOf(entry)] }).catch(onError)
     return false
@@ -307,10 +308,9 @@ export class Processing {
     entry.notBefore = clock.monotonic() + nextAt - now
   }
 
-  #dead(entry: Arrived, reason: 'handler-error' | 'expired', error: unknown): true {
-    this.#incoming.refuse(entry, reason)
-    const owes = { reason, error: error === undefined ? undefined : toFailure(error) }
-    this.#deadEnds.end(entry, owes, this.#stop.signal)
+  #dead(entry: Arrived, why: InboxOwes): true {
+    this.#incoming.refuse(entry, why[0])
+    this.#deadEnds.end(entry, why, this.#stop.signal)
     return true
   }
 

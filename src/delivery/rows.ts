@@ -16,7 +16,6 @@ import type { SettledEpoch } from '../feed/index.ts'
 import { BOUNDS } from '../message/bounds.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
-import type { Failure } from '../message/failure.ts'
 import { bytesToUuid, uuidToBytes } from '../message/ids.ts'
 import type { Guarantee } from '../message/message.ts'
 import type { Key, Row, Write } from '../store/store.ts'
@@ -58,13 +57,7 @@ export interface OutboxRow {
 }
 
 /** How a message ended whose dead letter has found no room, see `Fate`. */
-export interface OutboxOwes {
-  readonly status: (typeof OWES)[number]
-  readonly reason: string | undefined
-  readonly attempts: number
-}
-
-const OWES = ['refused', 'expired', 'dead'] as const
+export type OutboxOwes = readonly [status: 'refused' | 'expired' | 'dead', reason: string, attempts: number]
 
 /** Why a position was given up by its author. */
 export type FenceReason = 'expired' | 'attempts-exhausted' | 'cancelled' | 'lost-key' | 'too-large'
@@ -95,11 +88,8 @@ export interface InboxRow {
   readonly message: Uint8Array
 }
 
-/** Why a message was refused whose dead letter has found no room. */
-export interface InboxOwes {
-  readonly reason: 'handler-error' | 'expired'
-  readonly error: Failure | undefined
-}
+/** Why a message was refused whose dead letter has found no room, and what its handler failed with. */
+export type InboxOwes = readonly [reason: 'expired'] | readonly [reason: 'handler-error', code: string, message: string]
 
 /** An epoch of an author towards this agent. */
 export interface EpochRow {
@@ -130,23 +120,9 @@ export const putOutbox = (key: Key, row: OutboxRow): Write => ({
     FENCES.indexOf(row.fence),
     row.frame,
     // Whether it asks or is waited for, or what it owes: rows of other messages, and all of earlier versions, have none.
-    ...(row.owes ? [null, owesToWire(row.owes)] : row.asks ? [true] : row.awaited ? [false] : []),
+    ...(row.owes ? [null, row.owes] : row.asks ? [true] : row.awaited ? [false] : []),
   ]),
 })
-
-const owesToWire = ({ status, reason, attempts }: OutboxOwes): (number | string | null)[] => [
-  OWES.indexOf(status),
-  reason ?? null,
-  attempts,
-]
-
-function owesFromWire([status, reason, attempts]: unknown[]): OutboxOwes {
-  return {
-    status: OWES[status as number] as OutboxOwes['status'],
-    reason: (reason as string | null) ?? undefined,
-    attempts: attempts as number,
-  }
-}
 
 /** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
 export function readOutbox({ key, value }: Row): { recipient: string; epoch: string; number: number; row: OutboxRow } {
@@ -169,7 +145,7 @@ export function readOutbox({ key, value }: Row): { recipient: string; epoch: str
       fence: FENCES[fence as number],
       asks: asked === true,
       awaited: asked === false,
-      owes: owes === undefined ? undefined : owesFromWire(owes as unknown[]),
+      owes: owes as OutboxOwes | undefined,
       frame: frame as Uint8Array,
     },
   }
@@ -187,7 +163,7 @@ export const putInbox = (key: Key, row: InboxRow): Write => ({
     retryStateToWire(row.retry),
     row.message,
     // Rows of what is not refused, and all of earlier versions, have none.
-    ...(row.owes ? [[row.owes.reason, row.owes.error?.code ?? null, row.owes.error?.message ?? null]] : []),
+    ...(row.owes ? [row.owes] : []),
   ]),
 })
 
@@ -206,16 +182,11 @@ export function readInbox({ key, value }: Row): { author: string; epoch: string;
       priority: priority as number,
       receivedAt: receivedAt as number,
       retry: retryStateFromWire(retry),
-      owes: owes === undefined ? undefined : refusalFromWire(owes as unknown[]),
+      owes: owes as InboxOwes | undefined,
       message: message as Uint8Array,
     },
   }
 }
-
-const refusalFromWire = ([reason, code, message]: unknown[]): InboxOwes => ({
-  reason: reason as InboxOwes['reason'],
-  error: code === null ? undefined : { code: code as string, message: message as string },
-})
 
 export const putEpoch = (author: string, epoch: string, row: EpochRow): Write => ({
   op: 'put',
