@@ -1,4 +1,7 @@
-/** Messages of one author that are on the disk and not processed, or on their way there, and how much room they take. */
+/**
+ * Messages of one author that are on the disk and not processed, or wait for room for their dead letters, or are on their
+ * way there, and how much room they take.
+ */
 
 import type { Arrived } from './arrived.ts'
 import type { InboxRoom, RoomWaiter } from './inbox-room.ts'
@@ -35,6 +38,10 @@ export class Arrivals implements RoomWaiter {
   /** Nobody is to hear of room any more. */
   leave(): void {
     this.#room.told(this, true)
+  }
+
+  all(): Arrived[] {
+    return [...this.#byEpoch.values()].flatMap(arrived => [...arrived.values()])
   }
 
   /** How many more there is room for, were they small. */

@@ -73,8 +73,8 @@ export class Authors {
       await incoming.load(kept, settled, arrived)
       if (slices.did(0, 1 + kept.length + settled.length + arrived.length)) await slices.pause()
     }
-    for await (const { incoming } of inSlices([...this.#all.values()], nextTask)) {
-      incoming.resume()
+    for await (const { incoming, processing } of inSlices([...this.#all.values()], nextTask)) {
+      processing.owe(incoming.resume())
       void incoming.tidy()
     }
   }
@@ -194,7 +194,7 @@ export class Authors {
         ...this.#parts,
         reservations: this.#reservations,
         strategy: handlerStrategy,
-        onDead: (arrived, reason, error) => deadLetters.stage(letterOf(arrived, reason, error)),
+        onDead: (arrived, owes) => deadLetters.stage(letterOf(arrived, owes)),
       },
       incoming,
     )

@@ -6,7 +6,6 @@
  * batch is written only where the row is what it was made from.
  */
 
-import { toFailure } from '../message/failure.ts'
 import type { Check } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
 import { DEAD_REASONS, type DeadReason, type NewDeadLetter } from './dead-letter.ts'
@@ -14,6 +13,7 @@ import type { DeadLetters } from './dead-letters.ts'
 import type { Fate, Ledger, Staged } from './ledger.ts'
 import { type ReceiptWrite, writeReceipt } from './receipt-rows.ts'
 import type { MessageReceipt, ReceiptEvent } from './receipts.ts'
+import type { InboxOwes } from './rows.ts'
 import type { Tracker } from './tracker.ts'
 
 /** Whose books they are. */
@@ -177,8 +177,7 @@ const reasonOf = (reason: string | undefined): DeadReason => DEAD_REASONS.find(k
 /** The dead letter of a message that came and could not be handled. */
 export const letterOf = (
   { message, row, author }: Arrived,
-  reason: 'handler-error' | 'expired',
-  error: unknown,
+  [reason, code, text = '']: InboxOwes,
 ): Parameters<DeadLetters['stage']>[0] => ({
   side: 'recipient',
   peer: author,
@@ -188,5 +187,5 @@ export const letterOf = (
   sender: author,
   security: message.security,
   attempts: row.retry.attempts,
-  lastError: error === undefined ? undefined : toFailure(error),
+  lastError: code === undefined ? undefined : { code, message: text },
 })

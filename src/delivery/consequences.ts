@@ -5,10 +5,12 @@ import type { Write } from '../store/store.ts'
 import { deleteRow, draftAgain, endedOf, fateOf, fateOfEnd, rowKeyOf } from './entries.ts'
 import { NO_BYTES } from './fencing.ts'
 import type { Fate } from './ledger.ts'
+import type { OutRow } from './loading.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
+import { owedRow } from './owed-letters.ts'
 import { isKept } from './receipts.ts'
-import { outboxKey, putOutbox } from './rows.ts'
+import { putOutbox } from './rows.ts'
 
 /** See the head of this file. */
 export interface Consequences {
@@ -19,8 +21,8 @@ export interface Consequences {
   readonly over: ReadonlySet<number>
   /** What takes their rows away. */
   readonly writes: readonly Write[]
-  /** Those with a dead letter, each by itself: there may be room for one of them only. */
-  readonly letters: readonly { readonly fates: readonly Fate[]; readonly writes: readonly Write[] }[]
+  /** Those with a dead letter, each by itself: there may be room for one of them only. See {@link owedRow}. */
+  readonly letters: readonly OutRow[]
 }
 
 export async function consequences(
@@ -34,7 +36,7 @@ export async function consequences(
   const fates: Fate[] = []
   const arrived = new Map<number, Write>()
   const writes: Write[] = []
-  const letters: { fates: Fate[]; writes: Write[] }[] = []
+  const letters: OutRow[] = []
   for (const number of news.delivered) {
     const messageId = epoch.messages.get(number)?.messageId
     const before = epoch.entries.get(number)?.row ?? epoch.fences.get(number)
@@ -50,7 +52,7 @@ export async function consequences(
   for (const number of over) {
     const messageId = epoch.messages.get(number)?.messageId
     const entry = epoch.entries.get(number)
-    const deletion: Write = { op: 'delete', table: 'outbox', key: outboxKey(recipient, epoch.id, number) }
+    const deletion = deleteRow(recipient, { epoch, number })
     if (messageId === undefined) {
       writes.push(deletion)
       continue
@@ -60,14 +62,15 @@ export async function consequences(
     // What the recipient kept is in its own dead letters; what it would not have at all, for whatever reason, in these.
     const keeps = reason === undefined || isKept(reason)
     // One that is being given up has its letter with that, unless that cannot be written.
-    if (!keeps) await entry?.giving?.catch(() => undefined)
+    if (!keeps || entry?.owed) await entry?.giving?.catch(() => undefined)
     const lettered = keeps || entry === undefined || entry.awaited || entry.lettered
     const ended = lettered ? undefined : await endedOf(entry, author)
     // Its recipient is quicker than whoever makes room for the letter.
-    const owes = status === 'skipped' ? entry?.owed : undefined
+    const owes = status === 'skipped' && !entry?.lettered ? entry?.owed : undefined
     const owed = entry && owes ? [await fateOfEnd(recipient, { ...entry, left: false }, owes, author)] : []
     const end = [...owed, { ...fateOf(recipient, epoch, number, messageId, status), reason, ended }]
-    if (end.some(fate => fate.ended !== undefined)) letters.push({ fates: end, writes: [deletion] })
+    const row = owedRow(end)
+    if (row !== undefined) letters.push({ epoch: epoch.id, number, row })
     else {
       fates.push(...end)
       writes.push(deletion)

@@ -4,14 +4,16 @@ import type { AckNews, FeedAck } from '../feed/index.ts'
 import type { Write } from '../store/store.ts'
 import { type Consequences, consequences } from './consequences.ts'
 import type { EpochEnds } from './epoch-ends.ts'
+import type { OutRow } from './loading.ts'
 import type { OutEpoch } from './out-epoch.ts'
 import type { OutgoingParts } from './outgoing-parts.ts'
+import { OwedLetters } from './owed-letters.ts'
 import type { OwnEpochs } from './own-epochs.ts'
 import type { Recorder } from './recorder.ts'
 import type { Sender } from './sender.ts'
 
 /** What hearing needs. */
-export interface HeardParts extends Pick<OutgoingParts, 'identity' | 'onRollback'> {
+export interface HeardParts extends Pick<OutgoingParts, 'identity' | 'quota' | 'onRollback'> {
   readonly recipient: string
   readonly epochs: OwnEpochs
   readonly sender: Sender
@@ -24,26 +26,30 @@ export interface HeardParts extends Pick<OutgoingParts, 'identity' | 'onRollback
 /** See the head of this file. */
 export class Heard {
   readonly #parts: HeardParts
+  readonly #owed: OwedLetters
 
   constructor(parts: HeardParts) {
     this.#parts = parts
+    this.#owed = new OwedLetters(parts)
+  }
+
+  /** Takes in what an earlier run left of what had its end. */
+  load(owed: readonly OutRow[]): void {
+    this.#owed.load(owed)
   }
 
   /**
-   * Resolves when it is written, or waits for nothing but room for a dead letter.
+   * Resolves when it is written.
    * @throws AfpMessageError MALFORMED for numbers that were never given out; nothing of the acknowledgement counts then
    */
   async acked(ack: FeedAck): Promise<void> {
     const epoch = this.#parts.epochs.get(ack.epoch)
     if (epoch === undefined) return
-    const { promise: waits, resolve } = Promise.withResolvers<void>()
-    const { written } = await epoch.writing.add(this.#take(epoch, ack, resolve))
-    // Whoever waits for that room holds up neither the link nor what goes again under other numbers.
-    await Promise.race([written, waits])
+    const { written } = await epoch.writing.add(this.#take(epoch, ack))
+    await written
   }
 
-  /** @param waits see {@link Recorder.persist} */
-  async #take(epoch: OutEpoch, ack: FeedAck, waits: () => void): Promise<{ written: Promise<void> }> {
+  async #take(epoch: OutEpoch, ack: FeedAck): Promise<{ written: Promise<void> }> {
     const { identity, recipient, sender, remove, onRollback } = this.#parts
     const news = epoch.feed.acked(ack)
     if (news.rollback) onRollback(recipient, epoch.id)
@@ -53,10 +59,10 @@ export class Heard {
     for (const number of [...news.delivered, ...over]) remove(epoch, number)
     for (const number of over) epoch.messages.delete(number)
     sender.pump()
-    return { written: epoch.recording.add(this.#write(epoch, news, ends, waits)) }
+    return { written: epoch.recording.add(this.#write(epoch, news, ends)) }
   }
 
-  async #write(epoch: OutEpoch, news: AckNews, ends: Consequences, waits: () => void): Promise<void> {
+  async #write(epoch: OutEpoch, news: AckNews, ends: Consequences): Promise<void> {
     const { sender, recorder, ends: over } = this.#parts
     const { fates, arrived, writes, letters } = ends
     // Without a message its end is known by now.
@@ -64,7 +70,7 @@ export class Heard {
     const others = fates.length > 0 || writes.length > 0
     const written = await Promise.all([
       !others || recorder.persist(fates, () => [...rows(), ...writes]),
-      ...letters.map(({ fates, writes }) => recorder.persist(fates, () => writes, waits)),
+      ...letters.map(letter => this.#owed.end(letter)),
     ])
     // What is not on the disk the recipient has to say again, in the next run: it must not be told that it need not.
     if (written.includes(false)) return

@@ -16,7 +16,7 @@ import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
 import { fingerprintOf, InEpoch, InEpochs, type KeptEpoch } from './in-epoch.ts'
 import { type Lack, lacksOf } from './patience.ts'
 import { NEVER_TRIED } from './retry.ts'
-import { type InboxRow, inboxKey, putInbox } from './rows.ts'
+import { type InboxOwes, type InboxRow, inboxKey, putInbox } from './rows.ts'
 
 /** See the head of this file. */
 export class Incoming {
@@ -54,7 +54,7 @@ export class Incoming {
     if (this.#working > 0 || this.#reading !== undefined) return false
     const dropped = this.#keys.all().filter(({ id, untouched }) => untouched && this.#epochs.drop(id))
     void this.#rows.shrink(dropped.map(({ id }) => id))
-    if (!this.#epochs.empty) return false
+    if (!this.#epochs.empty || this.#arrived.all().length > 0) return false
     this.#arrived.leave()
     return true
   }
@@ -71,7 +71,9 @@ export class Incoming {
     arrived: readonly Arrived[],
   ): Promise<void> {
     for (const { epoch, floor, at } of settled) this.#epochs.restoreSettled(epoch, floor, at)
-    const byEpoch = Map.groupBy(arrived, ({ epoch }) => epoch)
+    for (const entry of arrived) if (entry.row.owes) this.#arrived.add(entry)
+    const open = arrived.filter(({ row }) => row.owes === undefined)
+    const byEpoch = Map.groupBy(open, ({ epoch }) => epoch)
     for (const { id, key, notAfter, earlier, snapshot } of epochs) {
       const mine = byEpoch.get(id) ?? []
       const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
@@ -81,9 +83,11 @@ export class Incoming {
     }
   }
 
-  /** Hands on what may be of that, once what is there of all authors is here. */
-  resume(): void {
-    this.#arrived.resumed(this.#release(this.#epochs.resume()))
+  /** Hands on what may be of that, once what is there of all authors is here; returns what owes its dead letter. */
+  resume(): readonly Arrived[] {
+    const owed = this.#arrived.all().filter(({ row }) => row.owes !== undefined)
+    this.#arrived.resumed([...owed, ...this.#release(this.#epochs.resume())])
+    return owed
   }
 
   /** An opening came. Resolves when it was looked at; envelopes that follow wait for that. */
@@ -208,14 +212,19 @@ export class Incoming {
 
   /**
    * The writes that end a message: its row goes, its position is settled. To be committed together with what its handler
-   * wrote; then call {@link Incoming.processed}.
+   * wrote; then call {@link Incoming.processed}. Where it owes its dead letter its row stays for that, and the other
+   * follows with it.
    */
-  ending(arrived: Arrived): { writes: Write[]; committed: () => void } {
-    const { epoch, number } = arrived
+  ending(arrived: Arrived, owes?: InboxOwes): { writes: Write[]; committed: () => void } {
+    const { epoch, number, row } = arrived
+    const key = inboxKey(this.author, epoch, number)
     const { writes, committed } = this.#rows.put(epoch, [number])
     return {
-      writes: [{ op: 'delete', table: 'inbox', key: inboxKey(this.author, epoch, number) }, ...writes],
-      committed,
+      writes: [owes ? putInbox(key, { ...row, owes }) : { op: 'delete', table: 'inbox', key }, ...writes],
+      committed: () => {
+        committed()
+        this.#parts.answers.ack(epoch)
+      },
     }
   }
 

@@ -28,6 +28,8 @@ export interface OutgoingRemains {
   readonly epochs: readonly OutEpoch[]
   /** Messages without an epoch: there was no key for them. */
   readonly waiting: readonly { readonly key: Key; readonly draft: Draft }[]
+  /** What has its end and owes a dead letter, whether or not its epoch is there. */
+  readonly owed: readonly OutRow[]
   /** Messages whose epoch is not there, as in a store that was damaged: with its key nobody can read them any more. */
   readonly unreadable: readonly OutRow[]
   /**
@@ -65,7 +67,8 @@ export async function loadOutgoing(
   const remains = new Map<string, OutgoingRemains>()
   const slices = new Slices(next)
   for (const recipient of new Set([...openings.keys(), ...rows.keys()])) {
-    const [forgotten, mine] = partition(rows.get(recipient) ?? [], ({ row }) => {
+    const [owed, others] = partition(rows.get(recipient) ?? [], ({ row }) => row.owes !== undefined)
+    const [forgotten, mine] = partition(others, ({ row }) => {
       if (row.fence === undefined || isOwed(row)) return false
       if (row.expiresAt + KEEP_ENDED < now) return true
       return (isGivenUp(row) || row.awaited === true) && !follows(row.messageId)
@@ -82,8 +85,8 @@ export async function loadOutgoing(
     }))
     const opened = new Set(['', ...epochs.map(({ id }) => id)])
     const unreadable = mine.filter(({ epoch }) => !opened.has(epoch))
-    remains.set(recipient, { epochs, waiting, unreadable, forgotten })
-    if (slices.did(0, 1 + mine.length + forgotten.length)) await slices.pause()
+    remains.set(recipient, { epochs, waiting, owed, unreadable, forgotten })
+    if (slices.did(0, 1 + owed.length + others.length)) await slices.pause()
   }
   return remains
 }
@@ -153,8 +156,9 @@ export async function loadIncoming(store: Store, next?: NextTask): Promise<Map<s
   }
   for await (const entry of paged(store, 'inbox', [], next)) {
     const { author, epoch, number, row } = readInbox(entry)
-    const mine = remains.get(author)
-    if (mine === undefined) continue
+    const mine = remains.get(author) ?? { kept: [], settled: [], arrived: [] }
+    // What owes a letter does so also where nothing else is left of its author.
+    if (row.owes !== undefined) remains.set(author, mine)
     const { message, kind } = decodeMessage(row.message, { sender: author, security: SEALED, limits: KEPT_LIMITS })
     mine.arrived.push({ author, epoch, number, message, kind, row, late: false, redelivered: true })
   }

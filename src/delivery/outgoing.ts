@@ -17,6 +17,7 @@ import { fateOf, rowKeyOf } from './entries.ts'
 import { EpochEnds } from './epoch-ends.ts'
 import { Fencing } from './fencing.ts'
 import { Heard } from './heard.ts'
+import type { OutgoingRemains } from './loading.ts'
 import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
 import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
 import { OwnEpochs } from './own-epochs.ts'
@@ -223,7 +224,8 @@ export class Outgoing {
   }
 
   /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
-  async load(epochs: readonly OutEpoch[], waiting: readonly { key: Key; draft: Draft }[]): Promise<void> {
+  async load({ epochs, waiting, owed }: OutgoingRemains): Promise<void> {
+    this.#heard.load(owed)
     const entries = this.#epochs.load(epochs).flatMap(({ entries }) => [...entries.values()])
     for await (const entry of inSlices(entries, this.#parts.nextTask)) {
       this.#order = Math.max(this.#order, entry.order)

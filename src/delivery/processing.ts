@@ -6,23 +6,23 @@
  * a request's handler may ask its author back, and wait for replies that come behind the request.
  */
 
-import type { Clock, Timer } from '../common/clock.ts'
+import type { Timer } from '../common/clock.ts'
 import { isConflict } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
+import { toFailure } from '../message/failure.ts'
 import type { Message } from '../message/message.ts'
-import type { Store } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
+import { DeadEnds, type DeadEndsParts } from './dead-ends.ts'
 import { Endings } from './endings.ts'
 import type { Incoming } from './incoming.ts'
-import type { Staged } from './ledger.ts'
-import { LettersFull } from './letter-room.ts'
 import { isGone, nextTry } from './next-try.ts'
 import type { Also } from './outgoing-parts.ts'
 import type { Ending, KeptReply, Lane, Underway } from './processing-state.ts'
 import { dropped, isUnsealable, RepliesFull } from './reply-room.ts'
 import type { Reservations } from './reservations.ts'
 import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
+import type { InboxOwes } from './rows.ts'
 import { BufferedTransaction } from './transaction.ts'
 
 /** How often a handler runs anew because somebody else wrote what it had read, before it has that to itself. */
@@ -37,9 +37,7 @@ const MAX_EXPIRING = 256
 const LOOK_PAUSE = 1_000
 
 /** What handling needs. */
-export interface ProcessingParts {
-  readonly store: Store
-  readonly clock: Clock
+export interface ProcessingParts extends DeadEndsParts {
   readonly random: Random
   /** Of the handlers of all authors. */
   readonly reservations: Reservations
@@ -52,12 +50,8 @@ export interface ProcessingParts {
   ) => Promise<KeptReply | 'waiting' | undefined> | 'waiting'
   /** Sends the reply to a request, in one batch with everything else that ends it. @throws as `store.commit` */
   readonly reply: (reply: KeptReply, also: Also) => Promise<void>
-  /** A dead letter, for the batch in which the message ends. @throws AfpDeliveryError QUEUE_FULL */
-  readonly onDead: (arrived: Arrived, reason: 'handler-error' | 'expired', error: unknown) => Staged
   /** A handler threw. */
   readonly onFailed: (arrived: Arrived, error: unknown) => void
-  /** Something could not be written; it is tried again. */
-  readonly onError: (error: unknown) => void
   /** How long work lets others have their turn. Default: the platform's. */
   readonly nextTask?: NextTask | undefined
 }
@@ -73,6 +67,7 @@ export class Processing {
   #parkedTimer: Timer | undefined
   #parkedUntil = Number.POSITIVE_INFINITY
   readonly #endings = new Endings()
+  readonly #deadEnds: DeadEnds
   /** Of those the last that writes a key: whoever writes it next must not be overtaken, also where there is no room. */
   readonly #writers = new Map<string, Underway>()
   /** Those at work that hold nothing up. */
@@ -85,6 +80,7 @@ export class Processing {
   constructor(parts: ProcessingParts, incoming: Incoming) {
     this.#parts = parts
     this.#incoming = incoming
+    this.#deadEnds = new DeadEnds(parts, incoming, this.#endings)
     this.#slices = new Slices(parts.nextTask)
   }
 
@@ -105,6 +101,11 @@ export class Processing {
     this.#runAll()
   }
 
+  /** What owes its dead letter since an earlier run. */
+  owe(owed: readonly Arrived[]): void {
+    for (const entry of owed) this.#deadEnds.end(entry, entry.row.owes as InboxOwes, this.#stop.signal)
+  }
+
   /** There is a new handler, subscription or reader: whom nobody wanted is offered again, before what came later. */
   offerAgain(): void {
     const again = this.#parked
@@ -120,7 +121,7 @@ export class Processing {
   /** The oldest that nobody wanted, for somebody who reads: it has its end with that. */
   shift(): Message | undefined {
     for (let entry = this.#parked.shift(); entry !== undefined; entry = this.#parked.shift()) {
-      if (entry.message.isExpired(this.#parts.clock.now())) this.#dead(entry, 'expired', undefined)
+      if (entry.message.isExpired(this.#parts.clock.now())) this.#dead(entry, ['expired'])
       else {
         void this.#end(entry, () => ({ writes: [] }))
         return entry.message
@@ -234,7 +235,7 @@ export class Processing {
   async #once(entry: Arrived, read: Set<string>, release: (() => void) | undefined): Promise<boolean> {
     const { clock, store, take, onFailed } = this.#parts
     // A handler never starts after its message has expired.
-    if (entry.message.isExpired(clock.now())) return this.#dead(entry, 'expired', undefined)
+    if (entry.message.isExpired(clock.now())) return this.#dead(entry, ['expired'])
     const transaction = new BufferedTransaction(store)
     let reply: KeptReply | undefined
     try {
@@ -281,7 +282,7 @@ export class Processing {
       if (ends) over.push(entry)
       return !ends
     })
-    for (const entry of over) this.#dead(entry, 'expired', undefined)
+    for (const entry of over) this.#dead(entry, ['expired'])
     for (const entry of this.#parked) this.#watch(entry)
   }
 
@@ -290,7 +291,8 @@ export class Processing {
     const { expiresAt } = entry.message
     const step = nextRetry(strategy, entry.row.retry, { now: clock.now(), random, expiresAt })
     entry.row = { ...entry.row, retry: step.state }
-    if ('exhausted' in step) return this.#dead(entry, 'handler-error', error)
+    const { code, message } = toFailure(error)
+    if ('exhausted' in step) return this.#dead(entry, ['handler-error', code, message])
     this.#hold(entry)
     await store.commit({ writes: [this.#incoming.rowOf(entry)] }).catch(onError)
     return false
@@ -305,9 +307,9 @@ export class Processing {
     entry.notBefore = clock.monotonic() + nextAt - now
   }
 
-  #dead(entry: Arrived, reason: 'handler-error' | 'expired', error: unknown): true {
-    this.#incoming.refuse(entry, reason)
-    void this.#end(entry, () => this.#parts.onDead(entry, reason, error))
+  #dead(entry: Arrived, why: InboxOwes): true {
+    this.#incoming.refuse(entry, why[0])
+    this.#deadEnds.end(entry, why, this.#stop.signal)
     return true
   }
 
@@ -391,8 +393,7 @@ export class Processing {
           if (signal.aborted) return
         } else {
           failed = true
-          const waiting = nextTry(this.#parts, error, signal)
-          await (error instanceof LettersFull ? this.#endings.aside(waiting) : waiting)
+          await nextTry(this.#parts, error, signal)
         }
       }
     }

@@ -85,20 +85,21 @@ export class Recipients {
   async load(remains: ReadonlyMap<string, OutgoingRemains>): Promise<void> {
     const { quota, clock, nextTask, store, onError } = this.#parts
     const slices = new Slices(nextTask)
-    for (const [recipient, { epochs, waiting, unreadable, forgotten }] of remains) {
+    for (const [recipient, left] of remains) {
+      const { epochs, waiting, owed, unreadable, forgotten } = left
       if (unreadable.length > 0) this.#giveUp(recipient, unreadable)
       // The last one of an earlier run was open until that ended, and stayed with nothing in it.
       const [over, kept] = [epochs.filter(({ feed }) => feed.done), epochs.filter(({ feed }) => !feed.done)]
       const gone = over.map(({ id }): Write => ({ op: 'delete', table: 'epochs', key: epochKey('out', recipient, id) }))
       gone.push(...deletions(recipient, forgotten))
       if (gone.length > 0) store.commit({ writes: gone }).catch(onError)
-      if (kept.length + waiting.length > 0) {
+      if (kept.length + waiting.length + owed.length > 0) {
         const share = quota.share()
         for (const { entries } of kept) for (const { bytes, awaited } of entries.values()) share.keep(bytes, awaited)
         for (const { draft } of waiting) share.keep(draft.payload.length, draft.awaited)
         const outgoing = this.#make(recipient, share)
         this.#held.set(recipient, { outgoing, usedAt: clock.monotonic() })
-        await outgoing.load(kept, waiting)
+        await outgoing.load({ ...left, epochs: kept })
       }
       if (slices.did()) await slices.pause()
     }

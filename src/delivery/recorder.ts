@@ -85,10 +85,11 @@ export class Recorder {
   /**
    * As {@link record}, until the disk has it: what the recipient said, it does not say again. What is to be written is
    * asked for at each try, since later news may have overtaken one that failed.
-   * @param waits is called when it waits for nothing but room for a dead letter: that may last until a person comes
+   * @param owing is called when it waits for nothing but room for a dead letter: that may last until a person comes, and
+   *   what this writes is on the disk before the next try
    * @returns whether the disk has it; not, where it was closed before
    */
-  async persist(fates: readonly Fate[], writes: () => readonly Write[], waits = () => {}): Promise<boolean> {
+  async persist(fates: readonly Fate[], writes: () => readonly Write[], owing?: () => Promise<void>): Promise<boolean> {
     this.#underway++
     try {
       while (!this.#closed) {
@@ -99,8 +100,9 @@ export class Recorder {
           await commitFates(this.#parts, fates, () => ({ writes: writes() }), stored)
           return true
         } catch (error) {
-          if (error instanceof LettersFull) waits()
-          await nextTry(this.#parts, error)
+          const next = nextTry(this.#parts, error)
+          if (error instanceof LettersFull) await owing?.()
+          await next
         }
       }
       return false

@@ -5,9 +5,10 @@
  * |---|---|---|
  * | outbox | [recipient, epoch, number] | the sealed envelope, final from the first attempt on |
  * | outbox | [recipient, '', seq] | a message that waits for its recipient's card |
+ * | outbox | [recipient, epoch, number] | of one that has its end: what a dead letter keeps, as long as that finds no room |
  * | epochs | ['out', recipient, epoch] | the opening, for a recipient that lost it |
  * | epochs | ['in', author, epoch] | the feed's key and what is settled; of an epoch that is over, its end |
- * | inbox | [author, epoch, number] | a delivered message that is not processed yet |
+ * | inbox | [author, epoch, number] | a delivered message that is not processed yet, or whose dead letter finds no room |
  */
 
 import { AfpDataStoreError } from '../common/errors.ts'
@@ -51,9 +52,14 @@ export interface OutboxRow {
   readonly awaited?: boolean | undefined
   /** See `Draft.lettered`. */
   readonly lettered?: number | undefined
-  /** The whole envelope frame, or of a row without an epoch the encoded message; empty behind a fence. */
+  /** It has its end, and the row is there for its dead letter alone. */
+  readonly owes?: OutboxOwes | undefined
+  /** The whole envelope frame, or of a row without an epoch, or that owes, the encoded message; empty behind a fence. */
   readonly frame: Uint8Array
 }
+
+/** How a message ended whose dead letter has found no room, see `Fate`. */
+export type OutboxOwes = readonly [status: 'refused' | 'expired' | 'dead', reason: string, attempts: number]
 
 /** Why a position was given up by its author. */
 export type FenceReason = 'expired' | 'attempts-exhausted' | 'cancelled' | 'lost-key' | 'too-large'
@@ -78,9 +84,14 @@ export interface InboxRow {
   readonly priority: number
   readonly receivedAt: number
   readonly retry: RetryState
+  /** It is refused, its author is told of that, and the row is there for its dead letter alone. */
+  readonly owes?: InboxOwes | undefined
   /** The message as `message/envelope.ts` encodes it. */
   readonly message: Uint8Array
 }
+
+/** Why a message was refused whose dead letter has found no room, and what its handler failed with. */
+export type InboxOwes = readonly [reason: 'expired'] | readonly [reason: 'handler-error', code: string, message: string]
 
 /** An epoch of an author towards this agent. */
 export interface EpochRow {
@@ -110,9 +121,17 @@ export const putOutbox = (key: Key, row: OutboxRow): Write => ({
     row.strategy === undefined ? null : strategyToWire(row.strategy),
     FENCES.indexOf(row.fence),
     row.frame,
-    // Whether it asks or is waited for, or how often it was tried before: rows of other messages, and of earlier
-    // versions, have none. What comes out of a letter neither asks nor is waited for.
-    ...(row.asks ? [true] : row.awaited ? [false] : row.lettered ? [row.lettered] : []),
+    // Whether it asks or is waited for, or how often it was tried before, and what it owes: rows of other messages, and of
+    // earlier versions, have none. What comes out of a letter neither asks nor is waited for.
+    ...(row.owes
+      ? [row.lettered ?? null, row.owes]
+      : row.asks
+        ? [true]
+        : row.awaited
+          ? [false]
+          : row.lettered
+            ? [row.lettered]
+            : []),
   ]),
 })
 
@@ -120,8 +139,8 @@ export const putOutbox = (key: Key, row: OutboxRow): Write => ({
 export function readOutbox({ key, value }: Row): { recipient: string; epoch: string; number: number; row: OutboxRow } {
   const [recipient, epoch, number] = key
   const all = readAny('outbox', value)
-  const fields = all.length === 10 ? all : held('outbox', all, 9)
-  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame, asked] = fields
+  const fields = all.length === 10 || all.length === 11 ? all : held('outbox', all, 9)
+  const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame, asked, owes] = fields
   return {
     recipient: recipient as string,
     epoch: epoch as string,
@@ -138,6 +157,7 @@ export function readOutbox({ key, value }: Row): { recipient: string; epoch: str
       asks: asked === true,
       awaited: asked === false,
       lettered: typeof asked === 'number' ? asked : undefined,
+      owes: owes as OutboxOwes | undefined,
       frame: frame as Uint8Array,
     },
   }
@@ -154,13 +174,16 @@ export const putInbox = (key: Key, row: InboxRow): Write => ({
     row.receivedAt,
     retryStateToWire(row.retry),
     row.message,
+    // Rows of what is not refused, and all of earlier versions, have none.
+    ...(row.owes ? [row.owes] : []),
   ]),
 })
 
 /** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
 export function readInbox({ key, value }: Row): { author: string; epoch: string; number: number; row: InboxRow } {
   const [author, epoch, number] = key
-  const [kind, prev, priority, receivedAt, retry, message] = read('inbox', value, 6)
+  const all = readAny('inbox', value)
+  const [kind, prev, priority, receivedAt, retry, message, owes] = all.length === 7 ? all : held('inbox', all, 6)
   return {
     author: author as string,
     epoch: epoch as string,
@@ -171,6 +194,7 @@ export function readInbox({ key, value }: Row): { author: string; epoch: string;
       priority: priority as number,
       receivedAt: receivedAt as number,
       retry: retryStateFromWire(retry),
+      owes: owes as InboxOwes | undefined,
       message: message as Uint8Array,
     },
   }

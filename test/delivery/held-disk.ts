@@ -3,13 +3,18 @@ import type { Store } from '../../src/store/store.ts'
 
 /** A disk whose commits can be counted, held up and lost. */
 export class Disk {
-  readonly rows = memoryStore()
+  readonly rows: Store
   /** How many more commits are made; those after them neither succeed nor fail. */
   left = Number.POSITIVE_INFINITY
   /** Commits wait for it. */
   gate: Promise<void> = Promise.resolve()
   /** How many do. */
   waiting = 0
+
+  /** @param rows what it holds, as of a run before */
+  constructor(rows: Store = memoryStore()) {
+    this.rows = rows
+  }
 
   get store(): Store {
     const { rows } = this
