@@ -284,7 +284,8 @@ export interface HandlerContext {
   /**
    * What the handler keeps in the agent's store: with `exactly-once` and `at-least-once` committed in one step with the
    * end of the message, so that a message whose handler is done is never handled again; with `at-most-once` committed
-   * when the handler is done. What the handler returns, the reply, is committed with it. What it does itself is outside:
+   * when the handler is done. What the handler returns, the reply, is committed with it. What handlers of one sender and
+   * class wrote is committed in the order of their messages, and read by the next one. What it does itself is outside:
    * `send`, `respond` and `publish` are done at once and stay done, and happen again when the handler runs again, which it
    * does without any crash too, where another one wrote what it had read. See {@link idempotencyKey} for sending once.
    */

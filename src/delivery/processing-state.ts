@@ -19,14 +19,9 @@ export interface Ending extends Partial<Pick<Staged, 'committed' | 'abandoned'>>
   readonly reply?: KeptReply | undefined
 }
 
-/** An end that is on its way to the disk. */
-export interface Underway {
-  readonly entry: Arrived
-  readonly ended: Promise<void>
-}
-
 /** The messages of one class. */
 export interface Lane {
+  readonly priority: number
   readonly queue: Arrived[]
   running: boolean
   /** The first of the queue, while its handler is at work: the run may wait for something else as well. */
