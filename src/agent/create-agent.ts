@@ -152,7 +152,9 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     ids,
     subscriber: name,
     onChange: (_topics, { topic, subscribed }) => (subscribed ? network.join(topic) : network.leave(topic)),
-    onOverflow: message => dropped(message, 'subscription-full'),
+    onOverflow: message => inbound.noRoom(message),
+    // Not within the call of whoever reads.
+    onRoom: () => queueMicrotask(() => opened?.delivery.offerFull()),
     isStale,
     onError: (error, message) => emit('handler:error', { id: message.id, error }),
     onUnclaimed: (message, bytes) => inbound.unclaimed(message, bytes),

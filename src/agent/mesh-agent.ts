@@ -258,10 +258,13 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     validateName(name)
     checkOption('what pin() pins a name to', id, AGENT_ID)
     this.#open().known.pin(name, id)
+    this.#offerAgain()
   }
 
   unpin(name: string): boolean {
-    return this.#open().known.unpin(name)
+    const freed = this.#open().known.unpin(name)
+    if (freed) this.#offerAgain()
+    return freed
   }
 
   async waitFor(nameOrId: string, options: ReceiveOptions = {}): Promise<Peer> {

@@ -227,7 +227,7 @@ export interface SubscribeOptions extends Filter, AbortOptions {
   maxMessages?: number | undefined
   /** What it is for, for people. */
   description?: string | undefined
-  /** How many messages may wait for a slow reader; beyond it, or `limits.queuedBytes`, the newest are dropped with an event. Default 1,024. */
+  /** How many messages may wait for a slow reader; beyond it, or `limits.queuedBytes`, the newest are dropped with an event, unless they are kept and nobody else took them: these wait. Default 1,024. */
   queue?: number | undefined
 }
 

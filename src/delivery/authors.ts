@@ -106,9 +106,15 @@ export class Authors {
     this.#all.get(agent)?.patience.unlinked()
   }
 
-  /** There is a new handler, subscription or reader. */
-  offerAgain(): void {
+  /** There is a new handler, subscription or reader; or, of one author, who that is may be known by now. */
+  offerAgain(author?: string): void {
+    if (author !== undefined) return this.#all.get(author)?.processing.offerAgain()
     for (const { processing } of this.#all.values()) processing.offerAgain()
+  }
+
+  /** A reader that had no room has some, or is gone. */
+  offerFull(): void {
+    for (const { processing } of this.#all.values()) processing.offerFull()
   }
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */

@@ -250,11 +250,18 @@ export class Delivery {
   cardChanged(agent: string): void {
     this.#recipients.get(agent)?.cardChanged()
     this.#reach(agent)
+    // What waits may be for somebody who asks for it by name; not within the call that has learned it.
+    queueMicrotask(() => this.#authors.offerAgain(agent))
   }
 
   /** There is a new handler, subscription or reader. */
   offerAgain(): void {
     this.#authors.offerAgain()
+  }
+
+  /** A reader that had no room has some, or is gone. */
+  offerFull(): void {
+    this.#authors.offerFull()
   }
 
   /** Forgets what is over of authors that do not come any more; now and then. */
