@@ -9,7 +9,8 @@ import type { Arrived } from '../delivery/arrived.ts'
 import type { Untaken } from '../delivery/processing.ts'
 import type { KeptReply } from '../delivery/processing-state.ts'
 import type { Requests } from '../delivery/requests.ts'
-import { BufferedTransaction } from '../delivery/transaction.ts'
+import type { Reservations } from '../delivery/reservations.ts'
+import type { BufferedTransaction } from '../delivery/transaction.ts'
 import type { DuplicateWindow } from '../delivery/window.ts'
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Content, Message, MessageSecurity } from '../message/message.ts'
@@ -17,6 +18,7 @@ import { type Hooks, type Limits, runHook, validateTime } from '../message/valid
 import type { RefusalReason } from '../network/network.ts'
 import type { Store } from '../store/store.ts'
 import type { SubscriptionManager } from '../topics/subscriptions.ts'
+import { handleUnkept } from './handle-unkept.ts'
 import { runHandler } from './handler-run.ts'
 import type { Handlers } from './handlers.ts'
 import { Leases } from './leases.ts'
@@ -47,6 +49,7 @@ export interface InboundParts {
   limits: Limits
   hooks: Hooks
   requests: Requests
+  reservations: Reservations
   window: DuplicateWindow
   handlers: Handlers
   subscriptions: SubscriptionManager
@@ -343,19 +346,13 @@ export class Inbound {
   }
 
   async #run(message: Message, kind: MessageKind, handler: Handler): Promise<void> {
-    const { store } = this.#parts
     const expectsReply = kind === 'request'
-    const transaction = new BufferedTransaction(store)
-    const told = { expectsReply, transaction, idempotencyKey: keyOf(message) }
     try {
-      const result = await runHandler(this.#parts, handler, message, { ...told, late: false, redelivered: false })
-      const { checks, writes } = transaction.end()
-      if (writes.length > 0) await store.commit({ checks, writes })
+      const result = await handleUnkept(this.#parts, handler, message, { expectsReply, idempotencyKey: keyOf(message) })
       if (!expectsReply) return
       const { content, options } = replyOf(result)
       await this.#parts.answer(message, 'reply', content, options)
     } catch (error) {
-      transaction.abandon()
       this.#parts.onHandlerError(message.id, error)
       if (expectsReply) await this.#answer(message, 'failure', failureOf(error), {})
     }

@@ -34,6 +34,8 @@ export interface AuthorsParts
   readonly handlerStrategy: RetryStrategy
   /** Default {@link DEFAULT_INBOX}. */
   readonly inbox?: Given<InboxLimits> | undefined
+  /** Of all handlers of the agent, those of messages that are not kept among them. Default: none of these. */
+  readonly reservations?: Reservations | undefined
 }
 
 /** One author, as its recipient sees it. */
@@ -61,7 +63,7 @@ export class Authors {
   constructor(parts: AuthorsParts) {
     this.#parts = parts
     this.#room = new InboxRoom(given(DEFAULT_INBOX, parts.inbox), parts.clock)
-    this.#reservations = new Reservations(parts.clock)
+    this.#reservations = parts.reservations ?? new Reservations(parts.clock)
   }
 
   /** Takes up what earlier runs left. @throws AfpDataStoreError STORE_FAILED when a row is damaged */

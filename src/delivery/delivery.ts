@@ -18,7 +18,7 @@ import type { Network } from '../network/network.ts'
 import type { Prekey, PrekeyRing } from '../security/prekeys.ts'
 import type { Store, Write } from '../store/store.ts'
 import type { IncomingParts } from './arrived.ts'
-import { Authors } from './authors.ts'
+import { Authors, type AuthorsParts } from './authors.ts'
 import { Books } from './books.ts'
 import type { CircuitBreakers } from './breakers.ts'
 import type { DeadLetter } from './dead-letter.ts'
@@ -47,7 +47,8 @@ const WINDOW = 256
 /** What delivery needs. */
 export interface DeliveryParts
   extends Pick<IncomingParts, 'judge' | 'onOnce' | 'onRefused' | 'onRejected' | 'onHole' | 'onLost'>,
-    Pick<ProcessingParts, 'take' | 'onFailed'> {
+    Pick<ProcessingParts, 'take' | 'onFailed'>,
+    Pick<AuthorsParts, 'reservations'> {
   readonly identity: Identity
   readonly mesh: string
   readonly store: Store
