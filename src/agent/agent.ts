@@ -35,9 +35,10 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
   /** A message could not be sent or was not taken. */
   'message:dropped': { id: string; peer: string; reason: string; error?: unknown }
   /**
-   * A handler, a filter's predicate or a subscription's callback threw, or this side failed at a message in a way that
-   * nobody thought of, which then was `refused` as `internal`. `id` is the message's, or the subscription's when its
-   * pattern cannot be compiled; empty for a handler's pattern and for a message that could not be read.
+   * A handler, a filter's predicate, a subscription's callback or a circuit breaker's `isFailure` threw, or this side
+   * failed at a message in a way that nobody thought of, which then was `refused` as `internal`. `id` is the message's, the
+   * subscription's when its pattern cannot be compiled, or the breaker's name; empty for a handler's pattern and for a
+   * message that could not be read.
    */
   'handler:error': { id: string; error: unknown }
   /**

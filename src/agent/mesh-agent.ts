@@ -311,6 +311,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
       deadLetters.addEventListener(type, ({ detail }) => this.emit(type, detail as never))
     }
     breakers.addEventListener('change', ({ detail }) => this.emit('breaker:changed', detail))
+    breakers.addEventListener('threw', ({ detail: { name, error } }) => this.emit('handler:error', { id: name, error }))
     network.addEventListener('link:open', ({ detail }) => delivery.linked(detail.peer))
     network.addEventListener('link:closed', ({ detail }) => delivery.unlinked(detail.peer))
     network.addEventListener('peer:online', ({ detail }) => delivery.cardChanged(detail.card.id))

@@ -22,7 +22,7 @@ describe('Handlers of messages sent at most once', () => {
       await pause(5)
       transaction.put(COUNT, count + 1)
     })
-    for (let i = 0; i < 30; i++) await world.during(ada.send(bob.id, i, unkept))
+    await world.during(Promise.all(Array.from({ length: 30 }, (_, i) => ada.send(bob.id, i, unkept))))
     const kept = await world.during(Promise.all([1, 2, 3].map(i => ada.send(bob.id, i, { guarantee: 'exactly-once' }))))
     await world.during(Promise.all(kept.map(({ processed }) => processed)))
     await world.during(bob.drain())
