@@ -50,6 +50,8 @@ interface Underway {
   readonly tried: PromiseWithResolvers<void>
   /** Somebody has its keys to himself. */
   waits: boolean
+  /** The disk would not have it, or not yet what comes before it. */
+  refused: boolean
   /** Whether it is written; if not, it will be by the next run only. Rejects when its handler is to run again. */
   ended: Promise<boolean>
 }
@@ -83,7 +85,7 @@ export class EndWriter {
     const ahead = before === undefined ? writers : [before, ...writers]
     const tried = Promise.withResolvers<void>()
     const ended = Promise.resolve(false)
-    const underway: Underway = { entry, before, ahead, release, tried, waits: false, ended }
+    const underway: Underway = { entry, before, ahead, release, tried, waits: false, refused: false, ended }
     underway.ended = this.#inTurn(underway, stage, keys)
     for (const key of keys) this.#writers.set(key, underway)
     const { priority } = entry.row
@@ -97,6 +99,15 @@ export class EndWriter {
     }
     underway.ended.then(done, done)
     return this.endings.add(underway.ended)
+  }
+
+  /**
+   * Resolves when the last end of a class has its own; undefined unless the disk would not have it: what comes next would
+   * only wait behind it, and take the room that ends of other classes have on their way.
+   */
+  refused(priority: number): Promise<unknown> | undefined {
+    const last = this.#last.get(priority)
+    return last?.refused ? Promise.allSettled([last.ended]) : undefined
   }
 
   /**
@@ -164,6 +175,7 @@ export class EndWriter {
         if (unread !== undefined) onError(noRoom(unread))
         return over()
       } catch (error) {
+        underway.refused = true
         tried.resolve()
         // The one that was said to have failed was written after all: what it wrote is what is in the way of this one.
         if (failed && (await isGone(store, this.#incoming.over(entry)))) return over()

@@ -163,7 +163,9 @@ export class Processing {
           lane.timer = this.#parts.clock.after(wait, () => void this.#run(lane))
           return
         }
-        if (this.#slices.full) await this.#slices.pause()
+        const refused = this.#ends.refused(lane.priority)
+        if (refused !== undefined) await refused
+        else if (this.#slices.full) await this.#slices.pause()
         else if (this.#ends.endings.full) await this.#ends.endings.fewer()
         else if (entry.kind !== 'message') {
           if (this.#asides >= MAX_REQUESTS) return
