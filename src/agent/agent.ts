@@ -35,9 +35,10 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
   /** A message could not be sent or was not taken. */
   'message:dropped': { id: string; peer: string; reason: string; error?: unknown }
   /**
-   * A handler, a filter's predicate or a subscription's callback threw, or this side failed at a message in a way that
-   * nobody thought of, which then was `refused` as `internal`. `id` is the message's, or the subscription's when its
-   * pattern cannot be compiled; empty for a handler's pattern and for a message that could not be read.
+   * A handler, a filter's predicate, a subscription's callback or a circuit breaker's `isFailure` threw, or this side
+   * failed at a message in a way that nobody thought of, which then was `refused` as `internal`. `id` is the message's, the
+   * subscription's when its pattern cannot be compiled, or the breaker's name; empty for a handler's pattern and for a
+   * message that could not be read.
    */
   'handler:error': { id: string; error: unknown }
   /**
@@ -138,13 +139,21 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
    * sender waits for. The message is the object that came: to a copy the answer is a message of its own.
    */
   respond(message: Message, content: Content, options?: SendOptions): Promise<Receipt>
-  /** Handles direct messages that match; the first handler that matches gets the message. Returns what removes it. */
+  /**
+   * Handles direct messages that match; the first handler that matches gets the message. Returns what removes it.
+   *
+   * What is kept, and no handler and no subscription matches, waits until somebody comes for it, and what came later
+   * passes it. It is offered again, before that, with each new handler, subscription and reader, when its author comes or
+   * has another name, when a name is pinned, and every five minutes: so often a `where` is asked that may have changed its
+   * mind.
+   */
   handle<C extends Content = Content>(handler: Handler<C>): Disposable
   handle<C extends Content = Content>(filter: Filter, handler: Handler<C>): Disposable
   /**
    * Subscribes to what reaches this agent: with `topic` that topic's messages, without it direct messages and
    * broadcasts. Read it with `for await`, or give a callback. What others publish finds its way here once
-   * {@link Subscription.ready} resolves.
+   * {@link Subscription.ready} resolves. What is kept, and is for subscriptions alone of which none has room, is not dropped:
+   * it waits for room, or for the end of these, and what came later of its sender and class waits behind it.
    */
   subscribe<C extends Content = Content>(
     options?: SubscribeOptions,

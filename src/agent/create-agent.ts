@@ -8,6 +8,7 @@ import { BoundedQueue } from '../common/queue.ts'
 import { systemRandom } from '../common/random.ts'
 import { checkLetterLimits } from '../delivery/dead-letter-options.ts'
 import { Requests } from '../delivery/requests.ts'
+import { Reservations } from '../delivery/reservations.ts'
 import type { BufferedTransaction } from '../delivery/transaction.ts'
 import { DuplicateWindow } from '../delivery/window.ts'
 import type { Range } from '../feed/index.ts'
@@ -132,6 +133,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   })
 
   const requests = new Requests(clock)
+  const reservations = new Reservations(clock)
   /** What waited until its time to live was over reaches nobody. */
   const isStale = (message: Message): boolean => {
     const stale = message.isExpired(clock.now())
@@ -152,7 +154,9 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     ids,
     subscriber: name,
     onChange: (_topics, { topic, subscribed }) => (subscribed ? network.join(topic) : network.leave(topic)),
-    onOverflow: message => dropped(message, 'subscription-full'),
+    onOverflow: message => inbound.noRoom(message),
+    // Not within the call of whoever reads.
+    onRoom: () => queueMicrotask(() => opened?.delivery.offerFull()),
     isStale,
     onError: (error, message) => emit('handler:error', { id: message.id, error }),
     onUnclaimed: (message, bytes) => inbound.unclaimed(message, bytes),
@@ -161,6 +165,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const inbound: Inbound = new Inbound({
     ...shared,
     requests,
+    reservations,
     window: new DuplicateWindow(),
     handlers,
     subscriptions,
@@ -182,6 +187,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   })
   const kept = await openDelivery({
     ...shared,
+    reservations,
     options,
     ids,
     known,

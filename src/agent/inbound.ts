@@ -6,9 +6,11 @@
 import type { Clock } from '../common/clock.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { Arrived } from '../delivery/arrived.ts'
+import type { Untaken } from '../delivery/processing.ts'
 import type { KeptReply } from '../delivery/processing-state.ts'
 import type { Requests } from '../delivery/requests.ts'
-import { BufferedTransaction } from '../delivery/transaction.ts'
+import type { Reservations } from '../delivery/reservations.ts'
+import type { BufferedTransaction } from '../delivery/transaction.ts'
 import type { DuplicateWindow } from '../delivery/window.ts'
 import { decodeMessage, type MessageKind } from '../message/envelope.ts'
 import type { Content, Message, MessageSecurity } from '../message/message.ts'
@@ -16,6 +18,7 @@ import { type Hooks, type Limits, runHook, validateTime } from '../message/valid
 import type { RefusalReason } from '../network/network.ts'
 import type { Store } from '../store/store.ts'
 import type { SubscriptionManager } from '../topics/subscriptions.ts'
+import { handleUnkept } from './handle-unkept.ts'
 import { runHandler } from './handler-run.ts'
 import type { Handlers } from './handlers.ts'
 import { Leases } from './leases.ts'
@@ -46,6 +49,7 @@ export interface InboundParts {
   limits: Limits
   hooks: Hooks
   requests: Requests
+  reservations: Reservations
   window: DuplicateWindow
   handlers: Handlers
   subscriptions: SubscriptionManager
@@ -80,7 +84,7 @@ export class Inbound {
   /** What is still being checked, by sender: the next of the same sender waits for it, so that order holds. */
   readonly #checking = new Map<string, Promise<void>>()
   #checkingTopics = 0
-  readonly #leases = new Leases()
+  readonly #leases = new Leases(message => this.#parts.onDropped(message, 'subscription-full'))
   /** Kept messages that count as received. */
   readonly #received = new WeakSet<Message>()
   /** Requests that a subscription or `receive` took: `respond` answers them, as long as the application has them. */
@@ -129,8 +133,8 @@ export class Inbound {
     }
   }
 
-  /** Takes a message that is on the disk until this is done with it; `waiting` while nobody wants it. */
-  take(arrived: Arrived, transaction: BufferedTransaction): Promise<Taken> | 'waiting' {
+  /** Takes a message that is on the disk until this is done with it, unless nobody wants it, or has room for it. */
+  take(arrived: Arrived, transaction: BufferedTransaction): Promise<Taken> | Untaken {
     const { message, kind, late, redelivered, row } = arrived
     const bytes = row.message.length
     // While nobody wants it, it is offered again with every new handler: it came once.
@@ -151,6 +155,11 @@ export class Inbound {
   /** A subscription has handed a message out, or let go of it. */
   handedOut(message: Message): void {
     this.#leases.handedOut(message)
+  }
+
+  /** A subscription has no room for a message. One that is kept is not dropped for that, as long as nobody took it. */
+  noRoom(message: Message): void {
+    if (!this.#leases.noRoom(message)) this.#parts.onDropped(message, 'subscription-full')
   }
 
   /** A message that waited for filters which were not ready is for no subscription. */
@@ -182,12 +191,7 @@ export class Inbound {
     }
   }
 
-  #hold(
-    message: Message,
-    context: KeptContext,
-    bytes: number,
-    handler: Handler | undefined,
-  ): Promise<Taken> | 'waiting' {
+  #hold(message: Message, context: KeptContext, bytes: number, handler: Handler | undefined): Promise<Taken> | Untaken {
     const { subscriptions, inbox } = this.#parts
     if (handler !== undefined) {
       // Subscriptions look on: whether it is done is for the handler to say.
@@ -195,14 +199,16 @@ export class Inbound {
       return this.#track(this.#handle(message, context, handler))
     }
     const read = this.#leases.take(message, () => subscriptions.deliver(message, bytes))
-    if (read === undefined && inbox.waiting === 0) {
+    const untaken = typeof read === 'string'
+    if (untaken && inbox.waiting === 0) {
       // A request that is here from an earlier run, whose handlers may only be on their way, is waited with as well.
-      if (!context.expectsReply || context.redelivered) return 'waiting'
-      this.#parts.onDropped(message, 'no-handler')
+      if (!context.expectsReply || context.redelivered) return read
+      this.#parts.onDropped(message, read === 'full' ? 'subscription-full' : 'no-handler')
       return this.#prepare(message, 'failure', NO_HANDLER, {})
     }
     if (context.expectsReply) this.#unanswered.add(message)
-    if (read !== undefined) return read
+    if (!untaken) return read
+    if (read === 'full') this.#parts.onDropped(message, 'subscription-full')
     inbox.push(message, bytes)
     return Promise.resolve(undefined)
   }
@@ -340,19 +346,13 @@ export class Inbound {
   }
 
   async #run(message: Message, kind: MessageKind, handler: Handler): Promise<void> {
-    const { store } = this.#parts
     const expectsReply = kind === 'request'
-    const transaction = new BufferedTransaction(store)
-    const told = { expectsReply, transaction, idempotencyKey: keyOf(message) }
     try {
-      const result = await runHandler(this.#parts, handler, message, { ...told, late: false, redelivered: false })
-      const { checks, writes } = transaction.end()
-      if (writes.length > 0) await store.commit({ checks, writes })
+      const result = await handleUnkept(this.#parts, handler, message, { expectsReply, idempotencyKey: keyOf(message) })
       if (!expectsReply) return
       const { content, options } = replyOf(result)
       await this.#parts.answer(message, 'reply', content, options)
     } catch (error) {
-      transaction.abandon()
       this.#parts.onHandlerError(message.id, error)
       if (expectsReply) await this.#answer(message, 'failure', failureOf(error), {})
     }
@@ -373,7 +373,7 @@ export class Inbound {
 }
 
 /** What taking a kept message comes to. */
-type Taken = KeptReply | 'waiting' | undefined
+type Taken = KeptReply | Untaken | undefined
 
 /** The context of a kept message. */
 interface KeptContext extends Omit<HandlerContext, 'signal'> {

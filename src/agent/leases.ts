@@ -1,33 +1,51 @@
 /** Kept messages that subscriptions took: each is done when the last of them has handed it out. */
 
+import type { Untaken } from '../delivery/processing.ts'
 import type { Message } from '../message/message.ts'
 
 interface Lease {
   left: number
-  readonly done: (outcome?: 'waiting') => void
+  /** How many of those that it is for had no room. */
+  full: number
+  readonly done: (outcome?: Untaken) => void
 }
 
 /** See the head of this file. */
 export class Leases {
   readonly #all = new Map<Message, Lease>()
+  readonly #onDropped: (message: Message) => void
+
+  /** @param onDropped a subscription had no room for a message that others took */
+  constructor(onDropped: (message: Message) => void) {
+    this.#onDropped = onDropped
+  }
 
   /**
    * Hands a message to subscriptions with `deliver`, which tells how many took it; resolves when each has handed it out.
-   * Undefined when none took it.
+   * Where none took it, it says at once why.
    */
-  take(message: Message, deliver: () => number): Promise<'waiting' | undefined> | undefined {
-    const { promise, resolve } = Promise.withResolvers<'waiting' | undefined>()
-    const done = (outcome?: 'waiting'): void => {
+  take(message: Message, deliver: () => number): Promise<Untaken | undefined> | Untaken {
+    const { promise, resolve } = Promise.withResolvers<Untaken | undefined>()
+    const done = (outcome?: Untaken): void => {
       this.#all.delete(message)
+      if (outcome === undefined) for (; lease.full > 0; lease.full--) this.#onDropped(message)
       resolve(outcome)
     }
-    const lease = { left: 0, done }
+    const lease: Lease = { left: 0, full: 0, done }
     // What takes it may hand it out within `deliver`.
     this.#all.set(message, lease)
     const taken = deliver()
     lease.left += taken
-    if (lease.left === 0) done()
-    return taken === 0 ? undefined : promise
+    const untaken = taken > 0 ? undefined : lease.full > 0 ? 'full' : 'waiting'
+    if (lease.left === 0) done(untaken)
+    return untaken ?? promise
+  }
+
+  /** A subscription has no room for a message; false when it is not here, and so not kept. */
+  noRoom(message: Message): boolean {
+    const lease = this.#all.get(message)
+    if (lease !== undefined) lease.full++
+    return lease !== undefined
   }
 
   /** A subscription has handed a message out, or let go of it. */
@@ -39,7 +57,7 @@ export class Leases {
   /** No subscription wants it after all: it waits. False when it is not here. */
   unclaimed(message: Message): boolean {
     const lease = this.#all.get(message)
-    lease?.done('waiting')
+    lease?.done(lease.full > 0 ? 'full' : 'waiting')
     return lease !== undefined
   }
 }

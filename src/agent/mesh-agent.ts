@@ -258,10 +258,13 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     validateName(name)
     checkOption('what pin() pins a name to', id, AGENT_ID)
     this.#open().known.pin(name, id)
+    this.#offerAgain()
   }
 
   unpin(name: string): boolean {
-    return this.#open().known.unpin(name)
+    const freed = this.#open().known.unpin(name)
+    if (freed) this.#offerAgain()
+    return freed
   }
 
   async waitFor(nameOrId: string, options: ReceiveOptions = {}): Promise<Peer> {
@@ -308,6 +311,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
       deadLetters.addEventListener(type, ({ detail }) => this.emit(type, detail as never))
     }
     breakers.addEventListener('change', ({ detail }) => this.emit('breaker:changed', detail))
+    breakers.addEventListener('threw', ({ detail: { name, error } }) => this.emit('handler:error', { id: name, error }))
     network.addEventListener('link:open', ({ detail }) => delivery.linked(detail.peer))
     network.addEventListener('link:closed', ({ detail }) => delivery.unlinked(detail.peer))
     network.addEventListener('peer:online', ({ detail }) => delivery.cardChanged(detail.card.id))

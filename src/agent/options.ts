@@ -229,7 +229,7 @@ export interface SubscribeOptions extends Filter, AbortOptions {
   maxMessages?: number | undefined
   /** What it is for, for people. */
   description?: string | undefined
-  /** How many messages may wait for a slow reader; beyond it, or `limits.queuedBytes`, the newest are dropped with an event. Default 1,024. */
+  /** How many messages may wait for a slow reader; beyond it, or `limits.queuedBytes`, the newest are dropped with an event, unless they are kept and nobody else took them: these wait. Default 1,024. */
   queue?: number | undefined
 }
 
@@ -286,18 +286,20 @@ export interface HandlerContext {
   readonly expectsReply: boolean
   /**
    * What the handler keeps in the agent's store: with `exactly-once` and `at-least-once` committed in one step with the
-   * end of the message, so that a message whose handler is done is never handled again; with `at-most-once` committed
-   * when the handler is done. What the handler returns, the reply, is committed with it. What it does itself is outside:
-   * `send`, `respond` and `publish` are done at once and stay done, and happen again when the handler runs again, which it
-   * does without any crash too, where another one wrote what it had read. See {@link idempotencyKey} for sending once.
+   * end of the message, so that a message whose handler is done is never handled again, and in the order of the messages
+   * of one sender and class, of which each reads what those before it wrote; with `at-most-once` committed when the
+   * handler is done, once, or not at all where the agent ends before. What the handler returns, the reply, is committed
+   * with it. What it does itself is outside: `send`, `respond` and `publish` are done at once and stay done, and happen
+   * again when the handler runs again, which it does, whatever the guarantee, without any crash too, where another one
+   * wrote what it had read. See {@link idempotencyKey} for sending once.
    */
   readonly transaction: Transaction
   /**
    * Stays the same however often this message comes, and is no other's: for effects outside of {@link transaction}, such
    * as a payment, hand it to whoever carries them out as their idempotency key. A handler can run again with any
-   * guarantee but `at-most-once`: the agent may end after the effect and before the end of the message is on the disk,
-   * and a handler that was overtaken by another one, which wrote what it had read, runs anew, up to 16 times before that is
-   * its failure.
+   * guarantee: one that was overtaken by another one, which wrote what it had read, runs anew, up to 16 times before that
+   * is its failure; with any but `at-most-once` the agent may end after the effect and before the end of the message is
+   * on the disk as well.
    *
    * Messages that the handler sends are such effects. Under an id made of this key, `messageIdFrom(key + ' thanks')` with a
    * name for each thing that it sends, one that is kept is sent once: the next run's `send` or `respond` throws

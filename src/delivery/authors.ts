@@ -34,6 +34,8 @@ export interface AuthorsParts
   readonly handlerStrategy: RetryStrategy
   /** Default {@link DEFAULT_INBOX}. */
   readonly inbox?: Given<InboxLimits> | undefined
+  /** Of all handlers of the agent, those of messages that are not kept among them. Default: none of these. */
+  readonly reservations?: Reservations | undefined
 }
 
 /** One author, as its recipient sees it. */
@@ -61,7 +63,7 @@ export class Authors {
   constructor(parts: AuthorsParts) {
     this.#parts = parts
     this.#room = new InboxRoom(given(DEFAULT_INBOX, parts.inbox), parts.clock)
-    this.#reservations = new Reservations(parts.clock)
+    this.#reservations = parts.reservations ?? new Reservations(parts.clock)
   }
 
   /** Takes up what earlier runs left. @throws AfpDataStoreError STORE_FAILED when a row is damaged */
@@ -106,9 +108,15 @@ export class Authors {
     this.#all.get(agent)?.patience.unlinked()
   }
 
-  /** There is a new handler, subscription or reader. */
-  offerAgain(): void {
+  /** There is a new handler, subscription or reader; or, of one author, who that is may be known by now. */
+  offerAgain(author?: string): void {
+    if (author !== undefined) return this.#all.get(author)?.processing.offerAgain()
     for (const { processing } of this.#all.values()) processing.offerAgain()
+  }
+
+  /** A reader that had no room has some, or is gone. */
+  offerFull(): void {
+    for (const { processing } of this.#all.values()) processing.offerFull()
   }
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */

@@ -26,7 +26,8 @@ export interface BreakerOptions {
   readonly halfOpenCalls?: number | undefined
   /**
    * Which errors count as failures. Default: all. Any other is an answer, so the recipient works: it counts as a
-   * success. Calls that were called off are neither, see {@link CircuitBreaker.execute}.
+   * success. Calls that were called off are neither, see {@link CircuitBreaker.execute}. What makes this throw counts as
+   * a failure, and what it threw is told by `threw`.
    */
   readonly isFailure?: ((error: unknown) => boolean) | undefined
 }
@@ -45,6 +46,8 @@ export interface BreakerChange {
 /** What a {@link CircuitBreaker} tells. */
 export interface BreakerEvents {
   change: BreakerChange
+  /** {@link BreakerOptions.isFailure} threw; for agents also a `handler:error`. */
+  threw: { readonly name: string; readonly error: unknown }
 }
 
 /** A call that was let through. The first of its methods that is called counts, later ones do nothing. */
@@ -220,10 +223,20 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
     }
     const call: BreakerCall = {
       succeed: () => end(() => this.#succeeded()),
-      fail: error => end(this.#isFailure(error) ? () => this.#failed() : () => this.#succeeded()),
+      fail: error => end(this.#fails(error) ? () => this.#failed() : () => this.#succeeded()),
       abandon: () => end(),
     }
     return call
+  }
+
+  /** The application's own judgement. Where that fails, the call has all the same: it has to end. */
+  #fails(error: unknown): boolean {
+    try {
+      return this.#isFailure(error)
+    } catch (thrown) {
+      this.emit('threw', { name: this.name, error: thrown })
+      return true
+    }
   }
 
   #succeeded(): void {

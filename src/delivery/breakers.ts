@@ -153,7 +153,9 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
     }
     const breaker = new CircuitBreaker(name, clock, { ...this.#options, ...defined(options) })
     const detach = new AbortController()
-    breaker.addEventListener('change', ({ detail }) => this.emit('change', detail), { signal: detach.signal })
+    for (const type of ['change', 'threw'] as const) {
+      breaker.addEventListener(type, ({ detail }) => this.emit(type, detail), { signal: detach.signal })
+    }
     this.#makeRoom()
     return { breaker, detach, known: false, lent: false }
   }

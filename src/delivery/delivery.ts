@@ -18,7 +18,7 @@ import type { Network } from '../network/network.ts'
 import type { Prekey, PrekeyRing } from '../security/prekeys.ts'
 import type { Store, Write } from '../store/store.ts'
 import type { IncomingParts } from './arrived.ts'
-import { Authors } from './authors.ts'
+import { Authors, type AuthorsParts } from './authors.ts'
 import { Books } from './books.ts'
 import type { CircuitBreakers } from './breakers.ts'
 import type { DeadLetter } from './dead-letter.ts'
@@ -48,7 +48,8 @@ const WINDOW = 256
 /** What delivery needs. */
 export interface DeliveryParts
   extends Pick<IncomingParts, 'judge' | 'onOnce' | 'onRefused' | 'onRejected' | 'onHole' | 'onLost'>,
-    Pick<ProcessingParts, 'take' | 'onFailed'> {
+    Pick<ProcessingParts, 'take' | 'onFailed'>,
+    Pick<AuthorsParts, 'reservations'> {
   readonly identity: Identity
   readonly mesh: string
   readonly store: Store
@@ -251,11 +252,18 @@ export class Delivery {
   cardChanged(agent: string): void {
     this.#recipients.get(agent)?.cardChanged()
     this.#reach(agent)
+    // What waits may be for somebody who asks for it by name; not within the call that has learned it.
+    queueMicrotask(() => this.#authors.offerAgain(agent))
   }
 
   /** There is a new handler, subscription or reader. */
   offerAgain(): void {
     this.#authors.offerAgain()
+  }
+
+  /** A reader that had no room has some, or is gone. */
+  offerFull(): void {
+    this.#authors.offerFull()
   }
 
   /**

@@ -5,12 +5,12 @@ const MOST = 256
 
 /** See the head of this file. */
 export class Endings {
-  readonly #all = new Set<Promise<void>>()
+  readonly #all = new Set<Promise<unknown>>()
   #aside = 0
   #less: PromiseWithResolvers<void> | undefined
 
   /** Counts one until it is over, however it is. */
-  add(ended: Promise<void>): Promise<void> {
+  add<T>(ended: Promise<T>): Promise<T> {
     this.#all.add(ended)
     const done = (): void => {
       this.#all.delete(ended)

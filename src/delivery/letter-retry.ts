@@ -136,7 +136,7 @@ async function handleOnce(
   const arrived = { author: peer, epoch: '', number: 0, message, kind, row, late: true, redelivered: true }
   closing.throwIfAborted()
   const taken = await abortable(Promise.resolve(take(arrived, transaction)), closing)
-  if (taken === 'waiting') {
+  if (taken === 'waiting' || taken === 'full') {
     throw new AfpDeliveryError('NO_HANDLER', 'nobody takes this message: no handler, no subscription', { messageId })
   }
   const { checks, writes } = transaction.end()

@@ -3,9 +3,8 @@
 import type { Timer } from '../common/clock.ts'
 import type { MessageKind } from '../message/envelope.ts'
 import type { Message } from '../message/message.ts'
-import type { Check } from '../store/store.ts'
+import type { Check, Write } from '../store/store.ts'
 import type { Arrived } from './arrived.ts'
-import type { Staged } from './ledger.ts'
 
 /** What a request's handler answered, to be kept as the request was. */
 export interface KeptReply {
@@ -14,19 +13,15 @@ export interface KeptReply {
 }
 
 /** What goes into the batch in which a message ends. */
-export interface Ending extends Partial<Pick<Staged, 'committed' | 'abandoned'>>, Pick<Staged, 'writes'> {
+export interface Ending {
+  readonly writes: readonly Write[]
   readonly checks?: readonly Check[]
   readonly reply?: KeptReply | undefined
 }
 
-/** An end that is on its way to the disk. */
-export interface Underway {
-  readonly entry: Arrived
-  readonly ended: Promise<void>
-}
-
 /** The messages of one class. */
 export interface Lane {
+  readonly priority: number
   readonly queue: Arrived[]
   running: boolean
   /** The first of the queue, while its handler is at work: the run may wait for something else as well. */

@@ -6,70 +6,54 @@
  * a request's handler may ask its author back, and wait for replies that come behind the request.
  */
 
-import type { Timer } from '../common/clock.ts'
-import { isConflict } from '../common/errors.ts'
+import { AfpDataStoreError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
 import { toFailure } from '../message/failure.ts'
 import type { Message } from '../message/message.ts'
 import type { Arrived } from './arrived.ts'
+import { contend } from './contention.ts'
 import { DeadEnds, type DeadEndsParts } from './dead-ends.ts'
-import { Endings } from './endings.ts'
+import { EndWriter, type EndWriterParts } from './end-writer.ts'
 import type { Incoming } from './incoming.ts'
-import { isGone, nextTry } from './next-try.ts'
-import type { Also } from './outgoing-parts.ts'
-import type { Ending, KeptReply, Lane, Underway } from './processing-state.ts'
-import { dropped, isUnsealable, RepliesFull } from './reply-room.ts'
-import type { Reservations } from './reservations.ts'
+import { Parked } from './parked.ts'
+import type { KeptReply, Lane } from './processing-state.ts'
 import { nextRetry, type RetryStrategy, resumeRetry } from './retry.ts'
 import type { InboxOwes } from './rows.ts'
 import { BufferedTransaction } from './transaction.ts'
 
-/** How often a handler runs anew because somebody else wrote what it had read, before it has that to itself. */
-const FREE_CONFLICTS = 3
-/** How often in all, before that counts as its failure: by then it is slow beyond patience, or in its own way. */
-const MAX_CONFLICTS = 16
 /** Requests of one author that may be handled at once. */
 const MAX_REQUESTS = 256
-/** How many of those that nobody wanted end at one look. */
-const MAX_EXPIRING = 256
-/** How often those that nobody wanted are looked through for what has expired, at most, ms. */
-const LOOK_PAUSE = 1_000
 
 /** What handling needs. */
-export interface ProcessingParts extends DeadEndsParts {
+export interface ProcessingParts extends EndWriterParts, DeadEndsParts {
   readonly random: Random
-  /** Of the handlers of all authors. */
-  readonly reservations: Reservations
   /** When a handler that failed runs again. */
   readonly strategy: RetryStrategy
-  /** Hands a message to whoever wants it; `waiting` when nobody does yet. */
+  /** Hands a message to whoever wants it; `waiting` when nobody does yet, `full` when nobody who does has room. */
   readonly take: (
     arrived: Arrived,
     transaction: BufferedTransaction,
-  ) => Promise<KeptReply | 'waiting' | undefined> | 'waiting'
-  /** Sends the reply to a request, in one batch with everything else that ends it. @throws as `store.commit` */
-  readonly reply: (reply: KeptReply, also: Also) => Promise<void>
+  ) => Promise<KeptReply | Untaken | undefined> | Untaken
   /** A handler threw. */
   readonly onFailed: (arrived: Arrived, error: unknown) => void
   /** How long work lets others have their turn. Default: the platform's. */
   readonly nextTask?: NextTask | undefined
 }
 
+/** Why nobody has a message yet. */
+export type Untaken = 'waiting' | 'full'
+
 /** See the head of this file. */
 export class Processing {
   readonly #parts: ProcessingParts
   readonly #incoming: Incoming
   readonly #lanes = new Map<number, Lane>()
-  /** Those that nobody wanted, in their order. */
-  #parked: Arrived[] = []
-  /** Fires when the first of them expires. */
-  #parkedTimer: Timer | undefined
-  #parkedUntil = Number.POSITIVE_INFINITY
-  readonly #endings = new Endings()
+  readonly #parked: Parked
+  readonly #ends: EndWriter
   readonly #deadEnds: DeadEnds
-  /** Of those the last that writes a key: whoever writes it next must not be overtaken, also where there is no room. */
-  readonly #writers = new Map<string, Underway>()
+  /** How often there was somebody new: for one that was at work then it counts as well. */
+  #offers = 0
   /** Those at work that hold nothing up. */
   #asides = 0
   readonly #stop = new AbortController()
@@ -80,7 +64,12 @@ export class Processing {
   constructor(parts: ProcessingParts, incoming: Incoming) {
     this.#parts = parts
     this.#incoming = incoming
-    this.#deadEnds = new DeadEnds(parts, incoming, this.#endings)
+    this.#ends = new EndWriter(parts, incoming, this.#stop.signal)
+    this.#deadEnds = new DeadEnds(parts, incoming, this.#ends.endings)
+    this.#parked = new Parked(parts.clock, entries => {
+      for (const entry of entries) this.#dead(entry, ['expired'])
+      this.#runAll()
+    })
     this.#slices = new Slices(parts.nextTask)
   }
 
@@ -106,10 +95,18 @@ export class Processing {
     for (const entry of owed) this.#deadEnds.end(entry, entry.row.owes as InboxOwes, this.#stop.signal)
   }
 
-  /** There is a new handler, subscription or reader: whom nobody wanted is offered again, before what came later. */
+  /** Somebody new may want what nobody wanted: that is offered again, before what came later. */
   offerAgain(): void {
-    const again = this.#parked
-    this.#parked = []
+    this.#offer(this.#parked.takeAll())
+  }
+
+  /** Who had no room may have some: what is for them is offered again. */
+  offerFull(): void {
+    this.#offer(this.#parked.takeFull())
+  }
+
+  #offer(again: readonly Arrived[]): void {
+    this.#offers++
     for (const [priority, entries] of Map.groupBy(again, ({ row }) => row.priority)) {
       const { queue, atWork } = this.#lane(priority)
       // The one whose handler is at work stays where it is.
@@ -123,7 +120,9 @@ export class Processing {
     for (let entry = this.#parked.shift(); entry !== undefined; entry = this.#parked.shift()) {
       if (entry.message.isExpired(this.#parts.clock.now())) this.#dead(entry, ['expired'])
       else {
-        void this.#end(entry, () => ({ writes: [] }))
+        void this.#ends.add(entry, () => ({ writes: [] }))
+        // It may have held up others.
+        queueMicrotask(() => this.#runAll())
         return entry.message
       }
     }
@@ -132,18 +131,24 @@ export class Processing {
 
   /** Resolves when no end of a message is on its way to the disk. */
   settled(): Promise<void> {
-    return this.#endings.settled()
+    return this.#ends.endings.settled()
   }
 
   /** Nothing more is handed out; what handlers at work end with is still written. */
   close(): void {
     this.#stop.abort()
-    this.#parkedTimer?.cancel()
+    this.#parked.close()
     for (const lane of this.#lanes.values()) lane.timer?.cancel()
   }
 
   #lane(priority: number): Lane {
-    const lane = this.#lanes.get(priority) ?? { queue: [], running: false, atWork: undefined, timer: undefined }
+    const lane = this.#lanes.get(priority) ?? {
+      priority,
+      queue: [],
+      running: false,
+      atWork: undefined,
+      timer: undefined,
+    }
     this.#lanes.set(priority, lane)
     return lane
   }
@@ -159,15 +164,17 @@ export class Processing {
     lane.timer?.cancel()
     lane.timer = undefined
     try {
-      while (lane.queue.length > 0 && !this.#stop.signal.aborted) {
+      while (lane.queue.length > 0 && !this.#stop.signal.aborted && !this.#parked.holds(lane.priority)) {
         const entry = lane.queue[0] as Arrived
         const wait = (entry.notBefore ?? 0) - this.#parts.clock.monotonic()
         if (wait > 0) {
           lane.timer = this.#parts.clock.after(wait, () => void this.#run(lane))
           return
         }
-        if (this.#slices.full) await this.#slices.pause()
-        else if (this.#endings.full) await this.#endings.fewer()
+        const refused = this.#ends.refused(lane.priority)
+        if (refused !== undefined) await refused
+        else if (this.#slices.full) await this.#slices.pause()
+        else if (this.#ends.endings.full) await this.#ends.endings.fewer()
         else if (entry.kind !== 'message') {
           if (this.#asides >= MAX_REQUESTS) return
           lane.queue.shift()
@@ -206,23 +213,14 @@ export class Processing {
     const { reservations, onFailed } = this.#parts
     this.#slices.did(entry.row.message.length)
     const read = new Set<string>()
-    for (let conflicts = 0; ; conflicts++) {
-      let release: (() => void) | undefined
-      if (conflicts > FREE_CONFLICTS) {
-        // What comes before it must not wait for it.
-        await Promise.allSettled([...read].map(key => this.#writers.get(key)?.ended))
-        release = await reservations.take(read)
-      }
-      try {
-        if (this.#stop.signal.aborted) return false
-        return await this.#once(entry, read, release)
-      } catch (error) {
-        if (conflicts < MAX_CONFLICTS) continue
-        onFailed(entry, error)
-        return this.#failed(entry, error)
-      } finally {
-        release?.()
-      }
+    const run = async (release?: () => void): Promise<boolean> =>
+      !this.#stop.signal.aborted && this.#once(entry, read, release)
+    try {
+      // What comes before it is written first: it would not see that, and must not have that wait for it.
+      return await contend(reservations, run, read, all => this.#ends.written(entry, all ? read : []))
+    } catch (error) {
+      onFailed(entry, error)
+      return this.#failed(entry, error)
     }
   }
 
@@ -236,54 +234,38 @@ export class Processing {
     const { clock, store, take, onFailed } = this.#parts
     // A handler never starts after its message has expired.
     if (entry.message.isExpired(clock.now())) return this.#dead(entry, ['expired'])
-    const transaction = new BufferedTransaction(store)
+    let stale = false
+    const transaction = new BufferedTransaction(store, key =>
+      this.#ends.unwritten(entry, key)?.then(unwritten => {
+        stale ||= unwritten
+      }),
+    )
+    const offers = this.#offers
     let reply: KeptReply | undefined
     try {
       const taken = await take(entry, transaction)
-      if (taken !== 'waiting') reply = taken
-      else {
+      if (taken === 'waiting' || taken === 'full') {
         transaction.end()
-        this.#parked.push(entry)
-        this.#watch(entry)
+        if (offers !== this.#offers) return this.#once(entry, read, release)
+        this.#parked.add(entry, taken === 'full')
         return true
       }
+      reply = taken
     } catch (error) {
       for (const key of transaction.end().reads) read.add(key)
       entry.redelivered = true
       if (transaction.conflict !== undefined) throw transaction.conflict
+      // It failed at what the message before it has changed since.
+      if (stale) throw new AfpDataStoreError('STORE_CONFLICT', 'what was read is not what an earlier message wrote')
       onFailed(entry, error)
       return this.#failed(entry, error)
     }
     entry.redelivered = true
     const { checks, writes, reads, keys } = transaction.end()
     for (const key of reads) read.add(key)
-    const ended = this.#end(entry, () => ({ checks, writes, reply }), keys, release)
+    const ended = this.#ends.add(entry, () => ({ checks, writes, reply }), { keys, release })
     // Without a read nothing can be in its way, and the next one need not wait for the disk.
-    if (checks.length > 0) await ended
-    return true
-  }
-
-  /** One that nobody wants has its end when it expires, and not when somebody comes: it takes up its author's room. */
-  #watch({ message: { expiresAt } }: Arrived): void {
-    if (expiresAt >= this.#parkedUntil || this.#stop.signal.aborted) return
-    const { clock } = this.#parts
-    this.#parkedUntil = expiresAt
-    this.#parkedTimer?.cancel()
-    this.#parkedTimer = clock.after(Math.max(LOOK_PAUSE, expiresAt - clock.now() + 1), () => this.#expireParked())
-  }
-
-  #expireParked(): void {
-    this.#parkedUntil = Number.POSITIVE_INFINITY
-    const now = this.#parts.clock.now()
-    const over: Arrived[] = []
-    this.#parked = this.#parked.filter(entry => {
-      // What is beyond that waits for the next look.
-      const ends = over.length < MAX_EXPIRING && entry.message.isExpired(now)
-      if (ends) over.push(entry)
-      return !ends
-    })
-    for (const entry of over) this.#dead(entry, ['expired'])
-    for (const entry of this.#parked) this.#watch(entry)
+    return checks.length === 0 || ended
   }
 
   async #failed(entry: Arrived, error: unknown): Promise<boolean> {
@@ -311,91 +293,5 @@ export class Processing {
     this.#incoming.refuse(entry, why[0])
     this.#deadEnds.end(entry, why, this.#stop.signal)
     return true
-  }
-
-  /**
-   * Writes the end of a message until the disk has it.
-   * @param keys what its handler writes
-   * @param release gives back what is reserved for it: nobody else may write these
-   * @throws AfpDataStoreError STORE_CONFLICT
-   */
-  #end(entry: Arrived, stage: () => Ending, keys: readonly string[] = [], release?: () => void): Promise<void> {
-    return this.#endings.add(this.#inTurn(entry, stage, keys, release))
-  }
-
-  /** Once nobody else has these keys to itself; only then it counts as their writer, for whom the next one waits. */
-  async #inTurn(entry: Arrived, stage: () => Ending, keys: readonly string[], release?: () => void): Promise<void> {
-    const { reservations } = this.#parts
-    const other = (): Promise<void> | undefined => (release ? undefined : reservations.holder(keys))
-    for (let over = other(); over !== undefined; over = other()) await over
-    const ahead = keys.flatMap(key => this.#writers.get(key) ?? [])
-    const ended = this.#write(entry, stage, ahead, release)
-    for (const key of keys) this.#writers.set(key, { entry, ended })
-    const done = (): void => {
-      for (const key of keys) if (this.#writers.get(key)?.ended === ended) this.#writers.delete(key)
-    }
-    ended.then(done, done)
-    return ended
-  }
-
-  async #write(entry: Arrived, stage: () => Ending, ahead: readonly Underway[], release?: () => void): Promise<void> {
-    const { clock, store, reply, onError } = this.#parts
-    const { signal } = this.#stop
-    let waited = false
-    let failed = false
-    let lost: unknown
-    for (;;) {
-      let ending: Ending | undefined
-      let committed = (): void => {}
-      const over = (): void => {
-        ending?.committed?.()
-        committed()
-        this.#incoming.processed(entry)
-      }
-      try {
-        ending = stage()
-        const { writes } = ending
-        const checks = [...(ending.checks ?? []), ...ahead.map(({ entry }) => this.#incoming.over(entry))]
-        // Later positions may be written while a reply is sealed: what is written here has to know of them.
-        const batch: Also = () => {
-          const position = this.#incoming.ending(entry)
-          committed = position.committed
-          return { checks, writes: [...writes, ...position.writes] }
-        }
-        if ((waited || failed) && ending.reply?.message.isExpired(clock.now())) lost ??= dropped(ending.reply.message)
-        if (ending.reply === undefined || lost !== undefined) await store.commit(batch())
-        else await reply(ending.reply, batch)
-        if (lost !== undefined) onError(lost)
-        return over()
-      } catch (error) {
-        // The one that was said to have failed was written after all: what it wrote is what is in the way of this one.
-        if (failed && (await isGone(store, this.#incoming.over(entry)))) return over()
-        ending?.abandoned?.()
-        if (isConflict(error)) {
-          if (ahead.length === 0) throw error
-          // One of those may be what was in the way.
-          await Promise.allSettled(ahead.map(({ ended }) => ended))
-          ahead = []
-          continue
-        }
-        // The handler has done its work: only its end is tried again. After a restart it runs once more.
-        if (signal.aborted) return onError(error)
-        // It may take long, and what is read is checked all the same.
-        release?.()
-        const answer = ending?.reply?.message
-        if (answer !== undefined && lost === undefined && isUnsealable(error)) lost = dropped(answer, error)
-        else if (answer !== undefined && error instanceof RepliesFull) {
-          // Told once: it may last as long as its request.
-          if (!waited) onError(error)
-          waited = true
-          await error.room({ clock, until: answer.expiresAt, signal })
-          // The next run handles its request again.
-          if (signal.aborted) return
-        } else {
-          failed = true
-          await nextTry(this.#parts, error, signal)
-        }
-      }
-    }
   }
 }

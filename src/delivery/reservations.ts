@@ -41,6 +41,11 @@ export class Reservations {
     return keys.some(key => held?.keys.has(key)) ? held?.over : undefined
   }
 
+  /** Resolves when nobody has one of these keys. */
+  async free(keys: readonly string[]): Promise<void> {
+    for (let over = this.holder(keys); over !== undefined; over = this.holder(keys)) await over
+  }
+
   /** Nobody waits any more: what handlers at work end with is written, or found overtaken. */
   close(): void {
     this.#closed = true

@@ -131,6 +131,7 @@ export const keptValues = (store: () => Store, ours = store, changes = new Under
 /** The transaction of one run of a handler. */
 export class BufferedTransaction implements Transaction {
   readonly #store: Store
+  readonly #readable: (key: string) => Promise<void> | undefined
   /** By encoded key, as text: what was read, and what is to be written. */
   readonly #reads = new Map<string, { key: Key; value: Uint8Array | undefined }>()
   readonly #writes = new Map<string, { key: Key; value: Uint8Array | undefined }>()
@@ -138,8 +139,10 @@ export class BufferedTransaction implements Transaction {
   #ended = false
   #conflict: AfpDataStoreError | undefined
 
-  constructor(store: Store) {
+  /** @param readable resolves when a key, as text, may be read; undefined: at once */
+  constructor(store: Store, readable: (key: string) => Promise<void> | undefined = () => undefined) {
     this.#store = store
+    this.#readable = readable
   }
 
   /** Somebody else wrote what was being read: whatever the handler made of that. */
@@ -153,6 +156,8 @@ export class BufferedTransaction implements Transaction {
     if (written !== undefined) return read(written.value) as C | undefined
     const known = this.#reads.get(name)
     if (known !== undefined) return read(known.value) as C | undefined
+    const readable = this.#readable(name)
+    if (readable !== undefined) await readable
     const value = await this.#store.get(TABLE, key)
     this.#open()
     // Two reads of one key may have been under way: the first one counts.

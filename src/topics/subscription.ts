@@ -23,7 +23,7 @@ export interface SubscriptionOptions extends Filter, AbortOptions {
   maxMessages?: number | undefined
   /** What it is for, for people. */
   description?: string | undefined
-  /** How many messages may wait for a slow reader; beyond it the newest are dropped. Default: `limits.queue`, 1,024; `limits.queuedBytes` bounds them too. */
+  /** How many messages may wait for a slow reader; beyond it the newest are refused. Default: `limits.queue`, 1,024; `limits.queuedBytes` bounds them too. */
   queue?: number | undefined
 }
 
@@ -43,6 +43,8 @@ export interface SubscriptionContext {
   readonly onEnd: (subscription: Subscription) => void
   /** A message was dropped, since its reader is slow. */
   readonly onOverflow: (message: Message, subscription: Subscription) => void
+  /** It had no room for a message, and now has some, or wants nothing more. */
+  readonly onRoom: () => void
   /** Asked of each message that waited, when it is taken: whether it is dropped, having expired. */
   readonly isStale: (message: Message) => boolean
   /** A message that it took was handed out, or will not be. */
@@ -85,6 +87,8 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
   readonly #onAbort = (): void => this.unsubscribe()
   /** What has to wait until the filter is ready. */
   #waiting: BoundedQueue<{ message: Message; bytes: number; settle: Settle | undefined }> | undefined
+  /** It had no room for a message. */
+  #overflowed = false
   #receivedCount = 0
   #ended = false
   #timer: Timer | undefined
@@ -116,7 +120,10 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     this.#callback = callback
     const { queue = limits.queue } = options
     checkOption('queue', queue, COUNT)
-    const over = (message: Message<C>): void => context.onHandedOut(message as Message)
+    const over = (message: Message<C>): void => {
+      context.onHandedOut(message as Message)
+      this.#hasRoom()
+    }
     this.#queue = new BoundedQueue(
       queue,
       limits.queuedBytes,
@@ -188,7 +195,7 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     if (this.#waiting === undefined) return this.#compiled.matches(message) && this.#take(message, bytes)
     if (!this.#compiled.mayMatch(message)) return false
     if (this.#waiting.push({ message, bytes, settle }, bytes)) return 'waiting'
-    this.#context.onOverflow(message, this.#untyped)
+    this.#overflow(message)
     return false
   }
 
@@ -238,7 +245,7 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
 
   #take(message: Message, bytes: number): boolean {
     if (!this.#queue.push(message as Message<C>, bytes)) {
-      if (!this.#queue.ended) this.#context.onOverflow(message, this.#untyped)
+      if (!this.#queue.ended) this.#overflow(message)
       return false
     }
     this.#receivedCount++
@@ -251,6 +258,7 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     // Not within the producer's own call: a callback may unsubscribe, subscribe or take its time.
     await Promise.resolve()
     for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
+      this.#hasRoom()
       try {
         await callback(message)
       } catch (error) {
@@ -261,12 +269,24 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     this.#running = undefined
   }
 
+  #overflow(message: Message): void {
+    this.#overflowed = true
+    this.#context.onOverflow(message, this.#untyped)
+  }
+
+  #hasRoom(): void {
+    if (!this.#overflowed) return
+    this.#overflowed = false
+    this.#context.onRoom()
+  }
+
   #settleWaiting(): void {
     const waiting = this.#waiting?.takeAll() ?? []
     this.#waiting = undefined
     for (const { message, bytes, settle } of waiting) {
       settle?.(this.#compiled.matches(message) && this.#take(message, bytes))
     }
+    if (this.#queue.size === 0) this.#hasRoom()
   }
 
   #end(error?: unknown): void {
@@ -277,6 +297,7 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     this.#queue.end(error)
     for (const { settle } of this.#waiting?.takeAll() ?? []) settle?.(false)
     this.#context.onEnd(this.#untyped)
+    this.#hasRoom()
   }
 
   #armExpiry(): void {

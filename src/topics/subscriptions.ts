@@ -29,6 +29,8 @@ export interface SubscriptionManagerOptions {
   ) => void | Promise<void>
   /** A message was dropped, since the reader of a subscription is slow. */
   readonly onOverflow?: (message: Message, subscription: Subscription) => void
+  /** A subscription that had no room has some, or has ended. */
+  readonly onRoom?: () => void
   /** See {@link SubscriptionContext.isStale}; default: none is. */
   readonly isStale?: ((message: Message) => boolean) | undefined
   /** A subscription's callback or predicate threw. */
@@ -98,6 +100,7 @@ export class SubscriptionManager {
       joined: joined.promise,
       onEnd: ended => this.#forget(ended),
       onOverflow: (message, slow) => this.#options.onOverflow?.(message, slow),
+      onRoom: () => this.#options.onRoom?.(),
       isStale: this.#options.isStale ?? (() => false),
       onHandedOut: message => this.#options.onHandedOut?.(message),
       onError: (error, message, failed) => this.#options.onError?.(error, message, failed),
