@@ -13,6 +13,7 @@ import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts } fro
 import { EnvelopeReader, refusalOf, rejectionOf, untimely } from './envelope-reader.ts'
 import { EpochRows } from './epoch-rows.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
+import { Held } from './held.ts'
 import { fingerprintOf, InEpoch, InEpochs, type KeptEpoch } from './in-epoch.ts'
 import { type Lack, lacksOf } from './patience.ts'
 import { NEVER_TRIED } from './retry.ts'
@@ -28,6 +29,8 @@ export class Incoming {
   readonly #rows: EpochRows
   /** Delivered and not processed, by epoch and number. */
   readonly #arrived: Arrivals
+  /** Those of them that were not handed on. */
+  readonly #held: Held
   /** Openings that are being read: envelopes and states behind them wait. */
   #reading: Promise<void> | undefined
   /** Envelopes that are being looked at. */
@@ -41,6 +44,7 @@ export class Incoming {
     this.#keys = new InEpochs(parts.readable)
     this.#rows = new EpochRows({ ...parts, author, epochs: this.#epochs, keys: this.#keys })
     this.#arrived = new Arrivals(parts.room, () => parts.answers.again())
+    this.#held = new Held(parts)
     this.#reader = new EnvelopeReader({ ...parts, self: parts.identity.id, author })
   }
 
@@ -76,7 +80,10 @@ export class Incoming {
       const mine = byEpoch.get(id) ?? []
       const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
       this.#epochs.restore(id, snapshot, positions)
-      for (const entry of mine) this.#arrived.add(entry)
+      for (const entry of mine) {
+        this.#arrived.add(entry)
+        this.#held.add(entry)
+      }
       this.#keys.add(await InEpoch.open({ id, key, notAfter, earlier }, true))
     }
   }
@@ -175,12 +182,23 @@ export class Incoming {
    * again the ones whose last message has expired. By then no opening of theirs is taken: a replay finds no way in.
    */
   tidy(): Promise<void> {
+    this.#held.look()
     const now = this.#parts.clock.now()
     const ended = this.#keys.all().filter(epoch => {
       // A row without a message: its commit failed behind that of the row.
-      return epoch.isOver(now) ? this.#epochs.forget(epoch.id) : epoch.stored && this.#epochs.drop(epoch.id)
+      if (!epoch.isOver(now)) return epoch.stored && this.#epochs.drop(epoch.id)
+      this.#end(epoch.id)
+      return this.#epochs.forget(epoch.id)
     })
     return this.#rows.shrink(ended.map(({ id }) => id))
+  }
+
+  /** What is missing of an epoch has expired, wherever it is: order waits for none of it. */
+  #end(epoch: string): void {
+    const holes = this.#epochs.feed(epoch)?.holes() ?? []
+    const released = this.#epochs.giveUpEpochs([epoch])
+    if (released.length > 0) this.#parts.onHole(this.author, epoch, holes)
+    this.#release(released)
   }
 
   /** What order waits for, by epoch. */
@@ -231,6 +249,7 @@ export class Incoming {
 
   /** What failed is not tried again. */
   close(): void {
+    this.#held.close()
     this.#rows.close()
   }
 
@@ -314,6 +333,7 @@ export class Incoming {
     if (!taken) return
     entry.late = late
     this.#arrived.add(entry, beyond)
+    if (!released.includes(entry.number)) this.#held.add(entry)
     this.#release([{ epoch, numbers: released }, ...others])
     this.#parts.answers.ack(epoch)
   }
@@ -362,6 +382,7 @@ export class Incoming {
     const found = handed.flatMap(({ epoch, numbers }) =>
       numbers.flatMap(number => this.#arrived.get(epoch, number) ?? []),
     )
+    for (const entry of found) this.#held.delete(entry)
     if (found.length > 0) this.#parts.onReleased(found)
     return found
   }

@@ -4,9 +4,10 @@
  */
 
 import { earliestFirst } from '../common/earliest-first.ts'
+import type { EpochAccepted, EpochGivenUp, EpochRefused, EpochsNews, Handed } from './epochs-news.ts'
 import { isBefore, isEpochId, isOver, type KeptEpoch, readKept, writeKept } from './kept-epoch.ts'
 import { MAX_RANGES, malformed, type Range } from './ranges.ts'
-import { type Accepted, ReaderFeed, type StateNews, type Verdict } from './reader-feed.ts'
+import { ReaderFeed, type Verdict } from './reader-feed.ts'
 import { KEEP_SETTLED, MAX_SETTLED, type SettledEpoch, SettledEpochs } from './settled.ts'
 import type { Snapshot } from './snapshot.ts'
 import { type FeedAck, type FeedState, type Position, readState } from './wire.ts'
@@ -22,31 +23,7 @@ export const MAX_LISTED = 128
 /** Ranges of skips that each epoch may have, although the others have the {@link MAX_RANGES} that there are for all. */
 const OWN_SKIPS = 16
 
-/** Numbers of one epoch to be handed on, in this order. */
-export interface Handed {
-  readonly epoch: string
-  readonly numbers: readonly number[]
-}
-
-/** What came of an envelope, and of later epochs that waited for it. */
-export interface EpochAccepted extends Accepted {
-  /** After `released`. */
-  readonly others: readonly Handed[]
-}
-
-/** What came of an author's states. */
-export interface EpochsNews {
-  readonly released: readonly Handed[]
-  /** What each state said; without what was released. */
-  readonly news: readonly (Omit<StateNews, 'released'> & { readonly epoch: string })[]
-  /** Epochs that the author has and this reader does not: their openings are wanted. */
-  readonly unknown: readonly string[]
-  /**
-   * Epochs that stand otherwise now: skips are not told before this is on the disk, and after a restart without it what
-   * was said here would have to be said again before order goes on.
-   */
-  readonly changed: readonly string[]
-}
+export type { EpochAccepted, EpochsNews, Handed }
 
 const NONE: readonly never[] = []
 
@@ -128,13 +105,14 @@ export class Epochs {
 
   /**
    * Lets go of an epoch of which nothing can come any more, although its author has not said so: false where something in
-   * it has no end, is missing, or is waited for. What is stored of it is to be deleted.
+   * it has no end, is missing and not given up, or is waited for. What is stored of it is to be deleted.
    */
   forget(epoch: string): boolean {
     if (this.drop(epoch)) return true
     const kept = this.#kept.get(epoch)
-    if (kept === undefined || kept.held || kept.feed.pending > 0 || !kept.feed.complete) return false
+    if (kept === undefined || kept.feed.pending > 0 || !kept.feed.complete) return false
     for (const { awaits } of this.#kept.values()) if (awaits.has(epoch)) return false
+    if (kept.held) this.#holding--
     return this.#kept.delete(epoch)
   }
 
@@ -164,11 +142,7 @@ export class Epochs {
   }
 
   /** As {@link ReaderFeed.refuse}. @throws AfpMessageError MALFORMED */
-  refuse(
-    epoch: string,
-    number: number,
-    reason: string,
-  ): { readonly taken: boolean; readonly released: readonly Handed[] } {
+  refuse(epoch: string, number: number, reason: string): EpochRefused {
     const kept = this.#kept.get(epoch)
     if (kept === undefined) return { taken: false, released: NONE }
     const { taken, released } = kept.feed.refuse(number, reason)
@@ -181,10 +155,7 @@ export class Epochs {
   }
 
   /** As {@link ReaderFeed.giveUp}. */
-  giveUp(
-    epoch: string,
-    ranges: Iterable<Range>,
-  ): { readonly released: readonly Handed[]; readonly given: readonly Range[] } {
+  giveUp(epoch: string, ranges: Iterable<Range>): EpochGivenUp {
     const kept = this.#kept.get(epoch)
     if (kept === undefined) return { released: NONE, given: NONE }
     const { released, given } = kept.feed.giveUp(ranges)

@@ -20,6 +20,8 @@ import { DeliveryWorld, type Machine, type Node } from './world.ts'
 export interface Planned {
   readonly given: boolean
   readonly priority: number
+  /** s; default an hour. */
+  readonly ttl?: number
 }
 
 /** What comes, or happens. */
@@ -97,9 +99,16 @@ export class Restarts {
     }
   }
 
+  /** Its recipient loses power. */
+  lose(): void {
+    this.bob.crash()
+    // What it waited for does not come about any more.
+    void this.bob.delivery.close()
+  }
+
   /** Nothing is left of it. */
   end(): void {
-    this.bob.crash()
+    this.lose()
     this.author.crash()
   }
 
@@ -146,9 +155,9 @@ export class Restarts {
 
   async sealed(at: number, number: number, text: string): Promise<Uint8Array> {
     const { id, key, plan } = this.epochs[at] as Written
-    const { priority } = plan[number - 1] as Planned
+    const { priority, ttl = 3_600 } = plan[number - 1] as Planned
     const { bob } = this
-    const message = this.author.message(bob, text, { ttl: 3_600, priority })
+    const message = this.author.message(bob, text, { ttl, priority })
     const header = {
       mesh: MESH,
       destination: publicKeyOf(bob.id) as Uint8Array,
@@ -181,7 +190,7 @@ export class Restarts {
     const before = [...this.atWork.keys()]
     expect(this.bob.errors).toEqual([])
     expect(this.bob.refused.filter(reason => reason !== 'unknown-epoch' && reason !== 'duplicate')).toEqual([])
-    this.bob.crash()
+    this.lose()
     await this.start()
     await this.world.clock.advance(1)
     // What was given up and came late may be at work first now.
