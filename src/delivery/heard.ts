@@ -19,8 +19,8 @@ export interface HeardParts extends Pick<OutgoingParts, 'identity' | 'onRollback
   readonly remove: (epoch: OutEpoch, number: number) => void
   /** Forgets an epoch that is over; what is to be written. */
   readonly drop: (epoch: OutEpoch) => Write
-  /** There is one less. */
-  readonly onDropped: () => void
+  /** There is one less, or one less that an opening has to name. */
+  readonly onRoom: () => void
 }
 
 /** See the head of this file. */
@@ -46,8 +46,10 @@ export class Heard {
 
   /** @param waits see {@link Recorder.persist} */
   async #take(epoch: OutEpoch, ack: FeedAck, waits: () => void): Promise<{ written: Promise<void> }> {
-    const { identity, recipient, sender, remove, onRollback } = this.#parts
+    const { identity, recipient, sender, remove, onRollback, onRoom } = this.#parts
+    const { arrived } = epoch.feed
     const news = epoch.feed.acked(ack)
+    if (epoch.feed.arrived && !arrived) onRoom()
     if (news.rollback) onRollback(recipient, epoch.id)
     const ends = await consequences(news, epoch, { author: identity.id, recipient })
     const { over } = ends
@@ -76,10 +78,10 @@ export class Heard {
   }
 
   async #end(epoch: OutEpoch): Promise<void> {
-    const { epochs, recorder, drop, onDropped } = this.#parts
+    const { epochs, recorder, drop, onRoom } = this.#parts
     if (!epoch.feed.done || epochs.get(epoch.id) === undefined) return
     const deletion = drop(epoch)
     await recorder.persist([], () => [deletion])
-    onDropped()
+    onRoom()
   }
 }

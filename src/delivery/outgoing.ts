@@ -76,7 +76,7 @@ export class Outgoing {
       remove: (epoch, number) => this.#remove(epoch, number),
       drop: epoch => this.#drop(epoch),
       // There may be room to open another.
-      onDropped: () => this.cardChanged(),
+      onRoom: () => this.cardChanged(),
     })
     this.#fencing = new Fencing({
       ...parts,
@@ -311,7 +311,7 @@ export class Outgoing {
     }
     if (this.#usable() === undefined) {
       this.#epochs.end()
-      const earlier = this.#epochs.unsettled()
+      const earlier = this.#epochs.earlier()
       const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random }
       this.#epochs.begin(await openEpoch(options))
     }

@@ -16,7 +16,7 @@ import { type FeedAck, type FeedState, type Position, readState } from './wire.t
 export const MAX_OPEN = 64
 /** Epochs that are not settled here, those included that only have handlers at work. */
 export const MAX_KEPT = 256
-/** Earlier epochs that an opening may name. It names all that are not settled: an author that has more opens none. */
+/** Earlier epochs that an opening may name: of those that are not settled all in which something has not arrived. */
 export const MAX_EARLIER = 64
 /** Epochs that an author's word may list. */
 export const MAX_LISTED = 128
@@ -75,7 +75,8 @@ export class Epochs {
     const before = new Set(earlier)
     before.delete(epoch)
     const awaits = new Set([...before].filter(id => !this.#isOver(id)))
-    const held = awaits.size > 0
+    const order = ++this.#opened
+    const held = awaits.size > 0 || this.#isBehind(epoch, { earlier: before, order })
     const feed = ReaderFeed.begin(epoch, { held })
     // It was given up before it came.
     if (
@@ -83,7 +84,6 @@ export class Epochs {
     ) {
       feed.waitForNothing()
     }
-    const order = ++this.#opened
     this.#kept.set(epoch, { feed, earlier: before, awaits, order, final: false, unlisted: false, held })
     if (held) this.#holding++
     return 'opened'
@@ -328,10 +328,20 @@ export class Epochs {
     return feed !== undefined && !feed.free && !feed.untouched
   }
 
-  /** Hands on what waited for an epoch that may be over now. */
-  #follow(kept: KeptEpoch): readonly Handed[] {
-    if (this.#holding === 0 || !isOver(kept)) return NONE
-    return [...this.#kept.values()].some(({ awaits }) => awaits.has(kept.feed.epoch)) ? this.#resume() : NONE
+  /**
+   * Whether something waits in an epoch that came here before: one of which everything has arrived need not be named, but
+   * may have to wait itself.
+   */
+  #isBehind(epoch: string, { earlier, order }: Pick<KeptEpoch, 'earlier' | 'order'>): boolean {
+    for (const [id, other] of this.#kept) {
+      if (other.order < order && other.feed.waiting > 0 && !earlier.has(id) && !other.earlier.has(epoch)) return true
+    }
+    return false
+  }
+
+  /** Hands on what waited for an epoch in which nothing waits now. */
+  #follow({ feed }: KeptEpoch): readonly Handed[] {
+    return this.#holding > 0 && feed.waiting === 0 ? this.#resume() : NONE
   }
 
   #also(kept: KeptEpoch, numbers: readonly number[]): readonly Handed[] {
@@ -347,7 +357,7 @@ export class Epochs {
       for (const [epoch, kept] of this.#kept) {
         if (!kept.held) continue
         for (const id of kept.awaits) if (this.#isOver(id)) kept.awaits.delete(id)
-        if (kept.awaits.size > 0) continue
+        if (kept.awaits.size > 0 || this.#isBehind(epoch, kept)) continue
         kept.held = false
         this.#holding--
         again = true
