@@ -8,7 +8,7 @@ import type { EpochAccepted, EpochGivenUp, EpochRefused, EpochsNews, Handed } fr
 import { isBefore, isEpochId, isOver, type KeptEpoch, readKept, writeKept } from './kept-epoch.ts'
 import { MAX_RANGES, malformed, type Range } from './ranges.ts'
 import { ReaderFeed, type Verdict } from './reader-feed.ts'
-import { KEEP_SETTLED, MAX_SETTLED, type SettledEpoch, SettledEpochs } from './settled.ts'
+import { KEEP_SETTLED, type SettledEpoch, SettledEpochs } from './settled.ts'
 import type { Snapshot } from './snapshot.ts'
 import { type FeedAck, type FeedState, type Position, readState } from './wire.ts'
 
@@ -369,7 +369,6 @@ export class Epochs {
   }
 
   #hasRoom(epoch: string): boolean {
-    if (this.#kept.size + this.#settled.size >= MAX_SETTLED) return false
     let open = 0
     let wanted = false
     for (const kept of this.#kept.values()) {
