@@ -90,6 +90,8 @@ export interface IncomingParts {
   readonly judge: (message: Message, kind: MessageKind) => void | Promise<void>
   /** Messages to be handled, in this order. */
   readonly onReleased: (arrived: readonly Arrived[]) => void
+  /** One whose time is over before it was released: it has its end with that. */
+  readonly onExpired: (arrived: Arrived) => void
   /** One that is neither numbered nor kept; they come in the order in which they were sent. */
   readonly onOnce: (message: Message, kind: MessageKind, bytes: number) => void | Promise<void>
   readonly onRefused: (author: string, reason: EnvelopeRefusal, detail: string) => void

@@ -25,7 +25,7 @@ const HELD_PER_NEW = 8
 
 /** What they are made of. */
 export interface AuthorsParts
-  extends Omit<IncomingParts, 'answers' | 'readable' | 'room' | 'onReleased'>,
+  extends Omit<IncomingParts, 'answers' | 'readable' | 'room' | 'onReleased' | 'onExpired'>,
     Omit<ProcessingParts, 'reservations' | 'strategy' | 'onDead'>,
     Pick<PatienceParts, 'holePatience'> {
   readonly lines: Lines
@@ -194,6 +194,7 @@ export class Authors {
         readable: this.#readable,
         room: this.#room,
         onReleased: arrived => processing.add(arrived),
+        onExpired: arrived => processing.expire(arrived),
       },
       id,
     )

@@ -65,7 +65,7 @@ export class EpochRows {
     const stored = over.filter(id => keys.letGo(id))
     for (const { epoch } of settled) keys.letGo(epoch)
     // No row says that these are over: a later one must not wait for them after a restart.
-    const later = this.#after(over).filter(id => keys.get(id)?.stored)
+    const later = this.#after([...over, ...forgotten]).filter(id => keys.get(id)?.stored)
     const gone = [...stored, ...forgotten].map(id => epochKey('in', author, id))
     const writes = [
       ...settled.map(entry => putSettled(author, entry)),
@@ -89,7 +89,8 @@ export class EpochRows {
   /** Epochs that were opened after any of these. */
   #after(earlier: readonly string[]): string[] {
     if (earlier.length === 0) return []
-    const all = this.#parts.keys.all().filter(({ kept }) => earlier.some(id => kept.earlier.includes(id)))
+    const ids = new Set(earlier)
+    const all = this.#parts.keys.all().filter(({ kept }) => kept.earlier.some(id => ids.has(id)))
     return all.map(({ id }) => id)
   }
 

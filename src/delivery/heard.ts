@@ -21,6 +21,8 @@ export interface HeardParts extends Pick<OutgoingParts, 'identity' | 'quota' | '
   /** Takes a message out of memory. */
   readonly remove: (epoch: OutEpoch, number: number) => void
   readonly ends: EpochEnds
+  /** There is one less that an opening has to name. */
+  readonly onRoom: () => void
 }
 
 /** See the head of this file. */
@@ -50,8 +52,10 @@ export class Heard {
   }
 
   async #take(epoch: OutEpoch, ack: FeedAck): Promise<{ written: Promise<void> }> {
-    const { identity, recipient, sender, remove, onRollback } = this.#parts
+    const { identity, recipient, sender, remove, onRollback, onRoom } = this.#parts
+    const { arrived } = epoch.feed
     const news = epoch.feed.acked(ack)
+    if (epoch.feed.arrived && !arrived) onRoom()
     if (news.rollback) onRollback(recipient, epoch.id)
     const ends = await consequences(news, epoch, { author: identity.id, recipient })
     const { over } = ends

@@ -13,6 +13,7 @@ import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts } fro
 import { EnvelopeReader, refusalOf, rejectionOf, untimely } from './envelope-reader.ts'
 import { EpochRows } from './epoch-rows.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
+import { Held } from './held.ts'
 import { fingerprintOf, InEpoch, InEpochs, type KeptEpoch } from './in-epoch.ts'
 import { type Lack, lacksOf } from './patience.ts'
 import { NEVER_TRIED } from './retry.ts'
@@ -28,6 +29,8 @@ export class Incoming {
   readonly #rows: EpochRows
   /** Delivered and not processed, by epoch and number. */
   readonly #arrived: Arrivals
+  /** Those of them that were not handed on. */
+  readonly #held: Held
   /** Openings that are being read: envelopes and states behind them wait. */
   #reading: Promise<void> | undefined
   /** Envelopes that are being looked at. */
@@ -41,6 +44,7 @@ export class Incoming {
     this.#keys = new InEpochs(parts.readable)
     this.#rows = new EpochRows({ ...parts, author, epochs: this.#epochs, keys: this.#keys })
     this.#arrived = new Arrivals(parts.room, () => parts.answers.again())
+    this.#held = new Held(parts)
     this.#reader = new EnvelopeReader({ ...parts, self: parts.identity.id, author })
   }
 
@@ -72,13 +76,18 @@ export class Incoming {
   ): Promise<void> {
     for (const { epoch, floor, at } of settled) this.#epochs.restoreSettled(epoch, floor, at)
     for (const entry of arrived) if (entry.row.owes) this.#arrived.add(entry)
-    const open = arrived.filter(({ row }) => row.owes === undefined)
-    const byEpoch = Map.groupBy(open, ({ epoch }) => epoch)
+    const byEpoch = Map.groupBy(arrived, ({ epoch, row }) => (row.owes ? undefined : epoch))
     for (const { id, key, notAfter, earlier, snapshot } of epochs) {
       const mine = byEpoch.get(id) ?? []
-      const positions = mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority }))
-      this.#epochs.restore(id, snapshot, positions)
-      for (const entry of mine) this.#arrived.add(entry)
+      this.#epochs.restore(
+        id,
+        snapshot,
+        mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority })),
+      )
+      for (const entry of mine) {
+        this.#arrived.add(entry)
+        this.#held.add(entry)
+      }
       this.#keys.add(await InEpoch.open({ id, key, notAfter, earlier }, true))
     }
   }
@@ -177,22 +186,25 @@ export class Incoming {
   /**
    * Lets go of what nobody can come back to: settled epochs after their time, and of those whose author was not heard
    * again the ones whose last message has expired. By then no opening of theirs is taken: a replay finds no way in.
-   * What is missing in those will never come: what waits for it has its end with that, and the next time they go too.
    */
   tidy(): Promise<void> {
+    this.#held.look()
     const now = this.#parts.clock.now()
     const ended = this.#keys.all().filter(epoch => {
       // A row without a message: its commit failed behind that of the row.
       if (!epoch.isOver(now)) return epoch.stored && this.#epochs.drop(epoch.id)
-      if (this.#epochs.forget(epoch.id)) return true
-      const { lacks } = this
-      for (const id of [...epoch.kept.earlier, epoch.id]) {
-        const lack = lacks.get(id)
-        if (lack !== undefined) this.giveUp(id, lack)
-      }
-      return false
+      this.#end(epoch.id)
+      return this.#epochs.forget(epoch.id)
     })
     return this.#rows.shrink(ended.map(({ id }) => id))
+  }
+
+  /** What is missing of an epoch has expired, wherever it is: order waits for none of it. */
+  #end(epoch: string): void {
+    const holes = this.#epochs.feed(epoch)?.holes() ?? []
+    const released = this.#epochs.giveUpEpochs([epoch])
+    if (released.length > 0) this.#parts.onHole(this.author, epoch, holes)
+    this.#release(released)
   }
 
   /** What order waits for, by epoch. */
@@ -248,6 +260,7 @@ export class Incoming {
 
   /** What failed is not tried again. */
   close(): void {
+    this.#held.close()
     this.#rows.close()
   }
 
@@ -331,6 +344,7 @@ export class Incoming {
     if (!taken) return
     entry.late = late
     this.#arrived.add(entry, beyond)
+    if (!released.includes(entry.number)) this.#held.add(entry)
     this.#release([{ epoch, numbers: released }, ...others])
     this.#parts.answers.ack(epoch)
   }
@@ -379,6 +393,7 @@ export class Incoming {
     const found = handed.flatMap(({ epoch, numbers }) =>
       numbers.flatMap(number => this.#arrived.get(epoch, number) ?? []),
     )
+    for (const entry of found) this.#held.delete(entry)
     if (found.length > 0) this.#parts.onReleased(found)
     return found
   }

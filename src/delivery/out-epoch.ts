@@ -14,7 +14,7 @@ export interface OutEpoch {
   readonly id: string
   /** Grows with each epoch towards its recipient; set by those who have them all. */
   order: number
-  /** The epochs that its opening names: of those that are not settled all before it. */
+  /** The epochs that its opening names: of those before it all in which something has not arrived, at least. */
   readonly earlier: readonly string[]
   readonly feed: AuthorFeed
   readonly key: AeadKey

@@ -87,6 +87,7 @@ export class Outgoing {
       recorder: this.#recorder,
       remove: (epoch, number) => this.#remove(epoch, number),
       ends: this.ends,
+      onRoom: () => this.cardChanged(),
     })
     const author = parts.identity.id
     this.#fencing = new Fencing({ ...parts, author, recipient, recorder: this.#recorder, sender: this.#sender })
@@ -311,7 +312,7 @@ export class Outgoing {
     }
     if (this.#usable() === undefined) {
       this.#epochs.end()
-      const earlier = this.#epochs.unsettled()
+      const earlier = this.#epochs.earlier()
       const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random }
       this.#epochs.begin(await openEpoch(options))
     }

@@ -193,14 +193,17 @@ export class OwnEpochs {
   }
 
   /**
-   * What a new one can be opened to: nothing while more of them wait for their end than an opening can name, and not a
-   * prekey that is lost, which the recipient's card may show for a while yet; nothing either while one waits longer
-   * with each key that it loses.
+   * What a new one can be opened to: nothing while more of them wait for their end than an opening and states can name,
+   * and not a prekey that is lost, which the recipient's card may show for a while yet; nothing either while one waits
+   * longer with each key that it loses.
    */
   openable(now: number, shown: Prekey | undefined): Prekey | undefined {
     if (shown === undefined || this.#losses.pausing || toHex(shown.id) === this.#lostPrekey) return undefined
-    const many = this.usable(now, shown) === undefined && this.unsettled().length > MAX_EARLIER
-    return many ? undefined : shown
+    return this.usable(now, shown) === undefined && this.#full ? undefined : shown
+  }
+
+  get #full(): boolean {
+    return this.#unsettled.length >= MAX_EPOCHS || this.earlier().length > MAX_EARLIER
   }
 
   /** Another link is open; who is at its other end has perhaps found what it had lost. */
@@ -209,9 +212,14 @@ export class OwnEpochs {
     this.#lostPrekey = undefined
   }
 
-  /** Those that an opening has to name. */
-  unsettled(): string[] {
-    return this.all().flatMap(({ id, feed }) => (feed.settled ? [] : [id]))
+  /** Those that an opening names: all in which something has not arrived, and the last of the others as far as they fit. */
+  earlier(): string[] {
+    let beyond = this.#unsettled.length - MAX_EARLIER
+    return this.#unsettled.flatMap(({ id, feed }) => (beyond > 0 && feed.arrived && beyond-- > 0 ? [] : [id]))
+  }
+
+  get #unsettled(): OutEpoch[] {
+    return this.all().filter(({ feed }) => !feed.settled)
   }
 
   /** Every epoch with something unsettled, to be told: what is not in the list, the recipient waits for no longer. */

@@ -60,6 +60,8 @@ export class Processing {
   /** Neither a store in memory nor a handler that has nothing to wait for lets anybody else have a turn. */
   readonly #slices: Slices
   #started = false
+  /** Ends one whose time was over before its turn came. */
+  readonly expire = (entry: Arrived): void => void this.#dead(entry, ['expired'])
 
   constructor(parts: ProcessingParts, incoming: Incoming) {
     this.#parts = parts

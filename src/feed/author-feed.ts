@@ -112,11 +112,22 @@ export class AuthorFeed {
   }
 
   /**
-   * Whether everything that was given out has its end, on the disk. An opening has to name the epochs of which this is not
-   * true, and states have to list them.
+   * Whether everything that was given out has its end, on the disk. States have to list the epochs of which this is not
+   * true.
    */
   get settled(): boolean {
     return this.base === this.#last
+  }
+
+  /**
+   * Whether it is closed and its recipient has everything, by its last word, or will never take it: nothing comes any
+   * more, and an opening need not name it, see `Epochs`.
+   */
+  get arrived(): boolean {
+    if (!this.#closed) return false
+    const told = this.#known.minus(this.#lost)
+    told.union(this.#ended)
+    return told.missing(this.#last, 1).length === 0
   }
 
   /** Whether nothing will ever happen here again: it is closed and everything has its end. */

@@ -4,10 +4,11 @@
  */
 
 import { earliestFirst } from '../common/earliest-first.ts'
+import type { EpochAccepted, EpochGivenUp, EpochRefused, EpochsNews, Handed } from './epochs-news.ts'
 import { isBefore, isEpochId, isOver, type KeptEpoch, readKept, writeKept } from './kept-epoch.ts'
 import { MAX_RANGES, malformed, type Range } from './ranges.ts'
-import { type Accepted, ReaderFeed, type StateNews, type Verdict } from './reader-feed.ts'
-import { KEEP_SETTLED, MAX_SETTLED, type SettledEpoch, SettledEpochs } from './settled.ts'
+import { ReaderFeed, type Verdict } from './reader-feed.ts'
+import { KEEP_SETTLED, type SettledEpoch, SettledEpochs } from './settled.ts'
 import type { Snapshot } from './snapshot.ts'
 import { type FeedAck, type FeedState, type Position, readState } from './wire.ts'
 
@@ -15,38 +16,14 @@ import { type FeedAck, type FeedState, type Position, readState } from './wire.t
 export const MAX_OPEN = 64
 /** Epochs that are not settled here, those included that only have handlers at work. */
 export const MAX_KEPT = 256
-/** Earlier epochs that an opening may name. It names all that are not settled: an author that has more opens none. */
+/** Earlier epochs that an opening may name: of those that are not settled all in which something has not arrived. */
 export const MAX_EARLIER = 64
 /** Epochs that an author's word may list. */
 export const MAX_LISTED = 128
 /** Ranges of skips that each epoch may have, although the others have the {@link MAX_RANGES} that there are for all. */
 const OWN_SKIPS = 16
 
-/** Numbers of one epoch to be handed on, in this order. */
-export interface Handed {
-  readonly epoch: string
-  readonly numbers: readonly number[]
-}
-
-/** What came of an envelope, and of later epochs that waited for it. */
-export interface EpochAccepted extends Accepted {
-  /** After `released`. */
-  readonly others: readonly Handed[]
-}
-
-/** What came of an author's states. */
-export interface EpochsNews {
-  readonly released: readonly Handed[]
-  /** What each state said; without what was released. */
-  readonly news: readonly (Omit<StateNews, 'released'> & { readonly epoch: string })[]
-  /** Epochs that the author has and this reader does not: their openings are wanted. */
-  readonly unknown: readonly string[]
-  /**
-   * Epochs that stand otherwise now: skips are not told before this is on the disk, and after a restart without it what
-   * was said here would have to be said again before order goes on.
-   */
-  readonly changed: readonly string[]
-}
+export type { EpochAccepted, EpochsNews, Handed }
 
 const NONE: readonly never[] = []
 
@@ -98,7 +75,8 @@ export class Epochs {
     const before = new Set(earlier)
     before.delete(epoch)
     const awaits = new Set([...before].filter(id => !this.#isOver(id)))
-    const held = awaits.size > 0
+    const order = ++this.#opened
+    const held = awaits.size > 0 || this.#isBehind(epoch, { earlier: before, order })
     const feed = ReaderFeed.begin(epoch, { held })
     // It was given up before it came.
     if (
@@ -106,7 +84,6 @@ export class Epochs {
     ) {
       feed.waitForNothing()
     }
-    const order = ++this.#opened
     this.#kept.set(epoch, { feed, earlier: before, awaits, order, final: false, unlisted: false, held })
     if (held) this.#holding++
     return 'opened'
@@ -128,13 +105,14 @@ export class Epochs {
 
   /**
    * Lets go of an epoch of which nothing can come any more, although its author has not said so: false where something in
-   * it has no end, is missing, or is waited for. What is stored of it is to be deleted.
+   * it has no end, is missing and not given up, or is waited for. What is stored of it is to be deleted.
    */
   forget(epoch: string): boolean {
     if (this.drop(epoch)) return true
     const kept = this.#kept.get(epoch)
-    if (kept === undefined || kept.held || kept.feed.pending > 0 || !kept.feed.complete) return false
+    if (kept === undefined || kept.feed.pending > 0 || !kept.feed.complete) return false
     for (const { awaits } of this.#kept.values()) if (awaits.has(epoch)) return false
+    if (kept.held) this.#holding--
     return this.#kept.delete(epoch)
   }
 
@@ -164,11 +142,7 @@ export class Epochs {
   }
 
   /** As {@link ReaderFeed.refuse}. @throws AfpMessageError MALFORMED */
-  refuse(
-    epoch: string,
-    number: number,
-    reason: string,
-  ): { readonly taken: boolean; readonly released: readonly Handed[] } {
+  refuse(epoch: string, number: number, reason: string): EpochRefused {
     const kept = this.#kept.get(epoch)
     if (kept === undefined) return { taken: false, released: NONE }
     const { taken, released } = kept.feed.refuse(number, reason)
@@ -181,10 +155,7 @@ export class Epochs {
   }
 
   /** As {@link ReaderFeed.giveUp}. */
-  giveUp(
-    epoch: string,
-    ranges: Iterable<Range>,
-  ): { readonly released: readonly Handed[]; readonly given: readonly Range[] } {
+  giveUp(epoch: string, ranges: Iterable<Range>): EpochGivenUp {
     const kept = this.#kept.get(epoch)
     if (kept === undefined) return { released: NONE, given: NONE }
     const { released, given } = kept.feed.giveUp(ranges)
@@ -357,10 +328,20 @@ export class Epochs {
     return feed !== undefined && !feed.free && !feed.untouched
   }
 
-  /** Hands on what waited for an epoch that may be over now. */
-  #follow(kept: KeptEpoch): readonly Handed[] {
-    if (this.#holding === 0 || !isOver(kept)) return NONE
-    return [...this.#kept.values()].some(({ awaits }) => awaits.has(kept.feed.epoch)) ? this.#resume() : NONE
+  /**
+   * Whether something waits in an epoch that came here before: one of which everything has arrived need not be named, but
+   * may have to wait itself.
+   */
+  #isBehind(epoch: string, { earlier, order }: Pick<KeptEpoch, 'earlier' | 'order'>): boolean {
+    for (const [id, other] of this.#kept) {
+      if (other.order < order && other.feed.waiting > 0 && !earlier.has(id) && !other.earlier.has(epoch)) return true
+    }
+    return false
+  }
+
+  /** Hands on what waited for an epoch in which nothing waits now. */
+  #follow({ feed }: KeptEpoch): readonly Handed[] {
+    return this.#holding > 0 && feed.waiting === 0 ? this.#resume() : NONE
   }
 
   #also(kept: KeptEpoch, numbers: readonly number[]): readonly Handed[] {
@@ -376,7 +357,7 @@ export class Epochs {
       for (const [epoch, kept] of this.#kept) {
         if (!kept.held) continue
         for (const id of kept.awaits) if (this.#isOver(id)) kept.awaits.delete(id)
-        if (kept.awaits.size > 0) continue
+        if (kept.awaits.size > 0 || this.#isBehind(epoch, kept)) continue
         kept.held = false
         this.#holding--
         again = true
@@ -388,7 +369,6 @@ export class Epochs {
   }
 
   #hasRoom(epoch: string): boolean {
-    if (this.#kept.size + this.#settled.size >= MAX_SETTLED) return false
     let open = 0
     let wanted = false
     for (const kept of this.#kept.values()) {

@@ -7,7 +7,8 @@
  * wire         what the ends tell each other: states and acknowledgements
  * author-feed  one epoch at its author
  * reader-feed  one epoch at its reader; order, refusals, snapshot and fingerprints are parts of it
- * epochs       all epochs of an author at its reader; kept-epoch is one among them, settled those that are over
+ * epochs       all epochs of an author at its reader; kept-epoch is one among them, settled those that are over, epochs-news
+ *              what they tell of what came
  * digest       what a peer holds, and what another lacks
  * ```
  */

@@ -4,12 +4,15 @@
  * still on its way, by a slower connection, would miss them.
  */
 
-/** Settled epochs in which something was taken that are remembered. */
+/**
+ * Settled epochs in which something was taken that are remembered; the oldest gives way. Only its author could have it
+ * taken again, and has forgotten it itself, unless its store is set back.
+ */
 export const MAX_SETTLED = 16_384
 /** Settled epochs in which nothing was taken that are remembered; the oldest gives way. */
 const MAX_UNTAKEN = 256
 /**
- * How long a settled epoch is remembered at least, ms: 31 days, the longest TTL and a day for clocks that are apart. To
+ * How long a settled epoch is remembered, ms: 31 days, the longest TTL and a day for clocks that are apart. To
  * be more where what a relay adds to the TTL and twice the clock skew are more than that day.
  */
 export const KEEP_SETTLED = 31 * 86_400_000
@@ -60,11 +63,11 @@ export class SettledEpochs {
     this.#taken = new Map([...this.#taken].sort(([, a], [, b]) => a.at - b.at))
   }
 
-  /** Forgets those that were settled at a time or before; returns them. */
+  /** Forgets those that were settled at a time or before, and the oldest of too many; returns them. */
   forget(upTo: number): string[] {
     const forgotten: string[] = []
     for (const [epoch, { at }] of this.#taken) {
-      if (at > upTo) break
+      if (at > upTo && this.#taken.size <= MAX_SETTLED) break
       this.#taken.delete(epoch)
       forgotten.push(epoch)
     }

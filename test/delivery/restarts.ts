@@ -6,6 +6,7 @@
 import { expect } from 'vitest'
 import { encodeHeader, envelopeFrame, FrameType, frameOf, statesFrame } from '../../src/delivery/frames.ts'
 import { HOLE_PATIENCE } from '../../src/delivery/patience.ts'
+import { inboxKey } from '../../src/delivery/rows.ts'
 import { type Range, RangeSet } from '../../src/feed/ranges.ts'
 import { publicKeyOf } from '../../src/identity/keys.ts'
 import { encodeMessage } from '../../src/message/envelope.ts'
@@ -20,6 +21,8 @@ import { DeliveryWorld, type Machine, type Node } from './world.ts'
 export interface Planned {
   readonly given: boolean
   readonly priority: number
+  /** s; default an hour. */
+  readonly ttl?: number
 }
 
 /** What comes, or happens. */
@@ -53,14 +56,40 @@ export class Restarts {
   atWork = new Map<string, () => void>()
   patient = true
   readonly overtaken: string[] = []
+  readonly #plan: readonly (readonly Planned[])[]
+  readonly #lean: boolean
 
-  static async make(plan: readonly (readonly Planned[])[]): Promise<Restarts> {
-    const all = new Restarts()
+  private constructor(plan: readonly (readonly Planned[])[], lean: boolean) {
+    this.#plan = plan
+    this.#lean = lean
+  }
+
+  /** @param lean openings are made when they are first needed, and name no epoch of which everything has arrived */
+  static async make(plan: readonly (readonly Planned[])[], lean = false): Promise<Restarts> {
+    const all = new Restarts(plan, lean)
     all.machine = await all.world.machine()
     all.author = await all.world.start(await all.world.machine())
     await all.start()
-    for (const each of plan) await all.open(each)
+    if (!lean) await all.opened(plan.length - 1)
     return all
+  }
+
+  /** Everything up to an epoch has been opened by its author. */
+  async opened(epoch: number): Promise<void> {
+    while (this.epochs.length <= epoch && this.epochs.length < this.#plan.length) {
+      await this.open(this.#plan[this.epochs.length] as readonly Planned[])
+    }
+  }
+
+  /** Those that an opening has to name. */
+  async earlier(): Promise<string[]> {
+    const rows = new Set((await this.machine.store.range('inbox')).map(({ key }) => key.join()))
+    const has = ({ id, plan }: Written, at: number): boolean =>
+      plan.every(({ given }, i) => {
+        const row = inboxKey(this.author.id, id, i + 1).join()
+        return !given && (rows.has(row) || this.done.has(textOf(at, i + 1, plan)))
+      })
+    return this.epochs.filter((written, at) => !this.#lean || !has(written, at)).map(({ id }) => id)
   }
 
   async start(): Promise<void> {
@@ -75,13 +104,14 @@ export class Restarts {
 
   async open(plan: readonly Planned[]): Promise<void> {
     const { world, author, bob, epochs } = this
+    const earlier = await this.earlier()
     const prekey = bob.prekeys.current() as OwnPrekey
     const { epoch, packet, key } = await makeOpening({
       author: author.machine.identity,
       mesh: MESH,
       recipient: bob.id,
       prekey,
-      earlier: epochs.map(({ id }) => id),
+      earlier,
       notAfter: prekey.notAfter,
       random: world.random,
     })
@@ -92,14 +122,21 @@ export class Restarts {
   handed(text: string): void {
     if (!this.patient) return
     const classOf = (other: string) => other.split('.')[2]
-    for (const other of this.atWork.keys()) {
+    for (const other of [...this.atWork.keys(), ...this.done]) {
       if (classOf(other) === classOf(text) && other > text) this.overtaken.push(`${text} came after ${other}`)
     }
   }
 
+  /** Its recipient loses power. */
+  lose(): void {
+    this.bob.crash()
+    // What it waited for does not come about any more.
+    void this.bob.delivery.close()
+  }
+
   /** Nothing is left of it. */
   end(): void {
-    this.bob.crash()
+    this.lose()
     this.author.crash()
   }
 
@@ -118,6 +155,7 @@ export class Restarts {
   }
 
   async frameOf(step: Step): Promise<Uint8Array | undefined> {
+    if ('epoch' in step) await this.opened(step.epoch)
     if (step.op === 'opening') return this.epochs[step.epoch]?.opening
     if (step.op === 'envelope') return this.envelope(step.epoch, step.number)
     if (step.op !== 'word') return undefined
@@ -146,9 +184,9 @@ export class Restarts {
 
   async sealed(at: number, number: number, text: string): Promise<Uint8Array> {
     const { id, key, plan } = this.epochs[at] as Written
-    const { priority } = plan[number - 1] as Planned
+    const { priority, ttl = 3_600 } = plan[number - 1] as Planned
     const { bob } = this
-    const message = this.author.message(bob, text, { ttl: 3_600, priority })
+    const message = this.author.message(bob, text, { ttl, priority })
     const header = {
       mesh: MESH,
       destination: publicKeyOf(bob.id) as Uint8Array,
@@ -181,7 +219,7 @@ export class Restarts {
     const before = [...this.atWork.keys()]
     expect(this.bob.errors).toEqual([])
     expect(this.bob.refused.filter(reason => reason !== 'unknown-epoch' && reason !== 'duplicate')).toEqual([])
-    this.bob.crash()
+    this.lose()
     await this.start()
     await this.world.clock.advance(1)
     // What was given up and came late may be at work first now.

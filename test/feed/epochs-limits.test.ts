@@ -90,10 +90,18 @@ describe('what an author can make its reader keep', () => {
     expect(epochs.empty).toBe(true)
   })
 
-  it('is so many settled epochs', () => {
-    for (const index of range(1, MAX_SETTLED - 1)) epochs.restoreSettled(id(index), 1, 0)
+  it('is so many settled epochs: the oldest gives way, and what is opened is taken', () => {
+    for (const index of range(1, MAX_SETTLED)) epochs.restoreSettled(id(index), 1, index)
     epochs.resume()
-    expect(epochs.open(id(MAX_SETTLED), [])).toBe('opened')
-    expect(epochs.open(id(MAX_SETTLED + 1), [])).toBe('too-many')
+    expect(epochs.shrink(MAX_SETTLED).forgotten).toEqual([])
+    const [next, last] = [id(MAX_SETTLED + 1), id(MAX_SETTLED + 2)]
+    for (const epoch of [next, last]) {
+      expect(epochs.open(epoch, [])).toBe('opened')
+      epochs.accept(epoch, at(1))
+    }
+    epochs.processed(next, 1)
+    epochs.applyStates([stateOf(last, 0, 1)])
+    expect(epochs.shrink(MAX_SETTLED)).toMatchObject({ settled: [{ epoch: next }], forgotten: [id(1)] })
+    expect(epochs.check(id(2), at(1))).toBe('duplicate')
   })
 })

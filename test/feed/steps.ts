@@ -95,6 +95,16 @@ export const OPS = {
     world.loose.add(epoch)
     world.hand(world.reader.giveUpEpochs([epoch]))
   },
+  expire: (world: World, a: number, b: number) => {
+    const epoch = pick(world.reader.ids, a)
+    if (epoch === undefined) return
+    const number = pick(world.waiting(epoch), b)
+    if (number !== undefined) world.expire(epoch, number)
+  },
+  endEpoch: (world: World, a: number) => {
+    const epoch = pick(world.reader.ids, a)
+    if (epoch !== undefined) world.endEpoch(epoch)
+  },
   save: (world: World, a: number) => {
     const epoch = pick(world.reader.ids, a)
     if (epoch !== undefined) world.save(epoch)

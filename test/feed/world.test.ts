@@ -31,6 +31,8 @@ const weights: Record<Step['op'], number> = {
   refuse: 1,
   giveUp: 1,
   giveUpEpoch: 1,
+  expire: 3,
+  endEpoch: 1,
   save: 1,
   shrink: 2,
   crashReader: 2,
@@ -113,7 +115,7 @@ describe('author and reader over a network that loses, doubles and reorders', ()
 
   it('do so without anything given up, and the reader lets go of every epoch but the last', () => {
     fc.assert(
-      fc.property(steps(['giveUp', 'giveUpEpoch']), played => {
+      fc.property(steps(['giveUp', 'giveUpEpoch', 'endEpoch']), played => {
         const world = play(played)
         take(world, { op: 'rotate', a: 0, b: 0 })
         take(world, { op: 'send', a: 0, b: 0 })

@@ -36,6 +36,8 @@ export class World {
   handed = new Set<string>()
   /** Epochs that order waits for no longer. */
   readonly loose = new Set<string>()
+  /** What expired in this life. */
+  readonly expired = new Set<string>()
   /** The last one of each class that was handed on in its turn, in this life. */
   #latest: (Truth | undefined)[] = []
   now = 0
@@ -48,8 +50,10 @@ export class World {
   // ---- the author
 
   open(): Written {
-    const earlier = [...this.written.values()].filter(({ feed }) => !feed.settled).map(({ id }) => id)
     this.current?.feed.close()
+    // Every other one names none of which everything has arrived.
+    const isNamed = ({ settled, arrived }: AuthorFeed): boolean => !settled && !(arrived && this.all.length % 2 === 1)
+    const earlier = [...this.written.values()].flatMap(({ id, feed }) => (isNamed(feed) ? [id] : []))
     const index = this.all.length + 1
     const id = index.toString(16).padStart(32, '0')
     const epoch: Written = {
@@ -260,8 +264,11 @@ export class World {
   end(priority: number, refusal: boolean): void {
     const truth = this.queues[priority]?.shift()
     if (truth === undefined) return
-    const { epoch, number } = truth
-    if (refusal) this.hand(this.reader.refuse(epoch, number, 'handler-error').released)
+    if (refusal) this.hand(this.reader.refuse(truth.epoch, truth.number, 'handler-error').released)
+    this.over(truth, refusal)
+  }
+
+  over(truth: Truth, refusal: boolean, { epoch, number } = truth): void {
     this.save(epoch, [number], () => {
       check(this.disk.rows.get(epoch)?.delete(number) === true, 'the end of what has no row')
       truth.ends++
@@ -269,6 +276,26 @@ export class World {
       truth.refused = refusal
       if (!refusal) check(this.reader.processed(epoch, number), 'a number could not be processed')
     })
+  }
+
+  /** What has arrived and waits for its turn. */
+  waiting(epoch: string): number[] {
+    const had = new Set([...this.handed, ...this.expired])
+    return [...(this.disk.rows.get(epoch)?.keys() ?? [])].filter(number => !had.has(key(epoch, number)))
+  }
+
+  /** Its time is over before its turn has come. */
+  expire(epoch: string, number: number): void {
+    this.expired.add(key(epoch, number))
+    this.hand(this.reader.refuse(epoch, number, 'expired').released)
+    this.over(this.of(epoch, number), true)
+  }
+
+  /** All of an epoch expires. */
+  endEpoch(epoch: string): void {
+    for (const number of this.waiting(epoch)) this.expire(epoch, number)
+    this.loose.add(epoch)
+    this.hand(this.reader.giveUpEpochs([epoch]))
   }
 
   hand(released: readonly Handed[]): void {
@@ -317,7 +344,7 @@ export class World {
     // What its author does not have any more, or never had on its disk once it has a later epoch, can never come.
     if (truth.ends > 0 || truth.outcome !== undefined || truth.givenUp || this.loose.has(epoch)) return true
     if (!truth.durable && (author !== this.current || author.model?.isSkipped(number) === true)) return true
-    if (this.handed.has(key(epoch, number))) return true
+    if (this.handed.has(key(epoch, number)) || this.expired.has(key(epoch, number))) return true
     const feed = this.reader.feed(epoch)
     // The reader may have known that it was given up, and have forgotten it with an epoch in which nothing had arrived.
     if (this.isFenced(truth)) return true
@@ -337,6 +364,7 @@ export class World {
     this.commits = []
     this.queues = Array.from({ length: 10 }, () => [])
     this.handed.clear()
+    this.expired.clear()
     this.#latest = []
     this.reader = new Epochs()
     for (const [id, { floor, at }] of this.disk.settled) this.reader.restoreSettled(id, floor, at)

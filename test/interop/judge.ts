@@ -179,6 +179,7 @@ async function recipient({ author = '', self = '' }: Case, world: World) {
       room: new InboxRoom(DEFAULT_INBOX, clock),
       judge: message => inbound.judge(message),
       onReleased: arrived => void taken.push(...arrived),
+      onExpired: unexpected,
       onOnce: (message, kind) => void taken.push({ message, kind }),
       onRefused: (_author, reason) => void refused.push(reason),
       onRejected: (_author, error) => void refused.push(reasonOf(error)),
