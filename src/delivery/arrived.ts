@@ -1,7 +1,7 @@
 /** What arrives from an author, and what is told of it. */
 
 import type { Clock } from '../common/clock.ts'
-import type { Range } from '../feed/index.ts'
+import type { Position, Range } from '../feed/index.ts'
 import type { Identity } from '../identity/keys.ts'
 import type { MessageKind } from '../message/envelope.ts'
 import type { Message, MessageSecurity } from '../message/message.ts'
@@ -40,6 +40,9 @@ export const arrivedAs = (
   { message, kind }: Pick<Arrived, 'message' | 'kind'>,
   position: Pick<Arrived, 'author' | 'epoch' | 'number'>,
 ): Arrived => ({ ...position, message, kind, row, late: false, redelivered: false })
+
+/** Where it stands in its epoch. */
+export const positionOf = ({ number, row: { prev, priority } }: Arrived): Position => ({ number, prev, priority })
 
 /** What goes back to the author. */
 export interface Answers {

@@ -9,7 +9,7 @@ import { Epochs, type FeedState, type Handed, type Position, type SettledEpoch }
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
 import { Arrivals } from './arrivals.ts'
-import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts } from './arrived.ts'
+import { type Arrived, arrivedAs, type EnvelopeRefusal, type IncomingParts, positionOf } from './arrived.ts'
 import { EnvelopeReader, refusalOf, rejectionOf, untimely } from './envelope-reader.ts'
 import { EpochRows } from './epoch-rows.ts'
 import { type Envelope, type EnvelopeHeader, readEnvelope } from './frames.ts'
@@ -79,11 +79,7 @@ export class Incoming {
     const byEpoch = Map.groupBy(arrived, ({ epoch, row }) => (row.owes ? undefined : epoch))
     for (const { id, key, notAfter, earlier, snapshot } of epochs) {
       const mine = byEpoch.get(id) ?? []
-      this.#epochs.restore(
-        id,
-        snapshot,
-        mine.map(({ number, row: { prev, priority } }) => ({ number, prev, priority })),
-      )
+      this.#epochs.restore(id, snapshot, mine.map(positionOf))
       for (const entry of mine) {
         this.#arrived.add(entry)
         this.#held.add(entry)
