@@ -5,6 +5,7 @@ import { keyPair, type Signer, verify } from '#ed25519'
 import { concat, utf8 } from '../common/bytes.ts'
 import { AfpSecurityError } from '../common/errors.ts'
 import { type Random, systemRandom } from '../common/random.ts'
+import { mayBePoint } from './small-order.ts'
 
 /**
  * What stands in front of an Ed25519 public key in a libp2p peer id: an identity multihash (code 0, 36 bytes) of a
@@ -75,7 +76,10 @@ export async function verifySignature(
   signature: Uint8Array,
 ): Promise<boolean> {
   const publicKey = publicKeyOf(agentId)
-  return publicKey !== undefined && verify(publicKey, signature, labelled(label, data))
+  if (publicKey === undefined || signature.length !== 64) return false
+  // On every platform alike, before it is asked.
+  if (!mayBePoint(publicKey) || !mayBePoint(signature.subarray(0, 32))) return false
+  return verify(publicKey, signature, labelled(label, data))
 }
 
 /** The bytes that are signed: the label, a zero byte that no label contains, the data. */

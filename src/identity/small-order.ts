@@ -1,10 +1,10 @@
-/** Public keys of X25519 that are none: points of small order, with which every private key agrees on zero. */
+/** Public keys that are none: points of small order, of X25519 and of Ed25519, and encodings that are not the only one. */
 
 import { toHex } from '../common/bytes.ts'
 
 /** The prime of Curve25519 (RFC 7748, section 4.1). */
 const P = (1n << 255n) - 19n
-/** Their u-coordinates, on the curve and on its twist. */
+/** Of X25519: with them every private key agrees on zero. Their u-coordinates, on the curve and on its twist. */
 const SMALL_ORDER = new Set([
   0n,
   1n,
@@ -15,6 +15,23 @@ const SMALL_ORDER = new Set([
 
 /** Whether X25519 with this key comes to zero: it is read as RFC 7748, section 5, does, without its highest bit and modulo P. */
 export function agreesOnNothing(publicKey: Uint8Array): boolean {
-  const u = BigInt(`0x${toHex(publicKey.toReversed())}`) & ((1n << 255n) - 1n)
-  return SMALL_ORDER.has(u % P)
+  return SMALL_ORDER.has(coordinateIn(publicKey) % P)
 }
+
+/** Of Ed25519: the y-coordinate of two of its four points of order 8; the others have its negative. */
+const ORDER_8 = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n
+/** The y-coordinates of its eight points of small order (RFC 8032, section 5.1). */
+const SMALL_ORDER_Y = new Set([0n, 1n, P - 1n, ORDER_8, P - ORDER_8])
+
+/**
+ * Whether 32 bytes may be a key of Ed25519, or the R of a signature. Of points of small order, and of a y that is not below
+ * P, platforms disagree on which signatures hold: who forwards what another refuses would be blamed for it. No honest
+ * signer comes to either.
+ */
+export function mayBePoint(bytes: Uint8Array): boolean {
+  const y = coordinateIn(bytes)
+  return y < P && !SMALL_ORDER_Y.has(y)
+}
+
+/** A number in 32 bytes, little-endian, without its highest bit. */
+const coordinateIn = (bytes: Uint8Array): bigint => BigInt(`0x${toHex(bytes.toReversed())}`) & ((1n << 255n) - 1n)

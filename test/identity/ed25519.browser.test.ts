@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 import * as native from '../../src/identity/ed25519.browser.ts'
-import { ed25519Contract, vectors } from './vectors.ts'
+import { ed25519Contract, strangeSignatures, vectors } from './vectors.ts'
 
 type Module = typeof native
 
@@ -22,6 +22,7 @@ afterEach(() => {
 
 ed25519Contract('Ed25519 on WebCrypto', async () => native)
 ed25519Contract('Ed25519 in a page without WebCrypto', withoutWebCrypto)
+strangeSignatures()
 
 test('a page without WebCrypto signs what one with it takes, and the other way round', async () => {
   const plain = await withoutWebCrypto()

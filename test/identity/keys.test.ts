@@ -6,9 +6,10 @@ import { utf8 } from '../../src/common/bytes.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import * as ed25519 from '../../src/identity/ed25519.ts'
 import { agentIdOf, createIdentity, isAgentId, publicKeyOf, verifySignature } from '../../src/identity/keys.ts'
-import { ed25519Contract, malleated, vectors } from './vectors.ts'
+import { ed25519Contract, malleated, strangeSignatures, vectors } from './vectors.ts'
 
 ed25519Contract('Ed25519 in Node', async () => ed25519)
+strangeSignatures()
 
 describe('Agent ids', () => {
   test("an agent id is libp2p's own peer id for the same seed", async () => {

@@ -1,7 +1,10 @@
 /** Test vectors of RFC 8032, section 7.1, and what every Ed25519 implementation here has to do with them. */
 
+import { ed25519 } from '@noble/curves/ed25519.js'
+import { sha512 } from '@noble/hashes/sha2.js'
 import { describe, expect, test } from 'vitest'
-import { fromHex } from '../../src/common/bytes.ts'
+import { concat, fromHex, toHex, utf8 } from '../../src/common/bytes.ts'
+import { agentIdOf, verifySignature } from '../../src/identity/keys.ts'
 
 export const vectors = [
   {
@@ -117,5 +120,65 @@ export function ed25519Contract(name: string, load: () => Promise<Implementation
       for (const length of [0, 63, 65]) expect(await verify(publicKey, new Uint8Array(length), data)).toBe(false)
       expect(await verify(new Uint8Array(32).fill(0xff), signature, data)).toBe(false)
     })
+  })
+}
+
+/** Encodings of points of small order, with the sign bit or without, and such whose y is not below the prime. */
+const STRANGE_POINTS: readonly string[] = [
+  `01${'00'.repeat(31)}`,
+  `01${'00'.repeat(30)}80`,
+  `ee${'ff'.repeat(30)}7f`,
+  `ee${'ff'.repeat(30)}ff`,
+  `ec${'ff'.repeat(30)}7f`,
+  `ec${'ff'.repeat(30)}ff`,
+  '00'.repeat(32),
+  `${'00'.repeat(31)}80`,
+  `ed${'ff'.repeat(30)}7f`,
+  `ed${'ff'.repeat(30)}ff`,
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85',
+]
+
+const { Point, utils } = ed25519
+const numberOf = (littleEndian: Uint8Array): bigint => BigInt(`0x${toHex(littleEndian.toReversed())}`)
+const bytesOf = (number: bigint): Uint8Array => fromHex(number.toString(16).padStart(64, '0')).toReversed()
+const LABEL = 'test'
+/** What is hashed of a signature, RFC 8032, section 5.1.7, step 2. */
+const hashOf = (r: Uint8Array, key: Uint8Array, data: Uint8Array): bigint =>
+  numberOf(sha512(concat([r, key, utf8(LABEL), Uint8Array.of(0), data]))) % Point.Fn.ORDER
+
+/** Signatures that hold on some platforms and on others do not: all of them are refused, on each. */
+export function strangeSignatures(): void {
+  const seed = new Uint8Array(32).fill(7)
+  const honest = ed25519.getPublicKey(seed)
+  const { scalar } = utils.getExtendedPublicKey(seed)
+
+  test.each(STRANGE_POINTS.slice(0, 4))(
+    'a signature of an honest key whose R is the neutral element, %s, is refused',
+    async hex => {
+      const r = fromHex(hex)
+      const data = Uint8Array.of(1)
+      const s = (hashOf(r, honest, data) * scalar) % Point.Fn.ORDER
+      expect(await verifySignature(agentIdOf(honest), LABEL, data, concat([r, bytesOf(s)]))).toBe(false)
+    },
+  )
+
+  test.each(STRANGE_POINTS)('a signature of a key of small order, %s, is refused', async hex => {
+    const key = fromHex(hex)
+    const secret = 123_456_789n
+    const r = Point.BASE.multiply(secret).toBytes()
+    let data = Uint8Array.of(0)
+    while (hashOf(r, key, data) % 8n !== 0n) data = Uint8Array.of((data[0] as number) + 1)
+    expect(await verifySignature(agentIdOf(key), LABEL, data, concat([r, bytesOf(secret)]))).toBe(false)
+  })
+
+  test('a signature made step by step is like any other', async () => {
+    const secret = 987_654_321n
+    const r = Point.BASE.multiply(secret).toBytes()
+    const data = Uint8Array.of(1)
+    const s = (secret + hashOf(r, honest, data) * scalar) % Point.Fn.ORDER
+    expect(await verifySignature(agentIdOf(honest), LABEL, data, concat([r, bytesOf(s)]))).toBe(true)
   })
 }

@@ -41,10 +41,22 @@ def public_key_of(agent):
     return data[6:] if data[:6] == ID_PREFIX and agent_id(data[6:]) == agent else None
 
 
+P = 2**255 - 19
+# The y-coordinates of the points of small order.
+ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+SMALL_ORDER = {0, 1, P - 1, ORDER_8, P - ORDER_8}
+
+
+def may_be_point(data):
+    y = int.from_bytes(data, "little") & (2**255 - 1)
+    return y < P and y not in SMALL_ORDER
+
+
 def check_signature(agent, label, data, signature):
     public_key = public_key_of(agent)
     try:
         require(public_key is not None, "bad-signature")
+        require(may_be_point(public_key) and may_be_point(signature[:32]), "bad-signature")
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, label.encode() + b"\0" + data)
     except (InvalidSignature, ValueError):
         raise Refused("bad-signature") from None

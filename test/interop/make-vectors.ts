@@ -11,7 +11,7 @@ import { folder } from './cases.ts'
 import { cards, prekeyCards } from './make/cards.ts'
 import { channel } from './make/channel.ts'
 import { delivery } from './make/delivery.ts'
-import { gossip } from './make/gossip.ts'
+import { gossip, strangeSignatures } from './make/gossip.ts'
 import { hellos, items, leastHellos } from './make/hellos.ts'
 import { world } from './make/maker.ts'
 import { messages } from './make/messages.ts'
@@ -33,6 +33,7 @@ const makers = {
   'hellos-least': leastHellos,
   items,
   messages,
+  signatures: strangeSignatures,
 }
 const target = process.argv[2] ?? folder
 for (const [name, make] of Object.entries(makers)) {

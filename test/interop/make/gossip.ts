@@ -1,9 +1,13 @@
 /** What authors publish, signed. */
 
+import { ed25519 } from '@noble/curves/ed25519.js'
+import { sha512 } from '@noble/hashes/sha2.js'
+import { concat, toHex, utf8 } from '../../../src/common/bytes.ts'
+import { agentIdOf } from '../../../src/identity/keys.ts'
 import { decode, encode } from '../../../src/message/codec.ts'
 import { encodeMessage } from '../../../src/message/envelope.ts'
 import { gossipId } from '../../../src/network/gossip.ts'
-import { hexOf, type Value } from '../cases.ts'
+import { bytesOf, hexOf, type Value } from '../cases.ts'
 import { remake, replay } from '../remake.ts'
 import { messageOf } from '../values.ts'
 import { topics } from './channel.ts'
@@ -58,5 +62,49 @@ export async function gossip(): Promise<Maker> {
   bad('gossip without a length', 'malformed', joined('9f', small.subarray(1), 'ff'))
   bad('gossip of more than 1 MiB', 'too-large', new Uint8Array(), 2 ** 20 + 1)
   await topics(maker)
+  return maker
+}
+
+const { Point, utils } = ed25519
+const numberOf = (littleEndian: Uint8Array): bigint => BigInt(`0x${toHex(littleEndian.toReversed())}`)
+const littleEndian = (number: bigint): Uint8Array => bytesOf(number.toString(16).padStart(64, '0')).toReversed()
+const hashOf = (r: Uint8Array, key: Uint8Array, body: Uint8Array): bigint =>
+  numberOf(sha512(concat([r, key, utf8(LABEL), Uint8Array.of(0), body]))) % Point.Fn.ORDER
+
+/** Signatures of which platforms do not agree whether they hold: the protocol says that none does. */
+export async function strangeSignatures(): Promise<Maker> {
+  const maker = new Maker()
+  const about = { name: 'gossip', kind: 'gossip', topic: TOPIC, entropy: [fixed(0x11, 8)] } as const
+  const bytes = await remake({ ...about, value: { author: ada.id, time: NOW, payloads: ['00'] } }, world, [])
+  const [body] = decode(bytes) as [Uint8Array]
+  const bad = (name: string, of: Uint8Array, r: Uint8Array, s: bigint): void =>
+    maker.bad({ name, kind: 'gossip', topic: TOPIC }, 'bad-signature', encode([of, concat([r, littleEndian(s)])]))
+  const { scalar } = utils.getExtendedPublicKey(ada.seed)
+  for (const [name, hex] of [
+    ['the neutral element', `01${'00'.repeat(31)}`],
+    ['the neutral element with the other sign', `01${'00'.repeat(30)}80`],
+    ['the neutral element and the prime', `ee${'ff'.repeat(30)}7f`],
+  ] as const) {
+    const r = bytesOf(hex)
+    bad(`gossip whose R is ${name}`, body, r, (hashOf(r, ada.publicKey, body) * scalar) % Point.Fn.ORDER)
+  }
+  const secret = 123_456_789n
+  const r = Point.BASE.multiply(secret).toBytes()
+  for (const [name, hex] of [
+    ['the neutral element', `01${'00'.repeat(31)}`],
+    ['of order 2', `ec${'ff'.repeat(30)}7f`],
+    ['of order 4', '00'.repeat(32)],
+    ['of order 8', '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05'],
+    ['of order 8, and the negative', 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a'],
+    ['of order 4, and the prime', `ed${'ff'.repeat(30)}7f`],
+  ] as const) {
+    const key = bytesOf(hex)
+    const items = put(decode(body) as unknown[], 1, agentIdOf(key))
+    let count = 0
+    const next = (): Uint8Array => encode(put(items, 5, [Uint8Array.of(count++)]))
+    let signed = next()
+    while (hashOf(r, key, signed) % 8n !== 0n) signed = next()
+    bad(`gossip by a key that is ${name}`, signed, r, secret)
+  }
   return maker
 }
