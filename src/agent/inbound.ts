@@ -184,6 +184,11 @@ export class Inbound {
     return this.#unanswered.delete(message)
   }
 
+  /** A request that waited for whoever reads has been read: `respond` answers it. */
+  leaveRequest(message: Message): void {
+    this.#unanswered.add(message)
+  }
+
   /** Resolves when every handler that was called has finished. */
   async idle(): Promise<void> {
     while (this.#checking.size + this.#running.size > 0) {

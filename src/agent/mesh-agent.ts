@@ -119,7 +119,6 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   readonly #parts: AgentParts
   readonly #changes = new Underway()
   #closed: Promise<void> | undefined
-  #released = false
 
   constructor(parts: AgentParts) {
     super()
@@ -134,11 +133,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.breakers = breakersFace(breakers)
     const { storage } = parts
     this.storage = {
-      ...keptValues(
-        () => this.#open().store,
-        () => this.#ours(),
-        this.#changes,
-      ),
+      ...keptValues(() => this.#open().store, this.#changes),
       state: () => storage.state(),
       persist: () => storage.persist(),
     }
@@ -221,9 +216,9 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
 
   async receive<C extends Content = Content>(options: ReceiveOptions = {}): Promise<Message<C>> {
     checkCall('receive', options)
-    const { inbox, clock, kept } = this.#open()
+    const { inbox, clock } = this.#open()
     options.signal?.throwIfAborted()
-    const waiting = inbox.size === 0 ? kept.delivery.shift() : undefined
+    const waiting = inbox.size === 0 ? this.#shift() : undefined
     if (waiting !== undefined) return waiting as Message<C>
     const { timeout = Number.POSITIVE_INFINITY, signal } = options
     const late = (): AfpError =>
@@ -234,10 +229,17 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   receiveAll(): Message[] {
-    const { inbox, kept } = this.#open()
-    const all = inbox.takeAll()
-    for (let next = kept.delivery.shift(); next !== undefined; next = kept.delivery.shift()) all.push(next)
+    const all = this.#open().inbox.takeAll()
+    for (let next = this.#shift(); next !== undefined; next = this.#shift()) all.push(next)
     return all
+  }
+
+  /** The next kept message that nobody wanted, for somebody who reads; a request of these can be answered. */
+  #shift(): Message | undefined {
+    const { kept, inbound } = this.#parts
+    const { message, kind } = kept.delivery.shift() ?? {}
+    if (message !== undefined && kind === 'request') inbound.leaveRequest(message)
+    return message
   }
 
   async publish(topic: string, content: Content, options: MessageOptions = {}): Promise<Published> {
@@ -334,6 +336,8 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     // Listeners of the signal may close again: by then it is known that this is under way.
     await null
     closing.abort(closedError())
+    // What comes from now on is for the next run: its handlers are about to go.
+    kept.delivery.pause()
     // Bounded: a handler that closes its own agent would wait for itself.
     const bounded = (step: (signal: AbortSignal) => Promise<void>): Promise<void> =>
       within(clock, DRAIN_TIMEOUT, closedError, undefined, step).catch(() => {})
@@ -341,7 +345,6 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     handlers.clear()
     await bounded(signal => outbound.callOff(closedError(), signal))
     await bounded(signal => abortable(this.#changes.ended(), signal))
-    this.#released = true
     inbox.end()
     // Whatever fails on the way out, others get the identity and the store.
     try {
@@ -352,12 +355,6 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
       await release()
       this.emit('closed', undefined)
     }
-  }
-
-  /** The store, as long as nobody else can have it. */
-  #ours(): Store {
-    if (this.#released) throw closedError()
-    return this.#parts.store
   }
 
   #open(): AgentParts {

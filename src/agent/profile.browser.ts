@@ -49,24 +49,24 @@ export async function openProfile(options: ProfileOptions): Promise<Profile> {
 }
 
 /** In a store of the application's own, which has the identity too unless it is given. */
-async function inStore(store: Store, options: ProfileOptions): Promise<Profile> {
-  const letGo = takeStore(store)
+async function inStore(given: Store, options: ProfileOptions): Promise<Profile> {
+  const store = takeStore(given)
   try {
-    const given = typeof options.identity === 'object' ? options.identity : undefined
-    const identity = await ownStore(store, { ...options, identity: given })
-    if (navigator.locks === undefined) return { identity, store, release: async () => letGo() }
-    const release = await hold(lockOf(identity), given === undefined ? RELOAD_PATIENCE : 0).catch(unlocked)
+    const own = typeof options.identity === 'object' ? options.identity : undefined
+    const identity = await ownStore(store, { ...options, identity: own })
+    if (navigator.locks === undefined) return { identity, store, release: () => store.close() }
+    const release = await hold(lockOf(identity), own === undefined ? RELOAD_PATIENCE : 0).catch(unlocked)
     if (release === undefined) throw taken(identity)
     return {
       identity,
       store,
       release: async () => {
         release()
-        letGo()
+        await store.close()
       },
     }
   } catch (error) {
-    letGo()
+    await store.close()
     throw error
   }
 }

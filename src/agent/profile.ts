@@ -57,14 +57,14 @@ export async function openProfile(options: ProfileOptions): Promise<Profile> {
   }
 }
 
-async function inStore(store: Store, options: ProfileOptions): Promise<Profile> {
-  const letGo = takeStore(store)
+async function inStore(given: Store, options: ProfileOptions): Promise<Profile> {
+  const store = takeStore(given)
   try {
-    const given = typeof options.identity === 'object' ? options.identity : undefined
-    const identity = await ownStore(store, { ...options, identity: given })
-    return { identity, store, release: async () => letGo() }
+    const own = typeof options.identity === 'object' ? options.identity : undefined
+    const identity = await ownStore(store, { ...options, identity: own })
+    return { identity, store, release: () => store.close() }
   } catch (error) {
-    letGo()
+    await store.close()
     throw error
   }
 }

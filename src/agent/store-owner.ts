@@ -7,6 +7,7 @@ import { AfpDataStoreError, AfpError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { createIdentity, type Identity } from '../identity/keys.ts'
 import { decode, encode } from '../message/codec.ts'
+import { LentStore } from '../store/lent.ts'
 import type { Store, Write } from '../store/store.ts'
 
 const IDENTITY_KEY = ['identity']
@@ -31,16 +32,16 @@ export interface Ownership {
 }
 
 /**
- * Takes a store for an agent of this process; the function that is returned lets go of it.
+ * Takes a store for an agent of this process, which has what is returned until it closes that.
  * @throws AfpDataStoreError STORE_IN_USE
  */
-export function takeStore(store: Store): () => void {
+export function takeStore(store: Store): Store {
   if (taken.has(store)) {
     const what = 'another agent of this process has this store; close that one first, or give each agent one of its own'
     throw new AfpDataStoreError('STORE_IN_USE', what)
   }
   taken.add(store)
-  return () => void taken.delete(store)
+  return new LentStore(store, () => void taken.delete(store))
 }
 
 /**

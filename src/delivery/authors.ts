@@ -2,9 +2,8 @@
 
 import { type Given, given } from '../common/given.ts'
 import { inSlices, Slices } from '../common/slices.ts'
-import type { Message } from '../message/message.ts'
 import { DueAnswers } from './answers.ts'
-import type { IncomingParts } from './arrived.ts'
+import type { Arrived, IncomingParts } from './arrived.ts'
 import { letterOf } from './books.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { DEFAULT_INBOX, type InboxLimits, InboxRoom } from './inbox-room.ts'
@@ -58,6 +57,7 @@ export class Authors {
   #enough = MAX_EPOCHS
   #sweeping = false
   #started = false
+  #paused = false
   #closed = false
 
   constructor(parts: AuthorsParts) {
@@ -114,16 +114,22 @@ export class Authors {
     for (const { processing } of this.#all.values()) processing.offerAgain()
   }
 
+  /** See `Delivery.pause`. */
+  pause(): void {
+    this.#paused = true
+    for (const { processing } of this.#all.values()) processing.pause()
+  }
+
   /** A reader that had no room has some, or is gone. */
   offerFull(): void {
     for (const { processing } of this.#all.values()) processing.offerFull()
   }
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */
-  shift(): Message | undefined {
+  shift(): Pick<Arrived, 'message' | 'kind'> | undefined {
     for (const { processing } of this.#all.values()) {
-      const message = processing.shift()
-      if (message !== undefined) return message
+      const entry = processing.shift()
+      if (entry !== undefined) return entry
     }
     return undefined
   }
@@ -171,6 +177,7 @@ export class Authors {
   #add(id: string): Author {
     const author = this.#make(id)
     if (this.#started) author.processing.start()
+    if (this.#paused) author.processing.pause()
     this.#all.set(id, author)
     return author
   }

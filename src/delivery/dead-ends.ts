@@ -36,19 +36,25 @@ export class DeadEnds {
     this.#endings = endings
   }
 
-  /** @param signal nothing is tried again once it has fired */
-  end(entry: Arrived, owes: InboxOwes, signal: AbortSignal): void {
-    void this.#endings.add(this.#end(entry, owes, signal))
+  /**
+   * Resolves when its end is on the disk, with its letter or owing that, or will not be in this run.
+   * @param signal nothing is tried again once it has fired
+   */
+  end(entry: Arrived, owes: InboxOwes, signal: AbortSignal): Promise<void> {
+    const { promise: kept, resolve } = Promise.withResolvers<void>()
+    void this.#endings.add(this.#end(entry, owes, signal, resolve)).finally(resolve)
+    return kept
   }
 
-  async #end(entry: Arrived, owes: InboxOwes, signal: AbortSignal): Promise<void> {
+  async #end(entry: Arrived, owes: InboxOwes, signal: AbortSignal, onOwed: () => void): Promise<void> {
     const { store, onError } = this.#parts
     for (;;) {
       let letter: Staged | undefined
       try {
         letter = this.#parts.onDead(entry, owes)
         const { writes, committed } = this.#incoming.ending(entry)
-        await store.commit({ writes: [...letter.writes, ...writes] })
+        // What goes first makes room for what comes.
+        await store.commit({ writes: [...writes, ...letter.writes] })
         letter.committed()
         committed()
         return this.#incoming.processed(entry)
@@ -61,6 +67,7 @@ export class DeadEnds {
           continue
         }
         if (entry.row.owes === undefined) await this.#owe(entry, owes, signal)
+        onOwed()
         await this.#endings.aside(next)
         // The next run goes on with it.
         if (signal.aborted) return

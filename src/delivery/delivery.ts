@@ -17,7 +17,7 @@ import type { Limits } from '../message/validate.ts'
 import type { Network } from '../network/network.ts'
 import type { Prekey, PrekeyRing } from '../security/prekeys.ts'
 import type { Store, Write } from '../store/store.ts'
-import type { IncomingParts } from './arrived.ts'
+import type { Arrived, IncomingParts } from './arrived.ts'
 import { Authors, type AuthorsParts } from './authors.ts'
 import { Books } from './books.ts'
 import type { CircuitBreakers } from './breakers.ts'
@@ -261,6 +261,11 @@ export class Delivery {
     this.#authors.offerAgain()
   }
 
+  /** Hands out no message and no request any more; replies that handlers at work wait for still come. */
+  pause(): void {
+    this.#authors.pause()
+  }
+
   /** A reader that had no room has some, or is gone. */
   offerFull(): void {
     this.#authors.offerFull()
@@ -285,7 +290,7 @@ export class Delivery {
   }
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */
-  shift(): Message | undefined {
+  shift(): Pick<Arrived, 'message' | 'kind'> | undefined {
     return this.#authors.shift()
   }
 

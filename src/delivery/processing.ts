@@ -10,7 +10,6 @@ import { AfpDataStoreError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
 import { toFailure } from '../message/failure.ts'
-import type { Message } from '../message/message.ts'
 import type { Arrived } from './arrived.ts'
 import { contend } from './contention.ts'
 import { DeadEnds, type DeadEndsParts } from './dead-ends.ts'
@@ -60,6 +59,7 @@ export class Processing {
   /** Neither a store in memory nor a handler that has nothing to wait for lets anybody else have a turn. */
   readonly #slices: Slices
   #started = false
+  #paused = false
   /** Ends one whose time was over before its turn came. */
   readonly expire = (entry: Arrived): void => void this.#dead(entry, ['expired'])
 
@@ -69,7 +69,7 @@ export class Processing {
     this.#ends = new EndWriter(parts, incoming, this.#stop.signal)
     this.#deadEnds = new DeadEnds(parts, incoming, this.#ends.endings)
     this.#parked = new Parked(parts.clock, entries => {
-      for (const entry of entries) this.#dead(entry, ['expired'])
+      for (const entry of entries) void this.#dead(entry, ['expired'])
       this.#runAll()
     })
     this.#slices = new Slices(parts.nextTask)
@@ -94,7 +94,7 @@ export class Processing {
 
   /** What owes its dead letter since an earlier run. */
   owe(owed: readonly Arrived[]): void {
-    for (const entry of owed) this.#deadEnds.end(entry, entry.row.owes as InboxOwes, this.#stop.signal)
+    for (const entry of owed) void this.#deadEnds.end(entry, entry.row.owes as InboxOwes, this.#stop.signal)
   }
 
   /** Somebody new may want what nobody wanted: that is offered again, before what came later. */
@@ -118,14 +118,14 @@ export class Processing {
   }
 
   /** The oldest that nobody wanted, for somebody who reads: it has its end with that. */
-  shift(): Message | undefined {
+  shift(): Pick<Arrived, 'message' | 'kind'> | undefined {
     for (let entry = this.#parked.shift(); entry !== undefined; entry = this.#parked.shift()) {
-      if (entry.message.isExpired(this.#parts.clock.now())) this.#dead(entry, ['expired'])
+      if (entry.message.isExpired(this.#parts.clock.now())) void this.#dead(entry, ['expired'])
       else {
         void this.#ends.add(entry, () => ({ writes: [] }))
         // It may have held up others.
         queueMicrotask(() => this.#runAll())
-        return entry.message
+        return entry
       }
     }
     return undefined
@@ -136,7 +136,12 @@ export class Processing {
     return this.#ends.endings.settled()
   }
 
-  /** Nothing more is handed out; what handlers at work end with is still written. */
+  /** No message and no request is handed out any more; what handlers at work end with is still written. */
+  pause(): void {
+    this.#paused = true
+  }
+
+  /** Nothing is written any more, but what is on its way. */
   close(): void {
     this.#stop.abort()
     this.#parked.close()
@@ -160,13 +165,17 @@ export class Processing {
     for (const lane of this.#lanes.values()) void this.#run(lane)
   }
 
+  get #isOver(): boolean {
+    return this.#paused || this.#stop.signal.aborted
+  }
+
   async #run(lane: Lane): Promise<void> {
     if (lane.running) return
     lane.running = true
     lane.timer?.cancel()
     lane.timer = undefined
     try {
-      while (lane.queue.length > 0 && !this.#stop.signal.aborted && !this.#parked.holds(lane.priority)) {
+      while (lane.queue.length > 0 && !this.#isOver && !this.#parked.holds(lane.priority)) {
         const entry = lane.queue[0] as Arrived
         const wait = (entry.notBefore ?? 0) - this.#parts.clock.monotonic()
         if (wait > 0) {
@@ -252,10 +261,13 @@ export class Processing {
         this.#parked.add(entry, taken === 'full')
         return true
       }
+      // It took longer than its agent waits: another may have the store by now, and handles it anew.
+      if (this.#stop.signal.aborted) return false
       reply = taken
     } catch (error) {
       for (const key of transaction.end().reads) read.add(key)
       entry.redelivered = true
+      if (this.#stop.signal.aborted) return false
       if (transaction.conflict !== undefined) throw transaction.conflict
       // It failed at what the message before it has changed since.
       if (stale) throw new AfpDataStoreError('STORE_CONFLICT', 'what was read is not what an earlier message wrote')
@@ -291,9 +303,10 @@ export class Processing {
     entry.notBefore = clock.monotonic() + nextAt - now
   }
 
-  #dead(entry: Arrived, why: InboxOwes): true {
+  /** Resolves when its end is on the disk: what comes behind it in its class must not be there before. */
+  async #dead(entry: Arrived, why: InboxOwes): Promise<true> {
     this.#incoming.refuse(entry, why[0])
-    this.#deadEnds.end(entry, why, this.#stop.signal)
+    await this.#deadEnds.end(entry, why, this.#stop.signal)
     return true
   }
 }

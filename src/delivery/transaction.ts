@@ -98,11 +98,10 @@ const RANGE: OptionChecks<RangeOptions> = {
 }
 
 /**
- * @param store gives the store, or throws CLOSED once the agent is to close
- * @param ours the same for changes begun before that: throws once somebody else may have the store
+ * @param store gives the store, or throws CLOSED once the agent is to close; what was begun before goes on until it is closed
  * @param changes waits for these
  */
-export const keptValues = (store: () => Store, ours = store, changes = new Underway()): KeptValues => ({
+export const keptValues = (store: () => Store, changes = new Underway()): KeptValues => ({
   list: async <C extends Content>(range: RangeOptions = {}) => {
     checkOptions('storage.list()', range, RANGE)
     return (await store().range(TABLE, range)).map(({ key, value }) => ({ key, value: read(value) as C }))
@@ -116,7 +115,7 @@ export const keptValues = (store: () => Store, ours = store, changes = new Under
           const transaction = new BufferedTransaction(open)
           try {
             const result = await work(transaction)
-            await ours().commit(transaction.end())
+            await open.commit(transaction.end())
             return result
           } catch (error) {
             transaction.end()
