@@ -67,6 +67,16 @@ export class Addressing {
     return names.map(validateName)
   }
 
+  /** Whom a target stands for at once; undefined where that is nobody yet, or nobody for good. */
+  now(target: Target): Addressed | undefined {
+    if (typeof target === 'string' || !('capability' in target)) {
+      const all = this.#all(typeof target === 'string' ? [target] : target)
+      return all.ids.length > 0 ? all : undefined
+    }
+    const id = this.#nextCapable(target.capability)
+    return id === undefined ? undefined : { ids: [id], lost: new Map() }
+  }
+
   /**
    * Whom a target stands for. While that is nobody, names and capabilities that nobody has yet are waited for; as soon as
    * one name stands for somebody, the others keep nothing from it: a message names all of its recipients when it leaves.

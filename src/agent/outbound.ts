@@ -48,6 +48,12 @@ interface Patience {
 /** Names that stand for nobody, and why. */
 type Lost = Addressed['lost']
 
+/** A message with whom it is for. */
+interface ToSend {
+  readonly message: Message
+  readonly lost: Lost
+}
+
 /** What the way out needs. */
 export interface OutboundParts {
   self: string
@@ -87,7 +93,8 @@ export class Outbound {
     const { timeout = DEFAULT_TIMEOUT, signal } = options
     const start = this.#parts.clock.monotonic()
     const draft = this.#draft(target, content, options)
-    const { message, lost } = await this.#address(draft, target, timeout, signal)
+    const addressed = this.#address(draft, target, timeout, signal)
+    const { message, lost } = addressed instanceof Promise ? await addressed : addressed
     const left = timeout - (this.#parts.clock.monotonic() - start)
     return this.#dispatch(message, 'message', { timeout, left, signal }, options, lost)
   }
@@ -105,7 +112,8 @@ export class Outbound {
     if (draft.recipients.length > 1) {
       throw new AfpError('INVALID_OPTION', 'a request has one recipient')
     }
-    const { message } = await this.#address(draft, target, timeout, signal)
+    const addressed = this.#address(draft, target, timeout, signal)
+    const { message } = addressed instanceof Promise ? await addressed : addressed
     const elapsed = Math.min(timeout, this.#parts.clock.monotonic() - start)
     const recipient = message.recipients[0] as string
     const { requests, delivery, breakers } = this.#parts
@@ -200,15 +208,15 @@ export class Outbound {
     return buildMessage({ recipients }, content, { ...options, guarantee }, this.#parts.build)
   }
 
-  /** The message to those whom its names stand for, and the names that stand for nobody. */
-  async #address(
-    draft: Message,
-    target: Target,
-    timeout: number,
-    signal: AbortSignal | undefined,
-  ): Promise<{ message: Message; lost: Lost }> {
-    const { ids, lost } = await this.#parts.addressing.resolve(target, timeout, signal)
-    return { message: new Message({ ...draft, recipients: ids }), lost }
+  /**
+   * The message to those whom its names stand for, and the names that stand for nobody. At once where that is known: its
+   * place among those to one recipient is that of the call, whatever it names.
+   */
+  #address(draft: Message, target: Target, timeout: number, signal: AbortSignal | undefined): ToSend | Promise<ToSend> {
+    const { addressing } = this.#parts
+    const to = ({ ids, lost }: Addressed): ToSend => ({ message: new Message({ ...draft, recipients: ids }), lost })
+    const now = signal?.aborted ? undefined : addressing.now(target)
+    return now === undefined ? addressing.resolve(target, timeout, signal).then(to) : to(now)
   }
 
   async #dispatch(
