@@ -108,7 +108,8 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
       if (now < purgeAt) return
       purgeAt = now + PURGE
       await delivery.tidy()
-      await purgeReceipts(store, clock.now() - KEEP_RECEIPTS, id => deadLetters.asksFor(id))
+      const wanted = (id: string): boolean => deadLetters.asksFor(id) || tracker.tracking(id) !== undefined
+      await purgeReceipts(store, clock.now() - KEEP_RECEIPTS, wanted)
     },
     close: async () => {
       // Each of them first: a retry that ends with delivery is not to be noted as one that failed.

@@ -6,7 +6,7 @@ import { BOUNDS } from '../message/bounds.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { Guarantee } from '../message/message.ts'
 import { paged } from '../store/paged.ts'
-import type { Store, Write } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { DEAD_REASONS } from './dead-letter.ts'
 import { hasFailed, type MessageReceipt, RECEIPT_STATES, type RecipientReceipt } from './receipts.ts'
 import { NEVER_TRIED, retryStateFromWire, retryStateToWire } from './retry.ts'
@@ -71,18 +71,20 @@ export async function purgeReceipts(
   before: number,
   wanted: (messageId: string) => boolean = () => false,
 ): Promise<number> {
-  let writes: Write[] = []
+  let over: string[] = []
   let count = 0
   const flush = async (): Promise<void> => {
+    // Since they were read, one of them may have been sent again.
+    const writes = over.flatMap(id => (wanted(id) ? [] : deleteReceipt(id)))
+    over = []
     if (writes.length > 0) await store.commit({ writes })
     count += writes.length
-    writes = []
   }
   for await (const { id, expiresAt, recipients } of storedReceipts(store)) {
     // What may have an effect yet is asked for when its message is tried again.
     const open = [...recipients.values()].some(({ final }) => !final)
-    if (expiresAt < (open ? before - KEPT_IN_DOUBT : before) && !wanted(id)) writes.push(deleteReceipt(id))
-    if (writes.length === PAGE) await flush()
+    if (expiresAt < (open ? before - KEPT_IN_DOUBT : before)) over.push(id)
+    if (over.length === PAGE) await flush()
   }
   await flush()
   return count
