@@ -208,7 +208,11 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
    * @throws AfpSecurityError INVALID_OPTION for a passphrase under 8 or over 1,024 characters
    */
   exportIdentity(passphrase: string): Promise<string>
-  /** Waits until everything that was sent is handed over and every handler has finished. New sends are still taken. */
+  /**
+   * Waits until what was sent at most once is handed to a connection or dropped, what is kept is in the store, and every
+   * handler has finished. New sends are still taken. What is kept goes on being sent, in a store on a disk by the next run
+   * too; whoever waits for that awaits `delivered` of its receipt.
+   */
   drain(options?: AbortOptions): Promise<void>
   /**
    * Drains, says goodbye and closes; its subscriptions end. A store it was given stays open. Idempotent. In a tab the agent

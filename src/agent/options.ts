@@ -163,7 +163,10 @@ export interface MessageOptions extends AbortOptions {
   parentId?: string | undefined
   /** Seconds, 0 < ttl <= 30 days; default 3600. */
   ttl?: number | undefined
-  /** 0 to 9; default 0. */
+  /**
+   * 0 to 9, higher first; default 0. Messages of one class keep their order. Of what waits to be sent to a recipient higher
+   * classes have more turns, and none starves; once they have arrived the handlers of all classes run side by side.
+   */
   priority?: number | undefined
   /** Id of a schema both sides registered. */
   schema?: string | undefined
