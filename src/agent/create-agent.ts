@@ -158,6 +158,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     // Not within the call of whoever reads.
     onRoom: () => queueMicrotask(() => opened?.delivery.offerFull()),
     isStale,
+    callbackTimeout: shared.handlerTimeout,
     onError: (error, message) => emit('handler:error', { id: message.id, error }),
     onUnclaimed: (message, bytes) => inbound.unclaimed(message, bytes),
     onHandedOut: message => inbound.handedOut(message),
@@ -275,7 +276,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const refresh = repeat(
     clock,
     () => CARD_CHECK,
-    () =>
+    () => {
+      inbound.tidy()
       void kept
         .tidy()
         .then(() => cards.refresh())
@@ -283,7 +285,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
           () => network.announce(),
           // It is tried again at the next check; the old card is good for half of its life yet.
           error => emit('handler:error', { id: '', error }),
-        ),
+        )
+    },
   )
   page.watch(
     {

@@ -84,7 +84,7 @@ export class Inbound {
   /** What is still being checked, by sender: the next of the same sender waits for it, so that order holds. */
   readonly #checking = new Map<string, Promise<void>>()
   #checkingTopics = 0
-  readonly #leases = new Leases(message => this.#parts.onDropped(message, 'subscription-full'))
+  readonly #leases: Leases
   /** Kept messages that count as received. */
   readonly #received = new WeakSet<Message>()
   /** Requests that a subscription or `receive` took: `respond` answers them, as long as the application has them. */
@@ -92,6 +92,7 @@ export class Inbound {
 
   constructor(parts: InboundParts) {
     this.#parts = parts
+    this.#leases = new Leases(message => parts.onDropped(message, 'subscription-full'), parts)
   }
 
   /**
@@ -147,9 +148,16 @@ export class Inbound {
     }
     const expectsReply = kind === 'request'
     const context = { transaction, late, redelivered, expectsReply, idempotencyKey: keyOf(message) }
+    // Whoever retries by hand what has expired wants it read all the same.
+    const mortal = !message.isExpired(this.#parts.clock.now())
     const handler = this.#parts.handlers.find(message)
-    if (handler instanceof Promise) return handler.then(found => this.#hold(message, context, bytes, found))
-    return this.#hold(message, context, bytes, handler)
+    if (handler instanceof Promise) return handler.then(found => this.#hold(message, context, bytes, mortal, found))
+    return this.#hold(message, context, bytes, mortal, handler)
+  }
+
+  /** Ends kept messages whose time is over and that no reader has begun with: wall time may have jumped. */
+  tidy(): void {
+    this.#leases.look()
   }
 
   /** A subscription has handed a message out, or let go of it. */
@@ -196,14 +204,20 @@ export class Inbound {
     }
   }
 
-  #hold(message: Message, context: KeptContext, bytes: number, handler: Handler | undefined): Promise<Taken> | Untaken {
+  #hold(
+    message: Message,
+    context: KeptContext,
+    bytes: number,
+    mortal: boolean,
+    handler: Handler | undefined,
+  ): Promise<Taken> | Untaken {
     const { subscriptions, inbox } = this.#parts
     if (handler !== undefined) {
       // Subscriptions look on: whether it is done is for the handler to say.
       if (!context.redelivered) subscriptions.deliver(message, bytes)
       return this.#track(this.#handle(message, context, handler))
     }
-    const read = this.#leases.take(message, () => subscriptions.deliver(message, bytes))
+    const read = this.#leases.take(message, takers => subscriptions.deliver(message, bytes, takers), mortal)
     const untaken = typeof read === 'string'
     if (untaken && inbox.waiting === 0) {
       // A request that is here from an earlier run, whose handlers may only be on their way, is waited with as well.

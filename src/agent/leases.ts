@@ -1,10 +1,21 @@
-/** Kept messages that subscriptions took: each is done when the last of them has handed it out. */
+/**
+ * Kept messages that subscriptions took: each is done when the last of them has handed it out. One that its time finds in
+ * their queues is taken out of these.
+ */
 
+import type { Clock } from '../common/clock.ts'
+import { Held } from '../delivery/held.ts'
 import type { Untaken } from '../delivery/processing.ts'
 import type { Message } from '../message/message.ts'
+import type { Subscription } from '../topics/subscriptions.ts'
 
 interface Lease {
+  readonly message: Message
+  /** Those that took it. */
+  readonly takers: Subscription[]
   left: number
+  /** Somebody has had it. */
+  read: boolean
   /** How many of those that it is for had no room. */
   full: number
   readonly done: (outcome?: Untaken) => void
@@ -14,30 +25,44 @@ interface Lease {
 export class Leases {
   readonly #all = new Map<Message, Lease>()
   readonly #onDropped: (message: Message) => void
+  /** Those that end with their time unless somebody has begun with them. */
+  readonly #waiting: Held<Lease>
 
-  /** @param onDropped a subscription had no room for a message that others took */
-  constructor(onDropped: (message: Message) => void) {
+  /**
+   * @param onDropped a subscription had no room for a message that others took
+   * @param options its signal fires when the agent closes: from then on none of them ends with its time
+   */
+  constructor(onDropped: (message: Message) => void, { clock, signal }: { clock: Clock; signal: AbortSignal }) {
     this.#onDropped = onDropped
+    this.#waiting = new Held({ clock, onExpired: lease => this.#expire(lease) })
+    signal.addEventListener('abort', () => this.#waiting.close(), { once: true })
   }
 
   /**
    * Hands a message to subscriptions with `deliver`, which tells how many took it; resolves when each has handed it out.
    * Where none took it, it says at once why.
+   * @param mortal whether it ends with its time
    */
-  take(message: Message, deliver: () => number): Promise<Untaken | undefined> | Untaken {
+  take(
+    message: Message,
+    deliver: (takers: Subscription[]) => number,
+    mortal: boolean,
+  ): Promise<Untaken | undefined> | Untaken {
     const { promise, resolve } = Promise.withResolvers<Untaken | undefined>()
     const done = (outcome?: Untaken): void => {
       this.#all.delete(message)
+      this.#waiting.delete(lease)
       if (outcome === undefined) for (; lease.full > 0; lease.full--) this.#onDropped(message)
       resolve(outcome)
     }
-    const lease: Lease = { left: 0, full: 0, done }
+    const lease: Lease = { message, takers: [], left: 0, read: false, full: 0, done }
     // What takes it may hand it out within `deliver`.
     this.#all.set(message, lease)
-    const taken = deliver()
+    const taken = deliver(lease.takers)
     lease.left += taken
     const untaken = taken > 0 ? undefined : lease.full > 0 ? 'full' : 'waiting'
     if (lease.left === 0) done(untaken)
+    else if (mortal) this.#waiting.add(lease)
     return untaken ?? promise
   }
 
@@ -51,7 +76,9 @@ export class Leases {
   /** A subscription has handed a message out, or let go of it. */
   handedOut(message: Message): void {
     const lease = this.#all.get(message)
-    if (lease !== undefined && --lease.left === 0) lease.done()
+    if (lease === undefined) return
+    lease.read = true
+    if (--lease.left === 0) lease.done()
   }
 
   /** No subscription wants it after all: it waits. False when it is not here. */
@@ -59,5 +86,16 @@ export class Leases {
     const lease = this.#all.get(message)
     lease?.done(lease.full > 0 ? 'full' : 'waiting')
     return lease !== undefined
+  }
+
+  /** Ends those whose time is over: timers do so by themselves, unless wall time jumped. */
+  look(): void {
+    this.#waiting.look()
+  }
+
+  /** Who has not begun with it does not get it any more; who has is waited for. */
+  #expire(lease: Lease): void {
+    for (const taker of lease.takers) if (taker.withdraw(lease.message)) lease.left--
+    if (lease.left === 0) lease.done(lease.read ? undefined : 'expired')
   }
 }

@@ -77,6 +77,15 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     }
   }
 
+  /** Takes back the first item that `which` is true of; false when there is none. */
+  remove(which: (item: T) => boolean): boolean {
+    const at = this.#items.findIndex(which)
+    if (at < 0) return false
+    this.#items.splice(at, 1)
+    this.#weight -= this.#weights.splice(at, 1)[0] ?? 0
+    return true
+  }
+
   /** Takes everything that is there. */
   takeAll(): T[] {
     const items = this.#items

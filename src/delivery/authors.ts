@@ -137,7 +137,8 @@ export class Authors {
   /** Forgets what is over of those that do not come any more. */
   async tidy(): Promise<void> {
     const slices = new Slices(this.#parts.nextTask)
-    for (const { incoming } of [...this.#all.values()]) {
+    for (const { incoming, processing } of [...this.#all.values()]) {
+      processing.look()
       await incoming.tidy()
       if (slices.did()) await slices.pause()
     }

@@ -1,10 +1,10 @@
 /**
- * One author's messages that wait for what comes before them. That may never come, and nobody be there who could say so:
- * each has its end when it expires, as those have that nobody wants.
+ * Messages that wait: for what comes before them, for who handles them, for who reads them. That may never come, and
+ * nobody be there who could say so: each has its end when it expires.
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
-import type { Arrived, IncomingParts } from './arrived.ts'
+import type { Message } from '../message/message.ts'
 
 /** How many of them end at one look. */
 const MAX_EXPIRING = 256
@@ -12,28 +12,31 @@ const MAX_EXPIRING = 256
 const LOOK_PAUSE = 1_000
 
 /** See the head of this file. */
-export class Held {
+export class Held<T extends { readonly message: Message }> {
   readonly #clock: Clock
-  readonly #onExpired: (entry: Arrived) => void
-  readonly #entries = new Set<Arrived>()
+  readonly #onExpired: (entry: T) => void
+  readonly #entries = new Set<T>()
   /** Fires when the first of them expires. */
   #timer: Timer | undefined
   #until = Number.POSITIVE_INFINITY
   #closed = false
 
-  constructor({ clock, onExpired }: Pick<IncomingParts, 'clock' | 'onExpired'>) {
+  constructor({ clock, onExpired }: { readonly clock: Clock; readonly onExpired: (entry: T) => void }) {
     this.#clock = clock
     this.#onExpired = onExpired
   }
 
-  add(entry: Arrived): void {
+  add(entry: T): void {
     this.#entries.add(entry)
     this.#watch(entry)
   }
 
-  /** It was handed on. */
-  delete(entry: Arrived): void {
-    this.#entries.delete(entry)
+  /** It waits no longer. */
+  delete(entry: T): void {
+    if (!this.#entries.delete(entry) || this.#entries.size > 0) return
+    // Nothing is kept for a timer that nobody needs.
+    this.#timer?.cancel()
+    this.#until = Number.POSITIVE_INFINITY
   }
 
   /** Ends what has expired; what is beyond the most at a time waits for the next look. */
@@ -57,7 +60,7 @@ export class Held {
     this.#timer?.cancel()
   }
 
-  #watch({ message: { expiresAt } }: Arrived): void {
+  #watch({ message: { expiresAt } }: T): void {
     if (expiresAt >= this.#until || this.#closed) return
     this.#until = expiresAt
     this.#timer?.cancel()

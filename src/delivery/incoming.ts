@@ -30,7 +30,7 @@ export class Incoming {
   /** Delivered and not processed, by epoch and number. */
   readonly #arrived: Arrivals
   /** Those of them that were not handed on. */
-  readonly #held: Held
+  readonly #held: Held<Arrived>
   /** Openings that are being read: envelopes and states behind them wait. */
   #reading: Promise<void> | undefined
   /** Envelopes that are being looked at. */

@@ -139,6 +139,7 @@ async function handleOnce(
   if (taken === 'waiting' || taken === 'full') {
     throw new AfpDeliveryError('NO_HANDLER', 'nobody takes this message: no handler, no subscription', { messageId })
   }
+  if (taken === 'expired') return undefined
   const { checks, writes } = transaction.end()
   return async settled => {
     const also = { checks, writes: [...writes, ...settled] }

@@ -3,7 +3,10 @@
  * each in one batch with what its handler wrote.
  *
  * A message waits until the one before it has been handled. Only what is part of a conversation holds nothing up:
- * a request's handler may ask its author back, and wait for replies that come behind the request.
+ * a request's handler may ask its author back, and wait for replies that come behind the request. Nor does it wait for
+ * room that others want.
+ *
+ * Whatever is not at work has its end when it expires, wherever it waits.
  */
 
 import { AfpDataStoreError } from '../common/errors.ts'
@@ -14,6 +17,7 @@ import type { Arrived } from './arrived.ts'
 import { contend } from './contention.ts'
 import { DeadEnds, type DeadEndsParts } from './dead-ends.ts'
 import { EndWriter, type EndWriterParts } from './end-writer.ts'
+import { Held } from './held.ts'
 import type { Incoming } from './incoming.ts'
 import { Parked } from './parked.ts'
 import type { KeptReply, Lane } from './processing-state.ts'
@@ -29,7 +33,10 @@ export interface ProcessingParts extends EndWriterParts, DeadEndsParts {
   readonly random: Random
   /** When a handler that failed runs again. */
   readonly strategy: RetryStrategy
-  /** Hands a message to whoever wants it; `waiting` when nobody does yet, `full` when nobody who does has room. */
+  /**
+   * Hands a message to whoever wants it; `waiting` when nobody does yet, `full` when nobody who does has room, `expired`
+   * when nobody began with it in its time.
+   */
   readonly take: (
     arrived: Arrived,
     transaction: BufferedTransaction,
@@ -40,15 +47,17 @@ export interface ProcessingParts extends EndWriterParts, DeadEndsParts {
   readonly nextTask?: NextTask | undefined
 }
 
-/** Why nobody has a message yet. */
-export type Untaken = 'waiting' | 'full'
+/** Why nobody has a message, yet or for ever. */
+export type Untaken = 'waiting' | 'full' | 'expired'
 
 /** See the head of this file. */
 export class Processing {
   readonly #parts: ProcessingParts
   readonly #incoming: Incoming
   readonly #lanes = new Map<number, Lane>()
-  readonly #parked: Parked
+  readonly #parked = new Parked()
+  /** All that is not at work: in its lane, or parked. */
+  readonly #waiting: Held<Arrived>
   readonly #ends: EndWriter
   readonly #deadEnds: DeadEnds
   /** How often there was somebody new: for one that was at work then it counts as well. */
@@ -68,10 +77,7 @@ export class Processing {
     this.#incoming = incoming
     this.#ends = new EndWriter(parts, incoming, this.#stop.signal)
     this.#deadEnds = new DeadEnds(parts, incoming, this.#ends.endings)
-    this.#parked = new Parked(parts.clock, entries => {
-      for (const entry of entries) void this.#dead(entry, ['expired'])
-      this.#runAll()
-    })
+    this.#waiting = new Held({ clock: parts.clock, onExpired: entry => this.#expired(entry) })
     this.#slices = new Slices(parts.nextTask)
   }
 
@@ -85,6 +91,7 @@ export class Processing {
   add(arrived: readonly Arrived[]): void {
     for (const entry of arrived) {
       this.#hold(entry)
+      this.#waiting.add(entry)
       // Somebody in this run waits for it, or nobody.
       if (this.#started && (entry.kind === 'reply' || entry.kind === 'failure')) this.#aside(entry)
       else this.#lane(entry.row.priority).queue.push(entry)
@@ -120,6 +127,7 @@ export class Processing {
   /** The oldest that nobody wanted, for somebody who reads: it has its end with that. */
   shift(): Pick<Arrived, 'message' | 'kind'> | undefined {
     for (let entry = this.#parked.shift(); entry !== undefined; entry = this.#parked.shift()) {
+      this.#waiting.delete(entry)
       if (entry.message.isExpired(this.#parts.clock.now())) void this.#dead(entry, ['expired'])
       else {
         void this.#ends.add(entry, () => ({ writes: [] }))
@@ -129,6 +137,11 @@ export class Processing {
       }
     }
     return undefined
+  }
+
+  /** Ends what has expired: timers do so by themselves, unless wall time jumped. */
+  look(): void {
+    this.#waiting.look()
   }
 
   /** Resolves when no end of a message is on its way to the disk. */
@@ -144,7 +157,7 @@ export class Processing {
   /** Nothing is written any more, but what is on its way. */
   close(): void {
     this.#stop.abort()
-    this.#parked.close()
+    this.#waiting.close()
     for (const lane of this.#lanes.values()) lane.timer?.cancel()
   }
 
@@ -175,8 +188,7 @@ export class Processing {
     lane.timer?.cancel()
     lane.timer = undefined
     try {
-      while (lane.queue.length > 0 && !this.#isOver && !this.#parked.holds(lane.priority)) {
-        const entry = lane.queue[0] as Arrived
+      for (let entry = this.#next(lane); entry !== undefined; entry = this.#next(lane)) {
         const wait = (entry.notBefore ?? 0) - this.#parts.clock.monotonic()
         if (wait > 0) {
           lane.timer = this.#parts.clock.after(wait, () => void this.#run(lane))
@@ -188,13 +200,14 @@ export class Processing {
         else if (this.#ends.endings.full) await this.#ends.endings.fewer()
         else if (entry.kind !== 'message') {
           if (this.#asides >= MAX_REQUESTS) return
-          lane.queue.shift()
+          leave(lane, entry)
           this.#aside(entry)
         } else {
           lane.atWork = entry
           const ended = await this.#handle(entry)
           lane.atWork = undefined
-          if (ended) lane.queue.splice(lane.queue.indexOf(entry), 1)
+          if (ended) leave(lane, entry)
+          else this.#waiting.add(entry)
         }
       }
     } finally {
@@ -203,13 +216,22 @@ export class Processing {
     }
   }
 
+  /** The next to be handed out: the first, or while one waits for room the first of those that need not wait for it. */
+  #next({ priority, queue }: Lane): Arrived | undefined {
+    if (this.#isOver) return undefined
+    return this.#parked.holds(priority) ? queue.find(({ kind }) => kind !== 'message') : queue[0]
+  }
+
   /** Hands one out that holds nothing up. */
   #aside(entry: Arrived): void {
     this.#asides++
     const done = (ended: boolean): void => {
       this.#asides--
       const lane = this.#lane(entry.row.priority)
-      if (!ended) lane.queue.unshift(entry)
+      if (!ended) {
+        lane.queue.unshift(entry)
+        this.#waiting.add(entry)
+      }
       // Another class may have waited for room.
       this.#runAll()
     }
@@ -222,6 +244,7 @@ export class Processing {
   /** Hands one out. False: it is to be tried again later, and what comes after it waits. */
   async #handle(entry: Arrived): Promise<boolean> {
     const { reservations, onFailed } = this.#parts
+    this.#waiting.delete(entry)
     this.#slices.did(entry.row.message.length)
     const read = new Set<string>()
     const run = async (release?: () => void): Promise<boolean> =>
@@ -259,10 +282,15 @@ export class Processing {
         transaction.end()
         if (offers !== this.#offers) return this.#once(entry, read, release)
         this.#parked.add(entry, taken === 'full')
+        this.#waiting.add(entry)
         return true
       }
       // It took longer than its agent waits: another may have the store by now, and handles it anew.
       if (this.#stop.signal.aborted) return false
+      if (taken === 'expired') {
+        transaction.end()
+        return this.#dead(entry, ['expired'])
+      }
       reply = taken
     } catch (error) {
       for (const key of transaction.end().reads) read.add(key)
@@ -303,10 +331,23 @@ export class Processing {
     entry.notBefore = clock.monotonic() + nextAt - now
   }
 
+  /** The time of one is over that waited. */
+  #expired(entry: Arrived): void {
+    if (!this.#parked.delete(entry)) leave(this.#lane(entry.row.priority), entry)
+    void this.#dead(entry, ['expired'])
+    this.#runAll()
+  }
+
   /** Resolves when its end is on the disk: what comes behind it in its class must not be there before. */
   async #dead(entry: Arrived, why: InboxOwes): Promise<true> {
     this.#incoming.refuse(entry, why[0])
     await this.#deadEnds.end(entry, why, this.#stop.signal)
     return true
   }
+}
+
+/** Takes one out of its lane, if it is there. */
+function leave({ queue }: Lane, entry: Arrived): void {
+  const at = queue.indexOf(entry)
+  if (at >= 0) queue.splice(at, 1)
 }

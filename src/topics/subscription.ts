@@ -1,9 +1,9 @@
 /** One subscription: takes the messages that match, hands them to its reader or callback, and ends. */
 
-import type { AbortOptions } from '../common/abort.ts'
+import { type AbortOptions, abortable, within } from '../common/abort.ts'
 import { COUNT, checkOption } from '../common/check-options.ts'
 import type { Clock, Timer } from '../common/clock.ts'
-import { AfpError, AfpSubscriptionError } from '../common/errors.ts'
+import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/errors.ts'
 import { BoundedQueue } from '../common/queue.ts'
 import { type CompiledFilter, type CompileOptions, compileFilter, type Filter } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
@@ -27,7 +27,7 @@ export interface SubscriptionOptions extends Filter, AbortOptions {
   queue?: number | undefined
 }
 
-/** Takes messages one after another; the next comes when what it returned has settled. */
+/** Takes messages one after another; the next comes when what it returned has settled, or has taken too long. */
 export type SubscriptionCallback<C extends Content = Content> = (message: Message<C>) => void | Promise<void>
 
 /** What a subscription needs of its manager. */
@@ -37,6 +37,8 @@ export interface SubscriptionContext {
   readonly clock: Clock
   readonly limits: Limits
   readonly senders: CompileOptions['senders']
+  /** How long a callback may take, ms. */
+  readonly callbackTimeout: number
   /** When the agent is in the subscription's topic, as far as others can be told; at once without a topic. */
   readonly joined: Promise<void>
   /** It has ended and takes nothing more. Called once. */
@@ -49,7 +51,7 @@ export interface SubscriptionContext {
   readonly isStale: (message: Message) => boolean
   /** A message that it took was handed out, or will not be. */
   readonly onHandedOut: (message: Message) => void
-  /** A callback or predicate threw. */
+  /** A callback or predicate threw, or a callback took too long. */
   readonly onError: (error: unknown, message: Message, subscription: Subscription) => void
 }
 
@@ -199,6 +201,14 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     return false
   }
 
+  /** Takes back a message that waits in it; false when none does. It hands that out no more, and tells nobody of it. */
+  withdraw(message: Message): boolean {
+    const waits =
+      this.#queue.remove(queued => queued === message) || this.#waiting?.remove(queued => queued.message === message)
+    if (waits) this.#hasRoom()
+    return waits === true
+  }
+
   /** Ends it: nothing more is handed out, also of what it took before. Idempotent. */
   unsubscribe(): void {
     const unread = this.#queue.takeAll()
@@ -260,13 +270,25 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
       this.#hasRoom()
       try {
-        await callback(message)
+        await this.#inTime(message as Message, callback(message))
       } catch (error) {
         this.#context.onError(error, message as Message, this.#untyped)
       }
       this.#context.onHandedOut(message as Message)
     }
     this.#running = undefined
+  }
+
+  /** What a callback is at, for as long as it may take; nobody listens to it after that. */
+  #inTime(message: Message, work: void | Promise<void>): void | Promise<void> {
+    const { clock, callbackTimeout: ms } = this.#context
+    if (work === undefined) return
+    const late = (): AfpTimeoutError =>
+      new AfpTimeoutError(`the callback was not done within ${ms / 1_000} s`, {
+        messageId: message.id,
+        timeoutSeconds: ms / 1_000,
+      })
+    return within(clock, ms, late, undefined, signal => abortable(Promise.resolve(work), signal))
   }
 
   #overflow(message: Message): void {

@@ -33,7 +33,9 @@ export interface SubscriptionManagerOptions {
   readonly onRoom?: () => void
   /** See {@link SubscriptionContext.isStale}; default: none is. */
   readonly isStale?: ((message: Message) => boolean) | undefined
-  /** A subscription's callback or predicate threw. */
+  /** See {@link SubscriptionContext.callbackTimeout}; default: as long as it likes. */
+  readonly callbackTimeout?: number | undefined
+  /** A subscription's callback or predicate threw, or a callback took too long. */
   readonly onError?: (error: unknown, message: Message, subscription: Subscription) => void
   /**
    * A message that {@link SubscriptionManager.deliver} counted, since it waited for filters that were not ready, turned
@@ -97,6 +99,7 @@ export class SubscriptionManager {
       clock,
       limits,
       senders,
+      callbackTimeout: this.#options.callbackTimeout ?? Number.POSITIVE_INFINITY,
       joined: joined.promise,
       onEnd: ended => this.#forget(ended),
       onOverflow: (message, slow) => this.#options.onOverflow?.(message, slow),
@@ -150,9 +153,10 @@ export class SubscriptionManager {
   /**
    * Offers a message to every subscription that it is for; none of them can keep it from another.
    * @param bytes - what the message counts for in `limits.queuedBytes` while it waits
+   * @param takers - is given those that took it
    * @returns how many took it, those included whose filter is not ready and that may want it
    */
-  deliver(message: Message, bytes = 0): number {
+  deliver(message: Message, bytes = 0, takers?: Subscription[]): number {
     let taken = 0
     let waiting = 0
     const settle = (took: boolean): void => {
@@ -165,6 +169,7 @@ export class SubscriptionManager {
       const answer = subscription.offer(message, settle, bytes)
       if (answer === 'waiting') waiting++
       else if (answer) taken++
+      if (answer) takers?.push(subscription)
     }
     return taken + waiting
   }

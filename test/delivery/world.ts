@@ -6,6 +6,7 @@ import type { Arrived } from '../../src/delivery/arrived.ts'
 import { CircuitBreakers } from '../../src/delivery/breakers.ts'
 import { DeadLetters, type DeadLettersOptions } from '../../src/delivery/dead-letters.ts'
 import { Delivery, type DeliveryParts } from '../../src/delivery/delivery.ts'
+import type { Untaken } from '../../src/delivery/processing.ts'
 import type { KeptReply } from '../../src/delivery/processing-state.ts'
 import { loadReceipt, openReceipts } from '../../src/delivery/receipt-rows.ts'
 import { exponentialRetry, untilExpiry } from '../../src/delivery/retry.ts'
@@ -25,7 +26,7 @@ import { bareNetwork, cardFields, MESH } from '../contracts/network-world.ts'
 
 /** What a node does with what it gets, and answers. */
 // biome-ignore lint/suspicious/noConfusingVoidType: most handlers answer nothing, and should not have to say so
-export type Handler = (arrived: Arrived, transaction: Transaction) => Promise<KeptReply | undefined | void> | 'waiting'
+export type Handler = (arrived: Arrived, transaction: Transaction) => Promise<KeptReply | undefined | void> | Untaken
 
 /** The machine that a node runs on: what is left of it after a crash. */
 export interface Machine {
@@ -127,7 +128,7 @@ export class Node {
     const take: DeliveryParts['take'] = (arrived, transaction) => {
       if (node.#crashed) return new Promise(() => {})
       const taken = handler?.(arrived, transaction)
-      if (taken === 'waiting') return taken
+      if (typeof taken === 'string') return taken
       node.got.push({ ...arrived })
       return (taken ?? Promise.resolve()).then(reply => reply ?? undefined)
     }
