@@ -161,6 +161,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     onError: (error, message) => emit('handler:error', { id: message.id, error }),
     onUnclaimed: (message, bytes) => inbound.unclaimed(message, bytes),
     onHandedOut: message => inbound.handedOut(message),
+    onLetGo: message => inbound.letGo(message),
   })
   const inbound: Inbound = new Inbound({
     ...shared,

@@ -152,9 +152,14 @@ export class Inbound {
     return this.#hold(message, context, bytes, handler)
   }
 
-  /** A subscription has handed a message out, or let go of it. */
+  /** A subscription has handed a message out. */
   handedOut(message: Message): void {
     this.#leases.handedOut(message)
+  }
+
+  /** A subscription has let go of a message that nobody read there. */
+  letGo(message: Message): void {
+    this.#leases.letGo(message)
   }
 
   /** A subscription has no room for a message. One that is kept is not dropped for that, as long as nobody took it. */

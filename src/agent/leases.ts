@@ -1,4 +1,7 @@
-/** Kept messages that subscriptions took: each is done when the last of them has handed it out. */
+/**
+ * Kept messages that subscriptions took. Each waits until the last of them has handed it out or let go of it: it is done
+ * when one has handed it out, and nobody has it when none has.
+ */
 
 import type { Untaken } from '../delivery/processing.ts'
 import type { Message } from '../message/message.ts'
@@ -7,6 +10,8 @@ interface Lease {
   left: number
   /** How many of those that it is for had no room. */
   full: number
+  /** One of them has handed it out. */
+  read: boolean
   readonly done: (outcome?: Untaken) => void
 }
 
@@ -21,8 +26,8 @@ export class Leases {
   }
 
   /**
-   * Hands a message to subscriptions with `deliver`, which tells how many took it; resolves when each has handed it out.
-   * Where none took it, it says at once why.
+   * Hands a message to subscriptions with `deliver`, which tells how many took it; resolves when each has handed it out or
+   * let go of it: with `unread` where none has handed it out. Where none took it, it says at once why.
    */
   take(message: Message, deliver: () => number): Promise<Untaken | undefined> | Untaken {
     const { promise, resolve } = Promise.withResolvers<Untaken | undefined>()
@@ -31,13 +36,13 @@ export class Leases {
       if (outcome === undefined) for (; lease.full > 0; lease.full--) this.#onDropped(message)
       resolve(outcome)
     }
-    const lease: Lease = { left: 0, full: 0, done }
-    // What takes it may hand it out within `deliver`.
+    const lease: Lease = { left: 0, full: 0, read: false, done }
+    // What takes it may be done with it within `deliver`.
     this.#all.set(message, lease)
     const taken = deliver()
     lease.left += taken
     const untaken = taken > 0 ? undefined : lease.full > 0 ? 'full' : 'waiting'
-    if (lease.left === 0) done(untaken)
+    if (lease.left === 0) done(untaken ?? outcomeOf(lease))
     return untaken ?? promise
   }
 
@@ -48,10 +53,17 @@ export class Leases {
     return lease !== undefined
   }
 
-  /** A subscription has handed a message out, or let go of it. */
+  /** A subscription has handed a message out. */
   handedOut(message: Message): void {
     const lease = this.#all.get(message)
-    if (lease !== undefined && --lease.left === 0) lease.done()
+    if (lease !== undefined) lease.read = true
+    this.letGo(message)
+  }
+
+  /** A subscription is done with a message: unread, unless it has handed it out. */
+  letGo(message: Message): void {
+    const lease = this.#all.get(message)
+    if (lease !== undefined && --lease.left === 0) lease.done(outcomeOf(lease))
   }
 
   /** No subscription wants it after all: it waits. False when it is not here. */
@@ -61,3 +73,5 @@ export class Leases {
     return lease !== undefined
   }
 }
+
+const outcomeOf = ({ read }: Lease): Untaken | undefined => (read ? undefined : 'unread')
