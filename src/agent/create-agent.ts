@@ -134,9 +134,9 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
 
   const requests = new Requests(clock)
   const reservations = new Reservations(clock)
-  /** What waited until its time to live was over reaches nobody. */
+  /** What waited until its time to live was over reaches nobody, unless somebody asked for it after that. */
   const isStale = (message: Message): boolean => {
-    const stale = message.isExpired(clock.now())
+    const stale = message.isExpired(clock.now()) && !inbound.wasAskedFor(message)
     if (stale) dropped(message, 'expired')
     return stale
   }

@@ -87,6 +87,7 @@ export class Inbound {
   readonly #leases = new Leases(message => this.#parts.onDropped(message, 'subscription-full'))
   /** Kept messages that count as received. */
   readonly #received = new WeakSet<Message>()
+  readonly #askedFor = new WeakSet<Message>()
   /** Requests that a subscription or `receive` took: `respond` answers them, as long as the application has them. */
   readonly #unanswered = new WeakSet<Message>()
 
@@ -140,6 +141,7 @@ export class Inbound {
     // While nobody wants it, it is offered again with every new handler: it came once.
     if (!redelivered && !this.#received.has(message)) this.#parts.onReceived(message, bytes)
     this.#received.add(message)
+    if (arrived.askedFor) this.#askedFor.add(message)
     if (kind === 'reply' || kind === 'failure') {
       // A copy that is not kept may have come before, while there was no room, or may come yet.
       if (this.#parts.window.note(message.sender, message.id)) this.#settle(message, kind)
@@ -160,6 +162,11 @@ export class Inbound {
   /** A subscription has let go of a message that nobody read there. */
   letGo(message: Message): void {
     this.#leases.letGo(message)
+  }
+
+  /** Whether somebody retries a message by hand: then its time to live does not matter any more. */
+  wasAskedFor(message: Message): boolean {
+    return this.#askedFor.has(message)
   }
 
   /** A subscription has no room for a message. One that is kept is not dropped for that, as long as nobody took it. */

@@ -142,6 +142,7 @@ async function handleOnce(
     row,
     late: true,
     redelivered: true,
+    askedFor: !automatic,
   }
   closing.throwIfAborted()
   const taken = await abortable(Promise.resolve(take(arrived, transaction)), closing)

@@ -182,6 +182,17 @@ describe('A dead letter of what has expired', () => {
     return letter?.id as string
   }
 
+  test.each(['callback', 'loop'])('that is retried by hand is for the %s of a subscription', async how => {
+    const id = await expired()
+    const subscription = bob.subscribe({}, how === 'callback' ? note : undefined)
+    const retried = bob.deadLetters.retry(id)
+    await world.pass()
+    if (how === 'loop') await world.during(readOne(subscription))
+    expect(await world.during(retried)).toBe('retried')
+    expect(got).toEqual(['late'])
+    expect(await bob.deadLetters.list({ processed: false })).toEqual([])
+  })
+
   test('stays where the subscription that took its retry lets go of it', async () => {
     const id = await expired()
     const subscription = bob.subscribe()
