@@ -153,7 +153,9 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
    * Subscribes to what reaches this agent: with `topic` that topic's messages, without it direct messages and
    * broadcasts. Read it with `for await`, or give a callback. What others publish finds its way here once
    * {@link Subscription.ready} resolves. What is kept, and is for subscriptions alone of which none has room, is not dropped:
-   * it waits for room, or for the end of these, and what came later of its sender and class waits behind it.
+   * it waits for room, or for the end of these, and what came later of its sender and class waits behind it. What a
+   * subscription took counts as processed once it was read, or a callback is done with it: where none has read it, it is
+   * for others when the subscription lets go of it, as by leaving the loop, and has expired when its time is over.
    */
   subscribe<C extends Content = Content>(
     options?: SubscribeOptions,

@@ -134,9 +134,9 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
 
   const requests = new Requests(clock)
   const reservations = new Reservations(clock)
-  /** What waited until its time to live was over reaches nobody. */
+  /** What waited until its time to live was over reaches nobody, unless somebody asked for it after that. */
   const isStale = (message: Message): boolean => {
-    const stale = message.isExpired(clock.now())
+    const stale = message.isExpired(clock.now()) && !inbound.leases.outlives(message)
     if (stale) dropped(message, 'expired')
     return stale
   }
@@ -161,7 +161,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     callbackTimeout: shared.handlerTimeout,
     onError: (error, message) => emit('handler:error', { id: message.id, error }),
     onUnclaimed: (message, bytes) => inbound.unclaimed(message, bytes),
-    onHandedOut: message => inbound.handedOut(message),
+    onHandedOut: message => inbound.leases.handedOut(message),
+    onLetGo: message => inbound.leases.letGo(message),
   })
   const inbound: Inbound = new Inbound({
     ...shared,
@@ -277,7 +278,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     clock,
     () => CARD_CHECK,
     () => {
-      inbound.tidy()
+      inbound.leases.look()
       void kept
         .tidy()
         .then(() => cards.refresh())

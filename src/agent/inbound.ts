@@ -84,7 +84,7 @@ export class Inbound {
   /** What is still being checked, by sender: the next of the same sender waits for it, so that order holds. */
   readonly #checking = new Map<string, Promise<void>>()
   #checkingTopics = 0
-  readonly #leases: Leases
+  readonly leases: Leases
   /** Kept messages that count as received. */
   readonly #received = new WeakSet<Message>()
   /** Requests that a subscription or `receive` took: `respond` answers them, as long as the application has them. */
@@ -92,7 +92,7 @@ export class Inbound {
 
   constructor(parts: InboundParts) {
     this.#parts = parts
-    this.#leases = new Leases(message => parts.onDropped(message, 'subscription-full'), parts)
+    this.leases = new Leases(message => parts.onDropped(message, 'subscription-full'), parts)
   }
 
   /**
@@ -148,31 +148,20 @@ export class Inbound {
     }
     const expectsReply = kind === 'request'
     const context = { transaction, late, redelivered, expectsReply, idempotencyKey: keyOf(message) }
-    // Whoever retries by hand what has expired wants it read all the same.
-    const mortal = !message.isExpired(this.#parts.clock.now())
+    const mortal = !arrived.askedFor
     const handler = this.#parts.handlers.find(message)
     if (handler instanceof Promise) return handler.then(found => this.#hold(message, context, bytes, mortal, found))
     return this.#hold(message, context, bytes, mortal, handler)
   }
 
-  /** Ends kept messages whose time is over and that no reader has begun with: wall time may have jumped. */
-  tidy(): void {
-    this.#leases.look()
-  }
-
-  /** A subscription has handed a message out, or let go of it. */
-  handedOut(message: Message): void {
-    this.#leases.handedOut(message)
-  }
-
   /** A subscription has no room for a message. One that is kept is not dropped for that, as long as nobody took it. */
   noRoom(message: Message): void {
-    if (!this.#leases.noRoom(message)) this.#parts.onDropped(message, 'subscription-full')
+    if (!this.leases.noRoom(message)) this.#parts.onDropped(message, 'subscription-full')
   }
 
   /** A message that waited for filters which were not ready is for no subscription. */
   unclaimed(message: Message, bytes: number): void {
-    if (!this.#leases.unclaimed(message) && message.topic === undefined) this.#leave(message, bytes)
+    if (!this.leases.unclaimed(message) && message.topic === undefined) this.#leave(message, bytes)
   }
 
   /** Bytes that `from` signed and published on a topic. */
@@ -217,7 +206,7 @@ export class Inbound {
       if (!context.redelivered) subscriptions.deliver(message, bytes)
       return this.#track(this.#handle(message, context, handler))
     }
-    const read = this.#leases.take(message, takers => subscriptions.deliver(message, bytes, takers), mortal)
+    const read = this.leases.take(message, takers => subscriptions.deliver(message, bytes, takers), mortal)
     const untaken = typeof read === 'string'
     if (untaken && inbox.waiting === 0) {
       // A request that is here from an earlier run, whose handlers may only be on their way, is waited with as well.

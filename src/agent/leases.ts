@@ -1,6 +1,7 @@
 /**
- * Kept messages that subscriptions took: each is done when the last of them has handed it out. One that its time finds in
- * their queues is taken out of these.
+ * Kept messages that subscriptions took. Each waits until the last of them has handed it out or let go of it: it is done
+ * when one has handed it out, and nobody has it when none has.
+ * One that its time finds in their queues is taken out of these.
  */
 
 import type { Clock } from '../common/clock.ts'
@@ -11,6 +12,8 @@ import type { Subscription } from '../topics/subscriptions.ts'
 
 interface Lease {
   readonly message: Message
+  /** It ends with its time. */
+  readonly mortal: boolean
   /** Those that took it. */
   readonly takers: Subscription[]
   left: number
@@ -39,9 +42,9 @@ export class Leases {
   }
 
   /**
-   * Hands a message to subscriptions with `deliver`, which tells how many took it; resolves when each has handed it out.
-   * Where none took it, it says at once why.
-   * @param mortal whether it ends with its time
+   * Hands a message to subscriptions with `deliver`, which tells how many took it; resolves when each has handed it out or
+   * let go of it: with `unread` where none has handed it out. Where none took it, it says at once why.
+   * @param mortal whether it ends with its time; what somebody retries by hand does not
    */
   take(
     message: Message,
@@ -55,13 +58,13 @@ export class Leases {
       if (outcome === undefined) for (; lease.full > 0; lease.full--) this.#onDropped(message)
       resolve(outcome)
     }
-    const lease: Lease = { message, takers: [], left: 0, read: false, full: 0, done }
-    // What takes it may hand it out within `deliver`.
+    const lease: Lease = { message, mortal, takers: [], left: 0, read: false, full: 0, done }
+    // What takes it may be done with it within `deliver`.
     this.#all.set(message, lease)
     const taken = deliver(lease.takers)
     lease.left += taken
     const untaken = taken > 0 ? undefined : lease.full > 0 ? 'full' : 'waiting'
-    if (lease.left === 0) done(untaken)
+    if (lease.left === 0) done(untaken ?? outcomeOf(lease))
     else if (mortal) this.#waiting.add(lease)
     return untaken ?? promise
   }
@@ -73,12 +76,17 @@ export class Leases {
     return lease !== undefined
   }
 
-  /** A subscription has handed a message out, or let go of it. */
+  /** A subscription has handed a message out. */
   handedOut(message: Message): void {
     const lease = this.#all.get(message)
-    if (lease === undefined) return
-    lease.read = true
-    if (--lease.left === 0) lease.done()
+    if (lease !== undefined) lease.read = true
+    this.letGo(message)
+  }
+
+  /** A subscription is done with a message: unread, unless it has handed it out. */
+  letGo(message: Message): void {
+    const lease = this.#all.get(message)
+    if (lease !== undefined && --lease.left === 0) lease.done(outcomeOf(lease))
   }
 
   /** No subscription wants it after all: it waits. False when it is not here. */
@@ -86,6 +94,11 @@ export class Leases {
     const lease = this.#all.get(message)
     lease?.done(lease.full > 0 ? 'full' : 'waiting')
     return lease !== undefined
+  }
+
+  /** Whether its time to live does not matter to a message. */
+  outlives(message: Message): boolean {
+    return this.#all.get(message)?.mortal === false
   }
 
   /** Ends those whose time is over: timers do so by themselves, unless wall time jumped. */
@@ -96,6 +109,8 @@ export class Leases {
   /** Who has not begun with it does not get it any more; who has is waited for. */
   #expire(lease: Lease): void {
     for (const taker of lease.takers) if (taker.withdraw(lease.message)) lease.left--
-    if (lease.left === 0) lease.done(lease.read ? undefined : 'expired')
+    if (lease.left === 0) lease.done(outcomeOf(lease))
   }
 }
+
+const outcomeOf = ({ read }: Lease): Untaken | undefined => (read ? undefined : 'unread')

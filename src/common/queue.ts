@@ -19,7 +19,7 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
    * @param limit - the most items that wait
    * @param maxWeight - the most that they weigh together; one item may always wait, whatever it weighs
    * @param isStale - asked of each item when it is taken: one that waited too long is left out
-   * @param onTaken - told of each item that leaves the queue, stale ones included
+   * @param onTaken - told of each item that a consumer gets; what {@link takeAll} takes is its caller's
    */
   constructor(
     limit: number,
@@ -71,9 +71,9 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
       this.#weight -= this.#weights.shift() ?? 0
       const item = this.#items.shift()
       if (item === undefined) return undefined
-      const stale = this.#isStale(item)
+      if (this.#isStale(item)) continue
       this.#onTaken(item)
-      if (!stale) return item
+      return item
     }
   }
 
@@ -92,11 +92,7 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     this.#items = []
     this.#weights = []
     this.#weight = 0
-    return items.filter(item => {
-      const stale = this.#isStale(item)
-      this.#onTaken(item)
-      return !stale
-    })
+    return items.filter(item => !this.#isStale(item))
   }
 
   /** The next item; `done` once the queue has ended and is empty. Rejects when the signal fires, losing nothing. */

@@ -32,6 +32,8 @@ export interface Arrived {
   late: boolean
   /** It was handed on before, in this run or an earlier one. */
   redelivered: boolean
+  /** Somebody retries it by hand. */
+  readonly askedFor?: boolean
 }
 
 /** A message that has just come. */

@@ -133,13 +133,23 @@ async function handleOnce(
   if (automatic && message.isExpired(clock.now())) return undefined
   const { priority } = message
   const row = { kind, prev: 0, priority, receivedAt: clock.now(), retry: { ...NEVER_TRIED, attempts }, message: bytes }
-  const arrived = { author: peer, epoch: '', number: 0, message, kind, row, late: true, redelivered: true }
+  const arrived = {
+    author: peer,
+    epoch: '',
+    number: 0,
+    message,
+    kind,
+    row,
+    late: true,
+    redelivered: true,
+    askedFor: !automatic,
+  }
   closing.throwIfAborted()
   const taken = await abortable(Promise.resolve(take(arrived, transaction)), closing)
-  if (taken === 'waiting' || taken === 'full') {
+  if (taken === 'waiting' || taken === 'full' || taken === 'unread') {
+    if (automatic && message.isExpired(clock.now())) return undefined
     throw new AfpDeliveryError('NO_HANDLER', 'nobody takes this message: no handler, no subscription', { messageId })
   }
-  if (taken === 'expired') return undefined
   const { checks, writes } = transaction.end()
   return async settled => {
     const also = { checks, writes: [...writes, ...settled] }

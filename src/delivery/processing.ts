@@ -33,10 +33,7 @@ export interface ProcessingParts extends EndWriterParts, DeadEndsParts {
   readonly random: Random
   /** When a handler that failed runs again. */
   readonly strategy: RetryStrategy
-  /**
-   * Hands a message to whoever wants it; `waiting` when nobody does yet, `full` when nobody who does has room, `expired`
-   * when nobody began with it in its time.
-   */
+  /** Hands a message to whoever wants it. */
   readonly take: (
     arrived: Arrived,
     transaction: BufferedTransaction,
@@ -47,8 +44,11 @@ export interface ProcessingParts extends EndWriterParts, DeadEndsParts {
   readonly nextTask?: NextTask | undefined
 }
 
-/** Why nobody has a message, yet or for ever. */
-export type Untaken = 'waiting' | 'full' | 'expired'
+/**
+ * Why nobody has a message yet: `waiting`: nobody wants it; `full`: nobody who does has room; `unread`: who took it has let
+ * go of it, or kept it until it expired.
+ */
+export type Untaken = 'waiting' | 'full' | 'unread'
 
 /** See the head of this file. */
 export class Processing {
@@ -278,19 +278,17 @@ export class Processing {
     let reply: KeptReply | undefined
     try {
       const taken = await take(entry, transaction)
-      if (taken === 'waiting' || taken === 'full') {
+      if (taken === 'waiting' || taken === 'full' || taken === 'unread') {
         transaction.end()
-        if (offers !== this.#offers) return this.#once(entry, read, release)
+        // It stays for the next run.
+        if (this.#stop.signal.aborted) return false
+        if (taken === 'unread' || offers !== this.#offers) return this.#once(entry, read, release)
         this.#parked.add(entry, taken === 'full')
         this.#waiting.add(entry)
         return true
       }
       // It took longer than its agent waits: another may have the store by now, and handles it anew.
       if (this.#stop.signal.aborted) return false
-      if (taken === 'expired') {
-        transaction.end()
-        return this.#dead(entry, ['expired'])
-      }
       reply = taken
     } catch (error) {
       for (const key of transaction.end().reads) read.add(key)

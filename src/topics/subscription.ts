@@ -49,8 +49,10 @@ export interface SubscriptionContext {
   readonly onRoom: () => void
   /** Asked of each message that waited, when it is taken: whether it is dropped, having expired. */
   readonly isStale: (message: Message) => boolean
-  /** A message that it took was handed out, or will not be. */
+  /** A message that it took was handed out: its callback, if it has one, is done with it. */
   readonly onHandedOut: (message: Message) => void
+  /** A message that it took will not be handed out. */
+  readonly onLetGo: (message: Message) => void
   /** A callback or predicate threw, or a callback took too long. */
   readonly onError: (error: unknown, message: Message, subscription: Subscription) => void
 }
@@ -61,7 +63,7 @@ export type Settle = (taken: boolean) => void
 /**
  * A subscription. Read it with `for await`, unless it has a callback: leaving the loop unsubscribes. Several loops share
  * its messages. What it took can still be read after it expired, got its last message or its agent closed; after
- * `unsubscribe` nothing more comes.
+ * `unsubscribe` nothing more comes, and what is kept of that is for others.
  */
 export class Subscription<C extends Content = Content> implements AsyncIterable<Message<C>>, Disposable {
   readonly id: string
@@ -122,20 +124,22 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     this.#callback = callback
     const { queue = limits.queue } = options
     checkOption('queue', queue, COUNT)
-    const over = (message: Message<C>): void => {
-      context.onHandedOut(message as Message)
-      this.#hasRoom()
-    }
     this.#queue = new BoundedQueue(
       queue,
       limits.queuedBytes,
       message => {
         const stale = context.isStale(message as Message)
-        if (stale && callback !== undefined) over(message)
+        if (stale) {
+          context.onLetGo(message as Message)
+          this.#hasRoom()
+        }
         return stale
       },
-      // A callback has to be done with it first.
-      callback === undefined ? over : undefined,
+      message => {
+        // A callback has to be done with it first.
+        if (callback === undefined) context.onHandedOut(message as Message)
+        this.#hasRoom()
+      },
     )
     this.#compiled = compileFilter(this.filter, {
       limits,
@@ -209,10 +213,12 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     return waits === true
   }
 
-  /** Ends it: nothing more is handed out, also of what it took before. Idempotent. */
+  /**
+   * Ends it: nothing more is handed out, also of what it took before. Of that, what is kept and nobody else has read is
+   * offered to others, and waits for them; the rest is dropped. Idempotent.
+   */
   unsubscribe(): void {
-    const unread = this.#queue.takeAll()
-    if (this.#callback !== undefined) for (const message of unread) this.#context.onHandedOut(message as Message)
+    for (const message of this.#queue.takeAll()) this.#context.onLetGo(message as Message)
     this.#end()
   }
 
@@ -268,7 +274,6 @@ export class Subscription<C extends Content = Content> implements AsyncIterable<
     // Not within the producer's own call: a callback may unsubscribe, subscribe or take its time.
     await Promise.resolve()
     for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
-      this.#hasRoom()
       try {
         await this.#inTime(message as Message, callback(message))
       } catch (error) {

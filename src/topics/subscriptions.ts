@@ -42,11 +42,10 @@ export interface SubscriptionManagerOptions {
    * out to match none and was taken by nobody.
    */
   readonly onUnclaimed?: (message: Message, bytes: number) => void
-  /**
-   * A subscription that {@link SubscriptionManager.deliver} counted has handed a message out, has let go of it unread, or
-   * turned out not to be for it. After `onUnclaimed`.
-   */
+  /** A subscription that {@link SubscriptionManager.deliver} counted has handed a message out; a callback is done with it. */
   readonly onHandedOut?: (message: Message) => void
+  /** One that was counted has let go of a message unread, or turned out not to be for it. After `onUnclaimed`. */
+  readonly onLetGo?: (message: Message) => void
 }
 
 /** See the head of this file. */
@@ -106,6 +105,7 @@ export class SubscriptionManager {
       onRoom: () => this.#options.onRoom?.(),
       isStale: this.#options.isStale ?? (() => false),
       onHandedOut: message => this.#options.onHandedOut?.(message),
+      onLetGo: message => this.#options.onLetGo?.(message),
       onError: (error, message, failed) => this.#options.onError?.(error, message, failed),
     })
     const added = subscription as unknown as Subscription
@@ -163,7 +163,7 @@ export class SubscriptionManager {
       waiting--
       if (took) taken++
       if (waiting === 0 && taken === 0) this.#options.onUnclaimed?.(message, bytes)
-      if (!took) this.#options.onHandedOut?.(message)
+      if (!took) this.#options.onLetGo?.(message)
     }
     for (const subscription of this.#candidates(message)) {
       const answer = subscription.offer(message, settle, bytes)

@@ -163,3 +163,20 @@ it('what has gone stale while it waited is left out, whoever takes it', async ()
   queue.push('d')
   expect(await next).toEqual({ done: false, value: 'd' })
 })
+
+it('tells of each item that a consumer gets, and of none that was stale or that was all taken out', async () => {
+  const stale = new Set(['b'])
+  const told: string[] = []
+  const queue = new BoundedQueue<string>(
+    10,
+    undefined,
+    item => stale.has(item),
+    item => told.push(item),
+  )
+  const next = queue.next()
+  for (const item of ['a', 'b', 'c', 'd']) queue.push(item)
+  await next
+  expect(queue.shift()).toBe('c')
+  expect(queue.takeAll()).toEqual(['d'])
+  expect(told).toEqual(['a', 'c'])
+})
