@@ -8,7 +8,7 @@ import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { Subscription } from '../../src/topics/subscriptions.ts'
 import { rest } from '../topics/desk.ts'
-import { collect, failure, until } from './waiting.ts'
+import { failure, until } from './waiting.ts'
 import { type DrivenWorld, drivenWorld } from './worlds.ts'
 
 const kept = { guarantee: 'exactly-once', ttl: 60 } as const
