@@ -13,6 +13,7 @@ import { platformTransports } from '../src/network/defaults.ts'
 import { createNode, type Node } from '../src/network/node.ts'
 import { MAX_GOSSIP_TOPIC_LENGTH, presenceTopic } from '../src/network/topics.ts'
 import { hasItsShare } from './address-share.ts'
+import { boundCircuits } from './circuit-windows.ts'
 import { RelayGossip } from './gossip.ts'
 import { readOrCreateSeed } from './identity-file.ts'
 import { LIVE_LIMITS, type RelayLimits, relayLimits } from './limits.ts'
@@ -133,6 +134,7 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
     node.addEventListener('peer:connect', event => this.#connects(event.detail))
     node.addEventListener('peer:disconnect', event => this.#disconnects(event.detail))
     boundRelayed(node.services.circuits, limits.maxRelayedPerPeer)
+    boundCircuits(node.services.circuits)
     this.#gossip.attach(node.services.pubsub)
     try {
       await node.start()
