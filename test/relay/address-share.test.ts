@@ -1,8 +1,8 @@
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { hasItsShare } from '../../relay/address-share.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
+import { hasItsShare } from '../../src/network/address-share.ts'
 import { createNode, type Node, type TransportFactory } from '../../src/network/node.ts'
 import { addressOf, testPeer, testRelay, until } from './support.ts'
 
