@@ -89,6 +89,13 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
       const open = node.getConnections().map(connection => connection.remoteAddr)
       return hasItsShare(remoteAddr, open, limits.maxConnections)
     }
+    // Which of a peer's connections asks is not told: none of them may come from an address that has its share.
+    const slotless = (peer: PeerId): boolean => {
+      const { reservations } = node.services.circuits
+      if (reservations.has(peer)) return false
+      const taken = [...reservations.values()].map(({ addr }) => addr)
+      return node.getConnections(peer).some(({ remoteAddr }) => hasItsShare(remoteAddr, taken, limits.maxReservations))
+    }
     const node: RelayNode = await createNode<{ circuits: CircuitRelayService; listening: Listening }>({
       seed: identity.seed,
       transports: platformTransports([], this.#sockets),
@@ -106,7 +113,11 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
       },
       maxConnections: limits.maxConnections,
       // Asked once more after the handshake: meanwhile others may have come.
-      gater: { denyInboundConnection: crowded, denyInboundEncryptedConnection: (_peer, from) => crowded(from) },
+      gater: {
+        denyInboundConnection: crowded,
+        denyInboundEncryptedConnection: (_peer, from) => crowded(from),
+        denyInboundRelayReservation: slotless,
+      },
       clock: this.#clock,
       services: {
         circuits: circuitRelayServer({
