@@ -10,7 +10,10 @@ export interface RelayLimits {
    * machine; the relay's own, 127.0.0.1 or ::1, may have all. Default 2,048.
    */
   readonly maxConnections: number
-  /** Peers that may hold a slot, through which others reach them. Default 1,024. */
+  /**
+   * Peers that may hold a slot, through which others reach them; shared between addresses as connections are. Default
+   * 1,024.
+   */
   readonly maxReservations: number
   /** How long a slot lasts before its peer has to ask again, seconds. Default 3,600. */
   readonly reservationTtl: number

@@ -8,11 +8,13 @@ import { type Clock, systemClock, type Timer } from '../src/common/clock.ts'
 import { AfpError, AfpSecurityError } from '../src/common/errors.ts'
 import { TypedEventTarget } from '../src/common/events.ts'
 import { createIdentity, type Identity } from '../src/identity/keys.ts'
+import { hasItsShare } from '../src/network/address-share.ts'
 import { componentNames, peerOf } from '../src/network/addresses.ts'
 import { platformTransports } from '../src/network/defaults.ts'
 import { createNode, type Node } from '../src/network/node.ts'
+import { SocketGuard, SPARE_SOCKETS } from '../src/network/socket-guard.ts'
 import { MAX_GOSSIP_TOPIC_LENGTH, presenceTopic } from '../src/network/topics.ts'
-import { hasItsShare } from './address-share.ts'
+import { boundCircuits } from './circuit-windows.ts'
 import { RelayGossip } from './gossip.ts'
 import { readOrCreateSeed } from './identity-file.ts'
 import { LIVE_LIMITS, type RelayLimits, relayLimits } from './limits.ts'
@@ -20,14 +22,10 @@ import { CHANGES } from './option-checks.ts'
 import type { Relay, RelayChanges, RelayEvents, RelayOptions, RelayStats } from './options.ts'
 import { boundRelayed } from './relayed.ts'
 import { freeAbandonedReservations } from './reservations.ts'
-import { SocketGuard } from './sockets.ts'
 import type { AllowedMeshes } from './topic-table.ts'
 
 /** How long connections may take to close in good order, ms; then their sockets are dropped. */
 const CLOSE_TIMEOUT = 2_000
-
-/** Sockets beyond the connections: those whose handshake is under way or that are about to be refused. */
-const SPARE_SOCKETS = 128
 
 /** The node's own listeners, which libp2p hands to services. */
 interface Listening {
@@ -91,9 +89,16 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
       const open = node.getConnections().map(connection => connection.remoteAddr)
       return hasItsShare(remoteAddr, open, limits.maxConnections)
     }
+    // Which of a peer's connections asks is not told: none of them may come from an address that has its share.
+    const slotless = (peer: PeerId): boolean => {
+      const { reservations } = node.services.circuits
+      if (reservations.has(peer)) return false
+      const taken = [...reservations.values()].map(({ addr }) => addr)
+      return node.getConnections(peer).some(({ remoteAddr }) => hasItsShare(remoteAddr, taken, limits.maxReservations))
+    }
     const node: RelayNode = await createNode<{ circuits: CircuitRelayService; listening: Listening }>({
       seed: identity.seed,
-      transports: platformTransports([]),
+      transports: platformTransports([], this.#sockets),
       listen,
       announce,
       mustListen: true,
@@ -108,7 +113,11 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
       },
       maxConnections: limits.maxConnections,
       // Asked once more after the handshake: meanwhile others may have come.
-      gater: { denyInboundConnection: crowded, denyInboundEncryptedConnection: (_peer, from) => crowded(from) },
+      gater: {
+        denyInboundConnection: crowded,
+        denyInboundEncryptedConnection: (_peer, from) => crowded(from),
+        denyInboundRelayReservation: slotless,
+      },
       clock: this.#clock,
       services: {
         circuits: circuitRelayServer({
@@ -129,10 +138,10 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
       },
     })
     this.#node = node
-    node.addEventListener('transport:listening', event => this.#sockets.watch(event.detail))
     node.addEventListener('peer:connect', event => this.#connects(event.detail))
     node.addEventListener('peer:disconnect', event => this.#disconnects(event.detail))
     boundRelayed(node.services.circuits, limits.maxRelayedPerPeer)
+    boundCircuits(node.services.circuits)
     this.#gossip.attach(node.services.pubsub)
     try {
       await node.start()
@@ -186,7 +195,6 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
   async #close(): Promise<void> {
     this.#gossip.stop()
     this.#sweep?.cancel()
-    this.#sockets.destroySilent()
     // The system's own clock: sockets do not wait for a driven one.
     const timer = systemClock.after(CLOSE_TIMEOUT, () => this.#sockets.destroy())
     try {

@@ -2,13 +2,21 @@
 
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
+import { systemClock } from '../common/clock.ts'
 import type { IceServer } from './ice-server.ts'
-import type { TransportFactory } from './node.ts'
+import { MAX_CONNECTIONS, type TransportFactory } from './node.ts'
 import { withSocketEndings } from './socket-endings.ts'
+import { SocketGuard, SPARE_SOCKETS } from './socket-guard.ts'
 
-/** Transports of this platform. */
-export function platformTransports(_iceServers: readonly IceServer[]): TransportFactory[] {
-  return [tcp() as TransportFactory, webSockets() as TransportFactory].map(withSocketEndings)
+/** Transports of this platform, for one node. */
+export function platformTransports(
+  _iceServers: readonly IceServer[],
+  // Sockets do not wait for a clock that is driven.
+  guard = new SocketGuard(systemClock, MAX_CONNECTIONS + SPARE_SOCKETS),
+): TransportFactory[] {
+  return [tcp() as TransportFactory, webSockets() as TransportFactory].map(factory =>
+    guard.guarded(withSocketEndings(factory)),
+  )
 }
 
 /** Where to listen when the application does not say: free ports on every interface. */

@@ -48,7 +48,7 @@ export interface NodeOptions<Extra extends Record<string, unknown>> {
   mustListen?: boolean | undefined
   /** Score of a peer in gossip, 0 for one without a fault, below for each. */
   score?: ((peer: string) => number) | undefined
-  /** The most connections at a time; default 300. */
+  /** The most connections at a time; default {@link MAX_CONNECTIONS}. */
   maxConnections?: number | undefined
   /** What else is refused, beside connections beyond those that one peer may have. */
   gater?: Omit<ConnectionGater, 'denyInboundUpgradedConnection'> | undefined
@@ -59,6 +59,9 @@ export interface NodeOptions<Extra extends Record<string, unknown>> {
 
 /** A libp2p node with the services above. */
 export type Node<Extra extends Record<string, unknown> = Record<string, unknown>> = Libp2p<NodeServices & Extra>
+
+/** Connections of a node that does not say how many it takes. */
+export const MAX_CONNECTIONS = 300
 
 /** New inbound connections a second from one address: a whole office shares one, and so does a machine with many tabs. */
 const INBOUND_PER_SECOND = 100
@@ -120,9 +123,11 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
       ...options.gater,
     },
     connectionManager: {
-      maxConnections: options.maxConnections ?? 300,
+      maxConnections: options.maxConnections ?? MAX_CONNECTIONS,
       inboundConnectionThreshold: INBOUND_PER_SECOND,
-      maxIncomingPendingConnections: INBOUND_PER_SECOND,
+      // One count for all is soon full of one stranger's. Each kind is bounded where it comes in: sockets, handshakes of
+      // WebRTC and circuits.
+      maxIncomingPendingConnections: Number.POSITIVE_INFINITY,
       // Whoever dials sets the limit: on a busy machine the round trips of a WebRTC dial take longer than libp2p's 6 s.
       addressDialTimeout: 10_000,
       // Reconnecting is this project's own work: libp2p gives up after five attempts.

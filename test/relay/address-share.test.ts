@@ -1,15 +1,18 @@
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { hasItsShare } from '../../relay/address-share.ts'
+import type { Relay } from '../../relay/index.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
+import { hasItsShare } from '../../src/network/address-share.ts'
 import { createNode, type Node, type TransportFactory } from '../../src/network/node.ts'
-import { addressOf, testPeer, testRelay, until } from './support.ts'
+import { addressOf, hasSlot, testPeer, testRelay, until } from './support.ts'
 
 /** A node that dials from an address of its own. */
-async function nodeAt(localAddress: string): Promise<Node> {
+const nodeAt = (localAddress: string): Promise<Node> => nodeWith({ localAddress })
+
+async function nodeWith(dialOpts: object): Promise<Node> {
   const { seed } = await createIdentity()
-  const transport = tcp({ dialOpts: { localAddress } } as object) as TransportFactory
+  const transport = tcp({ dialOpts } as object) as TransportFactory
   const node = await createNode({ seed, transports: [transport], listen: [], maxConnections: 1_000 })
   onTestFinished(() => Promise.resolve(node.stop()))
   await node.start()
@@ -17,6 +20,20 @@ async function nodeAt(localAddress: string): Promise<Node> {
 }
 
 const force = { force: true } as object
+
+const HOP = '/libp2p/circuit/relay/0.2.0/hop'
+/** "Reserve", as circuit relay v2 writes it, with its length. */
+const RESERVE = Uint8Array.of(2, 8, 0)
+
+/** Asks for a slot over a new connection; resolves with the answer. */
+async function asksForSlot(node: Node, relay: Relay): Promise<void> {
+  const connection = await node.dial(multiaddr(addressOf(relay, 'tcp')), force)
+  const stream = await connection.newStream(HOP)
+  const answered = new Promise(resolve => stream.addEventListener('message', resolve, { once: true }))
+  stream.send(RESERVE)
+  await answered
+  await stream.close()
+}
 
 describe('Connections of a relay', () => {
   test('one peer has at most sixteen, from one address or several; another one is taken', async () => {
@@ -70,5 +87,41 @@ describe('Connections of a relay', () => {
     ['/ip6/::1/tcp/1', '/ip6/::1/tcp/1', false],
   ])('%s counts with %s: %j', (address, other, together) => {
     expect(hasItsShare(multiaddr(address), [multiaddr(other)], 2)).toBe(together)
+  })
+})
+
+// Elsewhere loopback has one address.
+describe.skipIf(process.platform !== 'linux')('Slots of a relay', () => {
+  test('of one address are no more than are left for all others, whoever asks; who has one keeps it', async () => {
+    const relay = await testRelay({ limits: { maxReservations: 8 } })
+    const all = async (localAddress: string, count: number): Promise<Node[]> => {
+      const nodes = await Promise.all(Array.from({ length: count }, () => nodeAt(localAddress)))
+      for (const node of nodes) await asksForSlot(node, relay)
+      return nodes
+    }
+    const [first] = await all('127.0.0.2', 6)
+    expect(relay.stats().reservations).toBe(4)
+    await all('127.0.0.3', 4)
+    expect(relay.stats().reservations).toBe(6)
+    await asksForSlot(first as Node, relay)
+    expect(relay.stats().reservations).toBe(6)
+    await hasSlot(await testPeer([relay], { reserve: true }))
+    expect(relay.stats().reservations).toBe(7)
+  })
+
+  test('are not to be had from an address that has its share by a connection from another beside it', async () => {
+    const relay = await testRelay({ limits: { maxReservations: 2 } })
+    await asksForSlot(await nodeAt('127.0.0.2'), relay)
+    const localAddresses = ['127.0.0.3', '127.0.0.2']
+    const dialOpts = {
+      get localAddress() {
+        return localAddresses.shift()
+      },
+    }
+    const stranger = await nodeWith(dialOpts)
+    await stranger.dial(multiaddr(addressOf(relay, 'tcp')))
+    await asksForSlot(stranger, relay)
+    expect(localAddresses).toEqual([])
+    expect(relay.stats().reservations).toBe(1)
   })
 })
