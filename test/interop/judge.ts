@@ -165,7 +165,8 @@ async function recipient({ author = '', self = '' }: Case, world: World) {
     throw new Error('not expected here', { cause: what })
   }
   const nothing = (): void => {}
-  const inbound = new Inbound({ self, clock, limits: DEFAULT_LIMITS, hooks: {} } as unknown as InboundParts)
+  const { signal } = new AbortController()
+  const inbound = new Inbound({ self, clock, signal, limits: DEFAULT_LIMITS, hooks: {} } as unknown as InboundParts)
   const incoming = new Incoming(
     {
       identity: await identityOf(self, world),
