@@ -53,8 +53,7 @@ export class DeadEnds {
       try {
         letter = this.#parts.onDead(entry, owes)
         const { writes, committed } = this.#incoming.ending(entry)
-        // What goes first makes room for what comes.
-        await store.commit({ writes: [...writes, ...letter.writes] })
+        await store.commit({ writes: [...letter.writes, ...writes] })
         letter.committed()
         committed()
         return this.#incoming.processed(entry)
