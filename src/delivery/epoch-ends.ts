@@ -4,7 +4,7 @@
  */
 
 import type { Write } from '../store/store.ts'
-import { isSpent, type OutEpoch } from './out-epoch.ts'
+import { isForgotten, isSpent, type OutEpoch } from './out-epoch.ts'
 import type { OutgoingParts } from './outgoing-parts.ts'
 import type { OwnEpochs } from './own-epochs.ts'
 import type { Recorder } from './recorder.ts'
@@ -50,23 +50,30 @@ export class EpochEnds {
 
   /**
    * Ends the current one if it is over its time, or if nothing is left in it and it is `quiet`: nothing was sent for a
-   * while. Then deletes what is over, and keys that open nothing any more.
+   * while. Then deletes what is over, or what nobody has a word on any more, and keys that open nothing any more.
    * @throws AfpDataStoreError
    */
   async tidy(quiet: boolean): Promise<void> {
     const { epochs, clock, prekey, recipient, onDropped } = this.#parts
-    epochs.rest(clock.now(), prekey(recipient), quiet)
+    const now = clock.now()
+    // Where these rows stay, the next run forgets them.
+    const forgotten = epochs.forgetOld(now)
+    epochs.rest(now, prekey(recipient), quiet)
     const all = epochs.all()
-    const over = all.filter(({ feed }) => feed.done)
-    await this.#forget(over, all.filter(isSpent))
+    const over = all.filter(epoch => epoch.feed.done || isForgotten(epoch, now))
+    await this.#forget(over, all.filter(isSpent), forgotten)
     if (over.length > 0) onDropped()
   }
 
-  async #forget(over: readonly OutEpoch[], spent: readonly OutEpoch[] = []): Promise<void> {
+  async #forget(
+    over: readonly OutEpoch[],
+    spent: readonly OutEpoch[] = [],
+    forgotten: readonly Write[] = [],
+  ): Promise<void> {
     const { epochs, recorder, drop } = this.#parts
     const deletions = over.filter(({ stored }) => stored).map(({ id }) => epochs.deletion(id))
     // What is over may be spent too: its row goes after that.
-    const writes = [...spent.map(epoch => epochs.keyless(epoch)), ...deletions]
+    const writes = [...forgotten, ...spent.map(epoch => epochs.keyless(epoch)), ...deletions]
     if (writes.length > 0) await recorder.record([], writes)
     for (const { keyBytes } of spent) keyBytes.fill(0)
     for (const epoch of over) drop(epoch)

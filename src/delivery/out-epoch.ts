@@ -126,6 +126,10 @@ export const isUnknown = ({ epoch, number, left }: Entry): boolean => !left && n
 export const isOver = ({ feed, messages, writing }: OutEpoch): boolean =>
   feed.settled || (messages.size === 0 && !writing.busy)
 
+/** Whether it takes nothing more, and nobody has anything more to say of it. */
+export const isForgotten = (epoch: OutEpoch, now: number): boolean =>
+  epoch.notAfter <= now && isOver(epoch) && !epoch.recording.busy
+
 /**
  * Whether nothing is left that its key would open, though the recipient's word is waited for: nothing goes into it, and
  * nothing that was sealed in it is in the outbox.

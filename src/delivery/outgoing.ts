@@ -218,12 +218,6 @@ export class Outgoing {
     if (deletion !== undefined) await this.#recorder.persist([], () => [deletion])
   }
 
-  /** Forgets what nobody has a word on any more; what is to be written of that. */
-  tidy(now: number): Write[] {
-    const forgotten = this.#epochs.forgetOld(now)
-    return [...forgotten, ...this.#epochs.ended(now).map(epoch => this.#drop(epoch))]
-  }
-
   /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
   async load({ epochs, waiting, owed }: OutgoingRemains): Promise<void> {
     this.#heard.load(owed)

@@ -116,11 +116,6 @@ export class OwnEpochs {
     return writes
   }
 
-  /** Those that take nothing more, and that nobody has anything to say of. */
-  ended(now: number): OutEpoch[] {
-    return this.all().filter(epoch => epoch.notAfter <= now && isOver(epoch) && !epoch.recording.busy)
-  }
-
   /** Whether an epoch is one of these, or was not long ago. */
   knows(epoch: string): boolean {
     return this.#open.has(epoch) || this.#over.has(epoch)

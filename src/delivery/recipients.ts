@@ -120,13 +120,11 @@ export class Recipients {
    * nothing any more; now and then.
    */
   async tidy(): Promise<void> {
-    const { clock, store, nextTask, onError } = this.#parts
+    const { clock, nextTask, onError } = this.#parts
     const slices = new Slices(nextTask)
     for (const { outgoing, usedAt } of [...this.#held.values()]) {
       if (this.#closed) return
-      const writes = outgoing.tidy(clock.now())
       // What is not written now is the next time, or by the next run.
-      if (writes.length > 0) await store.commit({ writes }).catch(onError)
       await outgoing.ends.tidy(usedAt + QUIET <= clock.monotonic()).catch(onError)
       if (slices.did()) await slices.pause()
     }

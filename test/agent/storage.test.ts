@@ -109,7 +109,8 @@ describe('a change while the end of a handler waits for room', () => {
   })
 })
 
-test('what was begun before the agent closes is written', async () => {
+/** An agent with a change under way, whose work waits for the gate. */
+async function changing() {
   const store: Store = Object.assign(memoryStore(), { close: async () => {} })
   const carl = await world.join('carl', { store })
   const gate = Promise.withResolvers<void>()
@@ -117,6 +118,11 @@ test('what was begun before the agent closes is written', async () => {
     await gate.promise
     transaction.put(['last'], 'word')
   })
+  return { store, carl, gate, change }
+}
+
+test('what was begun before the agent closes is written', async () => {
+  const { store, carl, gate, change } = await changing()
   const closed = carl.close()
   await world.clock.advance(1_000)
   gate.resolve()
@@ -126,13 +132,7 @@ test('what was begun before the agent closes is written', async () => {
 })
 
 test('a change whose work outlasts its agent writes nothing into the store that another has then', async () => {
-  const store: Store = Object.assign(memoryStore(), { close: async () => {} })
-  const carl = await world.join('carl', { store })
-  const gate = Promise.withResolvers<void>()
-  const change = carl.storage.change(async transaction => {
-    await gate.promise
-    transaction.put(['last'], 'word')
-  })
+  const { store, carl, gate, change } = await changing()
   const begun = failure(change)
   await world.during(carl.close())
   const again = await world.join('carl', { store })

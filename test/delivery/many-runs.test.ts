@@ -43,18 +43,24 @@ test('what is sent after more of them than an opening can name arrives, and each
   await world.close()
 }, 60_000)
 
-test('an opening names those in which something is missing first, and the newest of the others', async () => {
+/** An author's epochs towards bob; `next` opens one, which names those before it. */
+async function epochsToBob() {
   const world = new DeliveryWorld()
   const [author, bob] = [await createIdentity(undefined, world.random), await createIdentity(undefined, world.random)]
   const ring = new PrekeyRing({ store: memoryStore(), random: world.random })
   await ring.rotate(0)
   const prekey = ring.current() as Prekey
   const own = new OwnEpochs('bob', world.clock, () => {})
+  const options = { author, mesh: 'demo', recipient: bob.id, prekey, random: world.random }
+  return { own, prekey, next: () => openEpoch({ ...options, earlier: own.earlier() }) }
+}
+
+test('an opening names those in which something is missing first, and the newest of the others', async () => {
+  const { own, prekey, next } = await epochsToBob()
   const ids: string[] = []
   const begin = async (arrives: boolean): Promise<void> => {
-    const options = { author, mesh: 'demo', recipient: bob.id, prekey, random: world.random }
     own.end()
-    const epoch = await openEpoch({ ...options, earlier: own.earlier() })
+    const epoch = await next()
     const { number } = epoch.feed.next(0)
     if (arrives) {
       const delivered = [number, []] as const
@@ -78,16 +84,10 @@ test('an opening names those in which something is missing first, and the newest
 })
 
 test('nothing is opened while more of them than an opening can name miss something', async () => {
-  const world = new DeliveryWorld()
-  const [author, bob] = [await createIdentity(undefined, world.random), await createIdentity(undefined, world.random)]
-  const ring = new PrekeyRing({ store: memoryStore(), random: world.random })
-  await ring.rotate(0)
-  const prekey = ring.current() as Prekey
-  const own = new OwnEpochs('bob', world.clock, () => {})
+  const { own, prekey, next } = await epochsToBob()
   for (let i = 0; i <= MAX_EARLIER; i++) {
     expect(own.openable(0, prekey)).toBe(prekey)
-    const options = { author, mesh: 'demo', recipient: bob.id, prekey, random: world.random }
-    const epoch = await openEpoch({ ...options, earlier: own.earlier() })
+    const epoch = await next()
     epoch.feed.next(0)
     own.begin(epoch)
     own.end()
