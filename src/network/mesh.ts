@@ -119,6 +119,9 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
       },
       onOffline: (id, reason) => {
         this.#connector.forget(id)
+        // Whoever said goodbye is gone before its channels are: what were written into them now would be lost.
+        const leaving = reason === 'left' ? this.#presence.get(id)?.card.instance : undefined
+        for (const session of this.#links.sessions(id)) if (session.instance === leaving) session.left()
         this.emit('peer:offline', { id, reason })
       },
       onChanged: presence => {
@@ -310,8 +313,6 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
 
   #session(channel: Channel, initiator: boolean): void {
     const { mesh, card, clock, maxFrameBytes, maxQueuedBytes } = this.#options
-    /** The run of the agent at the other side. */
-    let instance = ''
     const session = new Session({
       channel,
       initiator,
@@ -320,10 +321,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
       clock,
       maxFrameBytes,
       maxQueuedBytes,
-      onOpen: (opened, theirs) => {
-        instance = theirs.instance
-        this.#sessionOpened(opened, theirs)
-      },
+      onOpen: (opened, theirs) => this.#sessionOpened(opened, theirs),
       onFrame: (from, frame) => {
         if (!this.#stopped) return this.#sink?.direct(from.peer, frame, this.#links.get(from.peer) ?? linkOf(from))
       },
@@ -339,7 +337,10 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
         if (reason === 'no-hello' && connection.transport === 'webrtc') connection.abort(new Error(detail))
       },
       onPong: ponged => this.#links.touched(ponged),
-      onBye: leaving => this.#presence.left(leaving.peer, instance),
+      onBye: leaving => {
+        this.#presence.left(leaving.peer, leaving.instance)
+        leaving.left()
+      },
     })
     // It may have ended as its hello was written, on a channel that closed meanwhile.
     if (!session.ended) this.#sessions.add(session)

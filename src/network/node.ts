@@ -17,6 +17,7 @@ import { namesHost } from './addresses.ts'
 import { forgetPeers } from './forget-peers.ts'
 import { gossipId } from './gossip.ts'
 import { boundGossip, onlyTopics } from './gossip-bounds.ts'
+import { tellNewcomers } from './gossip-newcomers.ts'
 
 /** A libp2p transport's factory. */
 export type TransportFactory = (components: never) => Transport
@@ -142,6 +143,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     services,
   })
   boundGossip(node.services.pubsub)
+  tellNewcomers(node.services.pubsub)
   forgetPeers(node, options.clock ?? systemClock)
   return node
 }

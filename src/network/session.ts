@@ -74,6 +74,8 @@ export class Session {
   readonly peer: string
   /** Round trip of the last ping, ms. */
   rtt: number | undefined
+  /** The run of the agent at the other side; empty before its hello. */
+  instance = ''
   /** The other side refused this one, for the reason it gave. */
   refusedBy: string | undefined
   /** The largest frame that the other side takes, bytes, as its hello says. */
@@ -183,6 +185,13 @@ export class Session {
     if (this.#state === 'open') this.#end(new Error('the connection has closed'))
   }
 
+  /** The other side leaves: what were written now would be lost on it. What it still sends is read. */
+  left(): void {
+    if (this.#state !== 'open') return
+    this.#end(new Error('the other side leaves'))
+    void this.#hangUp()
+  }
+
   async #hangUp(): Promise<void> {
     const { channel } = this
     const timer = this.#options.clock.after(CLOSE_TIMEOUT, () => channel.abort(new Error('what was left is not read')))
@@ -241,6 +250,7 @@ export class Session {
     if (this.#state !== 'hello') return
     if (!initiator) this.#sayHello()
     this.#largest = hello.frameBytes
+    this.instance = card.instance
     this.#state = 'open'
     this.#timer.cancel()
     onOpen(this, card)

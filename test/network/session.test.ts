@@ -300,6 +300,21 @@ describe('A session', () => {
     expect(log).toEqual(['closed '])
   })
 
+  test('writes nothing to who leaves, reads what still comes, and hangs up on who does not', async () => {
+    const one = session()
+    await receive(hello(), frameOf(FrameType.bye))
+    const sent = channel.types.length
+    channel.flushed = new Promise(() => {})
+    one.left()
+    await expect(one.send(frameOf(16))).rejects.toMatchObject({ code: 'NO_ROUTE' })
+    await receive(...numbered(1), frameOf(FrameType.ping, encode(1)))
+    expect(channel.types).toHaveLength(sent)
+    expect(log).toEqual(['open bob', 'bye', 'closed undefined', 'frame 0'])
+    expect(channel.aborted).toBeUndefined()
+    await clock.advance(5_000)
+    expect(channel.aborted?.message).toContain('not read')
+  })
+
   test('passes a goodbye on, and ends once however often it is closed', async () => {
     const one = session()
     await receive(hello(), frameOf(FrameType.bye))

@@ -79,6 +79,26 @@ describe('gossip at the relay', () => {
     )
   })
 
+  test('a message that is quicker than a subscription arrives all the same', async () => {
+    const relay = await testRelay()
+    const [ada, bob] = (await circle(relay, 2, news)) as [TestPeer, TestPeer]
+    const cleo = await testPeer([relay])
+    await grafted([ada, bob], relay, news)
+    await ada.say(news, 'hello')
+    // The relay has forwarded it to everybody it knows to be in the topic.
+    await hears(bob, news, 'hello')
+    cleo.join(news)
+    await hears(cleo, news, 'hello')
+  })
+
+  test('a message that is published before the publisher knows that the relay is in the topic arrives all the same', async () => {
+    const relay = await testRelay()
+    const [ada, bob] = [await testPeer([relay]), await testPeer([relay])]
+    await ada.say(news, 'hello')
+    bob.join(news)
+    await hears(bob, news, 'hello')
+  })
+
   test('topics of a mesh that is not allowed are not joined and their gossip is not forwarded', async () => {
     const relay = await testRelay({ meshes: ['demo'] })
     const foreign = topicOf('foreign', 'news')
