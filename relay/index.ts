@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /**
  * The relay: a peer with an address that tabs can dial. Through it agents find each other, set up their direct
  * connections, and talk where no direct connection can be made. It forwards what it cannot read; it learns who is

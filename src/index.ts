@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /**
  * Agent Flow Protocol: a browser-first peer-to-peer mesh where agents, in tabs and in Node, talk straight to each other.
  *

@@ -155,7 +155,9 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
    * {@link Subscription.ready} resolves. What is kept, and is for subscriptions alone of which none has room, is not dropped:
    * it waits for room, or for the end of these, and what came later of its sender and class waits behind it. What a
    * subscription took counts as processed once it was read, or a callback is done with it: where none has read it, it is
-   * for others when the subscription lets go of it, as by leaving the loop, and has expired when its time is over.
+   * for others when the subscription lets go of it, as by leaving the loop, and has expired when its time is over. A
+   * callback that throws is done with it too, and `handler:error` tells of that: what is to be tried again, or to be a
+   * dead letter, is for {@link Agent.handle}.
    */
   subscribe<C extends Content = Content>(
     options?: SubscribeOptions,

@@ -70,9 +70,13 @@ export class Standing {
 }
 
 function count(faults: Map<string, number>, peer: string): number {
-  // Ids cost nothing: whoever makes so many would be forgotten no later than by a new one.
-  if (faults.size >= MAX_PEERS) faults.clear()
   const sum = (faults.get(peer) ?? 0) + 1
+  // The one whose last fault was the longest ago gives way, and nobody else: ids cost nothing.
+  faults.delete(peer)
+  for (const oldest of faults.keys()) {
+    if (faults.size < MAX_PEERS) break
+    faults.delete(oldest)
+  }
   faults.set(peer, sum)
   return sum
 }

@@ -1,5 +1,6 @@
 /** What an earlier run left in the store, as this run takes it up. */
 
+import { AfpDataStoreError } from '../common/errors.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
 import { Underway } from '../common/underway.ts'
 import { AuthorFeed, type SettledEpoch } from '../feed/index.ts'
@@ -148,18 +149,17 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
 export async function loadIncoming(store: Store, next?: NextTask): Promise<Map<string, IncomingRemains>> {
   const remains = new Map<string, { kept: KeptEpoch[]; settled: SettledEpoch[]; arrived: Arrived[] }>()
   for await (const entry of paged(store, 'epochs', ['in'], next)) {
-    const { author, epoch, row } = readEpoch(entry)
+    const { author, epoch, row } = whole('epochs', entry, readEpoch)
     const mine = remains.get(author) ?? { kept: [], settled: [], arrived: [] }
     remains.set(author, mine)
     if ('floor' in row) mine.settled.push(row)
     else mine.kept.push({ id: epoch, ...row })
   }
   for await (const entry of paged(store, 'inbox', [], next)) {
-    const { author, epoch, number, row } = readInbox(entry)
+    const { author, epoch, number, row, message, kind } = whole('inbox', entry, readArrived)
     const mine = remains.get(author) ?? { kept: [], settled: [], arrived: [] }
     // What owes a letter does so also where nothing else is left of its author.
     if (row.owes !== undefined) remains.set(author, mine)
-    const { message, kind } = decodeMessage(row.message, { sender: author, security: SEALED, limits: KEPT_LIMITS })
     mine.arrived.push({ author, epoch, number, message, kind, row, late: false, redelivered: true })
   }
   return remains
@@ -183,8 +183,24 @@ async function readAll<T>(
   read: (row: Row) => T,
 ): Promise<T[]> {
   const all: T[] = []
-  for await (const row of paged(store, table, prefix, next)) all.push(read(row))
+  for await (const row of paged(store, table, prefix, next)) all.push(whole(table, row, read))
   return all
+}
+
+function readArrived(row: Row): ReturnType<typeof readInbox> & Pick<Arrived, 'message' | 'kind'> {
+  const read = readInbox(row)
+  const about = { sender: read.author, security: SEALED, limits: KEPT_LIMITS }
+  return { ...read, ...decodeMessage(read.row.message, about) }
+}
+
+/** What a row says. @throws AfpDataStoreError STORE_FAILED, which names the row, when it is damaged */
+function whole<T>(table: string, row: Row, read: (row: Row) => T): T {
+  try {
+    return read(row)
+  } catch (cause) {
+    const why = `the row ${JSON.stringify(row.key)} of ${JSON.stringify(table)} in the store is damaged; nothing was changed`
+    throw new AfpDataStoreError('STORE_FAILED', why, { reference: `${table}/${row.key.join('/')}`, cause })
+  }
 }
 
 const by =

@@ -5,6 +5,7 @@ import { Underway } from '../common/underway.ts'
 import { AuthorFeed } from '../feed/index.ts'
 import { type AeadKey, importKey } from '../security/aead.ts'
 import { type MakeOpeningOptions, makeOpening } from '../security/opening.ts'
+import { PREKEY_USABLE } from '../security/prekeys.ts'
 import { NEVER_TRIED, type RetryState } from './retry.ts'
 import type { FenceReason, OutboxRow } from './rows.ts'
 import type { Sendable } from './send-queue.ts'
@@ -157,9 +158,20 @@ export const newEntry = (
   order,
 })
 
-/** A new epoch, to last as long as the prekey; nothing of it is on the disk. @throws AfpSecurityError as `makeOpening` */
-export async function openEpoch(options: Omit<MakeOpeningOptions, 'notAfter'>): Promise<OutEpoch> {
-  const { id, notAfter } = options.prekey
+/** What {@link openEpoch} needs. */
+export interface OpenEpochOptions extends Omit<MakeOpeningOptions, 'notAfter'> {
+  /** Ms since 1970. */
+  readonly now: number
+}
+
+/**
+ * A new epoch, to last as long as the prekey, and no longer than an honest one may be used, whatever its owner says;
+ * nothing of it is on the disk.
+ * @throws AfpSecurityError as `makeOpening`
+ */
+export async function openEpoch({ now, ...options }: OpenEpochOptions): Promise<OutEpoch> {
+  const { id, notAfter: end } = options.prekey
+  const notAfter = Math.min(end, Math.floor(now) + PREKEY_USABLE)
   const { epoch, packet, key } = await makeOpening({ ...options, notAfter })
   return {
     id: epoch,

@@ -298,7 +298,7 @@ export class Outgoing {
 
   /** False: there is no prekey to open one to. */
   async #openNow(): Promise<boolean> {
-    const { identity, mesh, random } = this.#parts
+    const { identity, mesh, random, clock } = this.#parts
     const shown = this.#openable()
     if (shown === undefined) {
       await this.#unsealed.keep()
@@ -307,7 +307,8 @@ export class Outgoing {
     if (this.#usable() === undefined) {
       this.#epochs.end()
       const earlier = this.#epochs.earlier()
-      const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random }
+      const now = clock.now()
+      const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random, now }
       this.#epochs.begin(await openEpoch(options))
     }
     const append: Append = (epoch, draft, rows) => this.#append(epoch, draft, rows)

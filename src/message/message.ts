@@ -22,6 +22,8 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
  * bytes they show: a `Float64Array` is bytes in the order of its machine, and its reader has to know so. The number -0
  * arrives as 0, as JSON writes it, and keys of objects that are whole numbers come first, as in every object. JSON is
  * copied when it is sent; bytes are not: leave them alone until `send` has resolved.
+ *
+ * The shape of JSON is declared as a `type`: TypeScript lets no `interface` pass for an object of any keys.
  */
 export type Content = Json | Uint8Array
 

@@ -18,6 +18,7 @@ import { forgetPeers } from './forget-peers.ts'
 import { gossipId } from './gossip.ts'
 import { boundGossip, onlyTopics } from './gossip-bounds.ts'
 import { tellNewcomers } from './gossip-newcomers.ts'
+import { keepGossipStreams, MAX_UNREAD } from './gossip-streams.ts'
 
 /** A libp2p transport's factory. */
 export type TransportFactory = (components: never) => Transport
@@ -97,6 +98,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
       idontwantMinDataSize: 16_384,
       seenTTL: GOSSIP_MEMORY,
       maxInboundDataLength: 1_048_576,
+      maxOutboundBufferSize: MAX_UNREAD,
       dataTransform: onlyTopics(options.topics ?? subscribed),
       scoreParams: {
         // Many agents share an address behind NAT, and every WebRTC address counts as its relay's.
@@ -144,6 +146,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
   })
   boundGossip(node.services.pubsub)
   tellNewcomers(node.services.pubsub)
+  keepGossipStreams(node)
   forgetPeers(node, options.clock ?? systemClock)
   return node
 }

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /**
  * The test kit, `agent-flow-protocol/testing`: a whole mesh in memory, with faults, time that a test drives and numbers
  * that come again.

@@ -58,9 +58,10 @@ describe('What gossip thinks of a neighbour', () => {
     standing.refused('first', 'malformed')
     for (let i = 0; i < 1_023; i++) standing.refused(`${i}`, 'malformed')
     expect(standing.score('first')).toBe(-1)
+    // Who goes on is not forgotten for those that come.
+    standing.refused('first', 'malformed')
     standing.refused('one more', 'malformed')
-    expect(standing.score('first')).toBe(0)
-    expect(standing.score('one more')).toBe(-1)
+    expect(['first', '0', '1', 'one more'].map(peer => standing.score(peer))).toEqual([-2, 0, -1, -1])
   })
 })
 

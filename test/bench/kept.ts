@@ -66,7 +66,15 @@ const receiptOf = ({ messageId: id, guarantee, expiresAt }: ReturnType<typeof dr
   writeReceipt(newReceipt({ id, guarantee, createdAt: clock.now(), expiresAt }, [to]))
 
 async function* outbox(self: Identity, other: Identity, prekey: Prekey): AsyncGenerator<Write> {
-  const epoch = await openEpoch({ author: self, mesh: MESH, recipient: other.id, prekey, earlier: [], random })
+  const epoch = await openEpoch({
+    author: self,
+    mesh: MESH,
+    recipient: other.id,
+    prekey,
+    earlier: [],
+    random,
+    now: clock.now(),
+  })
   yield putOpening(other.id, epoch.id, epoch)
   for (let number = 1; number <= COUNT; number++) {
     const each = draft(self, other.id)

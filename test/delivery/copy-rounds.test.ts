@@ -40,6 +40,7 @@ beforeEach(async () => {
   const ring = new PrekeyRing({ store: memoryStore(), random })
   await ring.rotate(clock.now())
   epoch = await openEpoch({
+    now: clock.now(),
     author: ada,
     mesh: MESH,
     recipient: bob.id,

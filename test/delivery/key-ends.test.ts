@@ -6,6 +6,7 @@ import { readEpoch, readOpeningRow } from '../../src/delivery/rows.ts'
 import { openEnvelope } from '../../src/delivery/sealing.ts'
 import type { Tracking } from '../../src/delivery/tracker.ts'
 import { importKey } from '../../src/security/aead.ts'
+import type { Prekey } from '../../src/security/prekeys.ts'
 import { DeliveryWorld, type Handler, type Machine, type Node } from './world.ts'
 
 const HOUR = 3_600_000
@@ -122,6 +123,25 @@ it('an epoch whose row could not be deleted is deleted the next time', async () 
   expect(await readable(adas)).toBe(1)
   await ada.delivery.tidy()
   expect(await readable(adas)).toBe(0)
+})
+
+it('an epoch ends within three weeks, whatever its recipient says of its prekey', async () => {
+  await linked()
+  ada.crash()
+  await world.clock.advanceUntil(() => bob.network.link(ada.id) === undefined)
+  const prekeyOf = (agent: string): Prekey | undefined => {
+    const prekey = world.rings.get(agent)?.current()
+    return prekey && { ...prekey, notAfter: 2 ** 50 }
+  }
+  ada = await world.start(adas, undefined, { prekeyOf })
+  await ada.meet(bob)
+  bob.crash()
+  await world.clock.advanceUntil(() => ada.network.link(bob.id) === undefined)
+  await ada.send(bob, 'two', { ttl: 600 })
+  await later(HOUR, [ada])
+  expect(await adas.store.count('epochs', { prefix: ['out'] })).toBe(1)
+  await later(21 * DAY, [ada])
+  expect(await adas.store.count('epochs', { prefix: ['out'] })).toBe(0)
 })
 
 it('what waits for its recipient keeps its key until it has arrived or expired', async () => {

@@ -185,7 +185,15 @@ it.each(['expired', 'cancelled', 'attempts-exhausted'] as const)(
 async function appended(author: Awaited<ReturnType<typeof createIdentity>>, bob: Node) {
   const { random, clock } = world
   const prekey = bob.prekeys.current() as Prekey
-  const epoch: OutEpoch = await openEpoch({ author, mesh: 'm', recipient: bob.id, prekey, earlier: [], random })
+  const epoch: OutEpoch = await openEpoch({
+    author,
+    mesh: 'm',
+    recipient: bob.id,
+    prekey,
+    earlier: [],
+    random,
+    now: clock.now(),
+  })
   const message = bob.message(bob, 'x'.repeat(10_000))
   const draft = { ...bob.delivery.draft(message, 'message') }
   const { number, prev } = epoch.feed.next(0)

@@ -51,7 +51,7 @@ async function epochsToBob() {
   await ring.rotate(0)
   const prekey = ring.current() as Prekey
   const own = new OwnEpochs('bob', world.clock, () => {})
-  const options = { author, mesh: 'demo', recipient: bob.id, prekey, random: world.random }
+  const options = { author, mesh: 'demo', recipient: bob.id, prekey, random: world.random, now: 0 }
   return { own, prekey, next: () => openEpoch({ ...options, earlier: own.earlier() }) }
 }
 

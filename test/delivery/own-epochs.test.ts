@@ -20,7 +20,7 @@ beforeAll(async () => {
   await ring.rotate(0)
   const prekey = ring.current() as Prekey
   make = (...earlier) =>
-    openEpoch({ author, mesh: 'demo', recipient: bob.id, prekey, earlier: earlier.map(({ id }) => id), random })
+    openEpoch({ author, mesh: 'demo', recipient: bob.id, prekey, earlier: earlier.map(({ id }) => id), random, now: 0 })
 })
 
 const loaded = (epochs: readonly OutEpoch[]): OutEpoch[] =>

@@ -135,6 +135,30 @@ describe('the published package', () => {
     await run(process.execPath, [tool('typescript/bin/tsc'), '-p', nodeApp], nodeApp)
   })
 
+  test('its types need nothing of Node, nor anything newer than ES2022: they are checked as a page has them', async () => {
+    const compilerOptions = {
+      module: 'esnext',
+      moduleResolution: 'bundler',
+      target: 'es2022',
+      lib: ['es2022', 'dom'],
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+      types: [],
+    }
+    writeFileSync(join(nodeApp, 'tsconfig.page.json'), JSON.stringify({ compilerOptions, files: ['page.ts'] }))
+    const page = [
+      "import 'agent-flow-protocol/testing'",
+      "import 'agent-flow-protocol/webrtc'",
+      "import { createAgent } from 'agent-flow-protocol'",
+      "const agent = await createAgent({ name: 'ada', mesh: 'demo' })",
+      'agent.handle(() => {})[Symbol.dispose]()',
+    ]
+    writeFileSync(join(nodeApp, 'page.ts'), page.join('\n'))
+    const config = join(nodeApp, 'tsconfig.page.json')
+    await run(process.execPath, [tool('typescript/bin/tsc'), '-p', config], nodeApp)
+  })
+
   test('every file that its exports, imports and commands name is there, under every condition', () => {
     const folder = join(nodeApp, 'node_modules/agent-flow-protocol')
     const { exports, imports, bin } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))

@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest'
+import { loadIncoming, loadOutgoing } from '../../src/delivery/loading.ts'
+import { encode } from '../../src/message/codec.ts'
+import { memoryStore } from '../../src/store/memory.ts'
+import type { Key, Store } from '../../src/store/store.ts'
+
+const loadAll = async (store: Store): Promise<void> => {
+  await loadOutgoing(store, { now: 0, follows: () => true })
+  await loadIncoming(store)
+}
+
+test.each([
+  ['outbox', ['bob', 'e1', 7], encode([1, 2])],
+  ['outbox', ['bob', 'e1', 7], encode(Array(9).fill(null))],
+  ['epochs', ['out', 'bob', 'e1'], Uint8Array.of(0xff)],
+  ['epochs', ['in', 'bob', 'e1'], encode([1])],
+  ['inbox', ['bob', 'e1', 7], encode(Array(6).fill(0))],
+] as [table: string, key: Key, value: Uint8Array][])(
+  'A damaged row is named by who cannot start on it: of %s, at %j',
+  async (table, key, value) => {
+    const store = memoryStore()
+    await store.commit({ writes: [{ op: 'put', table, key, value }] })
+    await expect(loadAll(store)).rejects.toMatchObject({
+      code: 'STORE_FAILED',
+      message: `the row ${JSON.stringify(key)} of "${table}" in the store is damaged; nothing was changed`,
+      reference: `${table}/${key.join('/')}`,
+    })
+  },
+)
