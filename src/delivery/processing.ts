@@ -9,6 +9,7 @@
  * Whatever is not at work has its end when it expires, wherever it waits.
  */
 
+import type { Timer } from '../common/clock.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import type { Random } from '../common/random.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
@@ -56,7 +57,9 @@ export class Processing {
   readonly #incoming: Incoming
   readonly #lanes = new Map<number, Lane>()
   readonly #parked = new Parked()
-  /** All that is not at work: in its lane, or parked. */
+  /** What holds nothing up, and waits for its next try. */
+  readonly #resting = new Map<Arrived, Timer>()
+  /** All that is not at work: in its lane, parked, or resting. */
   readonly #waiting: Held<Arrived>
   readonly #ends: EndWriter
   readonly #deadEnds: DeadEnds
@@ -94,6 +97,7 @@ export class Processing {
       this.#waiting.add(entry)
       // Somebody in this run waits for it, or nobody.
       if (this.#started && (entry.kind === 'reply' || entry.kind === 'failure')) this.#aside(entry)
+      else if (entry.kind !== 'message' && this.#wait(entry) > 0) this.#rest(entry)
       else this.#lane(entry.row.priority).queue.push(entry)
     }
     this.#runAll()
@@ -159,6 +163,7 @@ export class Processing {
     this.#stop.abort()
     this.#waiting.close()
     for (const lane of this.#lanes.values()) lane.timer?.cancel()
+    for (const timer of this.#resting.values()) timer.cancel()
   }
 
   #lane(priority: number): Lane {
@@ -189,7 +194,7 @@ export class Processing {
     lane.timer = undefined
     try {
       for (let entry = this.#next(lane); entry !== undefined; entry = this.#next(lane)) {
-        const wait = (entry.notBefore ?? 0) - this.#parts.clock.monotonic()
+        const wait = this.#wait(entry)
         if (wait > 0) {
           lane.timer = this.#parts.clock.after(wait, () => void this.#run(lane))
           return
@@ -227,10 +232,9 @@ export class Processing {
     this.#asides++
     const done = (ended: boolean): void => {
       this.#asides--
-      const lane = this.#lane(entry.row.priority)
       if (!ended) {
-        lane.queue.unshift(entry)
         this.#waiting.add(entry)
+        this.#rest(entry)
       }
       // Another class may have waited for room.
       this.#runAll()
@@ -241,7 +245,22 @@ export class Processing {
     })
   }
 
-  /** Hands one out. False: it is to be tried again later, and what comes after it waits. */
+  /** Has one that holds nothing up wait for its next try beside its lane. */
+  #rest(entry: Arrived): void {
+    const timer = this.#parts.clock.after(Math.max(0, this.#wait(entry)), () => {
+      this.#resting.delete(entry)
+      this.#lane(entry.row.priority).queue.unshift(entry)
+      this.#runAll()
+    })
+    this.#resting.set(entry, timer)
+  }
+
+  /** How long until its next try, ms. */
+  #wait({ notBefore = 0 }: Arrived): number {
+    return notBefore - this.#parts.clock.monotonic()
+  }
+
+  /** Hands one out. False: it is to be tried again later; what comes after a message waits. */
   async #handle(entry: Arrived): Promise<boolean> {
     const { reservations, onFailed } = this.#parts
     this.#waiting.delete(entry)
@@ -331,7 +350,8 @@ export class Processing {
 
   /** The time of one is over that waited. */
   #expired(entry: Arrived): void {
-    if (!this.#parked.delete(entry)) leave(this.#lane(entry.row.priority), entry)
+    this.#resting.get(entry)?.cancel()
+    if (!this.#resting.delete(entry) && !this.#parked.delete(entry)) leave(this.#lane(entry.row.priority), entry)
     void this.#dead(entry, ['expired'])
     this.#runAll()
   }
