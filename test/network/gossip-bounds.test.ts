@@ -1,19 +1,10 @@
 import type { multiaddr } from '@multiformats/multiaddr'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { systemRandom } from '../../src/common/random.ts'
-import { createIdentity } from '../../src/identity/keys.ts'
-import { platformTransports } from '../../src/network/defaults.ts'
 import { MAX_REMEMBERED } from '../../src/network/gossip-bounds.ts'
-import { createNode, type Node } from '../../src/network/node.ts'
+import type { Node } from '../../src/network/node.ts'
 import { until } from '../relay/support.ts'
-
-async function startNode(): Promise<Node> {
-  const { seed } = await createIdentity()
-  const node = await createNode({ seed, transports: platformTransports([]), listen: ['/ip4/127.0.0.1/tcp/0'] })
-  onTestFinished(() => Promise.resolve(node.stop()))
-  await node.start()
-  return node
-}
+import { startNode } from './bare-node.ts'
 
 /** Gossipsub's own, as it is looked into to bound it. */
 interface Inside {

@@ -1,23 +1,14 @@
 import type { PeerId } from '@libp2p/interface'
 import type { multiaddr } from '@multiformats/multiaddr'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { systemRandom } from '../../src/common/random.ts'
-import { createIdentity } from '../../src/identity/keys.ts'
-import { platformTransports } from '../../src/network/defaults.ts'
 import { type GossipStreams, MAX_UNREAD, MAX_UNREAD_IN_ALL } from '../../src/network/gossip-streams.ts'
-import { createNode, type Node } from '../../src/network/node.ts'
+import type { Node } from '../../src/network/node.ts'
 import { until } from '../relay/support.ts'
+import { startNode } from './bare-node.ts'
 
 const TOPIC = 'one of the node'
 const MESSAGE = 262_144
-
-async function startNode(): Promise<Node> {
-  const { seed } = await createIdentity()
-  const node = await createNode({ seed, transports: platformTransports([]), listen: ['/ip4/127.0.0.1/tcp/0'] })
-  onTestFinished(() => Promise.resolve(node.stop()))
-  await node.start()
-  return node
-}
 
 interface Inside extends Omit<GossipStreams, 'peers'> {
   readonly peers: Map<string, PeerId>
