@@ -52,8 +52,9 @@ export async function startSession(store: Store, mesh: Mesh, who: Who, place?: P
   })
   const session = new Session(agent, store)
   const topics = await session.recall(place)
+  const begin = await loading
   session.listen(mesh.relays)
-  ;(await loading)(agent, session.watch)
+  begin(agent, session.watch)
   store.update(state => ({
     ...state,
     phase: 'running',
@@ -139,9 +140,9 @@ class Session implements Commands {
       ...state,
       relays: new Map(relays.map(relay => [relay, this.#isReserved(relay) ? 'reserved' : 'connecting'])),
     }))
-    agent.subscribe({ description: 'broadcasts' }, message => {
-      if (message.isBroadcast) this.#add('everyone', message, 'message', { at: 'received' })
-    })
+    // Direct messages are the behaviour's: what waited since an earlier run would be gone with whoever takes it first.
+    const broadcasts = { description: 'broadcasts', where: ({ isBroadcast }: Message) => isBroadcast }
+    agent.subscribe(broadcasts, message => void this.#add('everyone', message, 'message', { at: 'received' }))
     this.#refresh()
   }
 

@@ -109,6 +109,23 @@ test('a request of the demo that waits for its reply is called off, and says so 
   await expect(page.getByTestId('reply')).toHaveCount(0)
 })
 
+test('a question to a person of the demo is asked again after each reload', async ({ tabs, demo }) => {
+  const ada = await Visitor.join(tabs, demo, { name: 'Ada' })
+  const bob = await Visitor.join(tabs, demo, { name: 'Bob' })
+  await ada.turnTo('Bob')
+  await ada.page.getByRole('radio', { name: 'Ask' }).check()
+  await ada.write('Coffee or tea?')
+  for (let reloads = 0; reloads < 3; reloads++) {
+    await bob.turnTo('Ada')
+    await expect(bob.page.getByTestId('answer')).toBeVisible()
+    await bob.reload()
+  }
+  await bob.turnTo('Ada')
+  await bob.page.getByTestId('answer').fill('Tea, please')
+  await bob.page.getByRole('button', { name: 'Reply' }).click()
+  await expect(ada.statusOf('Coffee')).toContainText('answered')
+})
+
 test('a message of the demo to an agent that is away waits over a reload, and goes when that agent is back', async ({
   tabs,
   demo,

@@ -157,7 +157,8 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
    * subscription took counts as processed once it was read, or a callback is done with it: where none has read it, it is
    * for others when the subscription lets go of it, as by leaving the loop, and has expired when its time is over. A
    * callback that throws is done with it too, and `handler:error` tells of that: what is to be tried again, or to be a
-   * dead letter, is for {@link Agent.handle}.
+   * dead letter, is for {@link Agent.handle}. What waits since an earlier run goes to whoever is there first: an agent
+   * that handles direct messages calls `handle` before it subscribes, or has its subscriptions ask for broadcasts alone.
    */
   subscribe<C extends Content = Content>(
     options?: SubscribeOptions,
