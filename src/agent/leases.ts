@@ -30,6 +30,7 @@ export class Leases {
   readonly #onDropped: (message: Message) => void
   /** Those that end with their time unless somebody has begun with them. */
   readonly #waiting: Held<Lease>
+  #closed = false
 
   /**
    * @param onDropped a subscription had no room for a message that others took
@@ -51,6 +52,7 @@ export class Leases {
     deliver: (takers: Subscription[]) => number,
     mortal: boolean,
   ): Promise<Untaken | undefined> | Untaken {
+    if (this.#closed) return 'waiting'
     const { promise, resolve } = Promise.withResolvers<Untaken | undefined>()
     const done = (outcome?: Untaken): void => {
       this.#all.delete(message)
@@ -101,6 +103,18 @@ export class Leases {
     return this.#all.get(message)?.mortal === false
   }
 
+  /**
+   * Hands out no more of them: what nobody has begun with is for the next run, and waits in the store. What somebody has
+   * read has its end.
+   */
+  close(): void {
+    this.#closed = true
+    for (const lease of this.#all.values()) {
+      this.#withdraw(lease)
+      if (lease.read && lease.left === 0) lease.done()
+    }
+  }
+
   /** Ends those whose time is over: timers do so by themselves, unless wall time jumped. */
   look(): void {
     this.#waiting.look()
@@ -108,8 +122,12 @@ export class Leases {
 
   /** Who has not begun with it does not get it any more; who has is waited for. */
   #expire(lease: Lease): void {
-    for (const taker of lease.takers) if (taker.withdraw(lease.message)) lease.left--
+    this.#withdraw(lease)
     if (lease.left === 0) lease.done(outcomeOf(lease))
+  }
+
+  #withdraw(lease: Lease): void {
+    for (const taker of lease.takers) if (taker.withdraw(lease.message)) lease.left--
   }
 }
 

@@ -7,6 +7,7 @@ import { AfpError, AfpSubscriptionError, AfpTimeoutError } from '../common/error
 import { TypedEventTarget } from '../common/events.ts'
 import type { BoundedQueue } from '../common/queue.ts'
 import type { Random } from '../common/random.ts'
+import { nextTask } from '../common/slices.ts'
 import { Underway } from '../common/underway.ts'
 import type { DeadLetterEvents } from '../delivery/dead-letter-options.ts'
 import type { TrackerEvents } from '../delivery/tracker.ts'
@@ -332,23 +333,27 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   async #close(): Promise<void> {
-    const { clock, closing, network, subscriptions, handlers, inbox, outbound, kept, release } = this.#parts
+    const { clock, closing, network, subscriptions, handlers, inbound, inbox, outbound, kept, release } = this.#parts
     // Listeners of the signal may close again: by then it is known that this is under way.
     await null
     closing.abort(closedError())
     // What comes from now on is for the next run: its handlers are about to go.
-    kept.delivery.pause()
+    kept.pause()
     // Bounded: a handler that closes its own agent would wait for itself.
     const bounded = (step: (signal: AbortSignal) => Promise<void>): Promise<void> =>
       within(clock, DRAIN_TIMEOUT, closedError, undefined, step).catch(() => {})
     await bounded(signal => this.drain({ signal }))
-    handlers.clear()
     await bounded(signal => outbound.callOff(closedError(), signal))
     await bounded(signal => abortable(this.#changes.ended(), signal))
     inbox.end()
+    inbound.leases.close()
+    // What was read just now has its end on its way to the disk by then.
+    await nextTask()
     // Whatever fails on the way out, others get the identity and the store.
     try {
       await kept.close()
+      // Not sooner: a handler that was overtaken runs again, and what it is at is nobody else's.
+      handlers.clear()
       await network.stop()
     } finally {
       for (const subscription of subscriptions.list()) subscription.finish()

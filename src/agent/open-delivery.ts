@@ -58,6 +58,8 @@ export interface Kept {
   readonly breakers: CircuitBreakers
   /** Hands out what came, and retries what died, once the application has had a turn to say who handles it. */
   readonly start: () => void
+  /** The agent is about to close: nothing that comes is handed out any more, and no letter retried by itself. */
+  readonly pause: () => void
   /** Deletes what is over. */
   readonly tidy: () => Promise<void>
   readonly close: () => Promise<void>
@@ -101,6 +103,10 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     start: () => {
       delivery.start()
       deadLetters.start()
+    },
+    pause: () => {
+      delivery.pause()
+      deadLetters.pause()
     },
     tidy: async () => {
       delivery.offerAgain()

@@ -287,15 +287,12 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     return this.#retries.run(id, work => this.#alone(id, work))
   }
 
-  /**
-   * Takes out the ids of letters whose automatic retry is due at `now`, ms since 1970, the earliest first; for callers
-   * that call {@link retry} for each themselves instead of {@link start}.
-   */
+  /** Takes out the ids of letters whose retry is due at `now`, the earliest first; for who calls {@link retry} himself. */
   due(now: number): string[] {
     return this.#retries.due(now)
   }
 
-  /** When the next automatic retry is due, ms since 1970; undefined when there is none. */
+  /** When the next automatic retry is due, ms since 1970, if there is one. */
   get nextDueAt(): number | undefined {
     return this.#retries.nextDueAt
   }
@@ -307,12 +304,14 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
     this.#look()
   }
 
-  /**
-   * Stops retrying and resolves when nothing is under way any more: whoever retries gives up then, and the letter stays as
-   * it is. The store stays open. Idempotent.
-   */
-  async close(): Promise<void> {
+  /** Retries nothing by itself any more; what fails from now on is no failure of a letter's. */
+  pause(): void {
     this.#retries.stop()
+  }
+
+  /** Pauses, and resolves when nothing is under way: whoever retries gives up, and the letter stays as it is. Idempotent. */
+  async close(): Promise<void> {
+    this.pause()
     this.#room.close()
     await this.#turns.ended()
   }

@@ -62,8 +62,9 @@ export type Settle = (taken: boolean) => void
 
 /**
  * A subscription. Read it with `for await`, unless it has a callback: leaving the loop unsubscribes. Several loops share
- * its messages. What it took can still be read after it expired, got its last message or its agent closed; after
- * `unsubscribe` nothing more comes, and what is kept of that is for others.
+ * its messages. What it took can still be read after it expired, got its last message or its agent closed, but for what is
+ * kept and unread as its agent closes, which is for the next run; after `unsubscribe` nothing more comes, and what is kept
+ * of that is for others.
  */
 export class Subscription<C extends Content = Content> implements AsyncIterable<Message<C>>, Disposable {
   readonly id: string
