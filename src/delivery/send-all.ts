@@ -88,8 +88,8 @@ async function giveUp({ tracker, recorder, onError }: SendParts, fates: readonly
     await recorder.record(fates, [])
   } catch (error) {
     onError(error)
-    // It is so, whenever there is room to write it.
+    // It is so, whenever there is room to write it: each by itself, since there may be room for one letter only.
     for (const fate of fates) tracker.apply(fate.messageId, fate.recipient, eventOf(fate))?.committed()
-    void recorder.persist(fates, () => [])
+    for (const fate of fates) void recorder.persist([fate], () => [])
   }
 }

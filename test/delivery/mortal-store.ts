@@ -6,7 +6,7 @@
 import type { Clock } from '../../src/common/clock.ts'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
 import type { Random } from '../../src/common/random.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Batch, Store } from '../../src/store/store.ts'
 
 /** How many of its commits take long, and how long these do at least and at most, ms: a disk that others use as well. */
 const SLOW = 0.01
@@ -18,6 +18,8 @@ export interface Refusals {
   /** How much of it, 0 to 1. */
   readonly part: number
   readonly random: Random
+  /** Which of it may be refused. Default: all. */
+  readonly of?: (batch: Batch) => boolean
   /** How often that was so. */
   count: number
 }
@@ -66,6 +68,11 @@ export class MortalStore implements Store {
     this.#refusals = refusals
   }
 
+  /** What it is given from here on takes as many ms longer: nothing is written for a while, and then all of it. */
+  stall(ms: number): void {
+    this.#free = Math.max(this.#free, this.#clock.monotonic()) + ms
+  }
+
   get(...args: Parameters<Store['get']>): ReturnType<Store['get']> {
     this.#use()
     return this.#alive(this.#disk.get(...args))
@@ -85,7 +92,7 @@ export class MortalStore implements Store {
     this.#use()
     const now = this.#clock.monotonic()
     // Commits take effect in their order.
-    const refused = this.#refused()
+    const refused = this.#refused(batch)
     this.#free = Math.max(this.#free, now + this.#takes() + (refused?.after ?? 0))
     // Copied at the call, as stores do.
     const copy = {
@@ -107,9 +114,10 @@ export class MortalStore implements Store {
   async close(): Promise<void> {}
 
   /** What it is refused with, and how many ms later than it would have been written: a disk that fails takes its time. */
-  #refused(): { readonly error: Refused; readonly after: number } | undefined {
+  #refused(batch: Batch): { readonly error: Refused; readonly after: number } | undefined {
     const refusals = this.#refusals
-    if (refusals === undefined || refusals.random.float() >= refusals.part) return undefined
+    if (refusals === undefined || refusals.of?.(batch) === false || refusals.random.float() >= refusals.part)
+      return undefined
     refusals.count++
     const after = refusals.random.float() * SLOW_LEAST
     const full = refusals.random.float() < 0.5

@@ -86,6 +86,24 @@ describe('a recipient for whom there is no room', () => {
   })
 })
 
+it('several recipients for whom there is no room each have their letter once there is room for that one', async () => {
+  const dan = await world.start(await world.machine())
+  ada = await world.start(adas, undefined, { maxOutbox: { messages: 1 } }, { maxEntries: 1 })
+  const recipients = [bob.id, cid.id, dan.id]
+  const message = Object.assign(ada.message(bob, 'hello'), { recipients })
+  await ada.delivery.send(ada.delivery.draft(message, 'message'), recipients)
+  const peers: string[] = []
+  for (let round = 0; round < 2; round++) {
+    await world.clock.advance(10_000)
+    for (const { id, peer, reason } of await lettersOf(ada)) {
+      expect(reason).toBe('quota')
+      peers.push(peer)
+      await ada.deadLetters.markProcessed(id)
+    }
+  }
+  expect(peers.sort()).toEqual([cid.id, dan.id].sort())
+})
+
 describe('a recipient whose copy cannot be kept', () => {
   /** One to both. Bob is not known: what is for him is kept in another batch. */
   async function toEither(error: Error): ReturnType<typeof ada.delivery.send> {

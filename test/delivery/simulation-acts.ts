@@ -1,22 +1,25 @@
 /** What happens in the simulation: one thing at a time, chosen at random. */
 
-import type { DeadLetter } from '../../src/delivery/dead-letter.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { buildMessage } from '../../src/message/build.ts'
 import { createIds } from '../../src/message/ids.ts'
 import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
+import type { Batch } from '../../src/store/store.ts'
 import { Refused } from './mortal-store.ts'
-import { boot, close, crash } from './simulation-machines.ts'
-import { isOver, type Life, lossesOf, pick, type Run, type Sent, type Way } from './simulation-state.ts'
+import { putAway, retryOne } from './simulation-letters.ts'
+import { boot, close, crash, crashAt } from './simulation-machines.ts'
+import { begin, isOver, type Life, lossesOf, pick, type Run, type Sent, type Way } from './simulation-state.ts'
 import type { Node } from './world.ts'
 
 type Act = (run: Run, life: Life) => Promise<void> | void
 
 /** Each thing that may happen, as often as it does in a hundred. */
 const ACTS: readonly Act[] = [
-  ...times(50, sendSome),
+  ...times(45, sendSome),
   ...times(8, cancelOne),
   ...times(9, retryOne),
+  ...times(2, putAway),
+  ...times(3, fail),
   ...times(4, crash),
   ...times(3, crashWriting),
   ...times(3, closeAmidst),
@@ -69,14 +72,35 @@ function sendSome(run: Run, life: Life): void {
 
 /** Its power goes while it reads or writes something, soon. */
 function crashWriting(run: Run, life: Life): void {
-  const { random, counters } = run
+  const { random } = run
   const store = life.now?.store
-  store?.dieAfter(Math.floor(random.float() * 40), () => {
-    if (life.now?.store !== store) return
-    counters.crashesWriting++
-    crash(run, life)
-  })
+  store?.dieAfter(Math.floor(random.float() * 40), () => crashAt(run, life, store))
   sendSome(run, life)
+}
+
+/** Its disk writes nothing for a while, or refuses it: all, or what has to do with dead letters or with ends. */
+function fail(run: Run, life: Life): void {
+  const { now } = life
+  const { random, world, counters, refusals } = run
+  const ms = 500 + random.float() ** 2 * 15_000
+  if (refusals === undefined) {
+    counters.stalls++
+    now?.store.stall(ms)
+    life.stalledUntil = world.clock.monotonic() + ms
+    return
+  }
+  counters.outages++
+  const kind = pick(random, ['all', 'dead-letters', 'dead-letters', 'inbox', 'outbox'])
+  const of = ({ writes }: Batch): boolean => kind === 'all' || writes.some(({ table }) => table === kind)
+  const whole = { part: 1, random: refusals.random, of, count: 0 }
+  now?.store.refuse(whole)
+  const breaks = random.float() < 0.5
+  world.clock.after(ms, () => {
+    refusals.count += whole.count
+    now?.store.refuse(run.calm ? undefined : refusals)
+    // What was refused until now is nowhere, and what was not is there.
+    if (breaks && !run.calm && now !== undefined) crashAt(run, life, now.store)
+  })
 }
 
 /** It closes while something is under way. */
@@ -103,7 +127,7 @@ function send(
 ): void {
   const kind = to.length === 1 && random.float() < 0.15 ? 'request' : 'message'
   const counted = random.float() < 0.3 ? '+' : ''
-  const text = `${seed}-${++counters.sent}${counted}${random.float() < 0.1 ? '!' : ''}${random.float() < 0.08 ? '?' : ''}`
+  const text = `${seed}-${++counters.sent}${counted}${random.float() < 0.08 ? '?' : ''}`
   const guarantee = random.float() < 0.7 ? 'exactly-once' : 'at-least-once'
   const priority = pick(random, [0, 0, 0, 5])
   const hurried = random.float() < 0.25
@@ -122,6 +146,8 @@ function send(
     over: false,
     calledOff: false,
     handledAgain: false,
+    failedIn: undefined,
+    ended: false,
     // It may be sealed to a key that is gone.
     loose: lossesOf(to) > (life.cards.get(to.id)?.losses ?? 0),
     lost: false,
@@ -146,8 +172,8 @@ function send(
     ({ receipt }) => {
       entry.state = 'kept'
       const unsent = [...receipt.recipients].filter(([, { final, left }]) => final && !left)
-      for (const [recipient] of unsent)
-        (ways.get(recipient) as Way).unsaid = node !== life.now?.node || refusals !== undefined
+      const hindered = node !== life.now?.node || refusals !== undefined || life.letterRoom !== undefined
+      for (const [recipient] of unsent) (ways.get(recipient) as Way).unsaid = hindered
       if (unsent.length > 0) counters.partly++
     },
     error => {
@@ -159,13 +185,16 @@ function send(
   )
 }
 
-function cancelOne({ random, sent, counters, faults }: Run, life: Life): void {
+function cancelOne(run: Run, life: Life): void {
+  const { random, sent, counters, faults } = run
   const mine = sent.filter(({ from, disk, state }) => from === life && disk === life.lostDisks && state === 'kept')
   const entry = mine.at(-1 - Math.floor(random.float() ** 2 * Math.min(30, mine.length)))
   if (entry === undefined || life.now === undefined) return
   const { node, store } = life.now
   for (const way of entry.ways.values()) way.calledOff = true
-  node.delivery.cancel(entry.id).then(
+  const cancelling = node.delivery.cancel(entry.id)
+  begin(run, `${entry.text} is called off`, node, cancelling)
+  cancelling.then(
     async done => {
       const receipt = await node.tracker.get(entry.id)
       if (!done || receipt === undefined || store.dead) return
@@ -178,41 +207,4 @@ function cancelOne({ random, sent, counters, faults }: Run, life: Life): void {
       if (!(error instanceof Refused)) faults.push(`${entry.text}: could not be called off: ${error}`)
     },
   )
-}
-
-async function retryOne(run: Run, life: Life): Promise<void> {
-  const { random, byId, counters, world } = run
-  if (life.now === undefined) return
-  const { node, store } = life.now
-  let letters: DeadLetter[] | undefined
-  void node.deadLetters.list({ processed: false }).then(list => {
-    letters = list
-  })
-  await world.clock.advanceUntil(() => letters !== undefined || store.dead)
-  if (letters === undefined || letters.length === 0) return
-  // What is in doubt may turn out to be delivered: it is tried more often than there is of it.
-  const doubtful = letters.filter(({ inDoubt }) => inDoubt)
-  const some = doubtful.length > 0 && random.float() < 0.6 ? doubtful : letters
-  const { id, messageId = '', peer, side } = pick(random, some)
-  const way = byId.get(messageId)?.ways.get(side === 'sender' ? peer : life.id)
-  // It has no place among the others any more.
-  if (way !== undefined) way.loose = true
-  let over = false
-  node.deadLetters.retry(id).then(
-    outcome => {
-      over = true
-      if (store.dead) return
-      if (outcome === 'retried') counters[side === 'sender' ? 'sentAgain' : 'handledAgain']++
-      else counters[outcome === 'delivered' ? 'foundDelivered' : 'waiting']++
-    },
-    () => {
-      over = true
-      counters.retriesFailed++
-    },
-  )
-  if (random.float() >= 0.5) return
-  await world.clock.advance(random.float() * 30)
-  if (life.now?.node !== node) return
-  if (!over) counters.retriesCutOff++
-  crash(run, life)
 }

@@ -1,21 +1,24 @@
 /** The machines of the simulation: how they start, what their handlers do, and how they go down. */
 
+import { exponentialRetry, fixedRetry, type RetryStrategy } from '../../src/delivery/retry.ts'
 import { respondTo } from '../../src/message/build.ts'
 import { createIds } from '../../src/message/ids.ts'
 import type { Message } from '../../src/message/message.ts'
 import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
-import { memoryStore } from '../../src/store/memory.ts'
 import { MortalStore } from './mortal-store.ts'
+import { owedBy } from './simulation-disk.ts'
+import { follow, letterOptions, newDisk } from './simulation-letters.ts'
 import {
   countKey,
   effectsOn,
-  failsForGood,
+  hasSmallInbox,
   isCounted,
   isDoubtful,
   isOver,
   type Life,
   logKey,
   lossesOf,
+  pick,
   type Run,
   receiptOf,
   TOTAL,
@@ -24,6 +27,12 @@ import type { Handler, Node } from './world.ts'
 
 /** Long enough for what is under way to arrive and be written, ms. */
 const QUIET = 3_000
+
+/** When handlers of a run of a machine fail for good, and which part of them fails. */
+interface Mood {
+  readonly handlerStrategy: RetryStrategy
+  readonly failing: number
+}
 
 /** Starts a machine, which may lose its power meanwhile. */
 export async function boot(run: Run, life: Life): Promise<void> {
@@ -35,21 +44,29 @@ export async function boot(run: Run, life: Life): Promise<void> {
   const doomed = !run.calm && random.float() < 0.15
   if (doomed) store.dieAfter(Math.floor(random.float() * 12))
   const small = !run.calm && random.float() < 0.3
+  const tries = pick(random, [undefined, 0, 0, 1])
+  const mood: Mood = {
+    handlerStrategy: tries === undefined ? exponentialRetry() : fixedRetry({ delay: 200, retries: tries }),
+    failing: pick(random, [0.1, 0.1, 0.3]),
+  }
+  const letters = letterOptions(run)
+  life.letterRoom = letters.maxEntries
+  life.small = small
   let node: Node | undefined
   let failed: { error: unknown } | undefined
   const parts = {
     prekeyOf: (agent: string) =>
       agent === life.id ? world.rings.get(agent)?.current() : life.cards.get(agent)?.prekey,
-    // No matter of chance: other seeds do what they did.
-    inbox: run.seed % 3 === 0 ? { messages: 2 + (run.seed % 7) } : {},
+    inbox: hasSmallInbox(run) ? { messages: 2 + (run.seed % 7) } : {},
     maxOutbox: small ? { messages: 3 + Math.floor(random.float() * 8) } : {},
+    handlerStrategy: mood.handlerStrategy,
     judge: ({ content, parentId }: Message): void => {
       if (parentId === undefined && isDoubtful(String(content)) && random.float() < 0.7) throw new Error('not now')
     },
     // Others have their turn by the clock that is driven: a run of a seed is the same each time.
     nextTask: (): Promise<void> => new Promise(resolve => world.clock.after(0, resolve)),
   }
-  world.start({ identity: life.identity, store }, handlerOf(run, life, store), parts).then(
+  world.start({ identity: life.identity, store }, handlerOf(run, life, store, mood), parts, letters).then(
     started => {
       node = started
     },
@@ -70,6 +87,11 @@ export async function boot(run: Run, life: Life): Promise<void> {
   if (!run.calm) store.refuse(run.refusals)
   const up = node as unknown as Node
   life.now = { node: up, store }
+  for (const table of ['outbox', 'inbox']) {
+    const rows = await life.disk.range(table)
+    counters.owedAtStart += rows.filter(row => owedBy(table, row) !== undefined).length
+  }
+  follow(run, life)
   up.tracker.addEventListener('delivery:changed', ({ detail: { id, recipient, receipt } }) => {
     const way = run.byId.get(id)?.ways.get(recipient)
     if (way === undefined || store.dead) return
@@ -83,6 +105,13 @@ export function see({ world, lives }: Run, id: string, peer: string, delivery: N
   const [life, other] = [id, peer].map(agent => lives.find(one => one.id === agent)) as [Life, Life]
   life.cards.set(peer, { prekey: world.rings.get(peer)?.current(), losses: lossesOf(other) })
   delivery.cardChanged(peer)
+}
+
+/** Its power goes, unless that run is over. */
+export function crashAt(run: Run, life: Life, store: MortalStore): void {
+  if (life.now?.store !== store) return
+  run.counters.crashesWriting++
+  crash(run, life)
 }
 
 /** Its power goes. */
@@ -143,29 +172,47 @@ async function lose(run: Run, life: Life): Promise<void> {
     if (way === undefined) continue
     const receipt = (await receiptOf(entry))?.recipients.get(life.id)
     way.loose = true
+    way.ended = false
     // Its sender was told that it is in the recipient's store, and keeps it no longer; that may not be in its receipt yet
-    // where its disk refuses to note it.
-    if (receipt?.arrived || receipt?.final || run.refusals !== undefined) way.lost = true
+    // where its disk refuses to note it, or takes its time.
+    const late = run.refusals !== undefined || entry.from.stalledUntil + QUIET > world.clock.monotonic()
+    if (receipt?.arrived || receipt?.final || late) way.lost = true
   }
-  life.disk = memoryStore()
+  Object.assign(life, newDisk(run, life))
   life.cards.clear()
   life.lostDisks++
 }
 
-/** What a machine does with what it gets. */
-function handlerOf(run: Run, life: Life, store: MortalStore): Handler {
-  const { world, random, byId, faults } = run
+/**
+ * What a machine does with what it gets. Each time anew it is a matter of chance whether it fails, before it has written
+ * anything or after that.
+ */
+function handlerOf(run: Run, life: Life, store: MortalStore, { handlerStrategy, failing }: Mood): Handler {
+  const { world, random, byId, counters, faults, replies } = run
   const { clock } = world
   const context = { sender: life.id, clock, ids: createIds({ clock, random }), limits: DEFAULT_LIMITS }
-  return async ({ message, author, kind, row, epoch }, transaction) => {
+  return async ({ message, author, kind, row, epoch, askedFor }, transaction) => {
     if (store.dead) return new Promise<never>(() => {})
     const text = String(message.content)
     const again = epoch === ''
     const way = byId.get(message.id)?.ways.get(life.id)
-    if (again && way !== undefined) way.handledAgain = true
-    if (!again && message.isExpired(clock.now())) faults.push(`${text}: its handler starts after its end`)
-    if (random.float() < 0.1) throw new Error('a bad day')
-    if (kind !== 'reply' && failsForGood(text) && !(again && random.float() < 0.6)) throw new Error('for good')
+    if (!askedFor && message.isExpired(clock.now())) faults.push(`${text}: its handler starts after its end`)
+    if (!again && way?.failedIn === store) faults.push(`${text}: its handler starts again, having failed for good`)
+    if (!again && way?.ended) faults.push(`${text}: its handler starts after its end is on the disk`)
+    if (kind === 'reply') replies.set(message.id, text)
+    const fails = random.float() < failing
+    const late = random.float() < 0.5
+    if (fails && !late) {
+      const { retries } = handlerStrategy
+      if (!again && retries !== null && row.retry.attempts >= retries) {
+        counters.failedForGood++
+        if (way !== undefined) way.failedIn = store
+        // Around the commits that say so, of which there are one or two: the next run may know nothing of it.
+        if (!run.calm && random.float() < 0.15)
+          store.dieAfter(Math.floor(random.float() * 4), () => crashAt(run, life, store))
+      }
+      throw new Error('a bad day')
+    }
     if (random.float() < 0.3) await new Promise<void>(resolve => clock.after(random.float() * 200, resolve))
     if (kind === 'message') {
       const log = logKey(author, row.priority)
@@ -176,6 +223,8 @@ function handlerOf(run: Run, life: Life, store: MortalStore): Handler {
       transaction.put(count, (((await transaction.get(count)) as number | undefined) ?? 0) + 1)
     }
     if (isCounted(text)) transaction.put(TOTAL, (((await transaction.get(TOTAL)) as number | undefined) ?? 0) + 1)
+    // What it has written does not count.
+    if (fails) throw new Error('a bad end of the day')
     return kind === 'request' ? { message: respondTo(message, text, {}, context), kind: 'reply' } : undefined
   }
 }

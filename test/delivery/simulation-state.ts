@@ -10,6 +10,7 @@ import type { Guarantee } from '../../src/message/message.ts'
 import type { Prekey } from '../../src/security/prekeys.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { MortalStore, Refusals } from './mortal-store.ts'
+import type { LetterBook } from './simulation-disk.ts'
 import type { DeliveryWorld, Node } from './world.ts'
 
 /** How often something happened in a run. */
@@ -28,8 +29,11 @@ export const noCounters = () => ({
   /** Taken for some of its recipients only. */
   partly: 0,
   cuts: 0,
-  /** Commits that a disk refused. */
+  /** Commits that a disk refused, and times in which it refused all that it was given, or all of one kind. */
   refused: 0,
+  outages: 0,
+  /** Times in which a disk wrote nothing, and then all. */
+  stalls: 0,
   crashes: 0,
   /** In the middle of reading or writing something. */
   crashesWriting: 0,
@@ -49,9 +53,23 @@ export const noCounters = () => ({
   exhausted: 0,
   failed: 0,
   rejected: 0,
+  /** Handlers that failed for good, and messages of which one did and another, after a crash, did not. */
+  failedForGood: 0,
+  unlike: 0,
+  /** Ends without room for their letters, of either side; those that were found owed at a start; those that were written. */
+  owedToSenders: 0,
+  owedToRecipients: 0,
+  owedAtStart: 0,
+  paid: 0,
+  /** Letters that somebody put away, and processed ones that gave way to others or were purged. */
+  putAway: 0,
+  gaveWay: 0,
   /** Retries of dead letters of either side that sent or handled their message again. */
   sentAgain: 0,
   handledAgain: 0,
+  /** Those of them that nobody asked for but a policy. */
+  sentByPolicy: 0,
+  handledByPolicy: 0,
   /** Retries that found the message delivered, that could not know yet, that failed, that a crash cut off. */
   foundDelivered: 0,
   waiting: 0,
@@ -73,6 +91,16 @@ export interface Life {
   readonly identity: Identity
   readonly id: string
   disk: Store
+  /** What that has, and had, of dead letters. */
+  book: LetterBook
+  /** The most of them that each side may have in the run that is on; undefined: as many as there will ever be. */
+  letterRoom: number | undefined
+  /** Whether the run that is on has little room for what it sends. */
+  small: boolean
+  /** Until then its disk wrote nothing, by the monotonic clock. */
+  stalledUntil: number
+  /** Ids of letters that somebody has put away, or tried to. */
+  readonly putAway: Set<string>
   /** How often it has lost its keys, and its disk. */
   lostKeys: number
   lostDisks: number
@@ -94,14 +122,18 @@ export interface Way {
   readonly to: Life
   /** Disks that its recipient had lost before it was sent. */
   readonly disk: number
-  /** There was no room for it, and maybe none to write that either before its sender had closed or lost its power. */
+  /** There was no room for it: maybe none to write that either, or its letter, before the run that sent it is over. */
   unsaid: boolean
   /** Its sender said that it will not be handled. */
   over: boolean
   /** Its sender has called it off, in vain or not: where its recipient would not have it, it has no letter. */
   calledOff: boolean
-  /** Its recipient tried its dead letter again. */
+  /** Its dead letter was tried again at its recipient, with success. */
   handledAgain: boolean
+  /** The run of its recipient in which its handler failed for good. */
+  failedIn: MortalStore | undefined
+  /** Its recipient has written, on the disk that it has, that it was not handled and will not be. */
+  ended: boolean
   /** It went under a new number, or its recipient lost what tells its place: order is not promised. */
   loose: boolean
   /** What its recipient had of it went with a disk. */
@@ -137,12 +169,31 @@ export interface Run {
   readonly faults: string[]
   /** What disks refuse; undefined in runs in which they refuse nothing. */
   readonly refusals: Refusals | undefined
+  /** By their ids, what replies are to. */
+  readonly replies: Map<string, string>
+  /** Ids of letters that somebody, and not a policy, retries. */
+  readonly byHand: Set<string>
+  /** What was begun and has to come to an end, and the run of a machine in which it was. */
+  readonly begun: Map<symbol, { readonly what: string; readonly node: Node }>
   /** Nothing fails any more. */
   calm: boolean
+  /** There is room for all letters, in runs of machines that begin from now on. */
+  roomy: boolean
 }
 
 /** One of a list. */
 export const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.float() * list.length)] as T
+
+/** Whether it is a run in which there is little room for what comes. */
+export const hasSmallInbox = ({ seed }: Pick<Run, 'seed'>): boolean => seed % 4 === 0
+
+/** Notes what has to come to an end, unless its machine loses its power. */
+export function begin({ begun, faults }: Run, what: string, node: Node, work: Promise<unknown>): void {
+  const it = Symbol()
+  begun.set(it, { what, node })
+  const over = (): unknown => begun.delete(it)
+  work.then(over, over).catch(error => faults.push(`${what}: ${error}`))
+}
 
 /** How often a machine has lost what its card shows. */
 export const lossesOf = ({ lostKeys, lostDisks }: Life): number => lostKeys + lostDisks
@@ -165,8 +216,6 @@ export const countKey = (kind: string, author: string, text: string): string[] =
 export const TOTAL = ['total']
 /** Whether an effect counts itself. */
 export const isCounted = (text: string): boolean => text.includes('+')
-/** Whether the handler of a message fails until its dead letter is tried again. */
-export const failsForGood = (text: string): boolean => text.includes('!')
 
 /** Whether its recipient may refuse a message, now and at a later time. */
 export const isDoubtful = (text: string): boolean => text.includes('?')

@@ -3,13 +3,13 @@
 import { createHash } from 'node:crypto'
 import { seededRandom } from '../../src/common/random.ts'
 import { encode } from '../../src/message/codec.ts'
-import { memoryStore } from '../../src/store/memory.ts'
 import { TABLES } from '../../src/store/schema.ts'
 import type { Refusals } from './mortal-store.ts'
 import { connect, happen } from './simulation-acts.ts'
 import { judge } from './simulation-judge.ts'
-import { boot, see } from './simulation-machines.ts'
-import { type Life, noCounters, type Outcome, type Run } from './simulation-state.ts'
+import { newDisk, putAway, waitingOn } from './simulation-letters.ts'
+import { boot, crash, see } from './simulation-machines.ts'
+import { hasSmallInbox, type Life, noCounters, type Outcome, type Run } from './simulation-state.ts'
 import { DeliveryWorld } from './world.ts'
 
 /** One run: `steps` things happen to `agents` agents, then the network heals and everything has to come to its end. */
@@ -25,15 +25,25 @@ export async function simulate(seed: number, { agents = 3, steps = 100 } = {}): 
     counters: noCounters(),
     faults: [],
     refusals: refusalsOf(seed),
+    replies: new Map(),
+    byHand: new Set(),
+    begun: new Map(),
     calm: true,
+    roomy: false,
   }
   world.greeted = ({ id, delivery }, peer) => see(run, id, peer, delivery)
   for (let i = 0; i < agents; i++) {
-    const { identity, store } = await world.machine(memoryStore())
+    const { identity } = await world.machine()
+    const { id } = identity
+    const away = new Set<string>()
     const life: Life = {
       identity,
-      id: identity.id,
-      disk: store,
+      id,
+      ...newDisk(run, { id, putAway: away }),
+      putAway: away,
+      letterRoom: undefined,
+      small: false,
+      stalledUntil: 0,
       lostKeys: 0,
       lostDisks: 0,
       cards: new Map(),
@@ -69,21 +79,52 @@ function refusalsOf(seed: number): Refusals | undefined {
   return { part: 0.02 + random.float() * 0.18, random, count: 0 }
 }
 
-/** Starts and links everybody until nothing is under way any more. */
+/** Everything has to come to its end: without room for letters all but these, and these once there is some. */
 async function settleAll(run: Run): Promise<void> {
-  const { world, lives, faults } = run
-  for (let round = 0; round < 400; round++) {
+  const { seed, lives, faults } = run
+  const others = await settle(run, 150, ({ others }) => others.length === 0)
+  // What waits for room among the letters takes up some where there is little for messages as well.
+  const tight = hasSmallInbox(run) || lives.some(({ small }) => small)
+  if (!tight) for (const what of others) faults.push(`without room for letters ${what}`)
+  // Where nobody puts any away there is more room in the next run.
+  const anew = seed % 2 === 0
+  run.roomy = anew
+  if (anew) for (const life of lives) crash(run, life)
+  const left = await settle(
+    run,
+    400,
+    ({ owed, others }) => owed + others.length === 0,
+    async () => {
+      if (!anew) for (const life of lives) if (life.letterRoom !== undefined) await putAway(run, life)
+    },
+  )
+  for (const what of left) faults.push(`in the end ${what}`)
+}
+
+type Waiting = Awaited<ReturnType<typeof waitingOn>>
+
+/** Starts and links everybody until that is so of each, for so many seconds at most; what there is else. */
+async function settle(
+  run: Run,
+  seconds: number,
+  isOver: (waiting: Waiting) => boolean,
+  also = async (): Promise<void> => {},
+): Promise<string[]> {
+  const { world, lives } = run
+  let left: string[] = []
+  for (let round = 0; round < seconds; round++) {
     for (const life of lives) if (life.now === undefined) await boot(run, life)
     for (const a of lives) for (const b of lives) if (a.id < b.id) connect(a, b)
+    await also()
     await world.clock.advance(1_000)
-    const left = await Promise.all(
-      lives.map(async ({ disk }) => (await disk.count('outbox')) + (await disk.count('inbox'))),
-    )
-    if (left.every(count => count === 0)) return
+    const all = await Promise.all(lives.map(async life => ({ life, waiting: await waitingOn(run, life) })))
+    if (all.every(({ waiting }) => isOver(waiting))) return []
+    left = all.flatMap(({ life, waiting: { owed, others } }) => [
+      ...others.map(row => `${life.id} still has ${row}`),
+      ...(owed > 0 ? [`${life.id} owes ${owed} letters`] : []),
+    ])
   }
-  for (const { disk, id } of lives)
-    for (const table of ['outbox', 'inbox'])
-      for (const { key } of await disk.range(table)) faults.push(`${id} still has ${table} ${key}`)
+  return left
 }
 
 /** Of everything that is left. */
