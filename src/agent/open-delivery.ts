@@ -19,6 +19,11 @@ import type { AgentOptions } from './options.ts'
 const LONGEST_PAUSE = 15_000
 /** How long after their time to live receipts can be asked for, ms: a day. */
 const KEEP_RECEIPTS = 24 * 3_600_000
+/**
+ * More of messages that have their end are not kept for as long, once these have expired: some 160 bytes each, all of which
+ * every start looks at.
+ */
+const MOST_RECEIPTS = 262_144
 /** How often those that are over are looked for, which reads all of them, ms. */
 const PURGE = 3_600_000
 
@@ -119,7 +124,8 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
       const isUnderWay = (id: string): boolean =>
         [...(tracker.latest(id)?.recipients.values() ?? [])].some(each => !each.arrived && !hasFailed(each))
       const wanted = (id: string): boolean => deadLetters.asksFor(id) || isUnderWay(id)
-      await purgeReceipts(store, clock.now() - KEEP_RECEIPTS, wanted)
+      const wall = clock.now()
+      await purgeReceipts(store, wall - KEEP_RECEIPTS, wanted, { most: MOST_RECEIPTS, now: wall })
     },
     close: async () => {
       // Each of them first: a retry that ends with delivery is not to be noted as one that failed.

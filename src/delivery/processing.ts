@@ -123,7 +123,9 @@ export class Processing {
     for (const [priority, entries] of Map.groupBy(again, ({ row }) => row.priority)) {
       const { queue, atWork } = this.#lane(priority)
       // The one whose handler is at work stays where it is.
-      queue.splice(atWork === undefined ? 0 : 1, 0, ...entries)
+      const later = queue.splice(atWork === undefined ? 0 : 1)
+      // One by one: there may be more of them than a call takes arguments.
+      for (const list of [entries, later]) for (const entry of list) queue.push(entry)
     }
     this.#runAll()
   }

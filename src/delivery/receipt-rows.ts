@@ -57,19 +57,22 @@ export async function loadReceipt(store: Store, id: string): Promise<MessageRece
  */
 export async function* openReceipts(store: Store, next?: NextTask): AsyncGenerator<MessageReceipt> {
   for await (const receipt of storedReceipts(store, next)) {
-    if ([...receipt.recipients.values()].some(({ final }) => !final)) yield receipt
+    if (isOpen(receipt)) yield receipt
   }
 }
 
 /**
  * Deletes the receipts of messages that expired before `before`, ms since 1970, and tells how many. Those on which a
- * recipient may still have a word stay 90 days longer, and those that `wanted` names for as long as it does.
+ * recipient may still have a word stay 90 days longer, and those that `wanted` names for as long as it does. Where more
+ * than `most` others are left, as many of those go that have expired by `now`: of messages that may still be sent again
+ * under their ids it has to be known that they were.
  * @throws AfpDataStoreError STORE_FAILED when a row is damaged
  */
 export async function purgeReceipts(
   store: Store,
   before: number,
   wanted: (messageId: string) => boolean = () => false,
+  { most, now }: { readonly most: number; readonly now: number } = { most: Number.POSITIVE_INFINITY, now: before },
 ): Promise<number> {
   let over: string[] = []
   let count = 0
@@ -80,15 +83,28 @@ export async function purgeReceipts(
     if (writes.length > 0) await store.commit({ writes })
     count += writes.length
   }
-  for await (const { id, expiresAt, recipients } of storedReceipts(store)) {
+  let ended = 0
+  for await (const receipt of storedReceipts(store)) {
     // What may have an effect yet is asked for when its message is tried again.
-    const open = [...recipients.values()].some(({ final }) => !final)
-    if (expiresAt < (open ? before - KEPT_IN_DOUBT : before)) over.push(id)
+    const open = isOpen(receipt)
+    if (receipt.expiresAt < (open ? before - KEPT_IN_DOUBT : before)) over.push(receipt.id)
+    else if (!open) ended++
     if (over.length === PAGE) await flush()
+  }
+  await flush()
+  if (ended <= most) return count
+  for await (const receipt of storedReceipts(store)) {
+    if (isOpen(receipt) || receipt.expiresAt >= now) continue
+    over.push(receipt.id)
+    if (over.length === PAGE) await flush()
+    if (--ended <= most) break
   }
   await flush()
   return count
 }
+
+/** Whether a recipient may still have a word on it. */
+const isOpen = ({ recipients }: MessageReceipt): boolean => [...recipients.values()].some(({ final }) => !final)
 
 async function* storedReceipts(store: Store, next?: NextTask): AsyncGenerator<MessageReceipt> {
   for await (const { key, value } of paged(store, 'receipts', [], next)) yield readReceipt(String(key[0]), value)
