@@ -160,7 +160,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
         .catch(() => {})
     })
     carrier.addEventListener('subscription', ({ detail }) => {
-      if (detail.subscribed && detail.topic === presenceTopic(mesh)) this.#presence.announce()
+      if (detail.subscribed && detail.topic === presenceTopic(mesh)) this.#presence.neighbour(detail.peer)
     })
     carrier.handle(DIRECT_PROTOCOL, channel => this.#accept(channel))
     this.#gossip.join(presenceTopic(mesh), async (author, payload) => this.#presence.received(author, payload))
