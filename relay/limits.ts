@@ -26,7 +26,8 @@ export interface RelayLimits {
   readonly maxRelayedSeconds: number
   /**
    * Relayed connections that one peer may have open, in each direction, over all its connections; libp2p brings at most
-   * 300 to a peer over one of them. Default 256.
+   * 300 to a peer over one of them. Of those to a peer, who asks has at most as many as are left for all others, and so
+   * has an address, shared as connections are. Default 256.
    */
   readonly maxRelayedPerPeer: number
   /** The largest gossip message, bytes. Default 1 MiB, as agents have it. */

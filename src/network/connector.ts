@@ -4,13 +4,16 @@
  * tried again with growing pauses.
  *
  * An agent's addresses are its own word, and may be somebody else's: however often it changes them, comes and goes,
- * opens links and drops them, what is dialled for it keeps to a number of dials in a time.
+ * opens links and drops them, what is dialled for it keeps to a number of dials in a time. Nor do strangers whose
+ * addresses nobody answers hold up others: agents that the application named or used go first, and strangers that kept
+ * a dial waiting go last.
  */
 
 import { within } from '../common/abort.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import type { Random } from '../common/random.ts'
 import type { Card } from '../identity/card.ts'
+import type { Trust } from '../identity/known-agents.ts'
 import type { Carrier, Connection } from './carrier.ts'
 
 /** The first pause after a dial, ms; each that brought no link doubles it. */
@@ -38,8 +41,18 @@ const DIAL_TIMEOUT = 10_000
  */
 const FEW_DIALS = 2
 const MAX_DIALS = 6
-/** A dial that failed after this long failed for want of time, ms. */
+/** A dial that failed after this long failed for want of time, or because nobody answers, ms. */
 const SLOW_DIAL = 4_000
+/**
+ * How long a dial to an agent without a link counts among those under way, ms; then it is one of those that nobody
+ * answers, which cost next to nothing, and the next one begins. A host either answers soon or hardly ever; through a relay
+ * it takes longer where there is little time, and beside a relayed link, whose other end is there, a dial always counts.
+ */
+const HOST_ANSWERS = 1_000
+/** The most dials under way that nobody answers. */
+const MAX_UNANSWERED = 20
+/** The longest pause after slow dials to a stranger, ms; each makes it four times as long. */
+const LONGEST_PAUSE_OF_SLOW = 300_000
 /** Links that are made before anyone sends; beyond them, agents are dialled when they are sent something. */
 const MAX_EAGER_LINKS = 48
 
@@ -53,10 +66,14 @@ export interface ConnectorOptions {
   /** The best link there is to an agent. */
   link: (id: string) => 'direct' | 'relayed' | undefined
   links: () => number
+  /** What the application made of an agent: strangers are dialled last. Default: all are strangers. */
+  trust?: ((id: string) => Trust) | undefined
 }
 
 interface Target {
   failures: number
+  /** Dials that were slow and failed since there was a direct link. What its agent says of itself does not undo them. */
+  slow: number
   timer: Timer | undefined
   dialling: Promise<void> | undefined
   /** A dial through a relay beside it, for somebody who wants to send. */
@@ -85,6 +102,7 @@ export class Connector {
   /** Whose turn to be dialled has come, but for the number of dials under way. */
   readonly #waiting = new Map<string, Target>()
   #dials = 0
+  #unanswered = 0
   #allowed = FEW_DIALS
 
   constructor(options: ConnectorOptions) {
@@ -110,6 +128,7 @@ export class Connector {
     const own = setOf(carrier.addresses())
     const news = theirs !== target.theirs
     const now = clock.monotonic()
+    if (own !== target.own) target.slow = 0
     const heeded = own !== target.own || (news && (!target.dialled || now - target.newsAt >= NEWS_PAUSE))
     Object.assign(target, { present: true, theirs, own })
     if (heeded) {
@@ -155,6 +174,7 @@ export class Connector {
       this.#dropOldTargets()
       target = {
         failures: 0,
+        slow: 0,
         timer: undefined,
         dialling: undefined,
         relaying: undefined,
@@ -197,7 +217,7 @@ export class Connector {
   }
 
   #turn(id: string, target: Target): void {
-    if (this.#options.link(id) === 'direct') target.failures = 0
+    if (this.#options.link(id) === 'direct') Object.assign(target, { failures: 0, slow: 0 })
     if (!this.#wanted(id)) return
     if (this.#dials >= this.#allowed) this.#waiting.set(id, target)
     else void this.#attempt(id, target)
@@ -226,8 +246,11 @@ export class Connector {
   #pause(id: string, target: Target): void {
     const { clock, random, link } = this.#options
     const longest = link(id) === undefined ? LONGEST_PAUSE_WITHOUT_LINK : LONGEST_PAUSE
-    target.failures = link(id) === 'direct' ? 0 : target.failures + 1
-    const pause = Math.min(FIRST_PAUSE * 2 ** Math.max(target.failures - 1, 0), longest)
+    if (link(id) === 'direct') Object.assign(target, { failures: 0, slow: 0 })
+    else target.failures++
+    const usual = Math.min(FIRST_PAUSE * 2 ** Math.max(target.failures - 1, 0), longest)
+    const slow = this.#isStranger(id) ? target.slow : 0
+    const pause = slow === 0 ? usual : Math.max(usual, Math.min(FIRST_PAUSE * 4 ** slow, LONGEST_PAUSE_OF_SLOW))
     target.notBefore = clock.monotonic() + pause * (0.8 + 0.4 * random.float())
   }
 
@@ -238,9 +261,27 @@ export class Connector {
     return target.relaying
   }
 
+  #isStranger(id: string): boolean {
+    return (this.#options.trust?.(id) ?? 'stranger') === 'stranger'
+  }
+
+  /** Whose turn it is of those that wait: among equals by chance, so that nobody is first by being many or early. */
+  #next(): [string, Target] | undefined {
+    let least = Number.POSITIVE_INFINITY
+    let first: [string, Target][] = []
+    for (const entry of this.#waiting) {
+      const place = this.#isStranger(entry[0]) ? 1 + entry[1].slow : 0
+      if (place > least) continue
+      if (place < least) first = []
+      least = place
+      first.push(entry)
+    }
+    return first[Math.floor(this.#options.random.float() * first.length)]
+  }
+
   #nextTurn(): void {
     while (this.#dials < this.#allowed) {
-      const [next] = this.#waiting
+      const next = this.#next()
       if (next === undefined) return
       this.#waiting.delete(next[0])
       this.#turn(...next)
@@ -259,11 +300,19 @@ export class Connector {
   }
 
   async #dial(id: string, target: Target, addresses: readonly string[]): Promise<Connection | undefined> {
-    const { clock } = this.#options
+    const { clock, link } = this.#options
     if (!this.#allow(target)) return undefined
     target.dialled = true
     const started = clock.monotonic()
+    let counts = true
     this.#dials++
+    const waited = clock.after(listens(addresses) ? HOST_ANSWERS : SLOW_DIAL, () => {
+      if (link(id) !== undefined || this.#unanswered >= MAX_UNANSWERED) return
+      counts = false
+      this.#unanswered++
+      this.#dials--
+      this.#nextTurn()
+    })
     try {
       const late = (): Error => new Error('not connected in time')
       const connection = await within(clock, DIAL_TIMEOUT, late, this.#stop.signal, signal =>
@@ -272,10 +321,15 @@ export class Connector {
       this.#allowed = Math.min(this.#allowed + 1, MAX_DIALS)
       return connection
     } catch {
-      if (clock.monotonic() - started >= SLOW_DIAL) this.#allowed = Math.max(this.#allowed >> 1, FEW_DIALS)
+      if (clock.monotonic() - started >= SLOW_DIAL) {
+        target.slow++
+        if (counts) this.#allowed = Math.max(this.#allowed >> 1, FEW_DIALS)
+      }
       return undefined
     } finally {
-      this.#dials--
+      waited.cancel()
+      if (counts) this.#dials--
+      else this.#unanswered--
       this.#nextTurn()
     }
   }

@@ -75,7 +75,8 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
 
   constructor(options: MeshNetworkOptions) {
     super()
-    const { carrier, clock, random, identity, card, learn } = options
+    const { carrier, clock, random, identity, card, learn, trust } = options
+    const timing = { clock, random }
     this.id = identity.id
     this.#options = options
     this.#links = new Links({
@@ -90,28 +91,25 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     this.#gossip = new GossipHub({
       carrier,
       identity,
-      clock,
-      random,
+      ...timing,
       maxBytes: options.maxFrameBytes,
       onRefused: (peer, reason, detail) => this.#refused(peer, reason, detail),
     })
     this.#relayTopics = new RelayTopics(carrier, clock)
     this.#named = new NamedPeers({
       addresses: options.peers ?? [],
-      clock,
-      random,
+      ...timing,
       linked: id => this.#links.get(id) !== undefined,
       connect: address => this.connect(address),
     })
     this.#presence = new PresenceBook({
       self: identity.id,
-      clock,
-      random,
+      ...timing,
       card,
       hidden: options.hidden ?? (() => false),
       linked: id => this.#links.get(id) !== undefined,
       learn,
-      trust: options.trust,
+      trust,
       publish: payload => this.#gossip.publish(presenceTopic(options.mesh), payload),
       onOnline: presence => {
         this.emit('peer:online', this.#peer(presence))
@@ -135,11 +133,11 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     })
     this.#connector = new Connector({
       carrier,
-      clock,
-      random,
+      ...timing,
       card: id => (this.#presence.get(id)?.online ? this.#presence.get(id)?.card : undefined),
       link: id => this.#links.get(id)?.kind,
       links: () => this.#links.size,
+      trust,
     })
   }
 
@@ -160,7 +158,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
         .catch(() => {})
     })
     carrier.addEventListener('subscription', ({ detail }) => {
-      if (detail.subscribed && detail.topic === presenceTopic(mesh)) this.#presence.announce()
+      if (detail.subscribed && detail.topic === presenceTopic(mesh)) this.#presence.neighbour(detail.peer)
     })
     carrier.handle(DIRECT_PROTOCOL, channel => this.#accept(channel))
     this.#gossip.join(presenceTopic(mesh), async (author, payload) => this.#presence.received(author, payload))

@@ -14,6 +14,7 @@ import { type Card, isCount, MAX_CARD_LIFE, openCard } from '../identity/card.ts
 import type { Trust } from '../identity/known-agents.ts'
 import { encode, tryDecode } from '../message/codec.ts'
 import { GOSSIP_SKEW } from './gossip.ts'
+import { Lately } from './lately.ts'
 
 /** The shortest pause between two announcements of one agent, ms. */
 const MIN_PAUSE = 150
@@ -58,8 +59,6 @@ interface Known extends Presence {
   count: number
   /** A goodbye: the run that it ended, and the newest card number that run can have had, as far as is known. */
   ended: { instance: string; seq: number } | undefined
-  /** When it was last answered as a newcomer, by the monotonic clock. */
-  answeredAt: number
 }
 
 /** What an announcement says beside the card. */
@@ -98,6 +97,9 @@ export class PresenceBook {
   readonly #known = new Map<string, Known>()
   /** Who is offline; whoever has been for longest is first. */
   readonly #away = new Set<string>()
+  /** Who was answered as a newcomer, and which neighbours for coming into the topic. */
+  readonly #answered = new Lately()
+  readonly #greeted = new Lately()
   #beat: Timer | undefined
   #sweep: Timer | undefined
   #pending: Timer | undefined
@@ -146,6 +148,14 @@ export class PresenceBook {
     this.#news()
     if (urgent) this.#lastAnnounced = Number.NEGATIVE_INFINITY
     this.#announceIn(this.#pause(MIN_PAUSE))
+  }
+
+  /**
+   * A neighbour, a relay perhaps, has come into the topic, and has heard nothing yet. It is answered as a newcomer is:
+   * saying so again and again, or coming and going, has a mesh announce itself no more often.
+   */
+  neighbour(id: string): void {
+    this.#answer(id, this.#greeted)
   }
 
   /** Says goodbye to those that have no link to this agent. Nothing that this run announced counts from then on. */
@@ -225,12 +235,11 @@ export class PresenceBook {
     const hidden = announced?.hidden ?? known?.hidden ?? false
     const count = announced?.count ?? (sameRun ? known.count : -1)
     if (known === undefined || !known.online) {
-      const answeredAt = known?.answeredAt ?? Number.NEGATIVE_INFINITY
-      const presence: Known = { card, online: true, hidden, seenAt, count, ended: undefined, answeredAt }
+      const presence: Known = { card, online: true, hidden, seenAt, count, ended: undefined }
       this.#known.set(card.id, presence)
       this.#away.delete(card.id)
       this.#options.onOnline(presence)
-      this.#answer(presence)
+      this.#answer(card.id, this.#answered)
       return
     }
     const changed = known.card.seq !== card.seq || known.hidden !== hidden
@@ -285,14 +294,12 @@ export class PresenceBook {
    * A newcomer should not wait a whole beat for those that are here. All of them answer: in a large mesh each at a moment
    * of its own, and no sooner after its last word than the beat allows to all together.
    */
-  #answer(newcomer: Known): void {
+  #answer(newcomer: string, answered: Lately): void {
     const { clock, hidden, random } = this.#options
     this.#news()
-    const now = clock.monotonic()
     const pause = Math.max(MIN_PAUSE, this.#share())
     // The next beat is its answer.
-    if (now - newcomer.answeredAt < Math.min(ANSWERED, ANSWERED_PAUSES * pause)) return
-    newcomer.answeredAt = now
+    if (answered.done(newcomer, clock.monotonic(), Math.min(ANSWERED, ANSWERED_PAUSES * pause))) return
     // The timers of a hidden tab may take a minute.
     const spread = hidden() ? 0 : random.float() * (pause - MIN_PAUSE)
     this.#announceIn(Math.max(this.#pause(pause), spread))

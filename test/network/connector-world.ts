@@ -2,7 +2,9 @@
 
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { TypedEventTarget } from '../../src/common/events.ts'
+import type { Random } from '../../src/common/random.ts'
 import type { Card } from '../../src/identity/card.ts'
+import type { Trust } from '../../src/identity/known-agents.ts'
 import type { Carrier, CarrierEvents, Connection, LinkKind } from '../../src/network/carrier.ts'
 import { Connector } from '../../src/network/connector.ts'
 
@@ -55,21 +57,26 @@ export interface ConnectorWorld {
   readonly carrier: FakeCarrier
   readonly cards: Map<string, Partial<Card>>
   readonly links: Map<string, LinkKind>
+  readonly trusted: Map<string, Trust>
   readonly connector: Connector
 }
 
-export function connectorWorld(): ConnectorWorld {
+const NO_CHANCE: Random = { bytes: length => new Uint8Array(length), float: () => 0.5 }
+
+export function connectorWorld(random = NO_CHANCE): ConnectorWorld {
   const clock = new DrivenClock()
   const carrier = new FakeCarrier(clock)
   const cards = new Map<string, Partial<Card>>()
   const links = new Map<string, LinkKind>()
+  const trusted = new Map<string, Trust>()
   const connector = new Connector({
     carrier: carrier as unknown as Carrier,
     clock,
-    random: { bytes: length => new Uint8Array(length), float: () => 0.5 },
+    random,
     card: id => cards.get(id) as Card | undefined,
     link: id => links.get(id),
     links: () => links.size,
+    trust: id => trusted.get(id) ?? 'stranger',
   })
-  return { clock, carrier, cards, links, connector }
+  return { clock, carrier, cards, links, trusted, connector }
 }

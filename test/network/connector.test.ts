@@ -174,7 +174,7 @@ describe('Who dials whom', () => {
     expect(carrier.dials).toMatchObject([{ peer: 'z' }])
   })
 
-  test('dials that all fail slowly are two at a time, each ends after ten seconds, and everyone has a turn', async () => {
+  test('dials beside relayed links that all fail slowly are two at a time, each ends after ten seconds, and everyone has a turn', async () => {
     const pending = new Set<string>()
     let most = 0
     carrier.answer = (peer, _addresses, signal) =>
@@ -187,7 +187,8 @@ describe('Who dials whom', () => {
         })
       })
     for (let i = 0; i < 10; i++) {
-      cards.set(`z${i}`, { addresses: [DIRECT] })
+      cards.set(`z${i}`, { addresses: [WEBRTC] })
+      links.set(`z${i}`, 'relayed')
       connector.consider(`z${i}`)
     }
     await clock.advance(9_999)

@@ -5,9 +5,11 @@ import { seededRandom } from '../../src/common/random.ts'
 import type { Carrier } from '../../src/network/carrier.ts'
 import { libp2pCarrier } from '../../src/network/libp2p.ts'
 import { type MemoryFaults, MemoryNet } from '../../src/network/memory.ts'
+import type { GossipHost } from '../../src/network/memory-gossip.ts'
+import { presenceTopic } from '../../src/network/topics.ts'
 import { networkContract } from '../contracts/network.ts'
 import { slowPeersContract } from '../contracts/network-slow.ts'
-import { Member, type NetworkWorld } from '../contracts/network-world.ts'
+import { MESH, Member, type NetworkWorld } from '../contracts/network-world.ts'
 import { eventually, until } from '../contracts/waiting.ts'
 
 interface MemoryWorld extends NetworkWorld {
@@ -81,6 +83,26 @@ test('another live run of an identity is noticed by the one that is older', asyn
   const twin = await Member.start(all, 'ada', { identity: a.identity })
   await twin.connect(c)
   expect(await noticed).toEqual({ id: a.id })
+  await all.close()
+})
+
+test('a neighbour that says again and again that it has come into the mesh is answered as one newcomer is', async () => {
+  const all = await world()
+  const [a, b] = [await Member.start(all, 'ada'), await Member.start(all, 'bob')]
+  await a.connect(b)
+  const { carrier } = a as unknown as { carrier: Carrier & GossipHost }
+  let announced = 0
+  const { publish } = carrier
+  carrier.publish = (...message) => {
+    announced++
+    return publish.apply(carrier, message)
+  }
+  for (let i = 0; i < 100; i++) {
+    carrier.emitSubscription({ topic: presenceTopic(MESH), peer: b.id, subscribed: true })
+    await new Promise<void>(resolve => void all.clock.after(50, resolve))
+  }
+  // In 5 s: the beats, and an answer every second and a half.
+  expect(announced).toBeLessThan(12)
   await all.close()
 })
 

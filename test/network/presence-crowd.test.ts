@@ -125,3 +125,32 @@ test('a hidden tab answers at once: its timers may take a minute', async () => {
   expect(announced).toContain(own)
   expect(announced.length).toBeLessThan(members.size / 2)
 })
+
+test.each([5, 20])(
+  '%i agents keep to 20 announcements a second, however often a neighbour comes into their topic, and under however many ids',
+  async n => {
+    await crowd(n)
+    const everywhere = (id: string): void => {
+      for (const book of members.values()) book.neighbour(id)
+    }
+    expect(await rate(async () => everywhere('mallory'))).toBeLessThan(22)
+    let id = 0
+    expect(await rate(async () => everywhere(`mallory ${id++}`))).toBeLessThan(26)
+  },
+)
+
+test('a neighbour that comes into the topic of few agents, as a relay does, hears all of them at once', async () => {
+  await crowd(2)
+  announced = []
+  for (const book of members.values()) book.neighbour('a relay')
+  expect(announced).toHaveLength(2)
+  // Again, and then back after a while.
+  for (const book of members.values()) book.neighbour('a relay')
+  await clock.advance(200)
+  expect(announced).toHaveLength(2)
+  await clock.advance(1_800)
+  announced = []
+  for (const book of members.values()) book.neighbour('a relay')
+  await clock.advance(150)
+  expect(announced).toHaveLength(2)
+})

@@ -50,12 +50,50 @@ describe('Relayed connections of one peer', () => {
     const stranger = await testPeer([relay])
     const taken: boolean[] = []
     for (const target of targets) {
-      for (let i = 0; i < 3; i++) taken.push(await reach(stranger, relay, target))
+      for (let i = 0; i < 2; i++) taken.push(await reach(stranger, relay, target))
       // libp2p asks over the first connection that it has: the next ones come over a new one.
       const connection = await stranger.node.dial(multiaddr(addressOf(relay, 'tcp')), force)
       const connections = stranger.node.getConnections(connection.remotePeer)
       connections.splice(0, connections.length, connection, ...connections.filter(other => other !== connection))
     }
-    expect(taken).toEqual([true, true, true, true, false, false, false, false, false])
+    expect(taken).toEqual([true, true, true, true, false, false])
   })
+
+  test('are shared towards it: one peer has no more than are left for all others, and keeps nobody out', async () => {
+    const relay = await testRelay({ limits: { maxRelayedPerPeer: 8 } })
+    const ada = await reachable(relay)
+    const [stranger, other] = [await testPeer([relay]), await testPeer([relay])]
+    const reached = async (from: TestPeer): Promise<number> => {
+      const taken: boolean[] = []
+      for (let i = 0; i < 8; i++) taken.push(await reach(from, relay, ada))
+      return taken.filter(Boolean).length
+    }
+    expect(await reached(stranger)).toBe(4)
+    expect(await reached(other)).toBe(2)
+    expect(await reach(await testPeer([relay]), relay, ada)).toBe(true)
+    // What goes is shared anew.
+    const left = until(() => relayedWith(other).length === 0, [other.node, 'connection:close'])
+    for (const connection of relayedWith(other)) void connection.close()
+    await left
+    expect(await reach(stranger, relay, ada)).toBe(false)
+    expect(await reach(other, relay, ada)).toBe(true)
+  })
+
+  // Elsewhere loopback has one address.
+  test.skipIf(process.platform !== 'linux')(
+    'are shared between addresses too, with as many identities as there are; the relay’s own machine has the rest',
+    async () => {
+      const relay = await testRelay({ limits: { maxRelayedPerPeer: 8 } })
+      const ada = await reachable(relay)
+      const reached = async (localAddress?: string): Promise<number> => {
+        const strangers = await Promise.all(Array.from({ length: 6 }, () => testPeer([relay], { localAddress })))
+        const taken: boolean[] = []
+        for (const stranger of strangers) taken.push(await reach(stranger, relay, ada))
+        return taken.filter(Boolean).length
+      }
+      expect(await reached('127.0.0.2')).toBe(4)
+      expect(await reached('127.0.0.3')).toBe(2)
+      expect(await reached()).toBe(2)
+    },
+  )
 })

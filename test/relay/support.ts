@@ -1,5 +1,6 @@
 /** Light peers and waiting for events, for the relay's tests. */
 
+import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
 import { onTestFinished } from 'vitest'
 import { createRelay, type Relay, type RelayOptions } from '../../relay/index.ts'
@@ -8,7 +9,7 @@ import { createIdentity, type Identity } from '../../src/identity/keys.ts'
 import { peerOf } from '../../src/network/addresses.ts'
 import { platformTransports } from '../../src/network/defaults.ts'
 import { sealGossip } from '../../src/network/gossip.ts'
-import { createNode, type Node } from '../../src/network/node.ts'
+import { createNode, type Node, type TransportFactory } from '../../src/network/node.ts'
 
 /** Free ports on loopback: nothing of a test is reachable from outside. */
 export const LOOPBACK: readonly string[] = ['/ip4/127.0.0.1/tcp/0/ws', '/ip4/127.0.0.1/tcp/0']
@@ -35,16 +36,20 @@ export interface TestPeer {
 const encoder = new TextEncoder()
 const text = (data: Uint8Array): string => new TextDecoder().decode(data)
 
+/** TCP from an address of this machine. */
+const tcpFrom = (localAddress: string) => tcp({ dialOpts: { localAddress } } as object) as TransportFactory
+
 /** A started peer, connected to `relays` and to nobody else; stopped when the test is over. */
 export async function testPeer(
   relays: readonly (Relay | string)[],
-  options: { reserve?: boolean; listen?: boolean; dial?: 'tcp' | 'ws' } = {},
+  options: { reserve?: boolean; listen?: boolean; dial?: 'tcp' | 'ws'; localAddress?: string | undefined } = {},
 ): Promise<TestPeer> {
+  const { localAddress } = options
   const identity = await createIdentity()
   const addresses = relays.map(relay => (typeof relay === 'string' ? relay : addressOf(relay, options.dial ?? 'tcp')))
   const node = await createNode({
     seed: identity.seed,
-    transports: platformTransports([]),
+    transports: localAddress === undefined ? platformTransports([]) : [tcpFrom(localAddress)],
     listen: [
       ...(options.listen ? ['/ip4/127.0.0.1/tcp/0'] : []),
       ...(options.reserve ? addresses.map(() => '/p2p-circuit') : []),
