@@ -50,7 +50,7 @@ const SLOW_DIAL = 4_000
  */
 const HOST_ANSWERS = 1_000
 /** The most dials under way that nobody answers. */
-const MAX_UNANSWERED = 20
+const MAX_UNANSWERED = 8
 /** The longest pause after slow dials to a stranger, ms; each makes it four times as long. */
 const LONGEST_PAUSE_OF_SLOW = 300_000
 /** Links that are made before anyone sends; beyond them, agents are dialled when they are sent something. */
