@@ -31,7 +31,10 @@ export interface RelayLimits {
   readonly maxRelayedPerPeer: number
   /** The largest gossip message, bytes. Default 1 MiB, as agents have it. */
   readonly maxGossipBytes: number
-  /** New gossip messages that one peer may hand over a second before its score falls. Default 1,000. */
+  /**
+   * New gossip messages that one peer may hand over a second before its score falls. Agents forward up to 800, whoever
+   * wrote them: with less than that, strangers can have honest ones muted. Default 1,000.
+   */
   readonly maxGossipRate: number
   /** Meshes at a time, where every mesh is allowed. Default 1,024. */
   readonly maxMeshes: number
