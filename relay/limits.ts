@@ -36,13 +36,13 @@ export interface RelayLimits {
    * wrote them: with less than that, strangers can have honest ones muted. Default 1,000.
    */
   readonly maxGossipRate: number
-  /** Meshes at a time, where every mesh is allowed. Default 1,024. */
+  /** Meshes at a time, where every mesh is allowed; shared between addresses as connections are. Default 1,024. */
   readonly maxMeshes: number
-  /** Gossip topics of one mesh, its presence included. Default 256. */
+  /** Gossip topics of one mesh, beside its presence; shared between addresses as connections are. Default 256. */
   readonly maxTopicsPerMesh: number
   /** Gossip topics that are heeded of one peer. Default 128. */
   readonly maxTopicsPerPeer: number
-  /** Gossip topics of all meshes together. Default 8,192. */
+  /** Gossip topics of all meshes together, beside presence; shared between addresses as connections are. Default 8,192. */
   readonly maxTopics: number
 }
 
