@@ -5,7 +5,9 @@
 
 import type { GossipSub } from '@libp2p/gossipsub'
 import type { PeerId } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { type Clock, repeat, type Timer } from '../src/common/clock.ts'
+import { placeOf } from '../src/network/address-share.ts'
 import type { Verdict } from '../src/network/carrier.ts'
 import { openGossip } from '../src/network/gossip.ts'
 import type { RefusalReason } from '../src/network/network.ts'
@@ -36,8 +38,8 @@ export interface RelayGossipOptions {
   readonly meshes: AllowedMeshes
   readonly limits: GossipLimits
   readonly clock: Clock
-  /** Whether a peer is connected. */
-  readonly connected: (peer: string) => boolean
+  /** Where a peer is connected from; undefined for one that is not. */
+  readonly addressOf: (peer: PeerId) => Multiaddr | undefined
   readonly onTopic: (topic: string, joined: boolean) => void
   readonly onRefused: (peer: string, reason: TopicRefusal | RefusalReason, topic: string, detail: string) => void
 }
@@ -74,10 +76,11 @@ export class RelayGossip {
     this.#pubsub = pubsub
     pubsub.addEventListener('subscription-change', ({ detail }) => {
       const peer = detail.peerId.toString()
+      const address = this.#options.addressOf(detail.peerId)
       // A peer may be gone by the time its last words are read.
-      if (!this.#options.connected(peer)) return
+      if (address === undefined) return
       for (const { topic, subscribe } of detail.subscriptions) {
-        if (subscribe) this.#wants(peer, topic)
+        if (subscribe) this.#wants(peer, topic, placeOf(address))
         else this.#table.leaves(peer, topic)
       }
     })
@@ -109,8 +112,8 @@ export class RelayGossip {
     this.#apply(this.#table.rule(meshes, limits))
   }
 
-  #wants(peer: string, topic: string): void {
-    const wish = this.#table.wants(peer, topic)
+  #wants(peer: string, topic: string, place: string | undefined): void {
+    const wish = this.#table.wants(peer, topic, place)
     if (wish === 'join') this.#join(topic)
     else if (wish !== 'known' && wish !== 'not-a-topic') this.#options.onRefused(peer, wish, topic, 'topic not joined')
   }

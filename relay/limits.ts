@@ -32,15 +32,18 @@ export interface RelayLimits {
   readonly maxRelayedPerPeer: number
   /** The largest gossip message, bytes. Default 1 MiB, as agents have it. */
   readonly maxGossipBytes: number
-  /** New gossip messages that one peer may hand over a second before its score falls. Default 1,000. */
+  /**
+   * New gossip messages that one peer may hand over a second before its score falls. Agents forward up to 800, whoever
+   * wrote them: with less than that, strangers can have honest ones muted. Default 1,000.
+   */
   readonly maxGossipRate: number
-  /** Meshes at a time, where every mesh is allowed. Default 1,024. */
+  /** Meshes at a time, where every mesh is allowed; shared between addresses as connections are. Default 1,024. */
   readonly maxMeshes: number
-  /** Gossip topics of one mesh, its presence included. Default 256. */
+  /** Gossip topics of one mesh, beside its presence; shared between addresses as connections are. Default 256. */
   readonly maxTopicsPerMesh: number
   /** Gossip topics that are heeded of one peer. Default 128. */
   readonly maxTopicsPerPeer: number
-  /** Gossip topics of all meshes together. Default 8,192. */
+  /** Gossip topics of all meshes together, beside presence; shared between addresses as connections are. Default 8,192. */
   readonly maxTopics: number
 }
 

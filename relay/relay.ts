@@ -77,7 +77,7 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
       meshes,
       limits,
       clock,
-      connected: peer => this.#connected.has(peer),
+      addressOf: peer => this.#addressOf(peer),
       onTopic: (topic, joined) => this.emit(joined ? 'topic:join' : 'topic:leave', { topic }),
       onRefused: (peer, reason, topic, detail) => this.emit('refused', { peer, reason, topic, detail }),
     })
@@ -165,7 +165,7 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
       peers: this.#connected.size,
       connections: this.#node?.getConnections().length ?? 0,
       reservations: this.#node?.services.circuits.reservations.size ?? 0,
-      meshes: [...table.meshes()].map(([mesh, topics]) => ({
+      meshes: [...table.meshes()].map(([mesh, { topics }]) => ({
         mesh,
         topics: topics.size,
         peers: table.peers(presenceTopic(mesh)).size,
@@ -203,6 +203,12 @@ class Libp2pRelay extends TypedEventTarget<RelayEvents> implements Relay {
       timer.cancel()
       this.#sockets.destroy()
     }
+  }
+
+  /** Of several the first: by others beside it a peer comes by no more. */
+  #addressOf(peer: PeerId): Multiaddr | undefined {
+    if (!this.#connected.has(peer.toString())) return undefined
+    return this.#node?.getConnections(peer)[0]?.remoteAddr
   }
 
   #connects(peer: PeerId): void {

@@ -1,6 +1,7 @@
 /** Shares what there is a number of between addresses, so that nobody shuts others out from one machine. */
 
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { Shares } from './shares.ts'
 
 /** The own machine: a proxy on it brings everybody. */
 const OWN: ReadonlySet<string | undefined> = new Set(['127.0.0.1', '::1'])
@@ -18,8 +19,9 @@ const IPV6_BYTES = 1 + 8
 export function hasItsShare(address: Multiaddr, taken: readonly Multiaddr[], max: number): boolean {
   const place = placeOf(address)
   if (place === undefined) return false
-  const held = taken.filter(other => placeOf(other) === place).length
-  return held >= max - taken.length
+  const shares = new Shares()
+  for (const other of taken) shares.take(placeOf(other))
+  return shares.full(place, max)
 }
 
 /** What is one place, for an address of IPv4 or IPv6; undefined for the own machine. */

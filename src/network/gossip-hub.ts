@@ -8,6 +8,7 @@ import type { Carrier, Verdict } from './carrier.ts'
 import { GOSSIP_BATCH_BYTES, GOSSIP_BATCH_SIZE, MAX_PAYLOAD_BYTES, openGossip, sealGossip } from './gossip.ts'
 import type { RefusalReason } from './network.ts'
 import { Refusal } from './refusal.ts'
+import { Shares } from './shares.ts'
 
 /** Takes a payload; false when it makes no sense, which is held against its author. */
 export type PayloadHandler = (author: string, payload: Uint8Array) => Promise<boolean>
@@ -32,10 +33,19 @@ interface Outgoing {
 /** Reasons that an honest neighbour may have for forwarding something: its clock, its version or its limits differ. */
 const FORGIVEN: ReadonlySet<RefusalReason> = new Set(['clock-skew', 'wrong-version', 'too-large'])
 
+/**
+ * Messages that are handed on in a second, this agent's own included. A relay that is handed more than 1,000 no longer
+ * listens: whoever floods an agent would have it muted.
+ */
+const PER_SECOND = 800
+
 /** See the head of this file. */
 export class GossipHub {
   readonly #options: GossipHubOptions
   readonly #outgoing = new Map<string, Outgoing>()
+  /** What was handed on in which second, by the neighbour it came from. */
+  #handed = new Shares()
+  #second = 0
 
   constructor(options: GossipHubOptions) {
     this.#options = options
@@ -78,6 +88,7 @@ export class GossipHub {
     if (this.#outgoing.get(topic) === batch) this.#outgoing.delete(topic)
     const { identity, clock, random, carrier } = this.#options
     const data = await sealGossip(identity, topic, batch.payloads, { now: clock.now(), random })
+    this.#ofThisSecond().take(undefined)
     return carrier.publish(topic, data)
   }
 
@@ -86,7 +97,7 @@ export class GossipHub {
     try {
       const { author, payloads } = await openGossip(topic, data, { now: clock.now(), maxBytes })
       const taken = await Promise.all(payloads.map(payload => handler(author, payload)))
-      if (taken.every(Boolean)) return 'accept'
+      if (taken.every(Boolean)) return this.#forwards(from) ? 'accept' : 'ignore'
       // Whoever forwards looks at the signature, not inside: held against it, one stranger could turn a mesh from its relay.
       onRefused(author, 'malformed', 'a payload')
       return 'ignore'
@@ -95,6 +106,21 @@ export class GossipHub {
       onRefused(from, error.reason, error.message)
       return FORGIVEN.has(error.reason) ? 'ignore' : 'reject'
     }
+  }
+
+  /** Shared between neighbours: what one of them brings does not keep those of others from being forwarded. */
+  #forwards(from: string): boolean {
+    const handed = this.#ofThisSecond()
+    if (handed.full(from, PER_SECOND)) return false
+    handed.take(from)
+    return true
+  }
+
+  #ofThisSecond(): Shares {
+    const second = Math.floor(this.#options.clock.monotonic() / 1_000)
+    if (second !== this.#second) this.#handed = new Shares()
+    this.#second = second
+    return this.#handed
   }
 }
 

@@ -108,7 +108,7 @@ describe('The gossip of one agent', () => {
       maxBytes: 1_000_000,
       onRefused: (peer, reason) => refused.push(`${peer} ${reason}`),
     })
-    return { hub: made, sent, refused, handlers }
+    return { hub: made, sent, refused, handlers, clock }
   }
 
   test('what is published in one turn leaves under one signature, up to 256 payloads and 60 KiB', async () => {
@@ -170,5 +170,24 @@ describe('The gossip of one agent', () => {
     expect(refused).toEqual([`${eve.id} malformed`, 'bob malformed', 'bob clock-skew'])
     gossip.leave(TOPIC)
     expect(handlers.size).toBe(0)
+  })
+
+  test('of what comes in one second it forwards less than a relay takes, and of one neighbour no more than is left for all others; it takes all of it', async () => {
+    const { hub: gossip, refused, handlers, clock } = hub()
+    let taken = 0
+    gossip.join(TOPIC, async () => ++taken > 0)
+    const data = await seal([utf8('hello')])
+    const forwarded = async (from: string): Promise<number> => {
+      const verdicts = await Promise.all(Array.from({ length: 900 }, () => handlers.get(TOPIC)?.(data, from)))
+      expect(verdicts.every(verdict => verdict === 'accept' || verdict === 'ignore')).toBe(true)
+      return verdicts.filter(verdict => verdict === 'accept').length
+    }
+    expect([await forwarded('eve'), await forwarded('bob'), await forwarded('eve')]).toEqual([400, 200, 0])
+    await clock.advance(1_000)
+    // What it says itself is among what a relay takes of it.
+    for (let i = 0; i < 600; i++) await gossip.publish(TOPIC, utf8('mine'))
+    expect(await forwarded('eve')).toBe(100)
+    expect(taken).toBe(4 * 900)
+    expect(refused).toEqual([])
   })
 })

@@ -5,6 +5,7 @@ import type { Relay } from '../../relay/index.ts'
 import { createIdentity } from '../../src/identity/keys.ts'
 import { hasItsShare } from '../../src/network/address-share.ts'
 import { createNode, type Node, type TransportFactory } from '../../src/network/node.ts'
+import { presenceTopic, topicOf } from '../../src/network/topics.ts'
 import { addressOf, hasSlot, testPeer, testRelay, until } from './support.ts'
 
 /** A node that dials from an address of its own. */
@@ -123,5 +124,33 @@ describe.skipIf(process.platform !== 'linux')('Slots of a relay', () => {
     await asksForSlot(stranger, relay)
     expect(localAddresses).toEqual([])
     expect(relay.stats().reservations).toBe(1)
+  })
+})
+
+// Elsewhere loopback has one address.
+describe.skipIf(process.platform !== 'linux')('Topics of a relay', () => {
+  test('of one address are no more than are left for all others, and those of a mesh meet whatever topics there are', async () => {
+    const relay = await testRelay({ limits: { maxTopicsPerMesh: 8, maxMeshes: 2 } })
+    const refused: string[] = []
+    relay.addEventListener('refused', ({ detail }) => void refused.push(detail.reason))
+    const topics = (): number => relay.stats().meshes.find(({ mesh }) => mesh === 'demo')?.topics ?? 0
+    const joins = async (localAddress: string, names: readonly string[]): Promise<void> => {
+      const node = await nodeAt(localAddress)
+      await node.dial(multiaddr(addressOf(relay, 'tcp')))
+      const before = topics() + refused.length
+      for (const name of names) node.services.pubsub.subscribe(name)
+      await until(() => topics() + refused.length === before + names.length, [relay, 'topic:join'], [relay, 'refused'])
+    }
+    const four = (of: string): string[] => ['1', '2', '3', '4'].map(name => topicOf('demo', of + name))
+    await joins('127.0.0.2', four('eve'))
+    await joins('127.0.0.2', four('another identity of eve'))
+    expect(topics()).toBe(4)
+    await joins('127.0.0.3', four('ada'))
+    expect(topics()).toBe(6)
+    expect(new Set(refused)).toEqual(new Set(['topics-per-mesh']))
+    await joins('127.0.0.4', [presenceTopic('demo')])
+    expect(topics()).toBe(7)
+    await joins('127.0.0.2', [presenceTopic('another')])
+    expect(refused.at(-1)).toBe('meshes')
   })
 })

@@ -1,3 +1,4 @@
+import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, test } from 'vitest'
 import { RelayGossip } from '../../relay/gossip.ts'
 import { relayLimits } from '../../relay/limits.ts'
@@ -12,7 +13,7 @@ describe('the relay’s bookkeeping of gossip', () => {
       meshes: 'any',
       limits: relayLimits(),
       clock: systemClock,
-      connected: () => connected,
+      addressOf: () => (connected ? multiaddr('/ip4/192.0.2.1/tcp/1') : undefined),
       onTopic: () => {},
       onRefused: () => {},
     })

@@ -27,7 +27,8 @@ test('what is published as soon as a subscriber behind a relay says that it is r
 })
 
 test('a relay that has no room for a topic is not waited for longer than two seconds', async () => {
-  const relay = await testRelay({ limits: { maxTopicsPerMesh: 2 } })
+  // That of broadcasts.
+  const relay = await testRelay({ limits: { maxTopicsPerMesh: 1 } })
   const ada = await agentBehind(relay, 'ada')
   const subscription = ada.subscribe({ topic: 'one too many' })
   const began = performance.now()
