@@ -7,8 +7,8 @@ import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
 import type { Batch } from '../../src/store/store.ts'
 import { Refused } from './mortal-store.ts'
 import { putAway, retryOne } from './simulation-letters.ts'
-import { boot, close, crash, crashAt } from './simulation-machines.ts'
-import { begin, isOver, type Life, lossesOf, pick, type Run, type Sent, type Way } from './simulation-state.ts'
+import { boot, close, crashAt } from './simulation-machines.ts'
+import { begin, crash, isOver, type Life, lossesOf, pick, type Run, type Sent, type Way } from './simulation-state.ts'
 import type { Node } from './world.ts'
 
 type Act = (run: Run, life: Life) => Promise<void> | void

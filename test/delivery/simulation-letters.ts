@@ -7,8 +7,7 @@ import { readOutbox } from '../../src/delivery/rows.ts'
 import type { Row } from '../../src/store/store.ts'
 import { Refused } from './mortal-store.ts'
 import { AWAY, isRetried, type LetterBook, type Owed, owedBy, watchedDisk } from './simulation-disk.ts'
-import { crash } from './simulation-machines.ts'
-import { begin, type Life, pick, type Run, type Way } from './simulation-state.ts'
+import { begin, crash, type Life, pick, type Run, type Way } from './simulation-state.ts'
 
 /** Options of the letters of a run of a machine: in some there is little room for them, in some they are retried. */
 export function letterOptions({ random, roomy }: Run): Pick<DeadLettersOptions, 'maxEntries' | 'policies'> {

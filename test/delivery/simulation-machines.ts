@@ -10,6 +10,7 @@ import { owedBy } from './simulation-disk.ts'
 import { follow, letterOptions, newDisk } from './simulation-letters.ts'
 import {
   countKey,
+  crash,
   effectsOn,
   hasSmallInbox,
   isCounted,
@@ -112,14 +113,6 @@ export function crashAt(run: Run, life: Life, store: MortalStore): void {
   if (life.now?.store !== store) return
   run.counters.crashesWriting++
   crash(run, life)
-}
-
-/** Its power goes. */
-export function crash(run: Run, life: Life): void {
-  run.counters.crashes++
-  life.now?.store.die()
-  life.now?.node.crash()
-  life.now = undefined
 }
 
 /** It closes as it should, or loses its power meanwhile. */

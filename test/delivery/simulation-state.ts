@@ -195,6 +195,14 @@ export function begin({ begun, faults }: Run, what: string, node: Node, work: Pr
   work.then(over, over).catch(error => faults.push(`${what}: ${error}`))
 }
 
+/** Its power goes. */
+export function crash(run: Run, life: Life): void {
+  run.counters.crashes++
+  life.now?.store.die()
+  life.now?.node.crash()
+  life.now = undefined
+}
+
 /** How often a machine has lost what its card shows. */
 export const lossesOf = ({ lostKeys, lostDisks }: Life): number => lostKeys + lostDisks
 

@@ -8,8 +8,8 @@ import type { Refusals } from './mortal-store.ts'
 import { connect, happen } from './simulation-acts.ts'
 import { judge } from './simulation-judge.ts'
 import { newDisk, putAway, waitingOn } from './simulation-letters.ts'
-import { boot, crash, see } from './simulation-machines.ts'
-import { hasSmallInbox, type Life, noCounters, type Outcome, type Run } from './simulation-state.ts'
+import { boot, see } from './simulation-machines.ts'
+import { crash, hasSmallInbox, type Life, noCounters, type Outcome, type Run } from './simulation-state.ts'
 import { DeliveryWorld } from './world.ts'
 
 /** One run: `steps` things happen to `agents` agents, then the network heals and everything has to come to its end. */
