@@ -1,6 +1,6 @@
 /** A store in one SQLite file, over Node's own `node:sqlite`. */
 
-import { chmodSync, closeSync, openSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -14,6 +14,7 @@ import { GroupCommit, type Pending } from './group-commit.ts'
 import { type ByteRange, decodeKey, encodeKey, encodeRange, keyBytes } from './key.ts'
 import { LastWrites, type RowWrite } from './last-writes.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
+import { lookAt, versionOf } from './sqlite-look.ts'
 import type { Batch, Key, KeyRange, RangeOptions, Row, StorageState, Store } from './store.ts'
 
 /**
@@ -35,7 +36,8 @@ export interface SqliteStoreOptions {
  * ends. Write-ahead log, synced at each commit (`synchronous=FULL`, on macOS with F_FULLFSYNC). The log keeps up to
  * 256 KiB of the disk, more only while larger commits or a full disk keep it from being written into the file; what was
  * refused with STORE_FULL can be tried again as soon as there is room, and a log that has filled the disk is emptied then.
- * What is deleted is overwritten (`secure_delete`), and the log emptied with each prekey that is.
+ * What is deleted is overwritten (`secure_delete`), and the log emptied with each prekey that is. A file that is no store
+ * is looked at and left as it is.
  *
  * @throws AfpDataStoreError STORE_IN_USE when another process or another store holds the file; STORE_TOO_NEW when a
  * newer version of this package wrote it; STORE_FAILED when it cannot be opened or is not a store; AfpError
@@ -59,9 +61,12 @@ export async function sqliteStore(path: string, options: SqliteStoreOptions = {}
   }
   let db: DatabaseSync | undefined
   try {
+    lookAt(path)
     db = new DatabaseSync(path)
     prepareFile(db, options, path)
     for (const file of [path, `${path}-wal`]) makePrivate(file)
+    // What lookAt() made to read the log: the lock says that nobody else uses it, and this store has its own in memory.
+    rmSync(`${path}-shm`, { force: true })
     return new SqliteStore(db, path)
   } catch (cause) {
     if (db?.isOpen) db.close()
@@ -93,28 +98,25 @@ function makePrivate(path: string): void {
 function prepareFile(db: DatabaseSync, options: SqliteStoreOptions, path: string): void {
   // Exclusive before the first access to the log: then its index lives in memory and the lock is held until the end.
   db.exec('PRAGMA locking_mode = EXCLUSIVE')
+  // Asked again: lookAt() saw what was there a moment ago, and only where it could be read.
+  db.exec('BEGIN EXCLUSIVE')
+  const version = versionOf(db, path)
+  db.exec('ROLLBACK')
   const mode = pragma(db, 'journal_mode = WAL')
   if (mode !== 'wal') throw failed(`${path} cannot have a write-ahead log (journal mode ${mode})`, path)
   db.exec('PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')
   // What is deleted is overwritten, in the file with the next checkpoint: SQLite would leave it in the room that it frees.
   db.exec('PRAGMA secure_delete = ON')
   db.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}; PRAGMA journal_size_limit = ${LOG_BYTES}`)
-  db.exec('BEGIN EXCLUSIVE')
-  const version = Number(pragma(db, 'user_version'))
-  if (version > SCHEMA_VERSION) {
-    throw new AfpDataStoreError('STORE_TOO_NEW', `${path} is of a newer version of this package`, {
-      reference: path,
-      details: { version, supported: SCHEMA_VERSION },
-    })
-  }
-  const objects = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n
-  if (version === 0 && objects !== 0) throw failed(`${path} is a database, but not a store`, path)
-  for (const table of TABLES_BY_VERSION.slice(version).flat()) {
-    db.exec(`CREATE TABLE "${table}" (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID`)
-  }
   // Written anew it would need room in the log, which a full disk does not have.
-  if (version !== SCHEMA_VERSION) db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
-  db.exec('COMMIT')
+  if (version !== SCHEMA_VERSION) {
+    db.exec('BEGIN EXCLUSIVE')
+    for (const table of TABLES_BY_VERSION.slice(version).flat()) {
+      db.exec(`CREATE TABLE "${table}" (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID`)
+    }
+    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
+    db.exec('COMMIT')
+  }
   if (options.maxBytes !== undefined) {
     db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(options.maxBytes / Number(pragma(db, 'page_size'))))}`)
   }
