@@ -32,12 +32,12 @@ export interface SqliteStoreOptions {
 
 /**
  * Opens the store in the file at `path`, creating it and its folder if need be, and making it readable by its owner only:
- * it may hold who the agent is. The file belongs to the store alone until it is closed or the process ends, however it
- * ends. Write-ahead log, synced at each commit (`synchronous=FULL`, on macOS with F_FULLFSYNC). The log keeps up to
+ * it may hold who the agent is. A path, such as `./bob.db`: addresses that begin with `file:` are refused. The file belongs
+ * to the store alone until it is closed or the process ends, however it ends. A file that is no store is looked at and left
+ * as it is. Write-ahead log, synced at each commit (`synchronous=FULL`, on macOS with F_FULLFSYNC). The log keeps up to
  * 256 KiB of the disk, more only while larger commits or a full disk keep it from being written into the file; what was
  * refused with STORE_FULL can be tried again as soon as there is room, and a log that has filled the disk is emptied then.
- * What is deleted is overwritten (`secure_delete`), and the log emptied with each prekey that is. A file that is no store
- * is looked at and left as it is.
+ * What is deleted is overwritten (`secure_delete`), and the log emptied with each prekey that is.
  *
  * @throws AfpDataStoreError STORE_IN_USE when another process or another store holds the file; STORE_TOO_NEW when a
  * newer version of this package wrote it; STORE_FAILED when it cannot be opened or is not a store; AfpError
@@ -51,6 +51,13 @@ export async function sqliteStore(path: string, options: SqliteStoreOptions = {}
     throw new AfpError(
       'INVALID_OPTION',
       `${JSON.stringify(path)} is no file; what a process keeps to itself has memoryStore()`,
+    )
+  }
+  // It would open another file than the one that is made readable by its owner only, and without its lock if told so.
+  if (path.startsWith('file:')) {
+    throw new AfpError(
+      'INVALID_OPTION',
+      `${JSON.stringify(path.slice(0, 80))} is an address; sqliteStore() takes a path, such as './bob.db' or fileURLToPath(address)`,
     )
   }
   try {

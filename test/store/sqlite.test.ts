@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, StatementSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fromHex, toHex } from '../../src/common/bytes.ts'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
@@ -128,6 +129,22 @@ describe('a store in a SQLite file', () => {
       await expect(sqliteStore(none)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
       expect(existsSync(none)).toBe(false)
     }
+  })
+
+  it('is refused where the path is an address, which SQLite takes for another file, and nothing is made', async () => {
+    const before = readdirSync(folder)
+    for (const address of ['file:bob.db', 'file::memory:', 'file:bob.db?nolock=1', pathToFileURL(newPath()).href]) {
+      await expect(sqliteStore(address)).rejects.toMatchObject({
+        code: 'INVALID_OPTION',
+        message: expect.stringContaining('a path'),
+      })
+    }
+    expect([existsSync('bob.db'), existsSync('file:bob.db'), readdirSync(folder)]).toEqual([false, false, before])
+    // One that only has it in its name is a path.
+    const named = await sqliteStore(join(folder, 'file:bob.db'))
+    await named.commit({ writes: [put(['a'])] })
+    expect(statSync(join(folder, 'file:bob.db')).mode & 0o077).toBe(0)
+    await named.close()
   })
 
   it('writes nothing when it is opened: there may be no room', async () => {
