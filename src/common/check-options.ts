@@ -54,7 +54,10 @@ export const MILLISECONDS: OptionCheck = [
 ]
 export const FUNCTION: OptionCheck = ['a function', value => typeof value === 'function']
 // By its methods: a signal may come from another realm.
-export const SIGNAL: OptionCheck = ['an AbortSignal', hasMethods('throwIfAborted', 'addEventListener')]
+export const SIGNAL: OptionCheck = [
+  'an AbortSignal',
+  hasMethods('throwIfAborted', 'addEventListener', 'removeEventListener'),
+]
 
 export const ICE_SERVERS: OptionCheck = [
   'a list of { urls }',
