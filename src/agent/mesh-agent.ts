@@ -211,6 +211,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   unsubscribe(id: string): void {
+    checkOption('what unsubscribe() ends', id, STRING)
     this.#parts.subscriptions.remove(id)
   }
 
