@@ -230,8 +230,10 @@ export class Addressing {
     }
     this.#looking.add(look)
     try {
-      return await abortable(promise, signal ? AbortSignal.any([signal, closing]) : closing)
+      return await abortable(abortable(promise, closing), signal)
     } finally {
+      // Or it would listen for the end of the agent until that comes.
+      resolve(undefined)
       this.#looking.delete(look)
       timer?.cancel()
     }

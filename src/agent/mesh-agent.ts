@@ -212,6 +212,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   }
 
   unsubscribe(id: string): void {
+    checkOption('what unsubscribe() ends', id, STRING)
     this.#parts.subscriptions.remove(id)
   }
 
@@ -278,7 +279,12 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
 
   async connect(address: string, options: AbortOptions = {}): Promise<Link> {
     checkCall('connect', options)
-    return this.#open().network.connect(address, options)
+    const { network, clock } = this.#open()
+    const { signal } = options
+    if (signal === undefined) return network.connect(address)
+    // What dials takes signals of this realm only. It says itself how long it waits.
+    const never = Number.POSITIVE_INFINITY
+    return within(clock, never, closedError, signal, given => network.connect(address, { signal: given }))
   }
 
   async exportIdentity(passphrase: string): Promise<string> {

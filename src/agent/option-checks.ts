@@ -21,6 +21,7 @@ import {
   STRING,
   STRING_OR_STRINGS,
   STRINGS,
+  WHOLE,
   withMethods,
 } from '../common/check-options.ts'
 import { AfpError } from '../common/errors.ts'
@@ -150,7 +151,7 @@ const LETTERS: OptionChecks<LetterFilter> = {
 }
 const LIST: OptionChecks<ListLettersOptions> = {
   ...LETTERS,
-  limit: checkedLater('a whole number from 0'),
+  limit: WHOLE,
   before: STRING,
 }
 const PURGE: OptionChecks<PurgeOptions> = {
@@ -199,7 +200,7 @@ const LETTER: OptionChecks<NewDeadLetter> = {
   sender: AGENT_ID,
   topic: STRING,
   security: OBJECT,
-  attempts: ['a whole number from 0', value => Number.isSafeInteger(value) && (value as number) >= 0],
+  attempts: WHOLE,
   lastError: OBJECT,
   inDoubt: BOOLEAN,
   strategy: RETRY,

@@ -3,7 +3,7 @@
  * encoding and routing there is room for authorising, numbering and sealing, and for the outbox.
  */
 
-import { abortable, within } from '../common/abort.ts'
+import { abortable, following, within } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, AfpError, AfpRoutingError, type AfpTimeoutError } from '../common/errors.ts'
 import type { CircuitBreakers } from '../delivery/breakers.ts'
@@ -121,14 +121,14 @@ export class Outbound {
     const refusal = kept ? breakers.refusal(recipient, timeout - elapsed) : undefined
     if (refusal !== undefined) throw refusal
     const reply = requests.wait(message.id, recipient, timeout, elapsed, signal)
-    const ended = new AbortController()
     // What is kept must not be written once nobody waits for its reply, whatever a hook does to it meanwhile.
-    const given = !kept ? signal : signal ? AbortSignal.any([signal, ended.signal]) : ended.signal
+    const { controller: ended, release } = following(kept ? signal : undefined)
+    const given = kept ? ended.signal : signal
     // Its time ends first: what it says then is that no reply came, whatever was in the way.
     const left = timeout - elapsed + GRACE
     const sent = this.#track(this.#dispatch(message, 'request', { timeout, left, signal: given }, options))
     sent.catch(error => requests.cancel(message.id, error))
-    const { message: answer, failed } = await reply.catch(async error => {
+    const callOff = async (error: unknown): Promise<never> => {
       ended.abort(error)
       // Whoever hears that it has ended may stop the process: by then the disk has to know, unless it fails, which is told
       // and tried again. Also where it is still being written; and only what was taken: another one may have this id.
@@ -136,7 +136,8 @@ export class Outbound {
       const told = signal?.aborted ? error : breakers.explain(error, recipient)
       if (calledOff) await abortable(calledOff, this.#over.signal).catch(() => {})
       throw told
-    })
+    }
+    const { message: answer, failed } = await reply.catch(callOff).finally(release)
     if (failed) throw failureOf(answer, message)
     return answer as Message<C>
   }

@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts'
 
 /** What everything that waits takes. */
 export interface AbortOptions {
-  /** Calls the operation off; it then rejects with the signal's reason. */
+  /** Calls the operation off; it then rejects with the signal's reason. It may come from another realm. */
   signal?: AbortSignal | undefined
 }
 
@@ -22,6 +22,18 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   })
 }
 
+/**
+ * A controller that also aborts when `outer` does, until it is released: then it has no listener there any more. In place
+ * of `AbortSignal.any`, which refuses signals of another realm; an application may give one.
+ */
+export function following(outer: AbortSignal | undefined): { controller: AbortController; release: () => void } {
+  const controller = new AbortController()
+  const onAbort = (): void => controller.abort(outer?.reason)
+  if (outer?.aborted) onAbort()
+  else outer?.addEventListener('abort', onAbort, { once: true })
+  return { controller, release: () => outer?.removeEventListener('abort', onAbort) }
+}
+
 /** Does `work` with a signal that fires when `outer` does or, with what `reason` then makes, after `ms`. */
 export async function within<T>(
   clock: Clock,
@@ -31,15 +43,13 @@ export async function within<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   outer?.throwIfAborted()
-  const controller = new AbortController()
+  const { controller, release } = following(outer)
   // A clock need not know what infinity is.
   const timer = ms < Number.POSITIVE_INFINITY ? clock.after(ms, () => controller.abort(reason())) : undefined
-  const onAbort = (): void => controller.abort(outer?.reason)
-  outer?.addEventListener('abort', onAbort, { once: true })
   try {
     return await work(controller.signal)
   } finally {
     timer?.cancel()
-    outer?.removeEventListener('abort', onAbort)
+    release()
   }
 }

@@ -48,13 +48,20 @@ export const STRING_OR_STRINGS: OptionCheck = [
 export const BOOLEAN: OptionCheck = ['true or false', value => typeof value === 'boolean']
 export const NUMBER: OptionCheck = ['a number', value => typeof value === 'number']
 export const COUNT: OptionCheck = ['a positive integer', value => Number.isSafeInteger(value) && (value as number) > 0]
+export const WHOLE: OptionCheck = [
+  'a whole number from 0',
+  value => Number.isSafeInteger(value) && (value as number) >= 0,
+]
 export const MILLISECONDS: OptionCheck = [
   'a number of milliseconds from 0 up',
   value => Number.isFinite(value) && (value as number) >= 0,
 ]
 export const FUNCTION: OptionCheck = ['a function', value => typeof value === 'function']
 // By its methods: a signal may come from another realm.
-export const SIGNAL: OptionCheck = ['an AbortSignal', hasMethods('throwIfAborted', 'addEventListener')]
+export const SIGNAL: OptionCheck = [
+  'an AbortSignal',
+  hasMethods('throwIfAborted', 'addEventListener', 'removeEventListener'),
+]
 
 export const ICE_SERVERS: OptionCheck = [
   'a list of { urls }',
@@ -99,8 +106,8 @@ export function checkOptions(where: string, given: unknown, table: OptionChecks)
 
 const invalid = (message: string): AfpError => new AfpError('INVALID_OPTION', message)
 
-/** A value in an error message. What is inside an object stays there: it may be a secret. */
-function describe(value: unknown): string {
+/** Any value in an error message. What is inside an object stays there: it may be a secret, or throw when it is looked at. */
+export function describe(value: unknown): string {
   return Array.isArray(value) ? `[${Array.from(value.slice(0, 4), kind).join(', ')}]` : kind(value)
 }
 

@@ -1,6 +1,6 @@
 /** One dead letter: what it holds, and how it is stored. */
 
-import { checkNames } from '../common/check-options.ts'
+import { checkNames, checkOption, isObject, type OptionCheck } from '../common/check-options.ts'
 import { type Clock, systemClock } from '../common/clock.ts'
 import { AfpDataStoreError, AfpError } from '../common/errors.ts'
 import { type Random, systemRandom } from '../common/random.ts'
@@ -278,14 +278,25 @@ export function checkNewLetter(letter: NewDeadLetter): void {
   }
 }
 
+const READABLE: OptionCheck = [
+  'a dead letter, with message, sender and security',
+  letter =>
+    isObject(letter) &&
+    letter.message instanceof Uint8Array &&
+    typeof letter.sender === 'string' &&
+    isObject(letter.security),
+]
+
 /**
  * The message of a letter and what it was for.
- * @throws AfpMessageError MALFORMED when its bytes are no message within `limits`, as of one that could never be read
+ * @throws AfpMessageError MALFORMED when its bytes are no message within `limits`, as of one that could never be read;
+ * AfpError INVALID_OPTION for what is no letter
  */
 export function letterMessage(
   letter: Pick<DeadLetter, 'message' | 'sender' | 'security'> & Pick<NewDeadLetter, 'topic'>,
   limits: Limits = KEPT_LIMITS,
 ): { message: Message; kind: MessageKind } {
+  checkOption('what letterMessage() reads', letter, READABLE)
   const { sender, topic, security } = letter
   return decodeMessage(letter.message, { sender, topic, security, limits })
 }

@@ -7,12 +7,12 @@
 import { equal } from '../common/bytes.ts'
 import {
   BOOLEAN,
-  checkedLater,
   checkOption,
   checkOptions,
   FUNCTION,
   type OptionCheck,
   type OptionChecks,
+  WHOLE,
 } from '../common/check-options.ts'
 import { AfpDataStoreError, isConflict } from '../common/errors.ts'
 import { Underway } from '../common/underway.ts'
@@ -94,7 +94,7 @@ const RANGE: OptionChecks<RangeOptions> = {
   lt: KEY,
   lte: KEY,
   reverse: BOOLEAN,
-  limit: checkedLater('a whole number from 0'),
+  limit: WHOLE,
 }
 
 /**

@@ -3,6 +3,7 @@
 import { base58btc } from 'multiformats/bases/base58'
 import { keyPair, type Signer, verify } from '#ed25519'
 import { concat, utf8 } from '../common/bytes.ts'
+import { checkOption, type OptionCheck } from '../common/check-options.ts'
 import { AfpSecurityError } from '../common/errors.ts'
 import { type Random, systemRandom } from '../common/random.ts'
 import { mayBePoint } from './small-order.ts'
@@ -34,8 +35,8 @@ export function publicKeyOf(agentId: string): Uint8Array | undefined {
   }
 }
 
-/** Whether a string is an agent id. */
-export const isAgentId = (text: string): boolean => publicKeyOf(text) !== undefined
+/** Whether a value is an agent id. */
+export const isAgentId = (value: unknown): boolean => typeof value === 'string' && publicKeyOf(value) !== undefined
 
 /** Who an agent is. Make one with {@link createIdentity}. */
 export interface Identity {
@@ -49,11 +50,15 @@ export interface Identity {
   sign(label: string, data: Uint8Array): Promise<Uint8Array>
 }
 
+// Not what can be made into bytes: the digits of a text, or a list that was cut, would be the seed of somebody else.
+const SEED: OptionCheck = ['a Uint8Array of 32 bytes', ArrayBuffer.isView]
+
 /**
  * An identity from a 32-byte seed, or a new one.
- * @throws AfpSecurityError INVALID_IDENTITY for a seed of another length
+ * @throws AfpSecurityError INVALID_IDENTITY for a seed of another length; AfpError INVALID_OPTION for what is no bytes
  */
 export async function createIdentity(seed?: Uint8Array, random: Random = systemRandom): Promise<Identity> {
+  if (seed !== undefined) checkOption('the seed of createIdentity()', seed, SEED)
   const secret = seed === undefined ? random.bytes(32) : Uint8Array.from(seed)
   if (secret.length !== 32) {
     throw new AfpSecurityError('INVALID_IDENTITY', `an Ed25519 seed has 32 bytes, this one ${secret.length}`)

@@ -6,5 +6,5 @@ import { isAgentId } from './keys.ts'
 /** Whether a value is an identity, as far as its looks say. */
 export const isIdentity = (value: unknown): boolean =>
   hasMethods('sign')(value) &&
-  isAgentId(String((value as { id: unknown }).id)) &&
+  isAgentId((value as { id: unknown }).id) &&
   ArrayBuffer.isView((value as { seed: unknown }).seed)

@@ -1,5 +1,6 @@
 /** Names: labels for people. Restricted so that two names that look alike are rarely different. */
 
+import { describe } from '../common/check-options.ts'
 import { AfpError } from '../common/errors.ts'
 
 /** The longest name, in UTF-16 units. */
@@ -37,6 +38,6 @@ export function nameProblem(name: unknown): string | undefined {
  */
 export function validateName(name: string): string {
   const problem = nameProblem(name)
-  if (problem !== undefined) throw new AfpError('INVALID_NAME', `${JSON.stringify(name)}: ${problem}`)
+  if (problem !== undefined) throw new AfpError('INVALID_NAME', `${describe(name)}: ${problem}`)
   return name
 }

@@ -1,6 +1,7 @@
 /** What multiaddrs say about how a peer is reached. */
 
 import { type Component, multiaddr } from '@multiformats/multiaddr'
+import { describe } from '../common/check-options.ts'
 import { AfpSecurityError } from '../common/errors.ts'
 import type { LinkKind, LinkTransport } from './carrier.ts'
 
@@ -73,7 +74,7 @@ const SHAPE = 'an address looks like /ip4/192.0.2.1/tcp/4001/p2p/12D3KooW..., wi
  */
 export function validateAddress(address: string): string {
   if (typeof address !== 'string' || componentNames(address) === undefined) {
-    throw new AfpSecurityError('INVALID_ADDRESS', `${JSON.stringify(address)} is not a multiaddr: ${SHAPE}`)
+    throw new AfpSecurityError('INVALID_ADDRESS', `${describe(address)} is not a multiaddr: ${SHAPE}`)
   }
   if (componentNames(address)?.[0] === 'dnsaddr') {
     throw new AfpSecurityError('INVALID_ADDRESS', `${address} stands for others; look these up and give them: ${SHAPE}`)

@@ -1,6 +1,6 @@
 /** A store in one SQLite file, over Node's own `node:sqlite`. */
 
-import { chmodSync, closeSync, openSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -14,6 +14,7 @@ import { GroupCommit, type Pending } from './group-commit.ts'
 import { type ByteRange, decodeKey, encodeKey, encodeRange, keyBytes } from './key.ts'
 import { LastWrites, type RowWrite } from './last-writes.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
+import { lookAt, versionOf } from './sqlite-look.ts'
 import type { Batch, Key, KeyRange, RangeOptions, Row, StorageState, Store } from './store.ts'
 
 /**
@@ -31,8 +32,9 @@ export interface SqliteStoreOptions {
 
 /**
  * Opens the store in the file at `path`, creating it and its folder if need be, and making it readable by its owner only:
- * it may hold who the agent is. The file belongs to the store alone until it is closed or the process ends, however it
- * ends. Write-ahead log, synced at each commit (`synchronous=FULL`, on macOS with F_FULLFSYNC). The log keeps up to
+ * it may hold who the agent is. A path, such as `./bob.db`: addresses that begin with `file:` are refused. The file belongs
+ * to the store alone until it is closed or the process ends, however it ends. A file that is no store is looked at and left
+ * as it is. Write-ahead log, synced at each commit (`synchronous=FULL`, on macOS with F_FULLFSYNC). The log keeps up to
  * 256 KiB of the disk, more only while larger commits or a full disk keep it from being written into the file; what was
  * refused with STORE_FULL can be tried again as soon as there is room, and a log that has filled the disk is emptied then.
  * What is deleted is overwritten (`secure_delete`), and the log emptied with each prekey that is.
@@ -51,6 +53,13 @@ export async function sqliteStore(path: string, options: SqliteStoreOptions = {}
       `${JSON.stringify(path)} is no file; what a process keeps to itself has memoryStore()`,
     )
   }
+  // It would open another file than the one that is made readable by its owner only, and without its lock if told so.
+  if (path.startsWith('file:')) {
+    throw new AfpError(
+      'INVALID_OPTION',
+      `${JSON.stringify(path.slice(0, 80))} is an address; sqliteStore() takes a path, such as './bob.db' or fileURLToPath(address)`,
+    )
+  }
   try {
     makeFolder(dirname(path))
     createPrivate(path)
@@ -59,9 +68,12 @@ export async function sqliteStore(path: string, options: SqliteStoreOptions = {}
   }
   let db: DatabaseSync | undefined
   try {
+    lookAt(path)
     db = new DatabaseSync(path)
     prepareFile(db, options, path)
     for (const file of [path, `${path}-wal`]) makePrivate(file)
+    // What lookAt() made to read the log: the lock says that nobody else uses it, and this store has its own in memory.
+    rmSync(`${path}-shm`, { force: true })
     return new SqliteStore(db, path)
   } catch (cause) {
     if (db?.isOpen) db.close()
@@ -93,28 +105,25 @@ function makePrivate(path: string): void {
 function prepareFile(db: DatabaseSync, options: SqliteStoreOptions, path: string): void {
   // Exclusive before the first access to the log: then its index lives in memory and the lock is held until the end.
   db.exec('PRAGMA locking_mode = EXCLUSIVE')
+  // Asked again: lookAt() saw what was there a moment ago, and only where it could be read.
+  db.exec('BEGIN EXCLUSIVE')
+  const version = versionOf(db, path)
+  db.exec('ROLLBACK')
   const mode = pragma(db, 'journal_mode = WAL')
   if (mode !== 'wal') throw failed(`${path} cannot have a write-ahead log (journal mode ${mode})`, path)
   db.exec('PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')
   // What is deleted is overwritten, in the file with the next checkpoint: SQLite would leave it in the room that it frees.
   db.exec('PRAGMA secure_delete = ON')
   db.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES}; PRAGMA journal_size_limit = ${LOG_BYTES}`)
-  db.exec('BEGIN EXCLUSIVE')
-  const version = Number(pragma(db, 'user_version'))
-  if (version > SCHEMA_VERSION) {
-    throw new AfpDataStoreError('STORE_TOO_NEW', `${path} is of a newer version of this package`, {
-      reference: path,
-      details: { version, supported: SCHEMA_VERSION },
-    })
-  }
-  const objects = db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n
-  if (version === 0 && objects !== 0) throw failed(`${path} is a database, but not a store`, path)
-  for (const table of TABLES_BY_VERSION.slice(version).flat()) {
-    db.exec(`CREATE TABLE "${table}" (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID`)
-  }
   // Written anew it would need room in the log, which a full disk does not have.
-  if (version !== SCHEMA_VERSION) db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
-  db.exec('COMMIT')
+  if (version !== SCHEMA_VERSION) {
+    db.exec('BEGIN EXCLUSIVE')
+    for (const table of TABLES_BY_VERSION.slice(version).flat()) {
+      db.exec(`CREATE TABLE "${table}" (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID`)
+    }
+    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
+    db.exec('COMMIT')
+  }
   if (options.maxBytes !== undefined) {
     db.exec(`PRAGMA max_page_count = ${Math.max(1, Math.floor(options.maxBytes / Number(pragma(db, 'page_size'))))}`)
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { abortable, within } from '../../src/common/abort.ts'
+import { abortable, following, within } from '../../src/common/abort.ts'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { AfpTimeoutError } from '../../src/common/errors.ts'
 
@@ -53,6 +53,31 @@ describe('abortable', () => {
   it('rejects at once with a signal that has fired, and swallows what the promise does', async () => {
     await expect(abortable(Promise.reject(new Error('unheard')), AbortSignal.abort(reason))).rejects.toBe(reason)
     await expect(abortable(Promise.resolve(1), AbortSignal.abort(reason))).rejects.toBe(reason)
+  })
+})
+
+describe('following', () => {
+  it('aborts with the reason of the other signal, at once, also where that has fired before', () => {
+    const { controller, signal, listeners } = counted()
+    const { controller: own } = following(signal)
+    controller.abort(reason)
+    expect([own.signal.aborted, own.signal.reason]).toEqual([true, reason])
+    expect(following(signal).controller.signal.reason).toBe(reason)
+    expect(listeners()).toBe(1)
+  })
+
+  it('listens to it until it is released, and is aborted on its own without it', () => {
+    const { controller, signal, listeners } = counted()
+    const { controller: own, release } = following(signal)
+    expect(listeners()).toBe(1)
+    release()
+    expect(listeners()).toBe(0)
+    controller.abort(reason)
+    expect(own.signal.aborted).toBe(false)
+    const alone = following(undefined)
+    alone.controller.abort(reason)
+    alone.release()
+    expect(alone.controller.signal.reason).toBe(reason)
   })
 })
 
