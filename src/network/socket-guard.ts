@@ -1,9 +1,11 @@
 /**
  * Bounds the sockets under the listeners of a node. libp2p counts a connection once its handshake is done: a socket that
  * says nothing, or the beginning of a request over and over, is in no count, is never closed, and keeps the WebSocket
- * listener from ever finishing its close.
+ * listener from ever finishing its close. What comes over a WebSocket is outlived here too: whoever reaches the
+ * listener can send it, before any handshake.
  */
 
+import type { EventEmitter } from 'node:events'
 import { Server, type Socket } from 'node:net'
 import type { Listener } from '@libp2p/interface'
 import type { Clock } from '../common/clock.ts'
@@ -23,6 +25,8 @@ interface Inside extends Listener {
   readonly server?: unknown
   /** Of WebSockets alone: a request to become one, whole and read. */
   onUpgrade?(request: unknown, socket: Socket, head: unknown): void
+  /** Of WebSockets alone: a socket that has become one. */
+  onWsServerConnection?(websocket: EventEmitter, request: unknown): void
 }
 
 /** See the head of this file. */
@@ -67,6 +71,14 @@ export class SocketGuard {
       listener.onUpgrade = (request, socket, head) => {
         this.#early.delete(socket)
         onUpgrade(request, socket, head)
+      }
+    }
+    const onWebSocket = listener.onWsServerConnection?.bind(listener)
+    if (onWebSocket !== undefined) {
+      listener.onWsServerConnection = (websocket, request) => {
+        // What is no WebSocket's talk closes it, and is told by an event that ends the process when nobody listens.
+        websocket.on('error', () => {})
+        onWebSocket(websocket, request)
       }
     }
     const close = listener.close.bind(listener)

@@ -117,6 +117,49 @@ describe('A request to become a WebSocket', () => {
   })
 })
 
+const UPGRADE = [
+  'GET / HTTP/1.1',
+  'Host: x',
+  'Upgrade: websocket',
+  'Connection: Upgrade',
+  'Sec-WebSocket-Version: 13',
+  `Sec-WebSocket-Key: ${btoa('sixteen bytes...')}`,
+]
+
+/** A socket that has become a WebSocket, on which libp2p has not begun, and what it hears: a close frame has a code. */
+async function upgraded() {
+  const { node } = await listening(100)
+  const [socket] = await sockets(addressOf(node.getMultiaddrs(), 'ws'), 1, '127.0.0.1', UPGRADE.join('\r\n'))
+  if (socket === undefined) throw new Error('there is none')
+  let heard = Buffer.alloc(0)
+  socket.on('data', (data: Buffer) => {
+    heard = Buffer.concat([heard, data])
+  })
+  socket.write('\r\n\r\n')
+  const closeCode = (): number | undefined => {
+    const at = heard.indexOf(Uint8Array.of(0x88))
+    return at < 0 || heard.length < at + 4 ? undefined : heard.readUInt16BE(at + 2)
+  }
+  return {
+    node,
+    socket,
+    code: () => until(() => closeCode() !== undefined, [asTarget(socket), 'data']).then(closeCode),
+  }
+}
+const NO_FRAME = 1002
+
+test('What is no frame of a WebSocket ends that one alone, and nothing else', async () => {
+  const { node, socket, code } = await upgraded()
+  const failed: unknown[] = []
+  const fails = (error: unknown): void => void failed.push(error)
+  process.on('uncaughtException', fails)
+  onTestFinished(() => void process.off('uncaughtException', fails))
+  socket.write(Buffer.alloc(6, 0xff))
+  expect(await code()).toBe(NO_FRAME)
+  expect((await dials(node, 'ws', '127.0.0.1')).status).toBe('open')
+  expect(failed).toEqual([])
+})
+
 test.each([
   ['192.0.2.1', '::ffff:192.0.2.1', true],
   ['192.0.2.1', '192.0.2.2', false],
