@@ -1,8 +1,8 @@
 /**
  * Bounds the sockets under the listeners of a node. libp2p counts a connection once its handshake is done: a socket that
  * says nothing, or the beginning of a request over and over, is in no count, is never closed, and keeps the WebSocket
- * listener from ever finishing its close. What comes over a WebSocket is outlived here too: whoever reaches the
- * listener can send it, before any handshake.
+ * listener from ever finishing its close. What comes over a WebSocket is bounded and outlived here too: whoever reaches
+ * the listener can send it, before any handshake.
  */
 
 import type { EventEmitter } from 'node:events'
@@ -17,12 +17,22 @@ const SILENCE = 5_000
 /** How long it may take from then until it is a WebSocket, ms; libp2p gives the handshakes after it as long again. */
 const UPGRADE = 10_000
 
+/**
+ * The longest message of a WebSocket, bytes, in however many pieces: it is held until it is whole, from before the first
+ * handshake on. Noise writes 64 KiB at a time, and some implementations a few of these at once.
+ */
+const MAX_MESSAGE = 262_144
+/** In how many pieces a frame of it may come from the network: each takes memory of its own, beside its bytes. */
+const MAX_CHUNKS = 4_096
+
 /** Sockets beyond the connections: those whose handshake is under way or that are about to be refused. */
 export const SPARE_SOCKETS = 128
 
 /** What libp2p's listeners on sockets keep to themselves. */
 interface Inside extends Listener {
   readonly server?: unknown
+  /** Of WebSockets alone: what each new one is bounded by. */
+  readonly wsServer?: { readonly options: { maxPayload: number; maxBufferedChunks: number } }
   /** Of WebSockets alone: a request to become one, whole and read. */
   onUpgrade?(request: unknown, socket: Socket, head: unknown): void
   /** Of WebSockets alone: a socket that has become one. */
@@ -65,6 +75,9 @@ export class SocketGuard {
     if (!(server instanceof Server)) return listener
     const onUpgrade = listener.onUpgrade?.bind(listener)
     server.maxConnections = this.#limit
+    // libp2p has no option for it, and by default they take 100 MiB.
+    const { wsServer } = listener
+    if (wsServer) Object.assign(wsServer.options, { maxPayload: MAX_MESSAGE, maxBufferedChunks: MAX_CHUNKS })
     // First of all: libp2p leaves alone what is gone by then.
     server.prependListener('connection', socket => this.#accepted(socket, onUpgrade !== undefined))
     if (onUpgrade !== undefined) {
