@@ -8,15 +8,20 @@ import { MAX_CONNECTIONS, type TransportFactory } from './node.ts'
 import { withSocketEndings } from './socket-endings.ts'
 import { SocketGuard, SPARE_SOCKETS } from './socket-guard.ts'
 
+/**
+ * What a WebSocket may hold that is not written yet, bytes. In small answers each byte takes some twenty of memory; less
+ * would slow down large transfers, as libp2p looks only every 10 ms whether there is room.
+ */
+const MAX_UNWRITTEN = 1_048_576
+
 /** Transports of this platform, for one node. */
 export function platformTransports(
   _iceServers: readonly IceServer[],
   // Sockets do not wait for a clock that is driven.
   guard = new SocketGuard(systemClock, MAX_CONNECTIONS + SPARE_SOCKETS),
 ): TransportFactory[] {
-  return [tcp() as TransportFactory, webSockets() as TransportFactory].map(factory =>
-    guard.guarded(withSocketEndings(factory)),
-  )
+  const ofWebSockets = webSockets({ maxBufferedAmount: MAX_UNWRITTEN }) as TransportFactory
+  return [tcp() as TransportFactory, ofWebSockets].map(factory => guard.guarded(withSocketEndings(factory)))
 }
 
 /** Where to listen when the application does not say: free ports on every interface. */

@@ -19,6 +19,7 @@ import { gossipId } from './gossip.ts'
 import { boundGossip, onlyTopics } from './gossip-bounds.ts'
 import { tellNewcomers } from './gossip-newcomers.ts'
 import { keepGossipStreams, MAX_UNREAD } from './gossip-streams.ts'
+import { boundAnswers } from './unread-answers.ts'
 
 /** A libp2p transport's factory. */
 export type TransportFactory = (components: never) => Transport
@@ -117,7 +118,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     addresses: { listen: [...options.listen], ...(options.announce ? { announce: [...options.announce] } : {}) },
     transports: [...(options.transports as ((components: unknown) => Transport)[]), circuits(relays)],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [boundAnswers(yamux())],
     // Agents live in private networks and on loopback; libp2p's browser default refuses to dial there.
     connectionGater: {
       // What a stranger's card says is dialled: nothing but hosts, whatever an address leads to.

@@ -1,9 +1,11 @@
 /**
  * Bounds the sockets under the listeners of a node. libp2p counts a connection once its handshake is done: a socket that
  * says nothing, or the beginning of a request over and over, is in no count, is never closed, and keeps the WebSocket
- * listener from ever finishing its close.
+ * listener from ever finishing its close. What comes over a WebSocket is bounded and outlived here too: whoever reaches
+ * the listener can send it, before any handshake.
  */
 
+import type { EventEmitter } from 'node:events'
 import { Server, type Socket } from 'node:net'
 import type { Listener } from '@libp2p/interface'
 import type { Clock } from '../common/clock.ts'
@@ -15,14 +17,26 @@ const SILENCE = 5_000
 /** How long it may take from then until it is a WebSocket, ms; libp2p gives the handshakes after it as long again. */
 const UPGRADE = 10_000
 
+/**
+ * The longest message of a WebSocket, bytes, in however many pieces: it is held until it is whole, from before the first
+ * handshake on. Noise writes 64 KiB at a time, and some implementations a few of these at once.
+ */
+const MAX_MESSAGE = 262_144
+/** In how many pieces a frame of it may come from the network: each takes memory of its own, beside its bytes. */
+const MAX_CHUNKS = 4_096
+
 /** Sockets beyond the connections: those whose handshake is under way or that are about to be refused. */
 export const SPARE_SOCKETS = 128
 
 /** What libp2p's listeners on sockets keep to themselves. */
 interface Inside extends Listener {
   readonly server?: unknown
+  /** Of WebSockets alone: what each new one is bounded by. */
+  readonly wsServer?: { readonly options: { maxPayload: number; maxBufferedChunks: number } }
   /** Of WebSockets alone: a request to become one, whole and read. */
   onUpgrade?(request: unknown, socket: Socket, head: unknown): void
+  /** Of WebSockets alone: a socket that has become one. */
+  onWsServerConnection?(websocket: EventEmitter, request: unknown): void
 }
 
 /** See the head of this file. */
@@ -61,12 +75,23 @@ export class SocketGuard {
     if (!(server instanceof Server)) return listener
     const onUpgrade = listener.onUpgrade?.bind(listener)
     server.maxConnections = this.#limit
+    // libp2p has no option for it, and by default they take 100 MiB.
+    const { wsServer } = listener
+    if (wsServer) Object.assign(wsServer.options, { maxPayload: MAX_MESSAGE, maxBufferedChunks: MAX_CHUNKS })
     // First of all: libp2p leaves alone what is gone by then.
     server.prependListener('connection', socket => this.#accepted(socket, onUpgrade !== undefined))
     if (onUpgrade !== undefined) {
       listener.onUpgrade = (request, socket, head) => {
         this.#early.delete(socket)
         onUpgrade(request, socket, head)
+      }
+    }
+    const onWebSocket = listener.onWsServerConnection?.bind(listener)
+    if (onWebSocket !== undefined) {
+      listener.onWsServerConnection = (websocket, request) => {
+        // What is no WebSocket's talk closes it, and is told by an event that ends the process when nobody listens.
+        websocket.on('error', () => {})
+        onWebSocket(websocket, request)
       }
     }
     const close = listener.close.bind(listener)

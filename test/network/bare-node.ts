@@ -6,9 +6,9 @@ import { platformTransports } from '../../src/network/defaults.ts'
 import { createNode, type Node } from '../../src/network/node.ts'
 
 /** One that listens on loopback, and is stopped when the test is over. */
-export async function startNode(): Promise<Node> {
+export async function startNode(listen: readonly string[] = ['/ip4/127.0.0.1/tcp/0']): Promise<Node> {
   const { seed } = await createIdentity()
-  const node = await createNode({ seed, transports: platformTransports([]), listen: ['/ip4/127.0.0.1/tcp/0'] })
+  const node = await createNode({ seed, transports: platformTransports([]), listen })
   onTestFinished(() => Promise.resolve(node.stop()))
   await node.start()
   return node

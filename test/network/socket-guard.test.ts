@@ -117,6 +117,103 @@ describe('A request to become a WebSocket', () => {
   })
 })
 
+const UPGRADE = [
+  'GET / HTTP/1.1',
+  'Host: x',
+  'Upgrade: websocket',
+  'Connection: Upgrade',
+  'Sec-WebSocket-Version: 13',
+  `Sec-WebSocket-Key: ${btoa('sixteen bytes...')}`,
+]
+const MAX_MESSAGE = 262_144
+
+/** The beginning of a frame of so many bytes; the last one of its message or not. Its mask changes nothing. */
+function frame(length: number, opcode: number): Buffer {
+  const head = Buffer.alloc(14)
+  head.set([opcode, 0xff])
+  head.writeBigUInt64BE(BigInt(length), 2)
+  return head
+}
+const [LAST, FIRST, NEXT] = [0x82, 0x02, 0x00]
+
+/** A socket that has become a WebSocket, on which libp2p has not begun, and what it hears: a close frame has a code. */
+async function upgraded() {
+  const { node } = await listening(100)
+  const [socket] = await sockets(addressOf(node.getMultiaddrs(), 'ws'), 1, '127.0.0.1', UPGRADE.join('\r\n'))
+  if (socket === undefined) throw new Error('there is none')
+  let heard = Buffer.alloc(0)
+  socket.on('data', (data: Buffer) => {
+    heard = Buffer.concat([heard, data])
+  })
+  socket.write('\r\n\r\n')
+  const closeCode = (): number | undefined => {
+    const at = heard.indexOf(Uint8Array.of(0x88))
+    return at < 0 || heard.length < at + 4 ? undefined : heard.readUInt16BE(at + 2)
+  }
+  return {
+    node,
+    socket,
+    code: () => until(() => closeCode() !== undefined, [asTarget(socket), 'data']).then(closeCode),
+  }
+}
+const NO_FRAME = 1002
+const TOO_LONG = 1009
+const TOO_MANY = 1008
+
+test('What is no frame of a WebSocket ends that one alone, and nothing else', async () => {
+  const { node, socket, code } = await upgraded()
+  const failed: unknown[] = []
+  const fails = (error: unknown): void => void failed.push(error)
+  process.on('uncaughtException', fails)
+  onTestFinished(() => void process.off('uncaughtException', fails))
+  socket.write(Buffer.alloc(6, 0xff))
+  expect(await code()).toBe(NO_FRAME)
+  expect((await dials(node, 'ws', '127.0.0.1')).status).toBe('open')
+  expect(failed).toEqual([])
+})
+
+describe('A message of a WebSocket', { timeout: 5_000 }, () => {
+  test('that says it is longer than 256 KiB is refused before any of it is read, and before any handshake', async () => {
+    const { socket, code } = await upgraded()
+    socket.write(frame(MAX_MESSAGE + 1, LAST))
+    expect(await code()).toBe(TOO_LONG)
+  })
+
+  test('that becomes longer, piece by piece, is refused', async () => {
+    const { socket, code } = await upgraded()
+    socket.write(Buffer.concat([frame(MAX_MESSAGE, FIRST), Buffer.alloc(MAX_MESSAGE), frame(1, NEXT)]))
+    expect(await code()).toBe(TOO_LONG)
+  })
+
+  test('that comes byte by byte is refused before they take more than it', async () => {
+    const { socket, code } = await upgraded()
+    const refused = code()
+    let over = false
+    void refused.then(() => {
+      over = true
+    })
+    socket.setNoDelay()
+    socket.write(frame(MAX_MESSAGE, LAST))
+    // Each in a turn of its own, so that they are read one by one.
+    for (let i = 0; i < 20_000 && !over; i++) {
+      socket.write(Uint8Array.of(0))
+      await new Promise(setImmediate)
+    }
+    expect(await refused).toBe(TOO_MANY)
+  })
+
+  test('that is too long ends a connection on which all went well', async () => {
+    const { node } = await listening(100)
+    const client = await nodeOf([webSockets() as TransportFactory])
+    const connection = await client.dial(multiaddr(addressOf(node.getMultiaddrs(), 'ws')))
+    await client.services.ping.ping(node.peerId)
+    const { websocket } = (connection as unknown as { maConn: { websocket: WebSocket } }).maConn
+    websocket.send(new Uint8Array(MAX_MESSAGE + 1))
+    await until(() => connection.status !== 'open', [connection, 'close'])
+    await until(() => node.getConnections().length === 0, [node, 'connection:close'])
+  })
+})
+
 test.each([
   ['192.0.2.1', '::ffff:192.0.2.1', true],
   ['192.0.2.1', '192.0.2.2', false],
