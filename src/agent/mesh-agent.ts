@@ -281,10 +281,10 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     checkCall('connect', options)
     const { network, clock } = this.#open()
     const { signal } = options
-    if (signal === undefined) return network.connect(address)
-    // What dials takes signals of this realm only. It says itself how long it waits.
-    const never = Number.POSITIVE_INFINITY
-    return within(clock, never, closedError, signal, given => network.connect(address, { signal: given }))
+    // What dials takes signals of this realm only, and waits as long as it says itself, where it is given none.
+    return within(clock, Number.POSITIVE_INFINITY, closedError, signal, given =>
+      network.connect(address, signal && { signal: given }),
+    )
   }
 
   async exportIdentity(passphrase: string): Promise<string> {

@@ -26,7 +26,7 @@ import {
 } from '../common/check-options.ts'
 import { AfpError } from '../common/errors.ts'
 import type { BreakerOptions } from '../delivery/breaker.ts'
-import { DEAD_REASONS, letterMessage, type NewDeadLetter } from '../delivery/dead-letter.ts'
+import { DEAD_REASONS, messageOf, type NewDeadLetter } from '../delivery/dead-letter.ts'
 import type { LetterFilter } from '../delivery/dead-letter-index.ts'
 import type { ListLettersOptions, PurgeOptions } from '../delivery/dead-letter-options.ts'
 import { isRetryStrategy } from '../delivery/retry.ts'
@@ -213,7 +213,7 @@ export function checkLetter(letter: NewDeadLetter, limits: Limits): void {
   for (const name of ['side', 'peer', 'reason', 'message', 'sender', 'attempts'] as const)
     checkOption(`${where}: ${name}`, letter[name], LETTER[name])
   try {
-    letterMessage({ ...letter, security: letter.security ?? NO_SECURITY }, limits)
+    messageOf({ ...letter, security: letter.security ?? NO_SECURITY }, limits)
   } catch (cause) {
     throw new AfpError('INVALID_OPTION', `${where}: message: ${(cause as Error).message}`, { cause })
   }

@@ -297,8 +297,15 @@ export function letterMessage(
   limits: Limits = KEPT_LIMITS,
 ): { message: Message; kind: MessageKind } {
   checkOption('what letterMessage() reads', letter, READABLE)
-  const { sender, topic, security } = letter
-  return decodeMessage(letter.message, { sender, topic, security, limits })
+  return messageOf(letter, limits)
+}
+
+/** As {@link letterMessage}, of what is known for a letter. */
+export function messageOf(
+  { message, sender, topic, security }: Parameters<typeof letterMessage>[0],
+  limits: Limits,
+): { message: Message; kind: MessageKind } {
+  return decodeMessage(message, { sender, topic, security, limits })
 }
 
 /** What the message of a letter of the application's own says beside its content, see {@link letterBytes}. */

@@ -219,7 +219,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
    */
   async list(options: ListLettersOptions = {}): Promise<DeadLetter[]> {
     const { limit = 100, before } = options
-    if (!Number.isSafeInteger(limit) || limit < 0) throw invalid(`limit is ${limit}, not a whole number from 0`)
+    if (!Number.isSafeInteger(limit) || limit < 0) throw invalid('limit has to be a whole number from 0')
     const ids = this.#index
       .select(options, this.#options.clock.now())
       .filter(id => before === undefined || id < before)

@@ -51,7 +51,7 @@ export interface Identity {
 }
 
 // Not what can be made into bytes: the digits of a text, or a list that was cut, would be the seed of somebody else.
-const SEED: OptionCheck = ['a Uint8Array of 32 bytes', ArrayBuffer.isView]
+const SEED: OptionCheck = ['bytes', ArrayBuffer.isView]
 
 /**
  * An identity from a 32-byte seed, or a new one.

@@ -1,7 +1,6 @@
 /** A batch as implementations take it: checked, keys encoded, and copied, so that the caller may go on using its bytes. */
 
 import { equal, utf8Length } from '../common/bytes.ts'
-import { describe } from '../common/check-options.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import { TABLES } from './schema.ts'
 import { type Batch, type Key, type KeyRange, MAX_KEY_BYTES, type RangeOptions } from './store.ts'
@@ -86,7 +85,7 @@ const invalid = (message: string): AfpDataStoreError => new AfpDataStoreError('I
 /** The name, if the schema has such a table; throws AfpDataStoreError INVALID_OPTION otherwise. */
 export function knownTable(table: string): string {
   if (TABLES.includes(table)) return table
-  throw new AfpDataStoreError('INVALID_OPTION', `the store has no table ${describe(table)}`, {
+  throw new AfpDataStoreError('INVALID_OPTION', `the store has no table ${JSON.stringify(table)}`, {
     reference: table,
     details: { tables: TABLES },
   })
@@ -95,7 +94,7 @@ export function knownTable(table: string): string {
 /** The limit of a range, if it is one; throws AfpDataStoreError INVALID_OPTION otherwise. */
 export function knownLimit({ limit }: RangeOptions): number | undefined {
   if (limit === undefined || (Number.isSafeInteger(limit) && limit >= 0)) return limit
-  throw invalid(`limit is ${describe(limit)}, not a whole number from 0`)
+  throw invalid('limit has to be a whole number from 0')
 }
 
 /** A copy with a buffer of its own; `slice()` would share it for a Node `Buffer`. */

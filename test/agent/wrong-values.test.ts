@@ -42,9 +42,8 @@ const calls: [what: string, call: (agent: Agent, value: never) => unknown, code:
     'the limit of a store',
     (_agent, value) => memoryStore().range('app', { limit: value }),
     'INVALID_OPTION',
-    'not a whole number from 0',
+    'limit has to be a whole number from 0',
   ],
-  ['a store', (_agent, value) => memoryStore().get(value, ['a']), 'INVALID_OPTION', 'has no table'],
   [
     'createIdentity()',
     (_agent, value) => createIdentity(value),
