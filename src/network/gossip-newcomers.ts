@@ -4,9 +4,11 @@
  * between gets neither. A message can be quicker than a subscription that was made before it, on another way.
  *
  * Who comes again, or says so again, is told only what is new since: coming all the time costs no more than being there.
+ * Of presence nobody is told: that is said again all the time, and what is some seconds old brings back who has gone.
  */
 
 import type { GossipSub } from '@libp2p/gossipsub'
+import { parseTopic } from './topics.ts'
 
 /** Messages that a newcomer is told of at the most, of some three seconds: gossipsub reads 5,000 ids at a time. */
 const MAX_OFFERED = 1_024
@@ -22,6 +24,11 @@ interface Inside {
   sendRpc(peer: string, rpc: object): boolean
 }
 
+const isPresence = (topic: string): boolean => {
+  const parsed = parseTopic(topic)
+  return parsed !== undefined && parsed.name === undefined
+}
+
 /** See the head of this file. */
 export function tellNewcomers(pubsub: GossipSub): void {
   const inside = pubsub as unknown as Inside
@@ -35,7 +42,7 @@ export function tellNewcomers(pubsub: GossipSub): void {
     const peer = peerId.toString()
     const topics = newcomers.get(peer) ?? new Set()
     for (const { topic, subscribe } of subscriptions) {
-      if (subscribe) topics.add(topic)
+      if (subscribe && !isPresence(topic)) topics.add(topic)
       else topics.delete(topic)
     }
     if (topics.size > 0) newcomers.set(peer, topics)

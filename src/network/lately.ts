@@ -12,10 +12,20 @@ export class Lately {
   done(id: string, now: number, pause: number): boolean {
     const before = this.#times.get(id)
     if (before !== undefined && now - before < pause) return true
+    this.note(id, now)
+    return false
+  }
+
+  /** When it was done last for `id`, as far as is remembered. */
+  last(id: string): number | undefined {
+    return this.#times.get(id)
+  }
+
+  /** It was done for `id`. */
+  note(id: string, at: number): void {
     this.#times.delete(id)
-    this.#times.set(id, now)
+    this.#times.set(id, at)
     const [oldest] = this.#times.keys()
     if (this.#times.size > MAX_REMEMBERED) this.#times.delete(oldest as string)
-    return false
   }
 }

@@ -100,6 +100,8 @@ export class PresenceBook {
   /** Who was answered as a newcomer, and which neighbours for coming into the topic. */
   readonly #answered = new Lately()
   readonly #greeted = new Lately()
+  /** Card numbers at goodbyes of who was never heard of: gossip may bring what was said before such a goodbye after it. */
+  readonly #goodbyes = new Lately()
   #beat: Timer | undefined
   #sweep: Timer | undefined
   #pending: Timer | undefined
@@ -199,7 +201,8 @@ export class PresenceBook {
   #receivedBye(author: string, seq: unknown): boolean {
     if (!isCount(seq)) return false
     const known = this.#known.get(author)
-    if (known !== undefined && seq >= known.card.seq) this.#end(known, seq)
+    if (known === undefined) this.#goodbyes.note(author, Math.max(seq, this.#goodbyes.last(author) ?? 0))
+    else if (seq >= known.card.seq) this.#end(known, seq)
     return true
   }
 
@@ -224,6 +227,7 @@ export class PresenceBook {
   #take(card: Card, announced?: Announced): void {
     const known = this.#known.get(card.id)
     if (known !== undefined && isStale(known, card, announced)) return
+    if (known === undefined && card.seq <= (this.#goodbyes.last(card.id) ?? -1)) return
     if (known === undefined && !this.#makeRoom(card.id)) return
     if (!this.#options.learn(card) && known === undefined) return
     this.#seen(known, card, announced)
