@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import type { Card } from '../../src/identity/card.ts'
 import { KnownAgents, type Trust } from '../../src/identity/known-agents.ts'
+import { encode } from '../../src/message/codec.ts'
 import { PresenceBook, type PresenceOptions } from '../../src/network/presence.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { fields, NOW } from '../identity/cards.ts'
@@ -143,4 +144,13 @@ describe('Room in the mesh as an agent knows it', () => {
     followed.met(cardOf('the friend', { name: 'friend' }))
     expect(directory.get('the friend')).toBeDefined()
   })
+})
+
+test('A goodbye that is heard before what was said before it ends that run all the same.', async () => {
+  await book.received('bob', encode([1, 7]))
+  await book.received('bob', encode([1, 3]))
+  for (const seq of [6, 7]) book.met(cardOf('bob', { seq }))
+  expect(log).toEqual([])
+  book.met(cardOf('bob', { seq: 8, instance: 'next' }))
+  expect(log).toEqual(['online bob'])
 })

@@ -271,15 +271,6 @@ describe('What is played again', () => {
     expect(log.at(-1)).toBe('online bob')
   })
 
-  test('a goodbye that is heard before what was said before it ends that run all the same', async () => {
-    await book.received(bob.id, bye(bobs))
-    await book.received(bob.id, announcement(bobs, false, 7))
-    book.met(bobs)
-    expect(log).toEqual([])
-    await book.received(bob.id, announcement(await card({ name: 'bob', instance: 'next', seq: bobs.seq + 1 }, bob)))
-    expect(log).toEqual(['online bob'])
-  })
-
   test('an announcement that was heard before keeps nobody online and changes nothing', async () => {
     book.start()
     const [recorded, last] = [announcement(bobs, true), announcement(bobs)]
