@@ -8,8 +8,8 @@ import { SCHEMA_VERSION, TABLES_BY_VERSION } from './schema.ts'
 
 /** Of a table: undefined where there is none, 1 where it is one of a store, else 0. Of whoever's making: told by its columns. */
 const OURS = `SELECT strict AND wr AND 'k BLOB 1,v BLOB 0' = (
-  SELECT group_concat(name || ' ' || type || ' ' || pk) FROM pragma_table_xinfo(?1)
-) AS ours FROM pragma_table_list(?1) WHERE schema = 'main'`
+  SELECT group_concat(name || ' ' || type || ' ' || pk) FROM pragma_table_xinfo(?)
+) AS ours FROM pragma_table_list(?) WHERE schema = 'main'`
 
 /**
  * Looks at a file over a connection that cannot write.
@@ -43,7 +43,7 @@ export function lookAt(path: string): void {
 export function versionOf(db: DatabaseSync, path: string): number {
   const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
   const ours = db.prepare(OURS)
-  const has = (table: string): unknown => ours.get(table)?.ours
+  const has = (table: string): unknown => ours.get(table, table)?.ours
   // Of what is to come only this is known: whose store it is will have to be somewhere.
   if (version > SCHEMA_VERSION && has('meta') !== undefined) {
     throw new AfpDataStoreError('STORE_TOO_NEW', `${path} is of a newer version of this package`, {

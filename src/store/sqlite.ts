@@ -141,12 +141,17 @@ interface Statements {
   readonly descending: StatementSync
 }
 
+/** Bytes that are given to a statement. Node 22 hands over those of no length as nothing at all. */
+const GIVEN = "ifnull(?, x'')"
+
 function prepareStatements(db: DatabaseSync, table: string): Statements {
-  const inRange = `FROM "${table}" WHERE k >= ? AND k < ?`
+  const inRange = `FROM "${table}" WHERE k >= ${GIVEN} AND k < ${GIVEN}`
   return {
-    get: db.prepare(`SELECT v FROM "${table}" WHERE k = ?`),
-    put: db.prepare(`INSERT INTO "${table}" (k, v) VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v`),
-    delete: db.prepare(`DELETE FROM "${table}" WHERE k = ?`),
+    get: db.prepare(`SELECT v FROM "${table}" WHERE k = ${GIVEN}`),
+    put: db.prepare(
+      `INSERT INTO "${table}" (k, v) VALUES (${GIVEN}, ${GIVEN}) ON CONFLICT (k) DO UPDATE SET v = excluded.v`,
+    ),
+    delete: db.prepare(`DELETE FROM "${table}" WHERE k = ${GIVEN}`),
     deleteRange: db.prepare(`DELETE ${inRange}`),
     count: db.prepare(`SELECT count(*) AS n ${inRange}`),
     ascending: db.prepare(`SELECT k, v ${inRange} ORDER BY k LIMIT ?`),
