@@ -1,29 +1,10 @@
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { chmodSync, copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from '../../src/store/schema.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
 import { put } from '../contracts/store.ts'
-
-let folder: string
-let files = 0
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'afp-store-'))
-})
-afterEach(() => rmSync(folder, { recursive: true }))
-
-const newPath = (): string => join(folder, `${files++}.db`)
+import { folder, newPath } from './files.ts'
 
 /** The statement that makes a table of a store. */
 const create = (table: string): string =>

@@ -1,7 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync, StatementSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
@@ -13,15 +12,7 @@ import { type OwnPrekey, PrekeyRing } from '../../src/security/prekeys.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { put, storeContract } from '../contracts/store.ts'
-
-let folder: string
-let files = 0
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'afp-store-'))
-})
-afterEach(() => rmSync(folder, { recursive: true }))
-
-const newPath = (): string => join(folder, `${files++}.db`)
+import { folder, newPath } from './files.ts'
 
 storeContract('sqlite', async () => {
   const path = newPath()
