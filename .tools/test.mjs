@@ -33,12 +33,21 @@ const vitest = (project, ...more) => ({
 /** Vitest leaves a processor to itself, which on two is half of them. */
 const EVERY_PROCESSOR = '--maxWorkers=100%'
 
-/** What is run, in order. A step without `read` is one test: it passes when it exits with 0. `where` is what its tests run in. */
+/** What stands on what Node itself gives: its SQLite, its cryptography, its sockets, its files, and how it starts. */
+const OF_NODE = ['store', 'security', 'identity', 'network', 'relay', 'cli', 'demo', 'readme.test.ts']
+
+/** What is run, in order. A step without `read` is one test: it passes when it exits with 0. `where` is what its tests run in, `node` what runs it. */
 const steps = [
   { name: 'types', args: () => ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json'] },
   { name: 'lint', args: () => ['node_modules/@biomejs/biome/bin/biome', 'check', '.'] },
   { name: 'build', args: () => ['.tools/build.mjs'], show: true },
   { name: 'in Node', minutes: 5, ...vitest('node', EVERY_PROCESSOR) },
+  {
+    name: 'in oldest Node',
+    minutes: 4,
+    node: process.env.OLDEST_NODE_PATH,
+    ...vitest('node', EVERY_PROCESSOR, ...OF_NODE.map(name => `test/${name}`)),
+  },
   { name: 'in a browser', minutes: 3, ...vitest('browser') },
   { name: 'in Firefox', minutes: 3, ...vitest('firefox') },
   {
@@ -83,7 +92,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
 function execute(step, json) {
   return new Promise(resolve => {
     const output = []
-    const child = spawn(process.execPath, step.args(json), {
+    const child = spawn(step.node ?? process.execPath, step.args(json), {
       cwd: root,
       env: { ...process.env, PLAYWRIGHT_JSON_OUTPUT_FILE: json, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -115,7 +124,7 @@ function execute(step, json) {
 
 /** Says what runs: on a terminal in one line that counts the seconds, elsewhere once. Returns what ends it. */
 function announce(step, number) {
-  const text = `· ${step.name.padEnd(14)} ${number} of ${steps.length}, at most ${minutesOf(step)} min`
+  const text = `· ${step.name.padEnd(15)} ${number} of ${steps.length}, at most ${minutesOf(step)} min`
   if (!process.stdout.isTTY) {
     console.log(text)
     return () => {}
@@ -152,7 +161,7 @@ async function main() {
     sum.failed += failed
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
     const told = step.read ? `${passed} passed${failed > 0 ? `, ${failed} failed` : ''}` : failed > 0 ? 'failed' : 'ok'
-    console.log(`${failed > 0 ? '✗' : '✓'} ${step.name.padEnd(14)} ${told.padEnd(24)} ${seconds.padStart(6)} s`)
+    console.log(`${failed > 0 ? '✗' : '✓'} ${step.name.padEnd(15)} ${told.padEnd(24)} ${seconds.padStart(6)} s`)
     for (const note of notes) console.log(`    ${note}`)
     if (failed > 0 || step.show) console.log(output.trimEnd().replace(/^/gm, '    '))
   }

@@ -9,8 +9,9 @@
  * ```ts
  * import { createRelay } from 'agent-flow-protocol/relay'
  *
- * await using relay = await createRelay({ meshes: ['demo'], identityFile: './relay.key' })
+ * const relay = await createRelay({ meshes: ['demo'], identityFile: './relay.key' })
  * console.log(relay.addresses()) // what agents take as `relays`
+ * await relay.close()
  * ```
  */
 

@@ -8,6 +8,9 @@ const CLI = new URL('../../src/cli/', import.meta.url)
 const MAIN = fileURLToPath(new URL('main.ts', CLI))
 const { version, engines, bin } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
+/** What Node 22 says itself where its SQLite is loaded. */
+const NOTICE_OF_NODE = /^\(node:\d+\) ExperimentalWarning: SQLite is .*\n\(Use `node --trace-warnings .*\n/m
+
 interface Ended {
   readonly code: number | null
   readonly stdout: string
@@ -27,7 +30,9 @@ function run(...args: string[]): Promise<Ended> {
   child.stderr.on('data', chunk => {
     stderr += chunk
   })
-  return new Promise(resolve => child.on('close', code => resolve({ code, stdout, stderr })))
+  return new Promise(resolve =>
+    child.on('close', code => resolve({ code, stdout, stderr: stderr.replace(NOTICE_OF_NODE, '') })),
+  )
 }
 
 describe('agent-flow-protocol', () => {

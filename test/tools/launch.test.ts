@@ -1,7 +1,7 @@
 /** The launcher behind `npm start` and `npm test`, in a folder of its own with a small server for the demo. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,9 +15,14 @@ const SERVER = `
 import { createServer } from 'node:net'
 const server = createServer().listen(0, '127.0.0.1', () => console.log('port', server.address().port))
 `
-/** Stands for npm: notes how it was called, and installs what the lock file says. */
+/** Stands for npm: notes how it was called, and installs what the lock file says, or the only Node that npm has: a file. */
 const NPM = `
 const { copyFileSync, mkdirSync, writeFileSync } = require('node:fs')
+if (process.argv[2] === 'exec') {
+  writeFileSync('node-of-npm', process.argv.slice(2).join(' '))
+  console.log(require('node:path').resolve('node-of-npm'))
+  process.exit()
+}
 writeFileSync('npm-was-called', process.argv.slice(2).join(' '))
 mkdirSync('node_modules/dep', { recursive: true })
 copyFileSync('package-lock.json', 'node_modules/.package-lock.json')
@@ -53,7 +58,8 @@ interface Run {
 }
 
 function run(args: string[], variables: Record<string, string> = {}): Run {
-  const env = { ...process.env, npm_execpath: join(folder, 'npm/npm-cli.js'), npm_lifecycle_event: '', ...variables }
+  const npm = { npm_execpath: join(folder, 'npm/npm-cli.js'), npm_lifecycle_event: '' }
+  const env = { ...process.env, OLDEST_NODE_PATH: process.execPath, ...npm, ...variables }
   const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
   started.push(child)
   let output = ''
@@ -146,6 +152,23 @@ describe('The launcher', () => {
     const tests = launch('test', { PYTHON_PATH: process.execPath })
     await tests.says(/pip install cryptography cbor2. Name another Python in PYTHON_PATH/)
     expect(await tests.ended).toBe(1)
+  })
+
+  test('has npm fetch the oldest Node that is promised for the tests, where none is named', async () => {
+    const tells = "console.log('oldest %s', process.env.OLDEST_NODE_PATH)"
+    await writeFile(join(folder, '.tools/test.mjs'), tells)
+    const browsers = { CHROMIUM_PATH: process.execPath, FIREFOX_PATH: process.execPath }
+    const fetched = launch('test', { ...browsers, OLDEST_NODE_PATH: '' })
+    const [, path] = await fetched.says(/^oldest (.*)$/m)
+    expect(await fetched.ended).toBe(0)
+    expect(await realpath(path ?? '')).toBe(await realpath(join(folder, 'node-of-npm')))
+    expect(await readFile(join(folder, 'node-of-npm'), 'utf8')).toMatch(
+      /^exec --yes --package=node-\S+@22\.\d+\.\d+ -- node/,
+    )
+
+    const named = launch('test', { ...browsers, OLDEST_NODE_PATH: 'nowhere' })
+    await named.says(/^✗ OLDEST_NODE_PATH names nowhere, which does not exist$/m)
+    expect(await named.ended).toBe(1)
   })
 
   test('says what it can do when it is asked for something else', async () => {
