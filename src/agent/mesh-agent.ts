@@ -323,7 +323,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     breakers.addEventListener('threw', ({ detail: { name, error } }) => this.emit('handler:error', { id: name, error }))
     network.addEventListener('link:open', ({ detail }) => delivery.linked(detail.peer))
     network.addEventListener('link:closed', ({ detail }) => delivery.unlinked(detail.peer))
-    network.addEventListener('peer:online', ({ detail }) => delivery.cardChanged(detail.card.id))
+    network.addEventListener('peer:online', ({ detail }) => delivery.online(detail.card.id))
     for (const type of NETWORK_EVENTS) {
       network.addEventListener(type, ({ detail }) => this.emit(type, detail as never))
     }

@@ -248,7 +248,13 @@ export class Delivery {
     this.#authors.unlinked(agent)
   }
 
-  /** An agent's card came or changed, or it is online again. */
+  /** It is there again: it is tried at once, however lately that was in vain. */
+  online(agent: string): void {
+    this.#lines.back(agent)
+    this.cardChanged(agent)
+  }
+
+  /** An agent's card came or changed. */
   cardChanged(agent: string): void {
     this.#recipients.get(agent)?.cardChanged()
     this.#reach(agent)

@@ -48,6 +48,14 @@ export class Lines {
     if (!this.#closed) void this.#parts.received(agent, frame)
   }
 
+  /** An agent is online again: what it was tried in vain before says nothing about now. */
+  back(agent: string): void {
+    const timer = this.#reaching.get(agent)
+    if (timer === undefined) return
+    timer.cancel()
+    this.#reaching.delete(agent)
+  }
+
   /** Connects to an agent that is online, and goes on trying as long as something is wanted of it. */
   reach(agent: string, wanted: () => boolean): void {
     const { network, clock } = this.#parts

@@ -80,6 +80,9 @@ interface Target {
   relaying: Promise<unknown> | undefined
   /** Whether the agent is there. */
   present: boolean
+  /** The run of it that is dialled, as its card names it; dials end with it. */
+  run: string | undefined
+  stop: AbortController
   /** The addresses that were last considered: the agent's, none while it is away, and this one's own. */
   theirs: string
   own: string
@@ -111,7 +114,10 @@ export class Connector {
 
   stop(): void {
     this.#stop.abort()
-    for (const target of this.#targets.values()) target.timer?.cancel()
+    for (const target of this.#targets.values()) {
+      target.timer?.cancel()
+      target.stop.abort()
+    }
     this.#targets.clear()
     this.#waiting.clear()
   }
@@ -124,13 +130,15 @@ export class Connector {
     if (this.#stop.signal.aborted) return
     const { carrier, card, clock } = this.#options
     const target = this.#target(id)
-    const theirs = setOf(card(id)?.addresses ?? [])
+    const { addresses = [], instance: run } = card(id) ?? {}
+    const theirs = setOf(addresses)
     const own = setOf(carrier.addresses())
-    const news = theirs !== target.theirs
+    const news = theirs !== target.theirs || run !== target.run
+    if (run !== target.run) callOff(target)
     const now = clock.monotonic()
     if (own !== target.own) target.slow = 0
     const heeded = own !== target.own || (news && (!target.dialled || now - target.newsAt >= NEWS_PAUSE))
-    Object.assign(target, { present: true, theirs, own })
+    Object.assign(target, { present: true, run, theirs, own })
     if (heeded) {
       Object.assign(target, { failures: 0, notBefore: 0, dialled: false })
       if (news) target.newsAt = now
@@ -145,10 +153,14 @@ export class Connector {
     if (target?.present) this.#scheduleNext(id, target)
   }
 
-  /** An agent left. How it was dialled is kept: it may be back in a moment. */
-  forget(id: string): void {
+  /**
+   * An agent left, or is not heard any more. How it was dialled is kept: it may be back in a moment. Nobody answers a dial
+   * to a run that said goodbye, so that is called off: until it had failed of itself, who is back would not be dialled.
+   */
+  forget(id: string, reason: 'left' | 'silent'): void {
     const target = this.#targets.get(id)
     if (target === undefined) return
+    if (reason === 'left') callOff(target)
     Object.assign(target, { present: false, theirs: '' })
     target.timer?.cancel()
     target.timer = undefined
@@ -157,6 +169,8 @@ export class Connector {
 
   /** Somebody wants to send: any link will do, now. Resolves when the attempts have ended, well or not. */
   async hurry(id: string): Promise<void> {
+    const { card, link } = this.#options
+    const run = card(id)?.instance
     const addresses = this.#addresses(id)
     const attempts: Promise<unknown>[] = []
     const target = this.#target(id)
@@ -166,6 +180,9 @@ export class Connector {
     if (addresses.relayed.length > 0) attempts.push(this.#relay(id, target, addresses.relayed))
     else if (addresses.direct.length > 0 && attempts.length === 0) attempts.push(this.#attempt(id, target))
     await Promise.allSettled(attempts)
+    const next = card(id)?.instance
+    // They were for a run that is over.
+    if (next !== undefined && next !== run && link(id) === undefined) await this.hurry(id)
   }
 
   #target(id: string): Target {
@@ -179,6 +196,8 @@ export class Connector {
         dialling: undefined,
         relaying: undefined,
         present: false,
+        run: undefined,
+        stop: new AbortController(),
         theirs: '',
         own: '',
         notBefore: 0,
@@ -226,17 +245,18 @@ export class Connector {
   #wanted(id: string): boolean {
     const { card, link, links } = this.#options
     if (this.#stop.signal.aborted || card(id) === undefined || link(id) === 'direct') return false
+    const { direct, relayed } = this.#addresses(id)
+    // With nothing better to dial than what there is, a change of addresses will bring it up again.
+    if (direct.length === 0 && (relayed.length === 0 || link(id) !== undefined)) return false
     return link(id) !== undefined || links() < MAX_EAGER_LINKS
   }
 
   #attempt(id: string, target: Target): Promise<void> {
-    target.dialling ??= this.#upgrade(id, target).finally(() => {
+    const { signal } = target.stop
+    target.dialling ??= this.#upgrade(id, target, signal).finally(() => {
       target.dialling = undefined
-      this.#pause(id, target)
+      if (!signal.aborted) this.#pause(id, target)
       if (!this.#wanted(id) || this.#targets.get(id) !== target) return
-      const { direct, relayed } = this.#addresses(id)
-      // With nothing better to dial than what there is, a change of addresses will bring it up again.
-      if (direct.length === 0 && (relayed.length === 0 || this.#options.link(id) !== undefined)) return
       this.#schedule(id, target, target.notBefore - this.#options.clock.monotonic())
     })
     return target.dialling
@@ -255,7 +275,7 @@ export class Connector {
   }
 
   #relay(id: string, target: Target, addresses: readonly string[]): Promise<unknown> {
-    target.relaying ??= this.#dial(id, target, addresses).finally(() => {
+    target.relaying ??= this.#dial(id, target, addresses, target.stop.signal).finally(() => {
       target.relaying = undefined
     })
     return target.relaying
@@ -288,20 +308,25 @@ export class Connector {
     }
   }
 
-  async #upgrade(id: string, target: Target): Promise<void> {
+  async #upgrade(id: string, target: Target, signal: AbortSignal): Promise<void> {
     const { direct, relayed } = this.#addresses(id)
     // WebRTC is agreed on over a relayed connection, and takes the one that is there instead of making its own beside it.
     const relayFirst = relayed.length > 0 && this.#options.link(id) === undefined && !listens(direct)
     if (relayFirst) await this.#relay(id, target, relayed)
-    if (direct.length > 0 && (await this.#dial(id, target, direct)) !== undefined) return
-    if (!relayFirst && relayed.length > 0 && this.#options.link(id) === undefined) {
+    if (direct.length > 0 && (await this.#dial(id, target, direct, signal)) !== undefined) return
+    if (!relayFirst && !signal.aborted && relayed.length > 0 && this.#options.link(id) === undefined) {
       await this.#relay(id, target, relayed)
     }
   }
 
-  async #dial(id: string, target: Target, addresses: readonly string[]): Promise<Connection | undefined> {
+  async #dial(
+    id: string,
+    target: Target,
+    addresses: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Connection | undefined> {
     const { clock, link } = this.#options
-    if (!this.#allow(target)) return undefined
+    if (signal.aborted || !this.#allow(target)) return undefined
     target.dialled = true
     const started = clock.monotonic()
     let counts = true
@@ -315,13 +340,13 @@ export class Connector {
     })
     try {
       const late = (): Error => new Error('not connected in time')
-      const connection = await within(clock, DIAL_TIMEOUT, late, this.#stop.signal, signal =>
-        this.#options.carrier.dial(id, addresses, { signal }),
+      const connection = await within(clock, DIAL_TIMEOUT, late, signal, given =>
+        this.#options.carrier.dial(id, addresses, { signal: given }),
       )
       this.#allowed = Math.min(this.#allowed + 1, MAX_DIALS)
       return connection
     } catch {
-      if (clock.monotonic() - started >= SLOW_DIAL) {
+      if (!signal.aborted && clock.monotonic() - started >= SLOW_DIAL) {
         target.slow++
         if (counts) this.#allowed = Math.max(this.#allowed >> 1, FEW_DIALS)
       }
@@ -367,3 +392,9 @@ export class Connector {
 const listens = (addresses: readonly string[]): boolean => addresses.some(address => !address.includes('/p2p-circuit'))
 
 const setOf = (addresses: readonly string[]): string => JSON.stringify([...new Set(addresses)].sort())
+
+/** Ends the dials to an agent's run that is over. */
+function callOff(target: Target): void {
+  target.stop.abort(new Error('the agent has gone'))
+  target.stop = new AbortController()
+}

@@ -116,7 +116,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
         this.#connector.consider(presence.card.id)
       },
       onOffline: (id, reason) => {
-        this.#connector.forget(id)
+        this.#connector.forget(id, reason)
         // Whoever said goodbye is gone before its channels are: what were written into them now would be lost.
         const leaving = reason === 'left' ? this.#presence.get(id)?.card.instance : undefined
         for (const session of this.#links.sessions(id)) if (session.instance === leaving) session.left()

@@ -55,7 +55,7 @@ describe('An agent that would have others dial somebody else', () => {
 
   test('ends it so by coming and going too', async () => {
     for (let i = 0; i < 600; i++) {
-      connector.forget('z')
+      connector.forget('z', 'left')
       connector.consider('z')
       await clock.advance(1_000)
     }
@@ -88,13 +88,13 @@ describe('An agent that would have others dial somebody else', () => {
       cards.set(id, { addresses: [DIRECT] })
       connector.consider(id)
       await clock.advance(0)
-      connector.forget(id)
+      connector.forget(id, 'left')
       return carrier.dials.length > before
     }
     expect([await dialsAtOnce('early'), await dialsAtOnce('early')]).toEqual([true, false])
     for (let i = 0; i < 2_048; i++) {
       connector.consider(`id ${i}`)
-      connector.forget(`id ${i}`)
+      connector.forget(`id ${i}`, 'left')
     }
     expect(await dialsAtOnce('early')).toBe(true)
     expect(await dialsAtOnce('z')).toBe(false)

@@ -54,7 +54,7 @@ test('those that were dialled in vain are behind a newcomer, however often they 
   for (const id of strangers(200)) come(id)
   for (let s = 0; s < 400; s += 10) {
     for (const id of strangers(200)) {
-      connector.forget(id)
+      connector.forget(id, 'left')
       connector.consider(id)
     }
     await clock.advance(10_000)
@@ -98,7 +98,7 @@ test('a stranger whom nobody answers for is dialled less and less, at most five 
     expect(pauses[i]).toBeGreaterThanOrEqual(0.8 * pause)
     expect(pauses[i]).toBeLessThanOrEqual(1.2 * pause)
   }
-  connector.forget('z stranger')
+  connector.forget('z stranger', 'left')
   carrier.dials = []
   trusted.set('z used', 'used')
   come('z used')

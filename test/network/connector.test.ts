@@ -52,7 +52,7 @@ describe('Who dials whom', () => {
     cards.set('z', { addresses: [DIRECT] })
     connector.consider('z')
     await clock.advance(60_000)
-    connector.forget('z')
+    connector.forget('z', 'silent')
     await clock.advance(60_000)
     carrier.dials = []
     const start = clock.monotonic()
@@ -161,7 +161,7 @@ describe('Who dials whom', () => {
     connector.consider('offline')
     cards.set('gone', { addresses: [DIRECT] })
     connector.consider('gone')
-    connector.forget('gone')
+    connector.forget('gone', 'left')
     cards.set('linked', { addresses: [DIRECT] })
     links.set('linked', 'direct')
     connector.consider('linked')
