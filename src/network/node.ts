@@ -19,7 +19,7 @@ import { gossipId } from './gossip.ts'
 import { boundGossip, onlyTopics } from './gossip-bounds.ts'
 import { tellNewcomers } from './gossip-newcomers.ts'
 import { keepGossipStreams, MAX_UNREAD } from './gossip-streams.ts'
-import { boundAnswers } from './unread-answers.ts'
+import { boundMuxer } from './muxer.ts'
 
 /** A libp2p transport's factory. */
 export type TransportFactory = (components: never) => Transport
@@ -99,6 +99,8 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
       idontwantMinDataSize: 16_384,
       seenTTL: GOSSIP_MEMORY,
       maxInboundDataLength: 1_048_576,
+      // One that is given up has ended before the next one comes; each holds a message that is not whole.
+      maxInboundStreams: 2,
       maxOutboundBufferSize: MAX_UNREAD,
       dataTransform: onlyTopics(options.topics ?? subscribed),
       scoreParams: {
@@ -118,7 +120,7 @@ export async function createNode<Extra extends Record<string, unknown> = Record<
     addresses: { listen: [...options.listen], ...(options.announce ? { announce: [...options.announce] } : {}) },
     transports: [...(options.transports as ((components: unknown) => Transport)[]), circuits(relays)],
     connectionEncrypters: [noise()],
-    streamMuxers: [boundAnswers(yamux())],
+    streamMuxers: [boundMuxer(yamux())],
     // Agents live in private networks and on loopback; libp2p's browser default refuses to dial there.
     connectionGater: {
       // What a stranger's card says is dialled: nothing but hosts, whatever an address leads to.

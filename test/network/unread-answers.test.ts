@@ -87,6 +87,11 @@ async function unread(kind: 'tcp' | 'ws') {
   let heard = 0
   mine.addEventListener('message', () => void heard++)
   await until(() => heard > 0, [mine, 'message'])
+  // A stream that is younger, on which there is hardly anything to say.
+  const second = Promise.withResolvers<Stream>()
+  await node.handle('/test/little', stream => second.resolve(stream))
+  const little = await connection.newStream('/test/little')
+  const answering = await second.promise
   middle.wedge()
   for (let at = 0; at < MUCH; at += 65_536) mine.send(new Uint8Array(65_536).fill(at >> 16))
   theirs.recvWindowCapacity = 2 * MUCH
@@ -101,7 +106,7 @@ async function unread(kind: 'tcp' | 'ws') {
     await until(() => heard > before, [mine, 'message'])
   }
   const into = node.getConnections(stranger.peerId)[0] as Connection
-  return { node, connection, into, mine, theirs, open, free: middle.free }
+  return { node, connection, into, mine, theirs, little, answering, open, free: middle.free }
 }
 
 /** Sends pings of yamux's, as fast as they are taken, until the connection has ended. */
@@ -186,3 +191,22 @@ test(
     expect(wrong).toBe(0)
   },
 )
+
+test('A stream with much to say does not keep its connection from one that has little', WITHIN, async () => {
+  const { mine, theirs, little, answering, open, free } = await unread('tcp')
+  for (let i = 0; i < 96; i++) await open()
+  answering.send(Uint8Array.of(1))
+  let read = 0
+  theirs.addEventListener('message', ({ data }) => {
+    read += data.byteLength
+  })
+  let readBefore: number | undefined
+  little.addEventListener('message', () => {
+    readBefore = read
+  })
+  expect(mine.writeBufferLength).toBeGreaterThan(4 * 1_048_576)
+  free()
+  await until(() => read === MUCH, [theirs, 'message'])
+  // Before it comes what sockets hold, and may take at once.
+  expect(readBefore).toBeLessThan(MUCH - 4 * 1_048_576)
+})
