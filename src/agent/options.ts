@@ -26,7 +26,10 @@ export interface AgentOptions extends AbortOptions {
   mesh: string
   /** Multiaddrs of relays, each ending in `/p2p/<id>`. They are kept connected, and may be down at start. */
   relays?: readonly string[] | undefined
-  /** Multiaddrs of agents to connect at start, for meshes without a relay. */
+  /**
+   * Multiaddrs of agents to connect at start, for meshes without a relay. One that is away is dialled every ten seconds at
+   * the latest, and where something is sent to it at once, though no sooner than a second after the dial before.
+   */
   peers?: readonly string[] | undefined
   /**
    * Multiaddrs to listen on; if one of them cannot be, `createAgent` rejects. Node's default: a free TCP and a free
