@@ -104,6 +104,7 @@ export class Addressing {
    */
   async online(id: string, timeout: number, signal?: AbortSignal): Promise<void> {
     const there = (): true | undefined => (this.#isOnline(id) ? true : undefined)
+    if (!there()) this.#parts.network.hurry(id)
     if (await this.#until(there, timeout, signal)) return
     throw new AfpRoutingError('NO_ROUTE', `${id} is not online`, { recipients: [id] })
   }

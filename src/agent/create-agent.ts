@@ -43,6 +43,9 @@ const MAX_KNOWN_AGENTS = 1_024
 
 /** How often it is looked whether the own card and keys grow old, and what is over, ms: soon after a machine has slept. */
 const CARD_CHECK = 300_000
+/** The least of its life that the own card is shown with, ms, and the pause between two tries to have a better one. */
+const CARD_LEFT = 3_600_000
+const CARD_PAUSE = 5_000
 /** How long a handler may take unless the application says, ms. */
 const HANDLER_TIMEOUT = 1_800_000
 
@@ -115,10 +118,15 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     })
 
   const standing = new Standing(clock)
+  let checkedAt = Number.NEGATIVE_INFINITY
   const network = new MeshNetwork({
     ...shared,
     carrier,
-    card: () => cards.card,
+    card: () => {
+      // While a machine slept the checks did not go on: others would not believe the card, and not know this agent.
+      if (cards.card.expiresAt - clock.now() < CARD_LEFT) check()
+      return cards.card
+    },
     renewCard: () => cards.renew(network.addresses()),
     learn: card => {
       const learned = known.learn(card)
@@ -266,6 +274,21 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     // Before there is an agent nobody can listen.
     if (opened !== undefined) agent.emit(type, detail)
   }
+  /** Renews the own card and keys where they grow old, and sees to what is over. */
+  function check(): void {
+    const now = clock.monotonic()
+    if (closing.signal.aborted || now - checkedAt < CARD_PAUSE) return
+    checkedAt = now
+    inbound.leases.look()
+    void kept
+      .tidy()
+      .then(() => cards.refresh())
+      .then(
+        () => network.announce(),
+        // It is tried again at the next check; the old card is good for half of its life yet, unless the machine slept.
+        error => emit('handler:error', { id: '', error }),
+      )
+  }
   function dropped(message: Message, reason: string, error?: unknown): void {
     metrics.counter('messages.dropped', { reason }).add()
     emit('message:dropped', { id: message.id, peer: message.sender, reason, error })
@@ -274,21 +297,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     metrics.counter('refused', { reason: detail.reason }).add()
     standing.refused(detail.peer, detail.reason)
   })
-  const refresh = repeat(
-    clock,
-    () => CARD_CHECK,
-    () => {
-      inbound.leases.look()
-      void kept
-        .tidy()
-        .then(() => cards.refresh())
-        .then(
-          () => network.announce(),
-          // It is tried again at the next check; the old card is good for half of its life yet.
-          error => emit('handler:error', { id: '', error }),
-        )
-    },
-  )
+  const refresh = repeat(clock, () => CARD_CHECK, check)
   page.watch(
     {
       changed: () => network.announce(),

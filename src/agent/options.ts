@@ -26,7 +26,10 @@ export interface AgentOptions extends AbortOptions {
   mesh: string
   /** Multiaddrs of relays, each ending in `/p2p/<id>`. They are kept connected, and may be down at start. */
   relays?: readonly string[] | undefined
-  /** Multiaddrs of agents to connect at start, for meshes without a relay. */
+  /**
+   * Multiaddrs of agents to connect at start, for meshes without a relay. One that is away is dialled every ten seconds at
+   * the latest, and where something is sent to it at once, though no sooner than a second after the dial before.
+   */
   peers?: readonly string[] | undefined
   /**
    * Multiaddrs to listen on; if one of them cannot be, `createAgent` rejects. Node's default: a free TCP and a free
@@ -175,7 +178,8 @@ export interface MessageOptions extends AbortOptions {
   /**
    * A UUID of the caller's own, such as `messageIdFrom(text)`; default: a new UUIDv7. It is the same in either case, and
    * the message has it in lower case; what is no UUID is refused as INVALID_MESSAGE. Until a day after the time to live
-   * of a kept message no other one is kept under its id: DUPLICATE_MESSAGE.
+   * of a kept message no other one is kept under its id: DUPLICATE_MESSAGE. Of those that have ended and
+   * expired that is so for 262,144; for more of them it is sure until their time to live is over.
    */
   id?: string | undefined
   /** When the message was made, ms since 1970; default: now. */
@@ -308,8 +312,9 @@ export interface HandlerContext {
    *
    * Messages that the handler sends are such effects. Under an id made of this key, `messageIdFrom(key + ' thanks')` with a
    * name for each thing that it sends, one that is kept is sent once: the next run's `send` or `respond` throws
-   * DUPLICATE_MESSAGE, to be passed over, until a day after the first one's time to live. What is published under such an
-   * id goes again, and whoever heard it lately, in the same run, drops it.
+   * DUPLICATE_MESSAGE, to be passed over, until a day after the first one's time to live, or until that is over where there
+   * are too many; see {@link MessageOptions.id}. What is published under such an id goes again, and whoever heard it
+   * lately, in the same run, drops it.
    */
   readonly idempotencyKey: string
   /** The message may have been handled before: the handler failed, was overtaken, or the agent ended before it was done. */

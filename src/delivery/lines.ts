@@ -13,7 +13,7 @@ const PAUSE = 5_000
 /** What they are made of. */
 export interface LinesParts {
   readonly self: string
-  readonly network: Pick<Network, 'send' | 'link' | 'peer' | 'open'>
+  readonly network: Pick<Network, 'send' | 'link' | 'peer' | 'open' | 'hurry'>
   readonly clock: Clock
   /** A frame that this agent sent to itself. */
   readonly received: (from: string, frame: Uint8Array) => void | Promise<void>
@@ -56,10 +56,14 @@ export class Lines {
     this.#reaching.delete(agent)
   }
 
-  /** Connects to an agent that is online, and goes on trying as long as something is wanted of it. */
+  /**
+   * Connects to an agent that is online, and goes on trying as long as something is wanted of it. One that is not is left
+   * to the network, which may know where it was.
+   */
   reach(agent: string, wanted: () => boolean): void {
     const { network, clock } = this.#parts
-    if (this.#closed || this.#reaching.has(agent) || this.isOpen(agent) || network.peer(agent)?.online !== true) return
+    if (this.#closed || this.#reaching.has(agent) || this.isOpen(agent)) return
+    if (network.peer(agent)?.online !== true) return network.hurry(agent)
     this.#reaching.set(agent, undefined)
     const again = (): void => {
       this.#reaching.delete(agent)

@@ -228,6 +228,10 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     }
   }
 
+  hurry(peer: string): void {
+    this.#named.hurry(peer)
+  }
+
   async open(peer: string, { signal }: AbortOptions = {}): Promise<Link> {
     if (this.#links.best(peer) === undefined) await this.#reach(peer, signal)
     const link = this.#links.get(peer)
@@ -269,8 +273,6 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     // Whichever comes first: a session, dialled by either side, or the end of every attempt.
     const attempts = this.#connector.hurry(peer).then(() => this.#links.best(peer))
     const first = await abortable(Promise.race([session, attempts]), signal)
-    opened.catch(() => {})
-    session.catch(() => {})
     // A dial that has just succeeded still has its hellos to exchange.
     const found = first ?? (await this.#links.soon(peer, this.#options.clock, OPEN_TIMEOUT, signal))
     if (found === undefined) throw noRoute(peer, `no way to ${peer}: every address failed`)

@@ -6,7 +6,9 @@ import { peerOf } from './addresses.ts'
 
 /** How long after a link was lost or could not be made the next try is, ms: this, doubled with each failure up to the other. */
 const PAUSE = 250
-const LONGEST_PAUSE = 60_000
+const LONGEST_PAUSE = 10_000
+/** How long after a dial has begun the next one can be asked for, ms. */
+const HURRY = 1_000
 /** Links that end sooner than this, ms, are made again after pauses that grow as with failures, up to so many of them. */
 const BRIEF = 10_000
 const BRIEF_FAILURES = 3
@@ -27,6 +29,9 @@ interface Named {
   failures: number
   timer: Timer | undefined
   dialling: boolean
+  /** When it was dialled last, and when the pause that runs is over, by the monotonic clock. */
+  dialledAt: number
+  dueAt: number
   /** When the last dial of this side made a link, ms since 1970. */
   linkedAt: number
 }
@@ -45,6 +50,8 @@ export class NamedPeers {
       failures: 0,
       timer: undefined,
       dialling: false,
+      dialledAt: 0,
+      dueAt: 0,
       linkedAt: 0,
     }))
   }
@@ -70,11 +77,21 @@ export class NamedPeers {
     }
   }
 
+  /** Somebody wants to send to an agent without a link: the pause before its next dial is cut short. */
+  hurry(id: string): void {
+    const now = this.#options.clock.monotonic()
+    for (const peer of this.#peers) {
+      const at = Math.max(now, peer.dialledAt + HURRY)
+      if (peer.id === id && peer.timer !== undefined && at < peer.dueAt) this.#after(peer, at - now)
+    }
+  }
+
   #dial(peer: Named): void {
     const { clock, linked, connect } = this.#options
     peer.timer = undefined
     if (this.#stopped || linked(peer.id)) return
     peer.dialling = true
+    peer.dialledAt = clock.monotonic()
     connect(peer.address).then(
       () => {
         peer.dialling = false
@@ -90,10 +107,16 @@ export class NamedPeers {
   }
 
   #later(peer: Named): void {
-    if (this.#stopped) return
-    const { clock, random } = this.#options
     const pause = Math.min(PAUSE * 2 ** peer.failures, LONGEST_PAUSE)
     // Half of the pause is drawn, so that what comes back is not dialled by everyone at once.
-    peer.timer = clock.after(pause * (0.5 + random.float() / 2), () => this.#dial(peer))
+    this.#after(peer, pause * (0.5 + this.#options.random.float() / 2))
+  }
+
+  #after(peer: Named, ms: number): void {
+    if (this.#stopped) return
+    const { clock } = this.#options
+    peer.timer?.cancel()
+    peer.dueAt = clock.monotonic() + ms
+    peer.timer = clock.after(ms, () => this.#dial(peer))
   }
 }

@@ -90,6 +90,8 @@ export interface Network extends TypedEventTarget<NetworkEvents> {
   drop(peer: string): void
   /** Dials an address outside what presence tells. Resolves when hellos are exchanged. */
   connect(address: string, options?: AbortOptions): Promise<Link>
+  /** Somebody waits for an agent that is not online: where its address is known all the same it is dialled soon. */
+  hurry(peer: string): void
   /**
    * Makes sure that there is a link to an agent that is online, dialling if there is none.
    * @throws AfpRoutingError NO_ROUTE

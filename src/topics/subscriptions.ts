@@ -56,6 +56,8 @@ export class SubscriptionManager {
   readonly #byTopic = new Map<string | undefined, Set<Subscription>>()
   /** When the agent is in a topic. */
   readonly #joined = new Map<string, Promise<void>>()
+  /** Those that have ended, until their callbacks are done with what they took. */
+  readonly #ending = new Set<Subscription>()
 
   constructor(options: SubscriptionManagerOptions) {
     this.#options = options
@@ -182,9 +184,9 @@ export class SubscriptionManager {
     return expired.length
   }
 
-  /** Resolves when callbacks have finished with every message that was delivered. */
+  /** Resolves when callbacks have finished with every message that was delivered, also those of what has ended. */
   async idle(): Promise<void> {
-    await Promise.all(this.list().map(subscription => subscription.idle()))
+    await Promise.all([...this.list(), ...this.#ending].map(subscription => subscription.idle()))
   }
 
   /**
@@ -192,9 +194,8 @@ export class SubscriptionManager {
    * awaited inside one.
    */
   async closeAll(): Promise<void> {
-    const all = this.list()
-    for (const subscription of all) subscription.finish()
-    await Promise.all(all.map(subscription => subscription.idle()))
+    for (const subscription of this.list()) subscription.finish()
+    await this.idle()
   }
 
   /** Of one topic, or of none; a copy, since offering may end them. */
@@ -204,6 +205,8 @@ export class SubscriptionManager {
 
   #forget(subscription: Subscription): void {
     this.#byId.delete(subscription.id)
+    this.#ending.add(subscription)
+    void subscription.idle().then(() => this.#ending.delete(subscription))
     const { topic } = subscription.filter
     const sharers = this.#byTopic.get(topic)
     sharers?.delete(subscription)

@@ -6,10 +6,15 @@ import type { Link, Network, Peer } from '../../src/network/network.ts'
 test('an agent that is online again is connected to at once, however lately that was in vain; others after a pause', async () => {
   const clock = new DrivenClock()
   let tries = 0
-  const network: Pick<Network, 'send' | 'link' | 'peer' | 'open'> = {
+  let online = true
+  let hurried = 0
+  const network: Pick<Network, 'send' | 'link' | 'peer' | 'open' | 'hurry'> = {
     send: async () => {},
     link: () => undefined,
-    peer: () => ({ online: true }) as Peer,
+    peer: () => ({ online }) as Peer,
+    hurry: () => {
+      hurried++
+    },
     open: async (): Promise<Link> => {
       tries++
       throw new Error('nobody answers')
@@ -31,5 +36,16 @@ test('an agent that is online again is connected to at once, however lately that
   expect(tries).toBe(2)
   await clock.advance(1)
   expect(tries).toBe(3)
+
+  // Of who is not online the network may know an address all the same.
+  expect(hurried).toBe(0)
+  online = false
+  lines.back('ada')
+  reach()
+  expect(hurried).toBe(1)
+  await clock.advance(60_000)
+  expect(tries).toBe(3)
   lines.close()
+  reach()
+  expect(hurried).toBe(1)
 })
