@@ -4,7 +4,7 @@
  * before they look at them; and data in crumbs, each of which costs much more than its bytes.
  */
 
-import type { Yamux, YamuxStream } from './yamux.ts'
+import type { Inbound, Yamux } from './yamux.ts'
 
 /** The longest frame: the window that streams begin with. Everybody known sends 64 KiB at the most. */
 export const MAX_FRAME = 262_144
@@ -42,17 +42,11 @@ export function boundInput(muxer: Yamux): void {
     pieces = 1
   }
 
-  let crumbs = 0
-  let since = performance.now()
+  const crumbs = boundCrumbs()
   const handleFrame = muxer.handleFrame.bind(muxer)
   muxer.handleFrame = frame => {
     const { type, flag, length } = frame.header
-    if (type === DATA && flag === 0 && length < CRUMB && ++crumbs > MAX_CRUMBS) {
-      const now = performance.now()
-      crumbs -= Math.min(crumbs, ((now - since) / 1_000) * CRUMBS_PER_SECOND)
-      since = now
-      if (crumbs > MAX_CRUMBS) throw new Error('data comes in crumbs')
-    }
+    if (type === DATA && flag === 0 && crumbs(length)) throw new Error('data comes in crumbs')
     handleFrame(frame)
   }
 
@@ -64,8 +58,21 @@ export function boundInput(muxer: Yamux): void {
   }
 }
 
+/** Counts the crumbs of a connection; its answer to one that is beyond the bound is true. */
+export function boundCrumbs(): (length: number) => boolean {
+  let crumbs = 0
+  let since = performance.now()
+  return length => {
+    if (length >= CRUMB || ++crumbs <= MAX_CRUMBS) return false
+    const now = performance.now()
+    crumbs -= Math.min(crumbs, ((now - since) / 1_000) * CRUMBS_PER_SECOND)
+    since = now
+    return crumbs > MAX_CRUMBS
+  }
+}
+
 /** Streams of AFP and gossip have bounds of their own; until it is known what a stream is for, it is not one of them. */
-function boundRequest(stream: YamuxStream): void {
+export function boundRequest(stream: Inbound): void {
   let unanswered = 0
   const isOwn = (): boolean => /^(\/libp2p\/|\/ipfs\/|$)/.test(stream.protocol)
   const onData = stream.onData.bind(stream)

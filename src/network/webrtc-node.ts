@@ -2,6 +2,7 @@
 
 import { webRTC } from '@libp2p/webrtc'
 import { checkOptions, ICE_SERVERS } from '../common/check-options.ts'
+import { withChannelBounds } from './channel-bounds.ts'
 import type { ExtraTransport } from './libp2p.ts'
 import type { TransportFactory } from './node.ts'
 import { withSignallingBounds } from './signalling-bounds.ts'
@@ -36,6 +37,8 @@ export function webrtc(options: WebRtcOptions = {}): ExtraTransport {
     ({ RTCPeerConnection }) => mendInitChannel(RTCPeerConnection.prototype as unknown as globalThis.RTCPeerConnection),
     () => {},
   )
-  const factory = withSignallingBounds(webRTC({ rtcConfiguration: { iceServers } }) as TransportFactory)
+  const factory = withChannelBounds(
+    withSignallingBounds(webRTC({ rtcConfiguration: { iceServers } }) as TransportFactory),
+  )
   return { name: 'webrtc', listen: ['/webrtc'], factory }
 }

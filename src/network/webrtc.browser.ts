@@ -5,6 +5,7 @@
 
 import type { Transport } from '@libp2p/interface'
 import { webRTC as create } from '@libp2p/webrtc'
+import { withChannelBounds } from './channel-bounds.ts'
 import { withSignallingBounds } from './signalling-bounds.ts'
 import { mendInitChannel } from './webrtc-init-channel.ts'
 
@@ -12,5 +13,5 @@ import { mendInitChannel } from './webrtc-init-channel.ts'
 export const webRTC: (init: { rtcConfiguration: RTCConfiguration }) => (components: never) => Transport = init => {
   mendInitChannel()
   const factory = create(init)
-  return withSignallingBounds(components => factory(components))
+  return withChannelBounds(withSignallingBounds(components => factory(components)))
 }

@@ -13,11 +13,15 @@ export interface Bytes {
   sublist(start: number, end: number): Bytes
 }
 
-/** What a stream of yamux's keeps to itself. */
-export interface YamuxStream extends Stream {
-  sendData(data: Bytes): { sentBytes: number; canSendMore: boolean }
+/** What any stream of libp2p's keeps to itself. */
+export interface Inbound extends Stream {
   /** Takes what came for it. */
   onData(data: Bytes): void
+}
+
+/** What a stream of yamux's keeps to itself. */
+export interface YamuxStream extends Inbound {
+  sendData(data: Bytes): { sentBytes: number; canSendMore: boolean }
 }
 
 /** What yamux keeps to itself. */

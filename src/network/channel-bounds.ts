@@ -1,0 +1,120 @@
+/**
+ * Bounds what the other side of a WebRTC connection makes a node hold before it is whole. @libp2p/webrtc 6.0 takes any
+ * number of data channels, and on each of them messages of four MiB, where the most that libp2p's specification knows is
+ * 16 KiB.
+ */
+
+import type { Stream, StreamMuxer, Transport } from '@libp2p/interface'
+import { boundCrumbs, boundRequest } from './begun-input.ts'
+import type { TransportFactory } from './node.ts'
+import type { Inbound } from './yamux.ts'
+
+/** The longest message: 16 KiB, its wrapping, and some more. */
+const MAX_MESSAGE = 20_480
+/** Data channels that the other side may have open at a time: some five are used. */
+const MAX_CHANNELS = 32
+
+/** What a stream keeps to itself. */
+interface ChannelStream extends Inbound {
+  readonly incomingData: { push(data: Uint8Array): unknown }
+}
+
+/** What the muxer keeps to itself. */
+interface ChannelMuxer extends StreamMuxer {
+  readonly maConn: { abort(error: Error): void }
+  readonly streams: Stream[]
+  onDataChannel(channel: RTCDataChannel, early?: readonly MessageEvent[]): void
+  onCreateStream(options: unknown): Promise<Stream>
+}
+
+interface MuxerFactory {
+  createStreamMuxer(connection: unknown): StreamMuxer
+}
+/** The part of libp2p's upgrader that makes a connection of a WebRTC's. */
+type Upgrade = (connection: unknown, options: { readonly muxerFactory: MuxerFactory }) => unknown
+interface Upgrading {
+  upgradeInbound: Upgrade
+  upgradeOutbound: Upgrade
+}
+
+/** WebRTC with these bounds. */
+export const withChannelBounds =
+  (factory: TransportFactory): TransportFactory =>
+  (components: { readonly upgrader: Upgrading }): Transport => {
+    const { upgrader } = components
+    const bounded =
+      (upgrade: 'upgradeInbound' | 'upgradeOutbound'): Upgrade =>
+      (connection, options) => {
+        const { muxerFactory } = options
+        const create = muxerFactory.createStreamMuxer.bind(muxerFactory)
+        muxerFactory.createStreamMuxer = of => bound(create(of) as ChannelMuxer)
+        return upgrader[upgrade](connection, options)
+      }
+    const upgrades = { upgradeInbound: bounded('upgradeInbound'), upgradeOutbound: bounded('upgradeOutbound') }
+    return factory(
+      new Proxy(components, {
+        get: (target, name) =>
+          name === 'upgrader' ? Object.assign(Object.create(upgrader), upgrades) : Reflect.get(target, name),
+      }) as never,
+    )
+  }
+
+function bound(muxer: ChannelMuxer): StreamMuxer {
+  const crumbs = boundCrumbs()
+  const boundStream = (given: Stream): void => {
+    const stream = given as ChannelStream
+    const onData = stream.onData.bind(stream)
+    stream.onData = data => {
+      if (crumbs(data.byteLength)) return muxer.maConn.abort(new Error('data comes in crumbs'))
+      onData(data)
+    }
+    boundMessages(stream)
+  }
+  const onDataChannel = muxer.onDataChannel.bind(muxer)
+  muxer.onDataChannel = (channel, early) => {
+    const { streams } = muxer
+    const before = streams.length
+    if (streams.filter(({ direction }) => direction === 'inbound').length >= MAX_CHANNELS) return channel.close()
+    onDataChannel(channel)
+    const stream = streams.at(-1)
+    if (stream === undefined || streams.length === before) return
+    boundStream(stream)
+    boundRequest(stream as ChannelStream)
+    for (const message of early ?? []) channel.onmessage?.(message)
+  }
+  const onCreateStream = muxer.onCreateStream.bind(muxer)
+  muxer.onCreateStream = async options => {
+    const stream = await onCreateStream(options)
+    boundStream(stream)
+    return stream
+  }
+  return muxer
+}
+
+/** Ends a stream on which a message says that it is longer than any: each has its length before it, seven bits a byte. */
+function boundMessages(stream: ChannelStream): void {
+  const { incomingData } = stream
+  const push = incomingData.push.bind(incomingData)
+  let left = 0
+  let length = 0
+  let shift = 0
+  incomingData.push = data => {
+    for (let at = 0; at < data.length; ) {
+      if (left > 0) {
+        const taken = Math.min(left, data.length - at)
+        left -= taken
+        at += taken
+        continue
+      }
+      const byte = data[at++] as number
+      length |= (byte & 127) << shift
+      shift += 7
+      if (length > MAX_MESSAGE || shift > 21) return stream.abort(new Error('a message is too long'))
+      if (byte > 127) continue
+      left = length
+      length = 0
+      shift = 0
+    }
+    return push(data)
+  }
+}

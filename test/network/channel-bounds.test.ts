@@ -1,0 +1,138 @@
+/** What the other side of a WebRTC connection makes a node hold. */
+
+import type { Connection, Stream } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Relay } from '../../relay/index.ts'
+import { createIdentity } from '../../src/identity/keys.ts'
+import { peerOf } from '../../src/network/addresses.ts'
+import { platformTransports } from '../../src/network/defaults.ts'
+import { createNode, type Node, type TransportFactory } from '../../src/network/node.ts'
+import { webrtc } from '../../src/network/webrtc-node.ts'
+import { turn } from '../contracts/waiting.ts'
+import { addressOf, hasSlot, testRelay, until } from '../relay/support.ts'
+
+/** Setting up WebRTC takes its time. */
+const WITHIN = { timeout: 20_000 }
+
+interface Muxer {
+  readonly maConn: EventTarget
+  readonly peerConnection: RTCPeerConnection
+  readonly streams: readonly Stream[]
+}
+const muxerOf = (connection: Connection): Muxer => (connection as unknown as { muxer: Muxer }).muxer
+
+async function peer(relay: Relay): Promise<Node> {
+  const { seed } = await createIdentity()
+  const address = addressOf(relay, 'tcp')
+  const node = await createNode({
+    seed,
+    transports: [...platformTransports([]), webrtc().factory as TransportFactory],
+    listen: ['/p2p-circuit', '/webrtc'],
+    relays: new Set([peerOf(address) as string]),
+  })
+  onTestFinished(() => Promise.resolve(node.stop()))
+  await node.start()
+  await node.dial(multiaddr(address))
+  return node
+}
+
+/** A stranger's WebRTC connection to a node, and the node's end of it. */
+async function strangers() {
+  const relay = await testRelay()
+  const [node, stranger] = [await peer(relay), await peer(relay)]
+  await hasSlot({ node } as never)
+  const address = multiaddr(`${addressOf(relay, 'tcp')}/p2p-circuit/webrtc/p2p/${node.peerId}`)
+  const connection = await stranger.dial(address)
+  const direct = (): Connection | undefined =>
+    node.getConnections(stranger.peerId).find(({ limits }) => limits === undefined)
+  await until(() => direct() !== undefined, [node, 'connection:open'])
+  return { node, stranger, connection, into: direct() as Connection }
+}
+
+/** Opens a data channel with nothing of libp2p's above it. */
+async function openChannel({ peerConnection }: Muxer): Promise<RTCDataChannel> {
+  const channel = peerConnection.createDataChannel('')
+  if (channel.readyState !== 'open') await new Promise(resolve => channel.addEventListener('open', resolve))
+  return channel
+}
+
+const closed = (channel: RTCDataChannel): Promise<void> =>
+  new Promise(resolve => {
+    if (channel.readyState === 'closed') resolve()
+    channel.addEventListener('close', () => resolve())
+  })
+
+test(
+  'A message on a data channel that says it is longer than any ends its stream, and the connection goes on',
+  WITHIN,
+  async () => {
+    const { node, stranger, connection, into } = await strangers()
+    const channel = await openChannel(muxerOf(connection))
+    const gone = closed(channel)
+    const before = muxerOf(into).streams.length
+    // Four MiB are to come.
+    channel.send(Uint8Array.of(0xff, 0xff, 0xff, 0x01))
+    channel.send(new Uint8Array(1_000))
+    await gone
+    expect(muxerOf(into).streams.length).toBeLessThanOrEqual(before)
+    await stranger.services.ping.ping(node.peerId)
+    expect(into.status).toBe('open')
+  },
+)
+
+test('The other side has 32 data channels open at a time, and the connection goes on', WITHIN, async () => {
+  const { node, stranger, connection, into } = await strangers()
+  const channels = await Promise.all(Array.from({ length: 40 }, () => openChannel(muxerOf(connection))))
+  const over = (): number => channels.filter(({ readyState }) => readyState === 'closed').length
+  while (over() < 8) await turn()
+  const inbound = muxerOf(into).streams.filter(({ direction }) => direction === 'inbound')
+  expect(inbound.length).toBeLessThanOrEqual(32)
+  for (const channel of channels) channel.close()
+  while (muxerOf(into).streams.filter(({ direction }) => direction === 'inbound').length > 24) await turn()
+  await stranger.services.ping.ping(node.peerId)
+})
+
+test('A request that is never whole is given up on a data channel too', WITHIN, async () => {
+  const { node, stranger, connection } = await strangers()
+  const stream = await connection.newStream('/libp2p/circuit/relay/0.2.0/stop')
+  const gone = until(() => stream.status !== 'open', [stream, 'close'])
+  stream.send(Uint8Array.of(0xff, 0xff, 0xff, 0x01))
+  stream.send(new Uint8Array(20_000))
+  await gone
+  await stranger.services.ping.ping(node.peerId)
+})
+
+test('Data in crumbs ends a WebRTC connection', WITHIN, async () => {
+  const { node, connection, into } = await strangers()
+  const opened = Promise.withResolvers<Stream>()
+  await node.handle('/test/crumbs', stream => opened.resolve(stream))
+  const stream = await connection.newStream('/test/crumbs')
+  const mine = await opened.promise
+  let read = 0
+  mine.addEventListener('message', ({ data }) => {
+    read += data.byteLength
+  })
+  const gone = until(() => into.status !== 'open', [into, 'close'])
+  for (let i = 0; i < 4_000 && stream.status === 'open'; i++) {
+    stream.send(Uint8Array.of(7))
+    if (i % 100 === 0) await turn()
+  }
+  await gone
+  expect(read).toBeLessThan(2_600)
+})
+
+test('Much data goes over a data channel as before', WITHIN, async () => {
+  const { node, connection } = await strangers()
+  const opened = Promise.withResolvers<Stream>()
+  await node.handle('/test/much', stream => opened.resolve(stream))
+  const stream = await connection.newStream('/test/much')
+  const mine = await opened.promise
+  let read = 0
+  mine.addEventListener('message', ({ data }) => {
+    read += data.byteLength
+  })
+  const all = until(() => read === 1_048_576, [mine, 'message'])
+  stream.send(new Uint8Array(1_048_576))
+  await all
+})
