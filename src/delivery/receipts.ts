@@ -102,7 +102,7 @@ export interface MessageReceipt {
 
 /** What happens to a message on its way to one recipient. */
 export type ReceiptEvent =
-  /** It waits to be sent again, under a new number. */
+  /** It waits to be sent again, under a new number; also to one that the receipt does not name, which joins it with that. */
   | { readonly type: 'queued' }
   /** Bytes were handed to a connection. */
   | { readonly type: 'sent' }
@@ -160,7 +160,9 @@ export function advance(
   at: number,
 ): MessageReceipt | undefined {
   const before = receipt.recipients.get(recipient)
-  const after = before && step(before, event, at)
+  // Of a message that is sent again the receipt may have gone meanwhile, and begun anew with another of its recipients.
+  const joins = before === undefined && event.type === 'queued'
+  const after = joins ? queuedAt(at, 0) : before && step(before, event, at)
   return after && { ...receipt, recipients: new Map(receipt.recipients).set(recipient, after) }
 }
 
