@@ -22,7 +22,7 @@
  * | expired | expired |
  */
 
-import type { AfpErrorCode } from '../common/errors.ts'
+import { AfpError, type AfpErrorCode } from '../common/errors.ts'
 import type { Failure } from '../message/failure.ts'
 import type { Guarantee } from '../message/message.ts'
 import { cutFailure, type DeadReason } from './dead-letter.ts'
@@ -138,6 +138,14 @@ const PROGRESS: readonly ReceiptState[] = ['queued', 'sent', 'stored', 'delivere
 
 /** Whether the sender gave up, or the recipient refused. */
 export const hasFailed = ({ state }: RecipientReceipt): boolean => !PROGRESS.includes(state)
+
+/** Whether it is on its way to somebody: neither there nor given up. */
+export const isUnderWay = ({ recipients }: MessageReceipt): boolean =>
+  [...recipients.values()].some(each => !each.arrived && !hasFailed(each))
+
+/** Why a message is not sent: another one is kept under its id. */
+export const duplicate = (id: string): AfpError =>
+  new AfpError('DUPLICATE_MESSAGE', `there is a message with the id ${id}; this one was not sent`)
 
 /** A receipt of a message that is queued for each of its recipients. */
 export function newReceipt(

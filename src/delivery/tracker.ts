@@ -13,6 +13,7 @@ import type { Guarantee } from '../message/message.ts'
 import {
   advance,
   type DeliveryStatus,
+  duplicate,
   failureCode,
   hasFailed,
   type MessageReceipt,
@@ -159,8 +160,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
    */
   track(receipt: MessageReceipt): Tracking {
     const { id } = receipt
-    if (this.#entries.has(id))
-      throw new AfpError('DUPLICATE_MESSAGE', `there is a message with the id ${id}; this one was not sent`)
+    if (this.#entries.has(id)) throw duplicate(id)
     const entry = newEntry(receipt)
     this.#entries.set(id, entry)
     this.#settle(entry)
