@@ -38,7 +38,14 @@ import { isUuid } from '../message/ids.ts'
 import { isPlain } from '../message/json-value.ts'
 import type { Hooks, Limits } from '../message/validate.ts'
 import { componentNames } from '../network/addresses.ts'
-import type { AgentOptions, MessageOptions, ReceiveOptions, SendOptions, SubscribeOptions } from './options.ts'
+import type {
+  AgentOptions,
+  MessageOptions,
+  ReceiveOptions,
+  ReplyOptions,
+  SendOptions,
+  SubscribeOptions,
+} from './options.ts'
 
 const [, isString] = STRING
 const [, isStrings] = STRINGS
@@ -95,17 +102,16 @@ const AGENT: OptionChecks<AgentOptions> = {
 
 const HOOKS: OptionChecks<Hooks> = { beforeSend: FUNCTION, afterReceive: FUNCTION }
 
-const MESSAGE: OptionChecks<MessageOptions> = {
+const REPLY: OptionChecks<ReplyOptions> = {
   contentType: STRING,
   metadata: checkedLater('a plain object'),
-  parentId: STRING,
   ttl: NUMBER,
   priority: NUMBER,
   schema: STRING,
-  id: STRING,
   timestamp: NUMBER,
-  signal: SIGNAL,
 }
+
+const MESSAGE: OptionChecks<MessageOptions> = { ...REPLY, parentId: STRING, id: STRING, signal: SIGNAL }
 
 const SEND: OptionChecks<SendOptions> = { ...MESSAGE, timeout: MILLISECONDS, guarantee: STRING, retry: RETRY }
 const WAIT: OptionChecks<Pick<ReceiveOptions, 'signal'>> = { signal: SIGNAL }
@@ -165,7 +171,7 @@ const TABLES = {
   request: SEND,
   publish: MESSAGE,
   broadcast: MESSAGE,
-  reply: MESSAGE,
+  reply: REPLY,
   handle: FILTER,
   subscribe: SUBSCRIBE,
   receive: RECEIVE,
