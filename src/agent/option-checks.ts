@@ -212,14 +212,18 @@ const LETTER: OptionChecks<NewDeadLetter> = {
   strategy: RETRY,
 }
 
-/** @throws AfpError INVALID_OPTION for what is no letter, or has a message that nobody could read again, naming the field */
-export function checkLetter(letter: NewDeadLetter, limits: Limits): void {
+/**
+ * A letter with the id of its message, whether or not it was given.
+ * @throws AfpError INVALID_OPTION for what is no letter, or has a message that nobody could read again, naming the field
+ */
+export function checkLetter(letter: NewDeadLetter, limits: Limits): NewDeadLetter {
   const where = 'deadLetters.add()'
   checkOptions(where, letter, LETTER)
   for (const name of ['side', 'peer', 'reason', 'message', 'sender', 'attempts'] as const)
     checkOption(`${where}: ${name}`, letter[name], LETTER[name])
   try {
-    messageOf({ ...letter, security: letter.security ?? NO_SECURITY }, limits)
+    const { message } = messageOf({ ...letter, security: letter.security ?? NO_SECURITY }, limits)
+    return { ...letter, messageId: letter.messageId ?? message.id }
   } catch (cause) {
     throw new AfpError('INVALID_OPTION', `${where}: message: ${(cause as Error).message}`, { cause })
   }
