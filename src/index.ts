@@ -19,6 +19,7 @@ export type {
   Receipt,
   ReceiveOptions,
   RecipientStatus,
+  ReplyOptions,
   RequestOptions,
   SendOptions,
   SubscribeOptions,

@@ -82,8 +82,8 @@ export const lettersFace = (letters: DeadLetters, limits: Limits, open: () => De
   return Object.freeze(
     Object.assign(face(letters, LETTERS), {
       add: async (letter: NewDeadLetter) => {
-        checkLetter(letter, limits)
-        return open().add(letter)
+        const whole = checkLetter(letter, limits)
+        return open().add(whole)
       },
       get: async (id: string) => ofLetter('get', id).get(id),
       markProcessed: async (id: string, note?: string) => {

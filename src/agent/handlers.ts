@@ -4,15 +4,15 @@ import { type CompiledFilter, type CompileOptions, compileFilter, type Filter } 
 import type { Content, Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
 import { checkCall } from './option-checks.ts'
-import type { Handler, MessageOptions } from './options.ts'
+import type { Handler, ReplyOptions } from './options.ts'
 
 /** A reply with options; see {@link reply}. */
 export class Reply {
   readonly content: Content
-  readonly options: MessageOptions
+  readonly options: ReplyOptions
 
   /** @throws AfpError INVALID_OPTION */
-  constructor(content: Content, options: MessageOptions) {
+  constructor(content: Content, options: ReplyOptions) {
     checkCall('reply', options)
     this.content = content
     this.options = options
@@ -30,8 +30,10 @@ export class Reply {
  * agent.handle(() => reply('<p>hello</p>', { contentType: 'text/html' }))
  * await agent.close()
  * ```
+ *
+ * @throws AfpError INVALID_OPTION for an option that there is not, such as an `id` of its own, or of another type
  */
-export const reply = (content: Content, options: MessageOptions = {}): Reply => new Reply(content, options)
+export const reply = (content: Content, options: ReplyOptions = {}): Reply => new Reply(content, options)
 
 interface Entry {
   readonly filter: CompiledFilter

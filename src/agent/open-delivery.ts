@@ -7,7 +7,7 @@ import { DeadLetters } from '../delivery/dead-letters.ts'
 import { Delivery, type DeliveryParts } from '../delivery/delivery.ts'
 import { HeldOpen } from '../delivery/held-open.ts'
 import { loadReceipt, openReceipts, purgeReceipts } from '../delivery/receipt-rows.ts'
-import { hasFailed } from '../delivery/receipts.ts'
+import { isUnderWay } from '../delivery/receipts.ts'
 import { exponentialRetry, untilExpiry } from '../delivery/retry.ts'
 import { Tracker } from '../delivery/tracker.ts'
 import type { KnownAgents } from '../identity/known-agents.ts'
@@ -121,9 +121,10 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
       purgeAt = now + PURGE
       await delivery.tidy()
       // However old a receipt is: its message may have been sent again.
-      const isUnderWay = (id: string): boolean =>
-        [...(tracker.latest(id)?.recipients.values() ?? [])].some(each => !each.arrived && !hasFailed(each))
-      const wanted = (id: string): boolean => deadLetters.asksFor(id) || isUnderWay(id)
+      const wanted = (id: string): boolean => {
+        const receipt = tracker.latest(id)
+        return deadLetters.asksFor(id) || (receipt !== undefined && isUnderWay(receipt))
+      }
       const wall = clock.now()
       await purgeReceipts(store, wall - KEEP_RECEIPTS, wanted, { most: MOST_RECEIPTS, now: wall })
     },

@@ -38,7 +38,14 @@ import { isUuid } from '../message/ids.ts'
 import { isPlain } from '../message/json-value.ts'
 import type { Hooks, Limits } from '../message/validate.ts'
 import { componentNames } from '../network/addresses.ts'
-import type { AgentOptions, MessageOptions, ReceiveOptions, SendOptions, SubscribeOptions } from './options.ts'
+import type {
+  AgentOptions,
+  MessageOptions,
+  ReceiveOptions,
+  ReplyOptions,
+  SendOptions,
+  SubscribeOptions,
+} from './options.ts'
 
 const [, isString] = STRING
 const [, isStrings] = STRINGS
@@ -95,17 +102,16 @@ const AGENT: OptionChecks<AgentOptions> = {
 
 const HOOKS: OptionChecks<Hooks> = { beforeSend: FUNCTION, afterReceive: FUNCTION }
 
-const MESSAGE: OptionChecks<MessageOptions> = {
+const REPLY: OptionChecks<ReplyOptions> = {
   contentType: STRING,
   metadata: checkedLater('a plain object'),
-  parentId: STRING,
   ttl: NUMBER,
   priority: NUMBER,
   schema: STRING,
-  id: STRING,
   timestamp: NUMBER,
-  signal: SIGNAL,
 }
+
+const MESSAGE: OptionChecks<MessageOptions> = { ...REPLY, parentId: STRING, id: STRING, signal: SIGNAL }
 
 const SEND: OptionChecks<SendOptions> = { ...MESSAGE, timeout: MILLISECONDS, guarantee: STRING, retry: RETRY }
 const WAIT: OptionChecks<Pick<ReceiveOptions, 'signal'>> = { signal: SIGNAL }
@@ -165,7 +171,7 @@ const TABLES = {
   request: SEND,
   publish: MESSAGE,
   broadcast: MESSAGE,
-  reply: MESSAGE,
+  reply: REPLY,
   handle: FILTER,
   subscribe: SUBSCRIBE,
   receive: RECEIVE,
@@ -206,14 +212,18 @@ const LETTER: OptionChecks<NewDeadLetter> = {
   strategy: RETRY,
 }
 
-/** @throws AfpError INVALID_OPTION for what is no letter, or has a message that nobody could read again, naming the field */
-export function checkLetter(letter: NewDeadLetter, limits: Limits): void {
+/**
+ * A letter with the id of its message, whether or not it was given.
+ * @throws AfpError INVALID_OPTION for what is no letter, or has a message that nobody could read again, naming the field
+ */
+export function checkLetter(letter: NewDeadLetter, limits: Limits): NewDeadLetter {
   const where = 'deadLetters.add()'
   checkOptions(where, letter, LETTER)
   for (const name of ['side', 'peer', 'reason', 'message', 'sender', 'attempts'] as const)
     checkOption(`${where}: ${name}`, letter[name], LETTER[name])
   try {
-    messageOf({ ...letter, security: letter.security ?? NO_SECURITY }, limits)
+    const { message } = messageOf({ ...letter, security: letter.security ?? NO_SECURITY }, limits)
+    return { ...letter, messageId: letter.messageId ?? message.id }
   } catch (cause) {
     throw new AfpError('INVALID_OPTION', `${where}: message: ${(cause as Error).message}`, { cause })
   }

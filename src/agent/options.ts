@@ -186,6 +186,12 @@ export interface MessageOptions extends AbortOptions {
   timestamp?: number | undefined
 }
 
+/**
+ * Options of `reply`. Whose reply it is, is known: its parent is the request, by whose id the requester knows it. Its own id
+ * is a new one each time that the handler runs, and it goes with the end of the request, which nothing calls off.
+ */
+export interface ReplyOptions extends Omit<MessageOptions, 'id' | 'parentId' | 'signal'> {}
+
 /** Options of `send`. */
 export interface SendOptions extends MessageOptions {
   /**

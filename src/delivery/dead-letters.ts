@@ -280,7 +280,7 @@ export class DeadLetters extends TypedEventTarget<DeadLetterEvents> {
    * all the same, it happens twice. See {@link RetryOutcome}.
    * @throws AfpDeliveryError UNKNOWN_LETTER when there is no such letter
    * @throws AfpError INVALID_OPTION when it has been dealt with, or without a way to retry; CLOSED when the agent closes
-   *   meanwhile: then the letter stays as it was
+   *   meanwhile: then the letter stays as it was; DUPLICATE_MESSAGE while another message is being sent under its id
    * @throws what the retry throws; the letter keeps it as its last error
    */
   retry(id: string): Promise<RetryOutcome> {

@@ -29,11 +29,13 @@ import { FrameType, LOST_KEY_LABEL, lostKeyBody, readAcks, readEpochs, readLostK
 import { KEEP_ENDED } from './in-epoch.ts'
 import type { DEFAULT_INBOX, InboxLimits } from './inbox-room.ts'
 import { retryLetter } from './letter-retry.ts'
+import { LetterTurns } from './letter-turns.ts'
 import { Lines } from './lines.ts'
 import { loadOutgoing } from './loading.ts'
 import { type OutboxLimits, OutboxQuota } from './outbox-quota.ts'
 import type { Draft } from './outgoing-parts.ts'
 import type { ProcessingParts } from './processing.ts'
+import { duplicate } from './receipts.ts'
 import { Recipients } from './recipients.ts'
 import { Recorder } from './recorder.ts'
 import type { RetryStrategy } from './retry.ts'
@@ -91,6 +93,7 @@ export class Delivery {
   readonly #tries: Tries
   /** Messages that are being called off by hand. */
   readonly #cancelling = new Underway()
+  readonly #sending = new LetterTurns()
   readonly #closing = new AbortController()
 
   private constructor(parts: DeliveryParts) {
@@ -151,8 +154,7 @@ export class Delivery {
 
   /** @throws AfpError DUPLICATE_MESSAGE for an id that a message has of which there is a receipt, of this run or an earlier one */
   async unused(id: string): Promise<void> {
-    if ((await this.#parts.tracker.get(id)) !== undefined)
-      throw new AfpError('DUPLICATE_MESSAGE', `there is a message with the id ${id}; this one was not sent`)
+    if ((await this.#parts.tracker.get(id)) !== undefined) throw duplicate(id)
   }
 
   /**
@@ -291,7 +293,7 @@ export class Delivery {
   /** See `dead-letter-retries.ts`: tries the message of a letter again. */
   retryLetter(letter: DeadLetter, settled: readonly Write[], automatic = false): Promise<RetryOutcome> {
     const outgoingTo = (recipient: string) => this.#recipients.to(recipient)
-    const ways = { outgoingTo, reply: this.#reply, closing: this.#closing.signal }
+    const ways = { outgoingTo, reply: this.#reply, sending: this.#sending, closing: this.#closing.signal }
     return retryLetter({ ...this.#parts, ...ways }, letter, settled, automatic)
   }
 

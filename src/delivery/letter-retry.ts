@@ -3,16 +3,18 @@
 import { abortable } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, isConflict } from '../common/errors.ts'
-import { decodeMessage, encodeMessage } from '../message/envelope.ts'
+import { decodeMessage, encodeMessage, type MessageKind } from '../message/envelope.ts'
 import { Message } from '../message/message.ts'
 import { KEPT_LIMITS, type Limits } from '../message/validate.ts'
 import type { Store, Write } from '../store/store.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import type { RetryOutcome } from './dead-letter-retries.ts'
 import { isAwaited } from './drafts.ts'
+import type { LetterTurns } from './letter-turns.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { ProcessingParts } from './processing.ts'
-import { hasFailed, newReceipt } from './receipts.ts'
+import { loadReceipt } from './receipt-rows.ts'
+import { duplicate, hasFailed, isUnderWay, newReceipt } from './receipts.ts'
 import { NEVER_TRIED } from './retry.ts'
 import type { Tracker } from './tracker.ts'
 import { BufferedTransaction } from './transaction.ts'
@@ -27,6 +29,8 @@ export interface LetterRetryParts extends Pick<ProcessingParts, 'take' | 'reply'
   readonly limits: Limits
   readonly tracker: Tracker
   readonly outgoingTo: (recipient: string) => Outgoing
+  /** Those that are being sent again, by the ids of their messages. */
+  readonly sending: LetterTurns
   /** Fires when delivery closes: what a handler is at work on then is not waited for, and nothing of it is kept. */
   readonly closing: AbortSignal
 }
@@ -47,15 +51,31 @@ export function retryLetter(
 }
 
 async function sendAgain(
-  { store, clock, limits, tracker, outgoingTo }: LetterRetryParts,
-  { peer, sender, security, message: bytes, inDoubt, strategy, retry }: DeadLetter,
+  parts: LetterRetryParts,
+  letter: DeadLetter,
   settled: readonly Write[],
   automatic: boolean,
 ): Promise<RetryOutcome> {
-  const { message: before, kind } = decodeMessage(bytes, { sender, security, limits: KEPT_LIMITS })
+  const { sender, security, message: bytes } = letter
+  const { message, kind } = decodeMessage(bytes, { sender, security, limits: KEPT_LIMITS })
   // Whoever asked has long been told that no reply came.
   if (automatic && kind === 'request') return 'expired'
-  const known = await tracker.get(before.id)
+  // There may be several letters of one message: what comes of the first of them, the next one has to know.
+  return parts.sending.alone(message.id, () => sendNow(parts, letter, message, kind, settled, automatic))
+}
+
+async function sendNow(
+  { store, clock, limits, tracker, outgoingTo }: LetterRetryParts,
+  { peer, inDoubt, strategy, retry }: DeadLetter,
+  before: Message,
+  kind: MessageKind,
+  settled: readonly Write[],
+  automatic: boolean,
+): Promise<RetryOutcome> {
+  const stored = await loadReceipt(store, before.id)
+  const known = tracker.tracking(before.id)?.receipt ?? stored
+  // Somebody sends another one under its id just now, which is not on the disk yet, and may never be.
+  if (stored === undefined && known !== undefined && isUnderWay(known)) throw duplicate(before.id)
   const standing = known?.recipients.get(peer)
   // Without a receipt nobody knows any more what became of it.
   if (standing === undefined ? inDoubt : standing.inDoubt) return 'waiting'

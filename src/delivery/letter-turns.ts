@@ -1,4 +1,7 @@
-/** What is under way with dead letters: changes of one letter follow one another, and whoever closes waits for all. */
+/**
+ * What is under way with dead letters: changes of one letter, or of several of one message, follow one another, and whoever
+ * closes waits for all.
+ */
 
 import { Underway } from '../common/underway.ts'
 
@@ -19,14 +22,14 @@ export class LetterTurns {
   }
 
   /** Runs `work` when everything that was asked of this letter before is done, and `after` before its caller hears of it. */
-  alone<T>(id: string, work: () => Promise<T>, after: () => void): Promise<T> {
+  alone<T>(id: string, work: () => Promise<T>, after?: () => void): Promise<T> {
     const result = (this.#busy.get(id) ?? Promise.resolve()).then(async () => {
       try {
         return await work()
       } finally {
         // Before the caller hears of the end, so that a letter it has just marked may give way.
         if (this.#busy.get(id) === done) this.#busy.delete(id)
-        after()
+        after?.()
       }
     })
     const done = result.then(

@@ -8,7 +8,7 @@ import type { Guarantee } from '../message/message.ts'
 import { paged } from '../store/paged.ts'
 import type { Store } from '../store/store.ts'
 import { DEAD_REASONS } from './dead-letter.ts'
-import { hasFailed, type MessageReceipt, RECEIPT_STATES, type RecipientReceipt } from './receipts.ts'
+import { hasFailed, isUnderWay, type MessageReceipt, RECEIPT_STATES, type RecipientReceipt } from './receipts.ts'
 import { NEVER_TRIED, retryStateFromWire, retryStateToWire } from './retry.ts'
 import { failure, list, notOne, pick, text, time, whole } from './row-fields.ts'
 
@@ -36,8 +36,8 @@ export type ReceiptWrite = {
  * one could fill the disk of whoever answers.
  */
 export function writeReceipt(receipt: MessageReceipt): ReceiptWrite {
-  const { id, awaited, recipients } = receipt
-  if (awaited && [...recipients.values()].every(each => each.arrived || hasFailed(each))) return deleteReceipt(id)
+  const { id, awaited } = receipt
+  if (awaited && !isUnderWay(receipt)) return deleteReceipt(id)
   return { op: 'put', table: 'receipts', key: [id], value: encode(receiptToWire(receipt)) }
 }
 

@@ -22,7 +22,7 @@
  * | expired | expired |
  */
 
-import type { AfpErrorCode } from '../common/errors.ts'
+import { AfpError, type AfpErrorCode } from '../common/errors.ts'
 import type { Failure } from '../message/failure.ts'
 import type { Guarantee } from '../message/message.ts'
 import { cutFailure, type DeadReason } from './dead-letter.ts'
@@ -102,7 +102,7 @@ export interface MessageReceipt {
 
 /** What happens to a message on its way to one recipient. */
 export type ReceiptEvent =
-  /** It waits to be sent again, under a new number. */
+  /** It waits to be sent again, under a new number; also to one that the receipt does not name, which joins it with that. */
   | { readonly type: 'queued' }
   /** Bytes were handed to a connection. */
   | { readonly type: 'sent' }
@@ -139,6 +139,14 @@ const PROGRESS: readonly ReceiptState[] = ['queued', 'sent', 'stored', 'delivere
 /** Whether the sender gave up, or the recipient refused. */
 export const hasFailed = ({ state }: RecipientReceipt): boolean => !PROGRESS.includes(state)
 
+/** Whether it is on its way to somebody: neither there nor given up. */
+export const isUnderWay = ({ recipients }: MessageReceipt): boolean =>
+  [...recipients.values()].some(each => !each.arrived && !hasFailed(each))
+
+/** Why a message is not sent: another one is kept under its id. */
+export const duplicate = (id: string): AfpError =>
+  new AfpError('DUPLICATE_MESSAGE', `there is a message with the id ${id}; this one was not sent`)
+
 /** A receipt of a message that is queued for each of its recipients. */
 export function newReceipt(
   message: Omit<MessageReceipt, 'recipients' | 'awaited'> & { readonly awaited?: boolean | undefined },
@@ -160,7 +168,9 @@ export function advance(
   at: number,
 ): MessageReceipt | undefined {
   const before = receipt.recipients.get(recipient)
-  const after = before && step(before, event, at)
+  // Of a message that is sent again the receipt may have gone meanwhile, and begun anew with another of its recipients.
+  const joins = before === undefined && event.type === 'queued'
+  const after = joins ? queuedAt(at, 0) : before && step(before, event, at)
   return after && { ...receipt, recipients: new Map(receipt.recipients).set(recipient, after) }
 }
 

@@ -13,6 +13,7 @@ import type { Guarantee } from '../message/message.ts'
 import {
   advance,
   type DeliveryStatus,
+  duplicate,
   failureCode,
   hasFailed,
   type MessageReceipt,
@@ -81,7 +82,7 @@ export interface Tracking {
 export interface ReceiptChange {
   /** What has to be stored. */
   readonly receipt: MessageReceipt
-  readonly before: RecipientReceipt
+  readonly before: RecipientReceipt | undefined
   readonly after: RecipientReceipt
   /** It was committed: tells everybody. */
   committed(): void
@@ -159,8 +160,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
    */
   track(receipt: MessageReceipt): Tracking {
     const { id } = receipt
-    if (this.#entries.has(id))
-      throw new AfpError('DUPLICATE_MESSAGE', `there is a message with the id ${id}; this one was not sent`)
+    if (this.#entries.has(id)) throw duplicate(id)
     const entry = newEntry(receipt)
     this.#entries.set(id, entry)
     this.#settle(entry)
@@ -206,7 +206,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     const before = entry?.latest.recipients.get(recipient)
     const receipt = entry && advance(entry.latest, recipient, event, this.#clock.now())
     const after = receipt?.recipients.get(recipient)
-    if (entry === undefined || receipt === undefined || before === undefined || after === undefined) return undefined
+    if (entry === undefined || receipt === undefined || after === undefined) return undefined
     this.#entries.set(id, entry)
     entry.latest = receipt
     // What is on its way to the disk is not forgotten: the next change is made from it.
@@ -228,8 +228,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
         if (entry.latest.recipients.get(recipient) === after) {
           // Those it was made from may have been abandoned before it.
           const left = [...entry.open].findLast(other => other.recipient === recipient)?.after
-          const state = left ?? (entry.receipt.recipients.get(recipient) as RecipientReceipt)
-          entry.latest = withRecipient(entry.latest, recipient, state)
+          entry.latest = withRecipient(entry.latest, recipient, left ?? entry.receipt.recipients.get(recipient))
         }
         this.#settle(entry)
       }),
@@ -276,7 +275,8 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     const before = entry.receipt.recipients.get(recipient)
     entry.receipt = withRecipient(entry.receipt, recipient, after)
     // The promises of its first life are broken; whoever asks from now on gets those of the next.
-    if (event.type === 'queued') Object.assign(entry, promisesOf(entry.id, entry.receipt.guarantee))
+    if (event.type === 'queued' && before !== undefined)
+      Object.assign(entry, promisesOf(entry.id, entry.receipt.guarantee))
     this.#settle(entry)
     const news: DeliveryNews = { id: entry.id, recipient, receipt: after, status: entry.status }
     this.emit('delivery:changed', news)
@@ -364,10 +364,17 @@ function goal(reached: Goal['reached']): Goal {
 const lasting = (receipt: MessageReceipt, expiresAt: number): MessageReceipt =>
   receipt.expiresAt < expiresAt ? { ...receipt, expiresAt } : receipt
 
-const withRecipient = (receipt: MessageReceipt, recipient: string, state: RecipientReceipt): MessageReceipt => ({
-  ...receipt,
-  recipients: new Map(receipt.recipients).set(recipient, state),
-})
+/** @param state undefined: it is none of its recipients */
+function withRecipient(
+  receipt: MessageReceipt,
+  recipient: string,
+  state: RecipientReceipt | undefined,
+): MessageReceipt {
+  const recipients = new Map(receipt.recipients)
+  if (state === undefined) recipients.delete(recipient)
+  else recipients.set(recipient, state)
+  return { ...receipt, recipients }
+}
 
 function failedError(receipt: MessageReceipt, recipient: string, failed: RecipientReceipt): AfpDeliveryError {
   const { state, reason = state, inDoubt, retries, error } = failed

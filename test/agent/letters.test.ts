@@ -153,6 +153,17 @@ describe('A dead letter of the application', () => {
     expect((await world.during(bob.receive())).content).toBe('by hand')
   })
 
+  test('has the id of its message where it is given none, after a restart too', async () => {
+    const store = Object.assign(memoryStore(), { close: async () => {} })
+    const ada = await world.join('ada', { store })
+    const { messageId, ...fields } = letterOf(ada)
+    for (const letter of [fields, { ...fields, messageId: undefined }])
+      expect(await ada.deadLetters.add(letter)).toMatchObject({ messageId })
+    await world.during(ada.close())
+    const [one, two] = await (await world.join('ada', { store })).deadLetters.list()
+    expect([one?.messageId, two?.messageId]).toEqual([messageId, messageId])
+  })
+
   test.each([
     ['it could not send', 'sender'],
     ['it could not handle', 'recipient'],
