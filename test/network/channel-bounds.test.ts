@@ -15,6 +15,9 @@ import { addressOf, hasSlot, testRelay, until } from '../relay/support.ts'
 /** Setting up WebRTC takes its time. */
 const WITHIN = { timeout: 20_000 }
 
+/** Sooner than libp2p gives up streams on which nothing comes, ms. */
+const SOON = 8_000
+
 interface Muxer {
   readonly maConn: EventTarget
   readonly peerConnection: RTCPeerConnection
@@ -83,9 +86,11 @@ test(
 
 test('The other side has 32 data channels open at a time, and the connection goes on', WITHIN, async () => {
   const { node, stranger, connection, into } = await strangers()
+  const started = performance.now()
   const channels = await Promise.all(Array.from({ length: 40 }, () => openChannel(muxerOf(connection))))
   const over = (): number => channels.filter(({ readyState }) => readyState === 'closed').length
   while (over() < 8) await turn()
+  expect(performance.now() - started).toBeLessThan(SOON)
   const inbound = muxerOf(into).streams.filter(({ direction }) => direction === 'inbound')
   expect(inbound.length).toBeLessThanOrEqual(32)
   for (const channel of channels) channel.close()
@@ -95,11 +100,13 @@ test('The other side has 32 data channels open at a time, and the connection goe
 
 test('A request that is never whole is given up on a data channel too', WITHIN, async () => {
   const { node, stranger, connection } = await strangers()
+  const started = performance.now()
   const stream = await connection.newStream('/libp2p/circuit/relay/0.2.0/stop')
   const gone = until(() => stream.status !== 'open', [stream, 'close'])
   stream.send(Uint8Array.of(0xff, 0xff, 0xff, 0x01))
   stream.send(new Uint8Array(20_000))
   await gone
+  expect(performance.now() - started).toBeLessThan(SOON)
   await stranger.services.ping.ping(node.peerId)
 })
 
