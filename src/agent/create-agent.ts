@@ -44,7 +44,7 @@ const MAX_KNOWN_AGENTS = 1_024
 /** How often it is looked whether the own card and keys grow old, and what is over, ms: soon after a machine has slept. */
 const CARD_CHECK = 300_000
 /** How long a handler may take unless the application says, ms. */
-const HANDLER_TIMEOUT = 1_800_000
+export const HANDLER_TIMEOUT = 1_800_000
 
 /**
  * Makes an agent and joins it to a mesh. It resolves when the agent is running; relays and other agents may come later.

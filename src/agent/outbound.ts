@@ -31,7 +31,7 @@ import type {
 import { expired, failureOf, hookLate, nobodyReached, notTaken } from './outbound-errors.ts'
 
 /** How long a message may take until it is handed over, or a request until its reply is there, unless the caller says, ms. */
-const DEFAULT_TIMEOUT = 5_000
+export const DEFAULT_TIMEOUT = 5_000
 
 /** How much longer than its reply is waited for a request may take to leave, ms: timers are not exact. */
 const GRACE = 100
