@@ -8,7 +8,11 @@
 
 export type { Agent, AgentEvents, Deliveries } from './agent/agent.ts'
 export { createAgent } from './agent/create-agent.ts'
-export type { Breakers as CircuitBreakers, Letters as DeadLetters } from './agent/faces.ts'
+export type {
+  Breakers as CircuitBreakers,
+  Letters as DeadLetters,
+  Subscriptions as SubscriptionManager,
+} from './agent/faces.ts'
 export { type Reply, reply } from './agent/handlers.ts'
 export type {
   AgentOptions,
@@ -79,4 +83,4 @@ export { exportIdentity, importIdentity, MIN_PASSPHRASE_LENGTH } from './securit
 export { type MemoryStoreOptions, memoryStore } from './store/memory.ts'
 export type { Batch, Check, Key, KeyRange, RangeOptions, Row, StorageState, Store, Write } from './store/store.ts'
 export type { Metrics } from './telemetry/metrics.ts'
-export type { Subscription, SubscriptionManager } from './topics/subscriptions.ts'
+export type { Subscription } from './topics/subscriptions.ts'

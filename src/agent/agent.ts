@@ -11,8 +11,8 @@ import type { Filter } from '../message/filter.ts'
 import type { Content, Message } from '../message/message.ts'
 import type { Link, NetworkEvents, Peer, RefusalReason } from '../network/network.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Subscription, SubscriptionManager } from '../topics/subscriptions.ts'
-import type { Breakers, Letters } from './faces.ts'
+import type { Subscription } from '../topics/subscriptions.ts'
+import type { Breakers, Letters, Subscriptions } from './faces.ts'
 import type {
   Handler,
   MessageOptions,
@@ -86,8 +86,8 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   /** Multiaddrs under which others can dial this agent now. */
   readonly addresses: readonly string[]
   readonly metrics: Metrics
-  /** This agent's subscriptions: list, get, bySubscriber, clean. */
-  readonly subscriptions: SubscriptionManager
+  /** This agent's subscriptions: size, topics, list, get, bySubscriber, clean. */
+  readonly subscriptions: Subscriptions
   /** What became of messages that are kept, those of earlier runs included. */
   readonly deliveries: Deliveries
   /** Messages that could not be delivered or handled: list, get, count, add, retry, markProcessed, discard, purge. */

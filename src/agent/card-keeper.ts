@@ -14,6 +14,7 @@ import {
 import type { Identity } from '../identity/keys.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { Store } from '../store/store.ts'
+import { wholeRow } from '../store/whole-row.ts'
 
 const SEQ_KEY = ['card-seq']
 
@@ -43,11 +44,11 @@ export class CardKeeper {
     this.#signing = this.#keep(first)
   }
 
-  /** Signs the first card of this run. */
+  /** Signs the first card of this run. @throws AfpDataStoreError STORE_FAILED when the last one's number is damaged */
   static async open(parts: KeeperParts): Promise<CardKeeper> {
     const { identity, fields, clock, store, random } = parts
-    const stored = await store.get('meta', SEQ_KEY)
-    const last = stored === undefined ? 0 : Number(decode(stored))
+    const value = await store.get('meta', SEQ_KEY)
+    const last = value === undefined ? 0 : wholeRow('meta', SEQ_KEY, () => readSeq(value))
     const own = { ...fields, addresses: [], instance: toHex(random.bytes(8)), prekey: parts.prekey() }
     return new CardKeeper(parts, await sign(identity, own, last, clock.now()))
   }
@@ -84,6 +85,12 @@ export class CardKeeper {
     // The time of signing is a second floor: a number that could not be stored is exceeded all the same.
     await this.#parts.store.commit({ writes }).catch(() => {})
   }
+}
+
+function readSeq(value: Uint8Array): number {
+  const seq = decode(value)
+  if (Number.isSafeInteger(seq)) return seq as number
+  throw new TypeError('not the number of a card')
 }
 
 const sign = (

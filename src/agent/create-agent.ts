@@ -47,7 +47,7 @@ const CARD_CHECK = 300_000
 const CARD_LEFT = 3_600_000
 const CARD_PAUSE = 5_000
 /** How long a handler may take unless the application says, ms. */
-const HANDLER_TIMEOUT = 1_800_000
+export const HANDLER_TIMEOUT = 1_800_000
 
 /**
  * Makes an agent and joins it to a mesh. It resolves when the agent is running; relays and other agents may come later.
@@ -55,8 +55,9 @@ const HANDLER_TIMEOUT = 1_800_000
  * @throws AfpError INVALID_OPTION, INVALID_NAME; AfpSecurityError INVALID_ADDRESS, INVALID_CARD, IDENTITY_IN_USE,
  * INSECURE_CONTEXT; AfpDeliveryError GUARANTEE_UNSUPPORTED; AfpDataStoreError STORE_MISMATCH when the store is another
  * agent's, or is this one's in another mesh, STORE_IN_USE when another agent of this process has it, or its database does
- * not open in time, STORE_FAILED when the browser gives no storage; all before anything is sent; AfpError NETWORK_FAILED
- * when an address of `listen` cannot be listened on, or the browser refuses what the network needs
+ * not open in time, STORE_FAILED when the browser gives no storage, the store cannot be read, or a row of it that the agent
+ * cannot do without is damaged, which is named; all before anything is sent; AfpError NETWORK_FAILED when an address of
+ * `listen` cannot be listened on, or the browser refuses what the network needs
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** What an application sees of dead letters and circuit breakers; the rest of them is delivery's own. */
+/** What an application sees of dead letters, circuit breakers and subscriptions; the rest of them is the agent's own. */
 
 import { checkOption, STRING } from '../common/check-options.ts'
 import { face } from '../common/face.ts'
@@ -9,6 +9,7 @@ import type { LetterFilter } from '../delivery/dead-letter-index.ts'
 import type { ListLettersOptions, PurgeOptions } from '../delivery/dead-letter-options.ts'
 import type { DeadLetters } from '../delivery/dead-letters.ts'
 import type { Limits } from '../message/validate.ts'
+import type { SubscriptionManager } from '../topics/subscriptions.ts'
 import { checkCall, checkLetter } from './option-checks.ts'
 
 const LETTERS = [
@@ -27,6 +28,15 @@ const BREAKERS = [
   'addEventListener',
   'removeEventListener',
 ] as const satisfies readonly (keyof CircuitBreakers)[]
+
+const SUBSCRIPTIONS = [
+  'size',
+  'topics',
+  'get',
+  'list',
+  'bySubscriber',
+  'clean',
+] as const satisfies readonly (keyof SubscriptionManager)[]
 
 /** What reads or writes the store: not once the agent has closed, since another may have it then. */
 type Stored = 'get' | 'list' | 'markProcessed' | 'discard' | 'purge' | 'retry'
@@ -73,6 +83,9 @@ export interface Letters extends Pick<DeadLetters, (typeof LETTERS)[number] | 'c
  */
 export interface Breakers extends Pick<CircuitBreakers, (typeof BREAKERS)[number] | 'getOrCreate'> {}
 
+/** All subscriptions of an agent, to look at: `agent.subscribe` makes them, `agent.unsubscribe` ends them. */
+export interface Subscriptions extends Pick<SubscriptionManager, (typeof SUBSCRIPTIONS)[number]> {}
+
 /** @param open the letters, while the agent has its store; throws CLOSED after that */
 export const lettersFace = (letters: DeadLetters, limits: Limits, open: () => DeadLetters): Letters => {
   const ofLetter = (method: Stored, id: string): DeadLetters => {
@@ -117,3 +130,6 @@ export const breakersFace = (breakers: CircuitBreakers): Breakers =>
       },
     }),
   )
+
+export const subscriptionsFace = (subscriptions: SubscriptionManager): Subscriptions =>
+  Object.freeze(face(subscriptions, SUBSCRIPTIONS))

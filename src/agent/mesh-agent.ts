@@ -26,7 +26,14 @@ import type { Subscription, SubscriptionManager } from '../topics/subscriptions.
 import type { Addressing } from './addressing.ts'
 import type { Agent, AgentEvents, Deliveries } from './agent.ts'
 import type { CardKeeper } from './card-keeper.ts'
-import { type Breakers, breakersFace, type Letters, lettersFace } from './faces.ts'
+import {
+  type Breakers,
+  breakersFace,
+  type Letters,
+  lettersFace,
+  type Subscriptions,
+  subscriptionsFace,
+} from './faces.ts'
 import type { Handlers } from './handlers.ts'
 import type { Inbound } from './inbound.ts'
 import { statusOfMessage } from './kept-receipt.ts'
@@ -112,7 +119,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
   readonly name: string
   readonly mesh: string
   readonly metrics: Metrics
-  readonly subscriptions: SubscriptionManager
+  readonly subscriptions: Subscriptions
   readonly deliveries: Deliveries
   readonly deadLetters: Letters
   readonly breakers: Breakers
@@ -128,7 +135,7 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     this.name = parts.name
     this.mesh = parts.mesh
     this.metrics = parts.metrics
-    this.subscriptions = parts.subscriptions
+    this.subscriptions = subscriptionsFace(parts.subscriptions)
     const { deadLetters, breakers } = parts.kept
     this.deadLetters = lettersFace(deadLetters, parts.limits, () => this.#open().kept.deadLetters)
     this.breakers = breakersFace(breakers)

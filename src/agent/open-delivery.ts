@@ -16,14 +16,14 @@ import type { Store } from '../store/store.ts'
 import type { AgentOptions } from './options.ts'
 
 /** The longest pause between two tries, ms: well below the patience that order has with a message that is missing. */
-const LONGEST_PAUSE = 15_000
+export const LONGEST_PAUSE = 15_000
 /** How long after their time to live receipts can be asked for, ms: a day. */
-const KEEP_RECEIPTS = 24 * 3_600_000
+export const KEEP_RECEIPTS = 24 * 3_600_000
 /**
  * More of messages that have their end are not kept for as long, once these have expired: some 160 bytes each, all of which
  * every start looks at.
  */
-const MOST_RECEIPTS = 262_144
+export const MOST_RECEIPTS = 262_144
 /** How often those that are over are looked for, which reads all of them, ms. */
 const PURGE = 3_600_000
 

@@ -90,7 +90,7 @@ export interface AgentOptions extends AbortOptions {
    * How long a handler may take, ms; default 1,800,000, half an hour. One that takes longer has failed: its `signal` fires,
    * what it kept is dropped, and it runs again as `handlerRetry` says, maybe beside what is still at work of it. A
    * subscription's callback that takes longer has failed as one that throws has: it has had the message, and the next one
-   * comes.
+   * comes. What a `beforeSend` hook takes longer over is not sent: `TIMEOUT`.
    */
   handlerTimeout?: number | undefined
   /**

@@ -18,6 +18,12 @@ export const notTaken = (message: Message, recipient: string, timeout: number): 
     timeoutSeconds: timeout / 1000,
   })
 
+export const hookLate = (message: Message, timeout: number): AfpTimeoutError =>
+  new AfpTimeoutError(`beforeSend was not done within ${timeout / 1000} s: the message has not left`, {
+    messageId: message.id,
+    timeoutSeconds: timeout / 1000,
+  })
+
 export const expired = (message: Message): AfpError =>
   new AfpRoutingError('MESSAGE_EXPIRED', 'the time to live is over', {
     messageId: message.id,

@@ -28,10 +28,10 @@ import type {
   SendOptions,
   Target,
 } from './options.ts'
-import { expired, failureOf, nobodyReached, notTaken } from './outbound-errors.ts'
+import { expired, failureOf, hookLate, nobodyReached, notTaken } from './outbound-errors.ts'
 
 /** How long a message may take until it is handed over, or a request until its reply is there, unless the caller says, ms. */
-const DEFAULT_TIMEOUT = 5_000
+export const DEFAULT_TIMEOUT = 5_000
 
 /** How much longer than its reply is waited for a request may take to leave, ms: timers are not exact. */
 const GRACE = 100
@@ -61,6 +61,8 @@ export interface OutboundParts {
   clock: Clock
   hooks: Hooks
   guarantee: Guarantee
+  /** How long the hook may take, ms. */
+  handlerTimeout: number
   network: Network
   addressing: Addressing
   requests: Requests
@@ -76,6 +78,8 @@ export class Outbound {
   readonly #sending = new Set<Promise<unknown>>()
   /** Requests, until their reply is there or they are called off. */
   readonly #asking = new Set<Promise<unknown>>()
+  /** Fires when the agent has waited for hooks for long enough, and closes. */
+  readonly #closing = new AbortController()
   /** Fires when the end of the agent waits no longer for the disk. */
   readonly #over = new AbortController()
   /** What a hook holds up, by recipient or topic: what is sent there later waits for it, so that order holds. */
@@ -195,9 +199,10 @@ export class Outbound {
     while (this.#sending.size > 0) await Promise.allSettled(this.#sending)
   }
 
-  /** Ends every wait for a reply. Resolves when the disk knows of it; with its signal it is not waited for any longer. */
+  /** Ends every wait for a hook and for a reply. Resolves when the disk knows of it; with its signal it is not waited for any longer. */
   async callOff(error: unknown, signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#over.abort(), { once: true })
+    this.#closing.abort(error)
     this.#parts.requests.close(error)
     while (this.#asking.size > 0) await Promise.allSettled(this.#asking)
   }
@@ -262,7 +267,7 @@ export class Outbound {
     first?: () => Promise<void>,
   ): Promise<T> {
     signal?.throwIfAborted()
-    const hook = runHook(this.#parts.hooks.beforeSend, message)
+    const hook = this.#hook(message)
     const hooked = first === undefined ? hook : Promise.all([hook, first()])
     const ahead = this.#ahead.size === 0 ? [] : places.flatMap(place => this.#ahead.get(place) ?? [])
     if (hooked === undefined && ahead.length === 0) {
@@ -280,6 +285,16 @@ export class Outbound {
     } finally {
       own.resolve()
     }
+  }
+
+  /** Runs the hook. One that waits for what it sends to where its message goes would wait for itself: it has its time. */
+  #hook(message: Message): void | Promise<void> {
+    const { hooks, clock, handlerTimeout } = this.#parts
+    const running = runHook(hooks.beforeSend, message)
+    if (running === undefined) return
+    const waited = abortable(running, this.#closing.signal)
+    const late = (): AfpTimeoutError => hookLate(message, handlerTimeout)
+    return within(clock, handlerTimeout, late, undefined, given => abortable(waited, given))
   }
 
   async #route(

@@ -68,16 +68,16 @@ export interface ExecuteOptions<T> {
   readonly signal?: AbortSignal | undefined
 }
 
+/** The options, none left out. */
+type Settings = { readonly [K in keyof BreakerOptions]-?: NonNullable<BreakerOptions[K]> }
+
 const EXECUTE: OptionChecks<ExecuteOptions<unknown>> = { fallback: FUNCTION, signal: SIGNAL }
 
 /** See the head of this file. */
 export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
   readonly name: string
   readonly #clock: Clock
-  readonly #threshold: number
-  readonly #resetTimeout: number
-  readonly #halfOpenCalls: number
-  readonly #isFailure: (error: unknown) => boolean
+  #settings: Settings
   #state: BreakerState = 'closed'
   #forced = false
   #failures = 0
@@ -94,13 +94,14 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
    */
   constructor(name: string, clock: Clock, options: BreakerOptions = {}) {
     super()
-    const { failureThreshold = 5, resetTimeout = 30_000, halfOpenCalls = 1, isFailure = () => true } = options
     this.name = name
     this.#clock = clock
-    this.#threshold = positive(failureThreshold, 'failureThreshold')
-    this.#resetTimeout = positive(resetTimeout, 'resetTimeout')
-    this.#halfOpenCalls = positive(halfOpenCalls, 'halfOpenCalls')
-    this.#isFailure = isFailure
+    this.#settings = checked(options)
+  }
+
+  /** Has these options from now on, and is in the state that it was in. @throws AfpError INVALID_OPTION @internal */
+  configure(options: BreakerOptions): void {
+    this.#settings = checked(options)
   }
 
   /** The state; `half-open` as soon as a call would be let through to try, although only that call changes it. */
@@ -126,7 +127,7 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
     if (this.#forced) return Number.POSITIVE_INFINITY
     if (this.#state !== 'open') return 0
     // Whole, and up: a timer set to a part of a millisecond may fire before it is over.
-    return Math.ceil(Math.max(0, this.#openedAt + this.#resetTimeout - this.#clock.monotonic()))
+    return Math.ceil(Math.max(0, this.#openedAt + this.#settings.resetTimeout - this.#clock.monotonic()))
   }
 
   /** Asks for a call to be let through; undefined when it is not. Whoever gets one tells how it ended. */
@@ -137,9 +138,9 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
     const now = this.#clock.monotonic()
     for (const [call, since] of this.#probes) {
       // One that never ends must not keep the breaker half-open for ever: it gives up its place and its say.
-      if (now - since >= this.#resetTimeout) this.#probes.delete(call)
+      if (now - since >= this.#settings.resetTimeout) this.#probes.delete(call)
     }
-    if (this.#probes.size + this.#successes >= this.#halfOpenCalls) return undefined
+    if (this.#probes.size + this.#successes >= this.#settings.halfOpenCalls) return undefined
     const call = this.#call()
     this.#probes.set(call, now)
     return call
@@ -205,7 +206,7 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
     return new AfpCircuitBreakerError(`circuit breaker ${this.name} ${why}`, {
       circuitName: this.name,
       failures: this.#failures,
-      resetTimeout: this.#resetTimeout / 1000,
+      resetTimeout: this.#settings.resetTimeout / 1000,
       details: { state: this.state, forced: this.#forced, retryAfter },
     })
   }
@@ -232,7 +233,7 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
   /** The application's own judgement. Where that fails, the call has all the same: it has to end. */
   #fails(error: unknown): boolean {
     try {
-      return this.#isFailure(error)
+      return this.#settings.isFailure(error)
     } catch (thrown) {
       this.emit('threw', { name: this.name, error: thrown })
       return true
@@ -240,14 +241,14 @@ export class CircuitBreaker extends TypedEventTarget<BreakerEvents> {
   }
 
   #succeeded(): void {
-    if (this.#state === 'half-open' && ++this.#successes < this.#halfOpenCalls) return
+    if (this.#state === 'half-open' && ++this.#successes < this.#settings.halfOpenCalls) return
     this.#failures = 0
     if (this.#state === 'half-open') this.#enter('closed')
   }
 
   #failed(): void {
     this.#failures++
-    if (this.#state === 'closed' && this.#failures < this.#threshold) return
+    if (this.#state === 'closed' && this.#failures < this.#settings.failureThreshold) return
     this.#openedAt = this.#clock.monotonic()
     this.#enter('open')
   }
@@ -268,6 +269,16 @@ function calledOff(error: unknown, signal: AbortSignal | undefined): boolean {
     reason instanceof AfpTimeoutError || (reason as { name?: unknown } | null | undefined)?.name === 'TimeoutError'
   if (signal?.aborted) return !late(signal.reason)
   return (error as { name?: unknown } | null | undefined)?.name === 'AbortError'
+}
+
+function checked(options: BreakerOptions): Settings {
+  const { failureThreshold = 5, resetTimeout = 30_000, halfOpenCalls = 1, isFailure = () => true } = options
+  return {
+    failureThreshold: positive(failureThreshold, 'failureThreshold'),
+    resetTimeout: positive(resetTimeout, 'resetTimeout'),
+    halfOpenCalls: positive(halfOpenCalls, 'halfOpenCalls'),
+    isFailure,
+  }
 }
 
 function positive(value: number, what: string): number {

@@ -50,13 +50,23 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
 
   /**
    * The breaker of this name, made if there is none. `options` replace the defaults for a new one and do nothing to one
-   * that exists. A name has at most 4,000 bytes of UTF-8 and no lone surrogates.
-   * @throws AfpError INVALID_OPTION for another name, or options that make no sense: then none was made
+   * that exists, but for one that is there since it was forced open in an earlier run: the first call for it in this run
+   * says what its options are, and it stays open. A name has at most 4,000 bytes of UTF-8 and no lone surrogates.
+   * @throws AfpError INVALID_OPTION for another name, or options that make no sense: then none was made, or changed
    */
   getOrCreate(name: string, options: BreakerOptions = {}): CircuitBreaker {
     const kept = this.#renew(name, options)
+    if (kept.restored) kept.breaker.configure(this.#with(options))
+    kept.restored = false
     kept.known = true
     return kept.breaker
+  }
+
+  /** Forces open the breaker of this name, as it was in an earlier run; its options are not known yet. @internal */
+  restore(name: string): void {
+    const kept = this.#renew(name, {})
+    kept.restored = true
+    kept.breaker.forceOpen()
   }
 
   /** The breaker of this name, if there is one. */
@@ -151,13 +161,17 @@ export class CircuitBreakers extends TypedEventTarget<BreakerEvents> {
       const why = `has at most ${MAX_NAME_BYTES} bytes of UTF-8 and no lone surrogates`
       throw new AfpError('INVALID_OPTION', `the name of a circuit breaker ${why}; this one was not made`)
     }
-    const breaker = new CircuitBreaker(name, clock, { ...this.#options, ...defined(options) })
+    const breaker = new CircuitBreaker(name, clock, this.#with(options))
     const detach = new AbortController()
     for (const type of ['change', 'threw'] as const) {
       breaker.addEventListener(type, ({ detail }) => this.emit(type, detail), { signal: detach.signal })
     }
     this.#makeRoom()
-    return { breaker, detach, known: false, lent: false }
+    return { breaker, detach, restored: false, known: false, lent: false }
+  }
+
+  #with(options: BreakerOptions): BreakerOptions {
+    return { ...this.#options, ...defined(options) }
   }
 
   #makeRoom(): void {
@@ -173,6 +187,8 @@ interface Kept {
   readonly breaker: CircuitBreaker
   /** Stops the forwarding of its events. */
   readonly detach: AbortController
+  /** It is of an earlier run, and nobody has said in this one what its options are. */
+  restored: boolean
   /** Somebody asked for it by its name. */
   known: boolean
   /** Somebody goes by it who does not ask again. */

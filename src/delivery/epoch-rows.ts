@@ -3,8 +3,9 @@
  * it stands, then that it is settled. Of others it has nothing; their author says again what it said of them.
  */
 
-import { type Epochs, KEEP_SETTLED } from '../feed/index.ts'
+import { type Epochs, KEEP_SETTLED, type Position } from '../feed/index.ts'
 import type { Write } from '../store/store.ts'
+import { wholeRow } from '../store/whole-row.ts'
 import type { IncomingParts } from './arrived.ts'
 import type { InEpochs } from './in-epoch.ts'
 import { WRITE_PAUSE } from './next-try.ts'
@@ -24,6 +25,12 @@ export class EpochRows {
 
   constructor(parts: EpochRowsParts) {
     this.#parts = parts
+  }
+
+  /** An epoch as it was left, see `Epochs.restore`. @throws AfpDataStoreError STORE_FAILED when its row is damaged */
+  restore(epoch: string, snapshot: unknown, rows: readonly Position[]): void {
+    const { author, epochs } = this.#parts
+    wholeRow('epochs', epochKey('in', author, epoch), () => epochs.restore(epoch, snapshot, rows))
   }
 
   /** What is to be written of an epoch; `committed` is to be called once it is. @param ended as for `Epochs.snapshot` */

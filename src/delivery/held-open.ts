@@ -41,8 +41,11 @@ export class HeldOpen {
     const { breakers, store } = parts
     const held = new HeldOpen(parts)
     for (const { key } of await store.range('meta', { prefix: [ROW] })) {
-      held.#names.add(key[1] as string)
-      breakers.getOrCreate(key[1] as string).forceOpen()
+      const name = key[1]
+      // A key that is damaged names none.
+      if (typeof name !== 'string') continue
+      held.#names.add(name)
+      breakers.restore(name)
     }
     const { signal } = held.#detach
     breakers.addEventListener('change', ({ detail }) => held.#note(detail.name, detail.forced), { signal })

@@ -79,7 +79,7 @@ export class Incoming {
     const byEpoch = Map.groupBy(arrived, ({ epoch, row }) => (row.owes ? undefined : epoch))
     for (const { id, key, notAfter, earlier, snapshot } of epochs) {
       const mine = byEpoch.get(id) ?? []
-      this.#epochs.restore(id, snapshot, mine.map(positionOf))
+      this.#rows.restore(id, snapshot, mine.map(positionOf))
       for (const entry of mine) {
         this.#arrived.add(entry)
         this.#held.add(entry)

@@ -1,6 +1,5 @@
 /** What an earlier run left in the store, as this run takes it up. */
 
-import { AfpDataStoreError } from '../common/errors.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
 import { Underway } from '../common/underway.ts'
 import { AuthorFeed, type SettledEpoch } from '../feed/index.ts'
@@ -10,6 +9,7 @@ import { importKey } from '../security/aead.ts'
 import { earlierIn } from '../security/opening.ts'
 import { paged } from '../store/paged.ts'
 import type { Key, Row, Store } from '../store/store.ts'
+import { wholeRow } from '../store/whole-row.ts'
 import { type Arrived, SEALED } from './arrived.ts'
 import { KEEP_ENDED, type KeptEpoch } from './in-epoch.ts'
 import { Entries, type Entry, type OutEpoch } from './out-epoch.ts'
@@ -149,14 +149,14 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
 export async function loadIncoming(store: Store, next?: NextTask): Promise<Map<string, IncomingRemains>> {
   const remains = new Map<string, { kept: KeptEpoch[]; settled: SettledEpoch[]; arrived: Arrived[] }>()
   for await (const entry of paged(store, 'epochs', ['in'], next)) {
-    const { author, epoch, row } = whole('epochs', entry, readEpoch)
+    const { author, epoch, row } = wholeRow('epochs', entry.key, () => readEpoch(entry))
     const mine = remains.get(author) ?? { kept: [], settled: [], arrived: [] }
     remains.set(author, mine)
     if ('floor' in row) mine.settled.push(row)
     else mine.kept.push({ id: epoch, ...row })
   }
   for await (const entry of paged(store, 'inbox', [], next)) {
-    const { author, epoch, number, row, message, kind } = whole('inbox', entry, readArrived)
+    const { author, epoch, number, row, message, kind } = wholeRow('inbox', entry.key, () => readArrived(entry))
     const mine = remains.get(author) ?? { kept: [], settled: [], arrived: [] }
     // What owes a letter does so also where nothing else is left of its author.
     if (row.owes !== undefined) remains.set(author, mine)
@@ -183,7 +183,7 @@ async function readAll<T>(
   read: (row: Row) => T,
 ): Promise<T[]> {
   const all: T[] = []
-  for await (const row of paged(store, table, prefix, next)) all.push(whole(table, row, read))
+  for await (const row of paged(store, table, prefix, next)) all.push(wholeRow(table, row.key, () => read(row)))
   return all
 }
 
@@ -191,16 +191,6 @@ function readArrived(row: Row): ReturnType<typeof readInbox> & Pick<Arrived, 'me
   const read = readInbox(row)
   const about = { sender: read.author, security: SEALED, limits: KEPT_LIMITS }
   return { ...read, ...decodeMessage(read.row.message, about) }
-}
-
-/** What a row says. @throws AfpDataStoreError STORE_FAILED, which names the row, when it is damaged */
-function whole<T>(table: string, row: Row, read: (row: Row) => T): T {
-  try {
-    return read(row)
-  } catch (cause) {
-    const why = `the row ${JSON.stringify(row.key)} of ${JSON.stringify(table)} in the store is damaged; nothing was changed`
-    throw new AfpDataStoreError('STORE_FAILED', why, { reference: `${table}/${row.key.join('/')}`, cause })
-  }
 }
 
 const by =

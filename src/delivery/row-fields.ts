@@ -12,6 +12,12 @@ export function text(value: unknown): string {
   throw notOne()
 }
 
+/** Bytes, so many if a length is given. */
+export function bytes(value: unknown, length?: number): Uint8Array {
+  if (value instanceof Uint8Array && (length === undefined || value.length === length)) return value
+  throw notOne()
+}
+
 /** A boolean. */
 export function flag(value: unknown): boolean {
   if (typeof value === 'boolean') return value

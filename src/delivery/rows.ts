@@ -12,12 +12,13 @@
  */
 
 import { AfpDataStoreError } from '../common/errors.ts'
-import type { SettledEpoch } from '../feed/index.ts'
+import { isNumber, type SettledEpoch } from '../feed/index.ts'
 import { BOUNDS } from '../message/bounds.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
 import { bytesToUuid, uuidToBytes } from '../message/ids.ts'
 import type { Guarantee } from '../message/message.ts'
+import { KEY_BYTES } from '../security/primitives.ts'
 import type { Key, Row, Write } from '../store/store.ts'
 import {
   type RetryState,
@@ -27,6 +28,7 @@ import {
   strategyFromWire,
   strategyToWire,
 } from './retry.ts'
+import { bytes, list, notOne, pick, text, time, whole } from './row-fields.ts'
 
 const KINDS: readonly MessageKind[] = ['message', 'request', 'reply', 'failure']
 const GUARANTEES: readonly Guarantee[] = ['at-most-once', 'at-least-once', 'exactly-once']
@@ -135,30 +137,29 @@ export const putOutbox = (key: Key, row: OutboxRow): Write => ({
   ]),
 })
 
-/** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
+/** @throws AfpDataStoreError STORE_FAILED, or what `row-fields.ts` throws, for a row that is damaged */
 export function readOutbox({ key, value }: Row): { recipient: string; epoch: string; number: number; row: OutboxRow } {
-  const [recipient, epoch, number] = key
   const all = readAny('outbox', value)
   const fields = all.length === 10 || all.length === 11 ? all : held('outbox', all, 9)
   const [id, guarantee, priority, expiresAt, createdAt, retry, strategy, fence, frame, asked, owes] = fields
   return {
-    recipient: recipient as string,
-    epoch: epoch as string,
-    number: number as number,
+    recipient: text(key[0]),
+    epoch: text(key[1]),
+    number: numberIn(key),
     row: {
-      messageId: bytesToUuid(id as Uint8Array),
-      guarantee: GUARANTEES[guarantee as number] as Guarantee,
-      priority: priority as number,
-      expiresAt: expiresAt as number,
-      createdAt: createdAt as number,
+      messageId: bytesToUuid(bytes(id)),
+      guarantee: pick(GUARANTEES, guarantee),
+      priority: whole(priority),
+      expiresAt: time(expiresAt),
+      createdAt: time(createdAt),
       retry: retryStateFromWire(retry),
       strategy: strategy === null ? undefined : strategyFromWire(strategy),
-      fence: FENCES[fence as number],
+      fence: FENCES[whole(fence, FENCES.length - 1)],
       asks: asked === true,
       awaited: asked === false,
       lettered: typeof asked === 'number' ? asked : undefined,
       owes: owes as OutboxOwes | undefined,
-      frame: frame as Uint8Array,
+      frame: bytes(frame),
     },
   }
 }
@@ -179,23 +180,22 @@ export const putInbox = (key: Key, row: InboxRow): Write => ({
   ]),
 })
 
-/** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
+/** @throws AfpDataStoreError STORE_FAILED, or what `row-fields.ts` throws, for a row that is damaged */
 export function readInbox({ key, value }: Row): { author: string; epoch: string; number: number; row: InboxRow } {
-  const [author, epoch, number] = key
   const all = readAny('inbox', value)
   const [kind, prev, priority, receivedAt, retry, message, owes] = all.length === 7 ? all : held('inbox', all, 6)
   return {
-    author: author as string,
-    epoch: epoch as string,
-    number: number as number,
+    author: text(key[0]),
+    epoch: text(key[1]),
+    number: numberIn(key),
     row: {
-      kind: KINDS[kind as number] as MessageKind,
-      prev: prev as number,
-      priority: priority as number,
-      receivedAt: receivedAt as number,
+      kind: pick(KINDS, kind),
+      prev: whole(prev),
+      priority: whole(priority),
+      receivedAt: time(receivedAt),
       retry: retryStateFromWire(retry),
       owes: owes as InboxOwes | undefined,
-      message: message as Uint8Array,
+      message: bytes(message),
     },
   }
 }
@@ -210,12 +210,12 @@ export const putEpoch = (author: string, epoch: string, row: EpochRow): Write =>
 /** An epoch that is open, or what is left of one. @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
 export function readEpoch({ key, value }: Row): { author: string; epoch: string; row: EpochRow | SettledEpoch } {
   const fields = readAny('epochs', value)
-  const author = key[1] as string
-  const epoch = key[2] as string
-  if (fields.length === 2) return { author, epoch, row: { epoch, floor: fields[0] as number, at: fields[1] as number } }
+  const author = text(key[1])
+  const epoch = text(key[2])
+  if (fields.length === 2) return { author, epoch, row: { epoch, floor: whole(fields[0]), at: time(fields[1]) } }
   const [feedKey, notAfter, earlier, snapshot] = held('epochs', fields, 4)
-  const row = { key: feedKey as Uint8Array, notAfter: notAfter as number, earlier: earlier as string[], snapshot }
-  return { author, epoch, row }
+  const names = list(earlier).map(text)
+  return { author, epoch, row: { key: bytes(feedKey, KEY_BYTES), notAfter: time(notAfter), earlier: names, snapshot } }
 }
 
 /** What is left of an epoch that is over, in the place of its own row: its key is gone with it. */
@@ -240,14 +240,20 @@ export const putOpening = (recipient: string, epoch: string, row: OpeningRow): W
   value: encode([row.packet, row.keyBytes, row.notAfter]),
 })
 
-/** @throws AfpDataStoreError STORE_FAILED for a row that is damaged */
+/** @throws AfpDataStoreError STORE_FAILED, or what `row-fields.ts` throws, for a row that is damaged */
 export function readOpeningRow({ key, value }: Row): { recipient: string; epoch: string; row: OpeningRow } {
   const [packet, keyBytes, notAfter] = read('epochs', value, 3)
   return {
-    recipient: key[1] as string,
-    epoch: key[2] as string,
-    row: { packet: packet as Uint8Array, keyBytes: keyBytes as Uint8Array, notAfter: notAfter as number },
+    recipient: text(key[1]),
+    epoch: text(key[2]),
+    row: { packet: bytes(packet), keyBytes: bytes(keyBytes, KEY_BYTES), notAfter: time(notAfter) },
   }
+}
+
+/** The number of a message in the key of its row; the first one is 1. @throws TypeError */
+function numberIn([, , number]: Key): number {
+  if (isNumber(number) && number > 0) return number
+  throw notOne()
 }
 
 const read = (table: string, value: Uint8Array, length: number): unknown[] => held(table, readAny(table, value), length)

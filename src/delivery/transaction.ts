@@ -19,6 +19,7 @@ import { Underway } from '../common/underway.ts'
 import { decode, encode } from '../message/codec.ts'
 import { contentFromWire, contentToWire, toContent } from '../message/content.ts'
 import type { Content } from '../message/message.ts'
+import { checkedKey } from '../store/batch.ts'
 import { encodeKey } from '../store/key.ts'
 import type { Check, Key, RangeOptions, Store, Write } from '../store/store.ts'
 
@@ -155,13 +156,14 @@ export class BufferedTransaction implements Transaction {
     if (written !== undefined) return read(written.value) as C | undefined
     const known = this.#reads.get(name)
     if (known !== undefined) return read(known.value) as C | undefined
+    const own = checkedKey(key)
     const readable = this.#readable(name)
     if (readable !== undefined) await readable
-    const value = await this.#store.get(TABLE, key)
+    const value = await this.#store.get(TABLE, own)
     this.#open()
     // Two reads of one key may have been under way: the first one counts.
     const first = this.#reads.get(name)
-    if (first === undefined) this.#reads.set(name, { key: [...key], value })
+    if (first === undefined) this.#reads.set(name, { key: own, value })
     else if (!same(first.value, value)) {
       this.#conflict ??= new AfpDataStoreError('STORE_CONFLICT', 'a value changed while it was read')
       throw this.#conflict
@@ -206,7 +208,7 @@ export class BufferedTransaction implements Transaction {
       throw new AfpDataStoreError('STORE_FULL', `one message may write ${MAX_BYTES} bytes; nothing of it is kept`)
     }
     this.#bytes = bytes
-    this.#writes.set(name, { key: [...key], value })
+    this.#writes.set(name, { key: checkedKey(key), value })
   }
 
   #name(key: Key): string {

@@ -50,8 +50,12 @@ export interface Identity {
   sign(label: string, data: Uint8Array): Promise<Uint8Array>
 }
 
-// Not what can be made into bytes: the digits of a text, or a list that was cut, would be the seed of somebody else.
-const SEED: OptionCheck = ['bytes', ArrayBuffer.isView]
+// Not what can be made into bytes: the digits of a text, or numbers that were cut, would be the seed of somebody else. By
+// its name: bytes may come from another realm.
+const SEED: OptionCheck = [
+  'a Uint8Array',
+  value => ArrayBuffer.isView(value) && (value as Uint8Array)[Symbol.toStringTag] === 'Uint8Array',
+]
 
 /**
  * An identity from a 32-byte seed, or a new one.
@@ -59,10 +63,11 @@ const SEED: OptionCheck = ['bytes', ArrayBuffer.isView]
  */
 export async function createIdentity(seed?: Uint8Array, random: Random = systemRandom): Promise<Identity> {
   if (seed !== undefined) checkOption('the seed of createIdentity()', seed, SEED)
-  const secret = seed === undefined ? random.bytes(32) : Uint8Array.from(seed)
-  if (secret.length !== 32) {
-    throw new AfpSecurityError('INVALID_IDENTITY', `an Ed25519 seed has 32 bytes, this one ${secret.length}`)
+  // Before it is copied: one whose buffer is gone has none.
+  if (seed !== undefined && seed.length !== 32) {
+    throw new AfpSecurityError('INVALID_IDENTITY', `an Ed25519 seed has 32 bytes, this one ${seed.length}`)
   }
+  const secret = seed === undefined ? random.bytes(32) : Uint8Array.from(seed)
   const { publicKey, sign } = await keyPair(secret)
   const signer: Signer = sign
   return {

@@ -9,7 +9,8 @@
 
 import { AfpDataStoreError, AfpRoutingError } from '../common/errors.ts'
 import { decode, encode } from '../message/codec.ts'
-import type { Store, Write } from '../store/store.ts'
+import type { Row, Store, Write } from '../store/store.ts'
+import { wholeRow } from '../store/whole-row.ts'
 import type { Card } from './card.ts'
 import { isAgentId } from './keys.ts'
 
@@ -57,13 +58,13 @@ export class KnownAgents {
     this.#options = options
   }
 
-  /** Reads the pinned names of earlier runs. */
+  /**
+   * Reads the pinned names of earlier runs.
+   * @throws AfpDataStoreError STORE_FAILED when a row is damaged: without its pin a name would be anybody's
+   */
   async load(): Promise<void> {
-    const pins: [string, Pin][] = []
-    for (const { key, value } of await this.#options.store.range('agents', { prefix: ['pin'] })) {
-      const pin = pinOf(decode(value))
-      if (typeof key[1] === 'string' && pin !== undefined) pins.push([key[1], pin])
-    }
+    const rows = await this.#options.store.range('agents', { prefix: ['pin'] })
+    const pins = rows.map(row => wholeRow('agents', row.key, () => readPin(row)))
     for (const [name, pin] of pins.sort(([, one], [, other]) => one.noted - other.noted)) this.#set(name, pin)
   }
 
@@ -207,12 +208,13 @@ const put = (name: string, { id, byHand, noted }: Pin): Write => ({
 
 const remove = (name: string): Write => ({ op: 'delete', table: 'agents', key: ['pin', name] })
 
-/** A pin as it was stored, or undefined for what is none. */
-function pinOf(value: unknown): Pin | undefined {
+/** A pin as it was stored. @throws TypeError for what is none */
+function readPin({ key: [, name], value }: Row): [name: string, pin: Pin] {
+  const stored = decode(value)
   // As it was stored at first: the id alone, and nobody knows who made it or when.
-  if (typeof value === 'string' && isAgentId(value)) return { id: value, byHand: false, noted: 0 }
-  if (!Array.isArray(value)) return undefined
-  const [id, byHand, noted] = value
-  if (typeof id !== 'string' || typeof byHand !== 'boolean' || typeof noted !== 'number') return undefined
-  return { id, byHand, noted }
+  const [id, byHand, noted] = Array.isArray(stored) ? stored : isAgentId(stored) ? [stored, false, 0] : []
+  if (typeof name !== 'string' || typeof id !== 'string' || typeof byHand !== 'boolean' || !Number.isFinite(noted)) {
+    throw new TypeError('not a pin')
+  }
+  return [name, { id, byHand, noted }]
 }

@@ -3,7 +3,7 @@
 import { AfpMessageError } from '../common/errors.ts'
 import { fromBase64 } from './base64.ts'
 import { NO_SECURITY } from './build.ts'
-import { toContent } from './content.ts'
+import { reading, toContent } from './content.ts'
 import { isPlain, parseJson } from './json-value.ts'
 import { type Content, Message, type MessageFields, type MessageJson, type MessageSecurity } from './message.ts'
 import { DEFAULT_LIMITS, isId, type Limits, validateFields } from './validate.ts'
@@ -19,11 +19,19 @@ export interface FromJsonOptions {
   readonly trusted?: boolean
 }
 
-/** The message as plain data. Bytes are base64, marked by `contentEncoding`. */
-export const toDictionary = (message: Message): MessageJson => message.toJSON()
+/**
+ * The message as plain data. Bytes are base64, marked by `contentEncoding`.
+ * @throws AfpMessageError INVALID_CONTENT for what is no message
+ */
+export const toDictionary = (message: Message): MessageJson => written(() => message.toJSON())
 
-/** The message as JSON text. */
-export const toJson = (message: Message): string => JSON.stringify(message)
+/**
+ * The message as JSON text.
+ * @throws AfpMessageError INVALID_CONTENT for one with something in it that JSON does not have, as one that you made yourself
+ */
+export const toJson = (message: Message): string => written(() => JSON.stringify(message))
+
+const written = <T>(write: () => T): T => reading('the message', 'INVALID_CONTENT', write)
 
 /**
  * The message that {@link toJson} wrote. Nothing is added to its trace path.

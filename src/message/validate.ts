@@ -124,7 +124,12 @@ export function resolveLimits(partial: Partial<Limits> = {}): Limits {
  * a promise, or anything else with a `then`, is waited for.
  */
 export interface Hooks {
-  /** Sees every message before it leaves; the sender gets the refusal as `HOOK_REFUSED`. */
+  /**
+   * Sees every message before it leaves; the sender gets the refusal as `HOOK_REFUSED`. What is sent to one recipient, or
+   * published on one topic, leaves in the order of the calls: what the hook itself sends to where its message goes leaves
+   * after that, so do not await it in the hook, which would wait for itself. One that is not done within the agent's
+   * `handlerTimeout` has failed: `TIMEOUT`, and nothing of its message leaves.
+   */
   beforeSend?: ((message: Message) => void | PromiseLike<void>) | undefined
   /** Sees every message before a handler or subscription does; a refused one is dropped with an event. */
   afterReceive?: ((message: Message) => void | PromiseLike<void>) | undefined

@@ -8,7 +8,7 @@ import { primitives } from '#crypto'
 import { equal, toHex } from '../common/bytes.ts'
 import type { Random } from '../common/random.ts'
 import { decode, encode } from '../message/codec.ts'
-import type { Store, Write } from '../store/store.ts'
+import type { Key, Row, Store, Write } from '../store/store.ts'
 import { type AgreementKey, generateKey } from './hpke.ts'
 import { KEY_BYTES } from './primitives.ts'
 
@@ -63,6 +63,8 @@ export class PrekeyRing {
   readonly #random: Random
   /** By id, in hex; the oldest first. */
   #keys = new Map<string, OwnPrekey>()
+  /** Rows that are no prekeys. */
+  #damaged: Key[] = []
   #rotating: Promise<unknown> = Promise.resolve()
 
   constructor({ store, random }: PrekeyRingOptions) {
@@ -70,12 +72,17 @@ export class PrekeyRing {
     this.#random = random
   }
 
-  /** Reads the prekeys of earlier runs. A row that is no prekey counts as a lost one. */
+  /**
+   * Reads the prekeys of earlier runs. A row that is no prekey counts as a lost one, and goes with the next {@link rotate}:
+   * there may be a private half in it, and how old that is nobody knows.
+   */
   async load(): Promise<void> {
     const keys: OwnPrekey[] = []
-    for (const { value } of await this.#store.range('prekeys')) {
-      const key = await readRow(value)
-      if (key !== undefined) keys.push(key)
+    this.#damaged = []
+    for (const row of await this.#store.range('prekeys')) {
+      const key = await readRow(row)
+      if (key === undefined) this.#damaged.push(row.key)
+      else keys.push(key)
     }
     this.#set(keys)
   }
@@ -91,7 +98,7 @@ export class PrekeyRing {
   }
 
   /**
-   * Deletes what is over its time and makes a new prekey if it is due; true when {@link current} is another than before.
+   * Deletes what is over its time or damaged, and makes a new prekey if it is due; true when {@link current} is another than before.
    * A new key is on the disk before it can be seen.
    */
   rotate(now: number): Promise<boolean> {
@@ -101,7 +108,7 @@ export class PrekeyRing {
   }
 
   async #rotate(now: number): Promise<boolean> {
-    const writes: Write[] = []
+    const writes = this.#damaged.map((key): Write => ({ op: 'delete', table: 'prekeys', key }))
     const kept: OwnPrekey[] = []
     const gone: OwnPrekey[] = []
     for (const key of this.#keys.values()) {
@@ -125,6 +132,7 @@ export class PrekeyRing {
       writes.push(putRow(made))
     }
     if (writes.length > 0) await this.#store.commit({ writes })
+    this.#damaged = []
     this.#set(kept)
     for (const { privateKey } of gone) privateKey.fill(0)
     return due
@@ -149,14 +157,28 @@ const putRow = ({ id, privateKey, publicKey, madeAt, notAfter }: OwnPrekey): Wri
   value: encode([privateKey, publicKey, madeAt, notAfter]),
 })
 
-async function readRow(value: Uint8Array): Promise<OwnPrekey | undefined> {
+/** The prekey in a row; undefined where the row is damaged. */
+async function readRow({ key: [name], value }: Row): Promise<OwnPrekey | undefined> {
+  const [privateKey, publicKey, madeAt, notAfter] = fieldsOf(value)
+  if (!isKey(privateKey) || !isKey(publicKey) || !isTime(madeAt) || !isTime(notAfter)) return
+  // What fails here is the platform, and the row whole.
+  const [own, id] = [await primitives.x25519PublicKey(privateKey), await prekeyId(publicKey)]
+  // A public key that is not the private one's would make every opening fail without a word; a row under another id than
+  // its own would not be found when it is to be deleted.
+  if (!equal(publicKey, own) || !(name instanceof Uint8Array && equal(name, id))) return
+  return { id, privateKey: privateKey.slice(), publicKey, madeAt, notAfter }
+}
+
+function fieldsOf(value: Uint8Array): unknown[] {
   try {
-    const [privateKey, publicKey, madeAt, notAfter] = decode(value) as [Uint8Array, Uint8Array, number, number]
-    if (privateKey.length !== KEY_BYTES || !Number.isSafeInteger(madeAt) || !Number.isSafeInteger(notAfter)) return
-    // A public key that is not the private one's would make every opening fail without a word.
-    if (!equal(publicKey, await primitives.x25519PublicKey(privateKey))) return
-    return { id: await prekeyId(publicKey), privateKey: privateKey.slice(), publicKey, madeAt, notAfter }
+    const fields = decode(value)
+    return Array.isArray(fields) ? fields : []
   } catch {
-    return undefined
+    return []
   }
 }
+
+const isKey = (value: unknown): value is Uint8Array<ArrayBuffer> =>
+  value instanceof Uint8Array && value.length === KEY_BYTES
+
+const isTime = (value: unknown): value is number => Number.isSafeInteger(value)

@@ -55,8 +55,8 @@ export type CheckedKey = (number | string | Bytes)[]
 
 /**
  * A key with bytes of its own and 0 for -0.
- * @throws AfpDataStoreError INVALID_OPTION for what is no array, NaN, a string with a lone surrogate (it has no UTF-8), a part of another
- * type, or a key above {@link MAX_KEY_BYTES}
+ * @throws AfpDataStoreError INVALID_OPTION for what is no array, NaN, a string with a lone surrogate (it has no UTF-8), bytes whose
+ * buffer is gone, a part of another type, or a key above {@link MAX_KEY_BYTES}
  */
 export function checkedKey(key: Key): CheckedKey {
   if (!Array.isArray(key)) throw invalid('a key has to be an array of strings, numbers and Uint8Arrays')
@@ -74,7 +74,11 @@ export function checkedKey(key: Key): CheckedKey {
     }
     if (!(part instanceof Uint8Array)) throw invalid('a key has a part that is no string, number or Uint8Array')
     size += part.length + 2
-    return copy(part)
+    try {
+      return copy(part)
+    } catch {
+      throw invalid('a key has a part whose buffer is gone')
+    }
   })
   if (size > MAX_KEY_BYTES) throw invalid(`a key has ${size} bytes, the limit is ${MAX_KEY_BYTES}`)
   return parts

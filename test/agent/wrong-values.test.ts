@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest'
 import type { Agent } from '../../src/agent/agent.ts'
 import { letterBytes, letterMessage } from '../../src/delivery/dead-letter.ts'
 import { createIdentity, isAgentId } from '../../src/identity/keys.ts'
+import { toDictionary, toJson } from '../../src/message/json.ts'
+import { Message, type MessageFields } from '../../src/message/message.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { failure } from './waiting.ts'
 import { ada, adaAndBob, bob } from './worlds.ts'
@@ -58,6 +60,13 @@ const calls: [what: string, call: (agent: Agent, value: never) => unknown, code:
   ],
 ]
 
+/** Bytes that were handed to somebody else, as to a worker. */
+function detached(): Uint8Array {
+  const bytes = new Uint8Array(32)
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+  return bytes
+}
+
 describe('A value that makes no sense', () => {
   adaAndBob()
 
@@ -80,6 +89,35 @@ describe('A value that makes no sense', () => {
     }
     // Whoever keeps bytes in Node has them as a Buffer.
     expect((await createIdentity(Buffer.alloc(32, 7))).id).toBe((await createIdentity(new Uint8Array(32).fill(7))).id)
+  })
+
+  test('is no seed, though it has bytes, where its buffer is gone or it has others than a seed', async () => {
+    expect(await failure(createIdentity(detached()))).toMatchObject({ code: 'INVALID_IDENTITY' })
+    for (const value of [new BigUint64Array(32), new Uint16Array(32).fill(300), new DataView(new ArrayBuffer(32))]) {
+      expect(await failure(createIdentity(value as never))).toMatchObject({ code: 'INVALID_OPTION' })
+    }
+  })
+
+  test('is no part of a key, where its buffer is gone', async () => {
+    const key = [detached()]
+    const refused = { code: 'INVALID_OPTION', message: expect.stringContaining('a part whose buffer is gone') }
+    expect(await failure(ada.storage.change(transaction => transaction.get(key)))).toMatchObject(refused)
+    expect(await failure(ada.storage.change(transaction => transaction.put(key, 1)))).toMatchObject(refused)
+    expect(await failure(ada.storage.change(transaction => transaction.delete(key)))).toMatchObject(refused)
+    expect(await failure(ada.storage.list({ prefix: key }))).toMatchObject(refused)
+  })
+
+  test('is no message to write as JSON', () => {
+    let deep = {}
+    for (let depth = 0; depth < 100_000; depth++) deep = { deep }
+    for (const content of [10n, cyclic, deep, detached()]) {
+      const message = new Message({ id: 'x', content } as unknown as MessageFields)
+      expect(() => toJson(message)).toThrow(expect.objectContaining({ code: 'INVALID_CONTENT' }))
+    }
+    for (const value of [10n, cyclic]) {
+      expect(() => toJson(value as never)).toThrow(expect.objectContaining({ code: 'INVALID_CONTENT' }))
+      expect(() => toDictionary(value as never)).toThrow(expect.objectContaining({ code: 'INVALID_CONTENT' }))
+    }
   })
 
   test('is no letter to read, though it has bytes that are', () => {

@@ -9,12 +9,25 @@ const loadAll = async (store: Store): Promise<void> => {
   await loadIncoming(store)
 }
 
+/** Of one that is given up. */
+const OUTBOX = encode([new Uint8Array(16), 1, 0, 1, 1, [0, 0], null, 1, new Uint8Array()])
+
+test('Whole rows are read', async () => {
+  const store = memoryStore()
+  await store.commit({ writes: [{ op: 'put', table: 'outbox', key: ['bob', 'e1', 7], value: OUTBOX }] })
+  await loadAll(store)
+})
+
 test.each([
   ['outbox', ['bob', 'e1', 7], encode([1, 2])],
   ['outbox', ['bob', 'e1', 7], encode(Array(9).fill(null))],
   ['epochs', ['out', 'bob', 'e1'], Uint8Array.of(0xff)],
   ['epochs', ['in', 'bob', 'e1'], encode([1])],
   ['inbox', ['bob', 'e1', 7], encode(Array(6).fill(0))],
+  // What is wrong is in the key.
+  ['outbox', ['bob', 'e1', 1.5], OUTBOX],
+  ['outbox', ['bob', 'e1', 0], OUTBOX],
+  ['outbox', ['bob', 1, 7], OUTBOX],
 ] as [table: string, key: Key, value: Uint8Array][])(
   'A damaged row is named by who cannot start on it: of %s, at %j',
   async (table, key, value) => {
@@ -22,7 +35,7 @@ test.each([
     await store.commit({ writes: [{ op: 'put', table, key, value }] })
     await expect(loadAll(store)).rejects.toMatchObject({
       code: 'STORE_FAILED',
-      message: `the row ${JSON.stringify(key)} of "${table}" in the store is damaged; nothing was changed`,
+      message: `the row ${JSON.stringify(key)} of "${table}" in the store is damaged; it was left as it is`,
       reference: `${table}/${key.join('/')}`,
     })
   },

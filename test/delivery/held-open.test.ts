@@ -69,3 +69,36 @@ test('The longest name that a breaker may have is kept, whatever characters are 
   const next = await run(store)
   expect([...next.breakers.states().values()]).toEqual(['open', 'open', 'open'])
 })
+
+test('A breaker of the application that was held open has, in the next run, the options that this one first makes it with', async () => {
+  const first = await run()
+  first.breakers.getOrCreate('rates', { failureThreshold: 1 }).forceOpen()
+  await first.held.close()
+
+  const { breakers } = await run(first.store)
+  // Somebody looks at it, and delivery takes it, before the application says what it is for.
+  const seen = breakers.get('rates')
+  breakers.borrow('rates')
+  const options = { failureThreshold: 2, resetTimeout: 1_000, isFailure: (error: unknown) => error !== 'fine' }
+  expect(() => breakers.getOrCreate('rates', { ...options, resetTimeout: 0 })).toThrow(
+    expect.objectContaining({ code: 'INVALID_OPTION' }),
+  )
+  const rates = breakers.getOrCreate('rates', options)
+  expect(rates).toBe(seen)
+  expect(rates).toMatchObject({ state: 'open', forced: true })
+  // It exists from now on.
+  breakers.getOrCreate('rates', { failureThreshold: 1 })
+
+  rates.reset()
+  for (const error of ['down', 'fine', 'down']) rates.admit()?.fail(error)
+  expect(rates.state).toBe('closed')
+  rates.admit()?.fail('down')
+  expect(rates).toMatchObject({ state: 'open', retryAfter: 1_000 })
+})
+
+test('A key that names no breaker is in nobody’s way', async () => {
+  const store = memoryStore()
+  await store.commit({ writes: [{ op: 'put', table: 'meta', key: ['held-open'], value: Uint8Array.of(0) }] })
+  const { breakers } = await run(store)
+  expect(breakers.size).toBe(0)
+})

@@ -36,6 +36,18 @@ describe("a handler's transaction", () => {
     expect(await third.get(['count'])).toBe(1)
   })
 
+  it('goes by the bytes that a key had when it was given, whatever becomes of them', async () => {
+    const store = memoryStore()
+    const transaction = new BufferedTransaction(store)
+    const [read, written] = [Uint8Array.of(1), Uint8Array.of(2)]
+    const reading = transaction.get([read])
+    transaction.put([written], 'two')
+    for (const bytes of [read, written]) structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+    expect(await reading).toBeUndefined()
+    await store.commit(transaction.end())
+    expect((await store.range('app')).map(({ key }) => key)).toEqual([[Uint8Array.of(2)]])
+  })
+
   it('deletes', async () => {
     const store = memoryStore()
     const transaction = new BufferedTransaction(store)

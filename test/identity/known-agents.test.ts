@@ -227,20 +227,20 @@ describe('Known agents', () => {
     expect(known.resolve('ada')).toBe(ada.id)
   })
 
-  test('what is stored as a pin and is none is passed over', async () => {
-    const { known, store } = directory()
+  test('what is stored as a pin and is none is named: without it its name would be anybody’s', async () => {
     const { id } = await createIdentity()
-    for (const [name, value] of [
-      ['a', 'somebody'],
-      ['b', [id, 'yes', 1]],
-      ['c', [1, true, 1]],
-      ['d', [id, true, 1]],
-    ] as const) {
-      const writes = [{ op: 'put', table: 'agents', key: ['pin', name], value: encode(value as never) }] as const
-      await store.commit({ writes })
+    const whole = [id, true, 1]
+    const others = ['somebody', [id, 'yes', 1], [1, true, 1], [id, true, '1'], []].map(value => encode(value as never))
+    for (const value of [...others, Uint8Array.of(0xff)]) {
+      const { known, store } = directory()
+      const put = (name: string, bytes: Uint8Array) =>
+        store.commit({ writes: [{ op: 'put', table: 'agents', key: ['pin', name], value: bytes }] })
+      await put('ada', encode(whole as never))
+      await known.load()
+      expect(known.pinned('ada')).toBe(id)
+      await put('bob', value)
+      await expect(known.load()).rejects.toMatchObject({ code: 'STORE_FAILED', reference: 'agents/pin/bob' })
     }
-    await known.load()
-    expect(['a', 'b', 'c', 'd'].map(name => known.pinned(name))).toEqual([undefined, undefined, undefined, id])
   })
 
   test('a store that fails costs the pins of the next run, not those of this one', async () => {

@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { primitives } from '#crypto'
 import { toHex } from '../../src/common/bytes.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import { encode } from '../../src/message/codec.ts'
@@ -80,7 +81,7 @@ describe('Prekeys', () => {
     expect(ring.current()).toMatchObject({ madeAt: start })
   })
 
-  test('a row that is no prekey counts as a lost one', async () => {
+  test('a row that is no prekey counts as a lost one, and is deleted: there may be a private half in it', async () => {
     const store = memoryStore()
     const ring = ringOver(store)
     await ring.rotate(start)
@@ -96,11 +97,42 @@ describe('Prekeys', () => {
       encode([privateKey, publicKey, 'then', start]),
     ]
     const writes = rows.map((value, i) => ({ op: 'put' as const, table: 'prekeys', key: [i], value }))
+    // Whole, but not where it would be deleted.
+    const [row] = await store.range('prekeys')
+    writes.push({ op: 'put', table: 'prekeys', key: [rows.length], value: row?.value as Uint8Array })
     await store.commit({ writes })
     const again = ringOver(store)
     await again.load()
     expect(again.current()).toEqual(good)
     expect(again.find(await prekeyId(new Uint8Array(32)))).toBeUndefined()
     expect(await again.rotate(start + 1)).toBe(false)
+    expect(await store.range('prekeys')).toEqual([row])
+    expect(again.current()).toEqual(good)
+  })
+
+  test('one that the disk does not delete at first goes later', async () => {
+    const store = memoryStore()
+    const value = encode(['a secret'])
+    await store.commit({ writes: [{ op: 'put', table: 'prekeys', key: [1], value }] })
+    const ring = ringOver(store)
+    await ring.load()
+    const { commit } = store
+    store.commit = () => Promise.reject(new Error('the disk'))
+    expect(await failureOf(() => ring.rotate(start))).toMatchObject({ message: 'the disk' })
+    store.commit = commit.bind(store)
+    await ring.rotate(start)
+    expect((await store.range('prekeys')).map(({ key }) => key)).toEqual([[ring.current()?.id]])
+  })
+
+  test('a row is not taken for damaged where the platform fails', async () => {
+    const store = memoryStore()
+    await ringOver(store).rotate(start)
+    const before = await store.range('prekeys')
+    const ring = ringOver(store, 2)
+    const fails = vi.spyOn(primitives, 'x25519PublicKey').mockRejectedValueOnce(new Error('the platform'))
+    expect(await failureOf(() => ring.load())).toMatchObject({ message: 'the platform' })
+    fails.mockRestore()
+    await ring.rotate(start + 1)
+    expect(await store.range('prekeys')).toEqual(expect.arrayContaining(before))
   })
 })
