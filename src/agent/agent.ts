@@ -136,7 +136,8 @@ export interface Agent extends TypedEventTarget<AgentEvents>, AsyncDisposable {
   request<C extends Content = Content>(to: Target, content: Content, options?: RequestOptions): Promise<Message<C>>
   /**
    * Answers a message that came from `receive` or a subscription; the first answer to a request is the reply that its
-   * sender waits for. The message is the object that came: to a copy the answer is a message of its own.
+   * sender waits for. The message is the object that came: to a copy the answer is a message of its own. Its parent is that
+   * message, whatever `parentId` says. Of a reply nothing is known any more once it has its end, so its `id` is free then.
    */
   respond(message: Message, content: Content, options?: SendOptions): Promise<Receipt>
   /**
