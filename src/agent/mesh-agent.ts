@@ -184,7 +184,12 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     checkOption('what respond() answers', message, RECEIVED)
     checkCall('respond', options)
     const { outbound, inbound } = this.#open()
-    return outbound.respond(message, inbound.takeRequest(message) ? 'reply' : 'message', content, options)
+    const kind = inbound.takeRequest(message) ? 'reply' : 'message'
+    return outbound.respond(message, kind, content, options).catch(error => {
+      // Its sender still waits: the next answer may be one that can be sent.
+      if (kind === 'reply') inbound.leaveRequest(message)
+      throw error
+    })
   }
 
   handle<C extends Content = Content>(handler: Handler<C>): Disposable

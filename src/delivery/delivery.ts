@@ -294,7 +294,8 @@ export class Delivery {
   retryLetter(letter: DeadLetter, settled: readonly Write[], automatic = false): Promise<RetryOutcome> {
     const outgoingTo = (recipient: string) => this.#recipients.to(recipient)
     const ways = { outgoingTo, reply: this.#reply, sending: this.#sending, closing: this.#closing.signal }
-    return retryLetter({ ...this.#parts, ...ways }, letter, settled, automatic)
+    // What is sent again waits for a connection as what is sent first does.
+    return retryLetter({ ...this.#parts, ...ways }, letter, settled, automatic).finally(() => this.#reach(letter.peer))
   }
 
   /** The next message that nobody wanted, for somebody who reads: it has its end with that. */

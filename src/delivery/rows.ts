@@ -194,10 +194,17 @@ export function readInbox({ key, value }: Row): { author: string; epoch: string;
       priority: whole(priority),
       receivedAt: time(receivedAt),
       retry: retryStateFromWire(retry),
-      owes: owes as InboxOwes | undefined,
+      owes: owes === undefined ? undefined : readOwes(owes),
       message: bytes(message),
     },
   }
+}
+
+function readOwes(value: unknown): InboxOwes {
+  const [reason, code, message] = list(value)
+  if (reason === 'expired') return [reason]
+  if (reason === 'handler-error') return [reason, text(code), text(message)]
+  throw notOne()
 }
 
 export const putEpoch = (author: string, epoch: string, row: EpochRow): Write => ({

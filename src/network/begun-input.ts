@@ -17,13 +17,12 @@ export const MAX_UNANSWERED = 16_384
 
 /** Data of fewer bytes is a crumb. Nothing in AFP or gossip is that small, but for signs of life. */
 const CRUMB = 16
-/** Crumbs that may come at once, and in a second. */
-export const MAX_CRUMBS = 2_048
-const CRUMBS_PER_SECOND = 128
+/** Crumbs that may come on a stream at once, and in a second; and the bytes of other data that make up for one. */
+const MAX_CRUMBS = 512
+const CRUMBS_PER_SECOND = 64
+const BYTES_PER_CRUMB = 1_024
 
-const DATA = 0
-
-/** Has a connection end that goes beyond these bounds, or the stream where only one does. */
+/** Has a connection end whose frames go beyond these bounds, and the streams that do. */
 export function boundInput(muxer: Yamux): void {
   const { buffer } = muxer.decoder
   const onData = muxer.onData.bind(muxer)
@@ -42,32 +41,33 @@ export function boundInput(muxer: Yamux): void {
     pieces = 1
   }
 
-  const crumbs = boundCrumbs()
-  const handleFrame = muxer.handleFrame.bind(muxer)
-  muxer.handleFrame = frame => {
-    const { type, flag, length } = frame.header
-    if (type === DATA && flag === 0 && crumbs(length)) throw new Error('data comes in crumbs')
-    handleFrame(frame)
-  }
-
   const newStream = muxer._newStream.bind(muxer)
   muxer._newStream = (...of) => {
     const stream = newStream(...of)
+    boundCrumbs(stream)
     if (stream.direction === 'inbound') boundRequest(stream)
     return stream
   }
 }
 
-/** Counts the crumbs of a connection; its answer to one that is beyond the bound is true. */
-export function boundCrumbs(): (length: number) => boolean {
-  let crumbs = 0
+/**
+ * Ends a stream on which nearly all data comes in crumbs. Only that one: what it carries, as a circuit of a relay's does,
+ * may be a stranger's words, and the connection somebody else's. Where windows end honest data leaves crumbs too.
+ */
+export function boundCrumbs(stream: Inbound): void {
+  const onData = stream.onData.bind(stream)
+  let left = MAX_CRUMBS
   let since = performance.now()
-  return length => {
-    if (length >= CRUMB || ++crumbs <= MAX_CRUMBS) return false
-    const now = performance.now()
-    crumbs -= Math.min(crumbs, ((now - since) / 1_000) * CRUMBS_PER_SECOND)
-    since = now
-    return crumbs > MAX_CRUMBS
+  stream.onData = data => {
+    const { byteLength } = data
+    if (byteLength >= CRUMB) left = Math.min(MAX_CRUMBS, left + byteLength / BYTES_PER_CRUMB)
+    else if (--left < 0) {
+      const now = performance.now()
+      left = Math.min(MAX_CRUMBS, left + ((now - since) / 1_000) * CRUMBS_PER_SECOND)
+      since = now
+      if (left < 0) return stream.abort(new Error('data comes in crumbs'))
+    }
+    onData(data)
   }
 }
 

@@ -11,6 +11,8 @@ import type { Inbound } from './yamux.ts'
 
 /** The longest message: 16 KiB, its wrapping, and some more. */
 const MAX_MESSAGE = 20_480
+/** Bytes of a length. */
+const LENGTH_BYTES = 3
 /** Data channels that the other side may have open at a time: some five are used. */
 const MAX_CHANNELS = 32
 
@@ -21,7 +23,6 @@ interface ChannelStream extends Inbound {
 
 /** What the muxer keeps to itself. */
 interface ChannelMuxer extends StreamMuxer {
-  readonly maConn: { abort(error: Error): void }
   readonly streams: Stream[]
   onDataChannel(channel: RTCDataChannel, early?: readonly MessageEvent[]): void
   onCreateStream(options: unknown): Promise<Stream>
@@ -60,15 +61,9 @@ export const withChannelBounds =
   }
 
 function bound(muxer: ChannelMuxer): StreamMuxer {
-  const crumbs = boundCrumbs()
-  const boundStream = (given: Stream): void => {
-    const stream = given as ChannelStream
-    const onData = stream.onData.bind(stream)
-    stream.onData = data => {
-      if (crumbs(data.byteLength)) return muxer.maConn.abort(new Error('data comes in crumbs'))
-      onData(data)
-    }
-    boundMessages(stream)
+  const boundStream = (stream: Stream): void => {
+    boundCrumbs(stream as ChannelStream)
+    boundMessages(stream as ChannelStream)
   }
   const onDataChannel = muxer.onDataChannel.bind(muxer)
   muxer.onDataChannel = (channel, early) => {
@@ -91,30 +86,41 @@ function bound(muxer: ChannelMuxer): StreamMuxer {
   return muxer
 }
 
-/** Ends a stream on which a message says that it is longer than any: each has its length before it, seven bits a byte. */
+/**
+ * Ends a stream on which a message says that it is longer than any: each has its length before it, seven bits a byte. What
+ * is not whole is held in one piece, in however many it comes.
+ */
 function boundMessages(stream: ChannelStream): void {
   const { incomingData } = stream
   const push = incomingData.push.bind(incomingData)
-  let left = 0
-  let length = 0
+  let held: Uint8Array | undefined
+  let size = 0
   let shift = 0
+  let length = 0
+  /** What is still to come of the message; undefined while its length is. */
+  let left: number | undefined
   incomingData.push = data => {
+    held ??= new Uint8Array(LENGTH_BYTES + MAX_MESSAGE)
     for (let at = 0; at < data.length; ) {
-      if (left > 0) {
-        const taken = Math.min(left, data.length - at)
-        left -= taken
-        at += taken
-        continue
+      if (left === undefined) {
+        const byte = data[at++] as number
+        length |= (byte & 127) << shift
+        shift += 7
+        if (length > MAX_MESSAGE || shift > 7 * LENGTH_BYTES) return stream.abort(new Error('a message is too long'))
+        held[size++] = byte
+        if (byte <= 127) left = length
+      } else {
+        const end = Math.min(at + left, data.length)
+        held.set(data.subarray(at, end), size)
+        size += end - at
+        left -= end - at
+        at = end
       }
-      const byte = data[at++] as number
-      length |= (byte & 127) << shift
-      shift += 7
-      if (length > MAX_MESSAGE || shift > 21) return stream.abort(new Error('a message is too long'))
-      if (byte > 127) continue
-      left = length
-      length = 0
-      shift = 0
+      if (left !== 0) continue
+      push(held.slice(0, size))
+      left = undefined
+      length = shift = size = 0
     }
-    return push(data)
+    return undefined
   }
 }

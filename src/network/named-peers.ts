@@ -32,7 +32,7 @@ interface Named {
   /** When it was dialled last, and when the pause that runs is over, by the monotonic clock. */
   dialledAt: number
   dueAt: number
-  /** When the last dial of this side made a link, ms since 1970. */
+  /** When the last dial of this side made a link, likewise. */
   linkedAt: number
 }
 
@@ -52,7 +52,7 @@ export class NamedPeers {
       dialling: false,
       dialledAt: 0,
       dueAt: 0,
-      linkedAt: 0,
+      linkedAt: Number.NEGATIVE_INFINITY,
     }))
   }
 
@@ -71,7 +71,7 @@ export class NamedPeers {
     for (const peer of this.#peers) {
       if (peer.id !== id || peer.dialling || peer.timer !== undefined) continue
       // A peer that takes links and drops them is not to be dialled without end; one that crashes is waited for.
-      const brief = clock.now() - peer.linkedAt < BRIEF
+      const brief = clock.monotonic() - peer.linkedAt < BRIEF
       peer.failures = brief ? Math.min(peer.failures + 1, BRIEF_FAILURES) : 0
       this.#later(peer)
     }
@@ -95,7 +95,7 @@ export class NamedPeers {
     connect(peer.address).then(
       () => {
         peer.dialling = false
-        peer.linkedAt = clock.now()
+        peer.linkedAt = clock.monotonic()
         if (!linked(peer.id)) this.lost(peer.id)
       },
       () => {

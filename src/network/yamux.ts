@@ -34,9 +34,6 @@ export interface Yamux extends StreamMuxer {
   send(data: unknown): boolean
   /** All that it reads goes through here; what it throws ends the connection. */
   onData(data: Bytes): void
-  handleFrame(frame: {
-    readonly header: { readonly type: number; readonly flag: number; readonly length: number }
-  }): void
   _newStream(...of: unknown[]): YamuxStream
 }
 

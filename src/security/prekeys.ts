@@ -161,6 +161,8 @@ const putRow = ({ id, privateKey, publicKey, madeAt, notAfter }: OwnPrekey): Wri
 async function readRow({ key: [name], value }: Row): Promise<OwnPrekey | undefined> {
   const [privateKey, publicKey, madeAt, notAfter] = fieldsOf(value)
   if (!isKey(privateKey) || !isKey(publicKey) || !isTime(madeAt) || !isTime(notAfter)) return
+  // What ended before it began others would be shown, and seal nothing to.
+  if (notAfter <= madeAt) return
   // What fails here is the platform, and the row whole.
   const [own, id] = [await primitives.x25519PublicKey(privateKey), await prekeyId(publicKey)]
   // A public key that is not the private one's would make every opening fail without a word; a row under another id than

@@ -24,6 +24,8 @@ test.each([
   ['epochs', ['out', 'bob', 'e1'], Uint8Array.of(0xff)],
   ['epochs', ['in', 'bob', 'e1'], encode([1])],
   ['inbox', ['bob', 'e1', 7], encode(Array(6).fill(0))],
+  ['inbox', ['bob', 'e1', 7], encode([0, 0, 0, 0, [0, 0, 0], new Uint8Array(1), 0])],
+  ['inbox', ['bob', 'e1', 7], encode([0, 0, 0, 0, [0, 0, 0], new Uint8Array(1), ['handler-error', 1, 'x']])],
   // What is wrong is in the key.
   ['outbox', ['bob', 'e1', 1.5], OUTBOX],
   ['outbox', ['bob', 'e1', 0], OUTBOX],

@@ -3,6 +3,8 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, test } from 'vitest'
+import type { Node } from '../../src/network/node.ts'
+import { turn } from '../contracts/waiting.ts'
 import { addressOf, hasSlot, testPeer, testRelay, until } from '../relay/support.ts'
 import { startNode } from './bare-node.ts'
 
@@ -20,9 +22,10 @@ interface Muxer {
 const muxerOf = (connection: Connection): Muxer => (connection as unknown as { muxer: Muxer }).muxer
 
 /** A frame of yamux with data, without it. */
-function header(stream: number, length: number): Uint8Array {
+function header(stream: number, length: number, flag = 0): Uint8Array {
   const bytes = new Uint8Array(HEADER)
   const view = new DataView(bytes.buffer)
+  view.setUint16(2, flag)
   view.setUint32(4, stream)
   view.setUint32(8, length)
   return bytes
@@ -50,6 +53,19 @@ async function strangers() {
   // Both ends know what the other speaks: nothing else is under way.
   await stranger.services.ping.ping(node.peerId)
   return { node, stranger, connection, into: node.getConnections(stranger.peerId)[0] as Connection }
+}
+
+/** A stream of the stranger's, and how much of it the node has read. */
+async function stream(node: Node, connection: Connection) {
+  const opened = Promise.withResolvers<Stream>()
+  await node.handle('/test/data', end => opened.resolve(end))
+  const theirs = (await connection.newStream('/test/data')) as Stream & { streamId: number }
+  const mine = await opened.promise
+  let bytes = 0
+  mine.addEventListener('message', ({ data }) => {
+    bytes += data.byteLength
+  })
+  return { theirs, mine, read: () => bytes }
 }
 
 describe('A frame of yamux', () => {
@@ -86,7 +102,6 @@ describe('A frame of yamux', () => {
     const mine = await opened.promise
     let most = 0
     const { buffer } = muxerOf(into).decoder
-    into.addEventListener('close', () => {})
     const { maConn } = muxerOf(into)
     maConn.addEventListener('message', () => {
       most = Math.max(most, buffer.bufs.length)
@@ -103,26 +118,62 @@ describe('A frame of yamux', () => {
     expect(most).toBeLessThan(300)
   })
 
-  test('in crumbs: so many end their connection, and fewer do not', WITHIN, async () => {
-    const { node, stranger, connection, into } = await strangers()
-    const opened = Promise.withResolvers<Stream>()
-    await node.handle('/test/crumbs', stream => opened.resolve(stream))
-    const stream = (await connection.newStream('/test/crumbs')) as Stream & { streamId: number }
-    const mine = await opened.promise
-    let read = 0
-    mine.addEventListener('message', ({ data }) => {
-      read += data.byteLength
-    })
-    const crumb = new Uint8Array([...header(stream.streamId, 1), 7])
-    const crumbs = (count: number) => Array.from({ length: count }, () => crumb)
-    const some = until(() => read === 1_500, [mine, 'message'])
-    await write(connection, crumbs(1_500))
-    await some
-    await stranger.services.ping.ping(node.peerId)
-    const gone = until(() => into.status !== 'open', [into, 'close'])
-    await write(connection, crumbs(3_000))
-    await gone
-    expect(read).toBeLessThan(2_600)
+  // Data with any flag is data.
+  test.each([0, 2])(
+    'in crumbs with flag %d: so many end their stream and nothing else, and fewer do not',
+    WITHIN,
+    async flag => {
+      const { node, stranger, connection, into } = await strangers()
+      const { theirs, mine, read } = await stream(node, connection)
+      const crumb = new Uint8Array([...header(theirs.streamId, 1, flag), 7])
+      const crumbs = (count: number) => Array.from({ length: count }, () => crumb)
+      const some = until(() => read() === 300, [mine, 'message'])
+      await write(connection, crumbs(300))
+      await some
+      const gone = until(() => mine.status !== 'open', [mine, 'close'])
+      await write(connection, crumbs(3_000))
+      await gone
+      expect(read()).toBeLessThan(1_000)
+      await stranger.services.ping.ping(node.peerId)
+      expect(into.status).toBe('open')
+    },
+  )
+
+  test('in crumbs on a circuit costs nobody the connection to the relay', WITHIN, async () => {
+    const relay = await testRelay()
+    const reached = await testPeer([relay], { reserve: true })
+    await hasSlot(reached)
+    const [toRelay] = reached.node.getConnections()
+    const address = multiaddr(`${addressOf(relay, 'tcp')}/p2p-circuit/p2p/${reached.id}`)
+    const honest = await testPeer([relay])
+    const circuit = await honest.node.dial(address)
+    for (const stranger of await Promise.all([testPeer([relay]), testPeer([relay]), testPeer([relay])])) {
+      await stranger.node.dial(address)
+      // What carries the circuit, on the stranger's connection with the relay.
+      const streams = stranger.node.getConnections().flatMap(connection => connection.streams)
+      const carrier = streams.find(({ protocol }) => protocol.endsWith('/hop')) as Stream
+      const gone = until(() => carrier.status !== 'open', [carrier, 'close'])
+      for (let sent = 0; sent < 3_000 && carrier.status === 'open'; sent++) {
+        carrier.send(Uint8Array.of(0xff))
+        if (sent % 50 === 0) await turn()
+      }
+      await gone
+    }
+    expect(toRelay?.status).toBe('open')
+    expect(circuit.status).toBe('open')
+    await honest.node.services.ping.ping(address)
+  })
+
+  test('of little data that the end of a piece leaves behind is no crumb too many', { timeout: 20_000 }, async () => {
+    const { node, connection } = await strangers()
+    const { theirs, mine, read } = await stream(node, connection)
+    // Streams hand on a quarter of a MiB at once: three bytes are left of each of these.
+    const size = LONGEST + 3
+    for (let sent = 1; sent <= 700; sent++) {
+      theirs.send(new Uint8Array(size))
+      await until(() => read() === sent * size || mine.status !== 'open', [mine, 'message'], [mine, 'close'])
+    }
+    expect(mine.status).toBe('open')
   })
 })
 
@@ -155,17 +206,10 @@ describe('A request that is never whole', () => {
 
   test('is no stream on which much comes that was agreed on', WITHIN, async () => {
     const { node, connection } = await strangers()
-    const opened = Promise.withResolvers<Stream>()
-    await node.handle('/test/much', stream => opened.resolve(stream))
-    const stream = await connection.newStream('/test/much')
-    const mine = await opened.promise
-    let read = 0
-    mine.addEventListener('message', ({ data }) => {
-      read += data.byteLength
-    })
-    const all = until(() => read === 1_048_576, [mine, 'message'])
-    stream.send(new Uint8Array(1_048_576))
+    const { theirs, mine, read } = await stream(node, connection)
+    const all = until(() => read() === 1_048_576, [mine, 'message'])
+    theirs.send(new Uint8Array(1_048_576))
     await all
-    expect(stream.status).toBe('open')
+    expect(theirs.status).toBe('open')
   })
 })

@@ -2,10 +2,10 @@ import { describe, expect, test, vi } from 'vitest'
 import { primitives } from '#crypto'
 import { toHex } from '../../src/common/bytes.ts'
 import { seededRandom } from '../../src/common/random.ts'
-import { encode } from '../../src/message/codec.ts'
+import { decode, encode } from '../../src/message/codec.ts'
 import { PrekeyRing, prekeyId } from '../../src/security/prekeys.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Key, Store } from '../../src/store/store.ts'
 import { prekeysContract } from './prekeys-contract.ts'
 import { failureOf } from './vectors.ts'
 
@@ -108,6 +108,20 @@ describe('Prekeys', () => {
     expect(await again.rotate(start + 1)).toBe(false)
     expect(await store.range('prekeys')).toEqual([row])
     expect(again.current()).toEqual(good)
+  })
+
+  test('one that ended before it began is no prekey, and is made anew', async () => {
+    const store = memoryStore()
+    await ringOver(store).rotate(start)
+    const [row] = await store.range('prekeys')
+    const fields = decode(row?.value as Uint8Array) as unknown[]
+    const value = encode([...fields.slice(0, 3), 1])
+    await store.commit({ writes: [{ op: 'put', table: 'prekeys', key: row?.key as Key, value }] })
+    const ring = ringOver(store)
+    await ring.load()
+    expect(ring.current()).toBeUndefined()
+    await ring.rotate(start)
+    expect((await store.range('prekeys')).map(({ key }) => key)).toEqual([[ring.current()?.id]])
   })
 
   test('one that the disk does not delete at first goes later', async () => {
