@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { loadIncoming, loadOutgoing } from '../../src/delivery/loading.ts'
+import { readInbox } from '../../src/delivery/rows.ts'
 import { encode } from '../../src/message/codec.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Key, Store } from '../../src/store/store.ts'
@@ -24,8 +25,6 @@ test.each([
   ['epochs', ['out', 'bob', 'e1'], Uint8Array.of(0xff)],
   ['epochs', ['in', 'bob', 'e1'], encode([1])],
   ['inbox', ['bob', 'e1', 7], encode(Array(6).fill(0))],
-  ['inbox', ['bob', 'e1', 7], encode([0, 0, 0, 0, [0, 0, 0], new Uint8Array(1), 0])],
-  ['inbox', ['bob', 'e1', 7], encode([0, 0, 0, 0, [0, 0, 0], new Uint8Array(1), ['handler-error', 1, 'x']])],
   // What is wrong is in the key.
   ['outbox', ['bob', 'e1', 1.5], OUTBOX],
   ['outbox', ['bob', 'e1', 0], OUTBOX],
@@ -42,3 +41,15 @@ test.each([
     })
   },
 )
+
+test('What a row of the inbox owes is what it was, or the row is damaged', () => {
+  const owing = (owes: unknown): unknown => {
+    const value = encode([0, 0, 0, 0, [0, 0], new Uint8Array(1), owes])
+    return readInbox({ key: ['bob', 'e1', 7], value }).row.owes
+  }
+  expect(owing(['expired'])).toEqual(['expired'])
+  expect(owing(['handler-error', 'CODE', 'why'])).toEqual(['handler-error', 'CODE', 'why'])
+  for (const owes of [0, [], ['late'], ['handler-error', 1, 'why'], 'expired']) {
+    expect(() => owing(owes)).toThrow(TypeError)
+  }
+})
