@@ -221,9 +221,15 @@ export function checkLetter(letter: NewDeadLetter, limits: Limits): NewDeadLette
   checkOptions(where, letter, LETTER)
   for (const name of ['side', 'peer', 'reason', 'message', 'sender', 'attempts'] as const)
     checkOption(`${where}: ${name}`, letter[name], LETTER[name])
+  const id = idOfMessage(letter, where, limits)
+  const { messageId = id } = letter
+  if (messageId !== id) throw new AfpError('INVALID_OPTION', `${where}: messageId: that of its message is ${id}`)
+  return { ...letter, messageId }
+}
+
+function idOfMessage(letter: NewDeadLetter, where: string, limits: Limits): string {
   try {
-    const { message } = messageOf({ ...letter, security: letter.security ?? NO_SECURITY }, limits)
-    return { ...letter, messageId: letter.messageId ?? message.id }
+    return messageOf({ ...letter, security: letter.security ?? NO_SECURITY }, limits).message.id
   } catch (cause) {
     throw new AfpError('INVALID_OPTION', `${where}: message: ${(cause as Error).message}`, { cause })
   }

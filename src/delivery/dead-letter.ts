@@ -71,7 +71,7 @@ export interface NewDeadLetter {
   readonly reason: DeadReason
   /** The message in bytes: those of another letter, or made by {@link letterBytes}. */
   readonly message: Uint8Array
-  /** Id of the message, if it could be read. `deadLetters.add` reads it from the message where it is not given. */
+  /** Id of the message, if it could be read. `deadLetters.add` reads it from the message, and takes no other. */
   readonly messageId?: string | undefined
   /** Agent id of the proved sender; the message's bytes do not say it. */
   readonly sender: string

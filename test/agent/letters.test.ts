@@ -208,6 +208,7 @@ describe('A dead letter of the application', () => {
     ['message', { message: 'text' }],
     ['message', { message: new Uint8Array(3) }],
     ['messageId', { messageId: 'one' }],
+    ['messageId', { messageId: '0190163d-8694-739b-aea5-966c26f8ad91' }],
     ['attempts', { attempts: 1.5 }],
     ['attempts', { attempts: undefined }],
     ['security', { security: 'high' }],
