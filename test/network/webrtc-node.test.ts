@@ -58,3 +58,18 @@ test('In Node too the init channel of WebRTC tells a listener that comes late th
   await Promise.all([event(mine, 'open'), event(mine, 'close')])
   close()
 })
+
+test('A connection that ends in its handshake is told to whoever waits for its init channel, or does so only then', async () => {
+  webrtc()
+  await turn()
+  const connection = new RTCPeerConnection({ iceServers: [] })
+  const init = connection.createDataChannel('init')
+  const waiting = event(init, 'error')
+  let opened = 0
+  init.addEventListener('open', () => opened++)
+  connection.close()
+  expect(await waiting).toMatchObject({ message: 'the WebRTC connection ended in its handshake' })
+  init.addEventListener('open', () => opened++)
+  await event(init, 'error')
+  expect(opened).toBe(0)
+})
