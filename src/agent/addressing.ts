@@ -4,6 +4,7 @@ import { abortable } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpMessageError, AfpRoutingError, AfpTimeoutError } from '../common/errors.ts'
 import { isText, MAX_CAPABILITY_LENGTH } from '../identity/card.ts'
+import { isAgentId } from '../identity/keys.ts'
 import type { KnownAgents } from '../identity/known-agents.ts'
 import { validateName } from '../identity/names.ts'
 import type { Limits } from '../message/validate.ts'
@@ -64,7 +65,7 @@ export class Addressing {
       throw new AfpRoutingError('NO_RECIPIENT', "'*' is no recipient: use broadcast()", { sender: this.#parts.self })
     }
     // Nobody can have another name, so it is not waited for. Ids are names of this form too.
-    return names.map(validateName)
+    return names.map(name => (isAgentId(name) ? name : validateName(name)))
   }
 
   /** Whom a target stands for at once; undefined where that is nobody yet, or nobody for good. */

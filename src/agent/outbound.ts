@@ -363,7 +363,18 @@ export class Outbound {
           )
     // Nobody has to look at it: what failed is in the map and was an event.
     delivered.catch(() => {})
-    return { id: message.id, status: failed.length > 0 ? 'failed' : 'sent', recipients, delivered, processed: silent() }
+    let processed: Promise<never> | undefined
+    return {
+      id: message.id,
+      status: failed.length > 0 ? 'failed' : 'sent',
+      recipients,
+      delivered,
+      // Made for those who look at it: an error is costly.
+      get processed() {
+        processed ??= silent()
+        return processed
+      },
+    }
   }
 
   async #publish(topic: string, message: Message, { signal }: MessageOptions): Promise<Published> {

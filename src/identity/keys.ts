@@ -22,9 +22,24 @@ export function agentIdOf(publicKey: Uint8Array): string {
   return base58btc.baseEncode(concat([PEER_ID_PREFIX, publicKey]))
 }
 
-/** The public key inside an agent id, or undefined for a string that is not one. */
+/** The keys of ids that were looked at: every message names some, and base58 is slow. */
+const known = new Map<string, Uint8Array>()
+const MOST_KNOWN = 1_024
+
+/** The public key inside an agent id, or undefined for a string that is not one. Nobody may change its bytes. */
 export function publicKeyOf(agentId: string): Uint8Array | undefined {
   if (agentId.length !== PEER_ID_LENGTH) return undefined
+  const before = known.get(agentId)
+  if (before !== undefined) return before
+  const key = decodeId(agentId)
+  if (key !== undefined) {
+    if (known.size >= MOST_KNOWN) known.clear()
+    known.set(agentId, key)
+  }
+  return key
+}
+
+function decodeId(agentId: string): Uint8Array | undefined {
   try {
     const bytes = base58btc.baseDecode(agentId)
     const key = bytes.subarray(PEER_ID_PREFIX.length)

@@ -48,6 +48,11 @@ export interface Channel {
   send(data: Uint8Array): boolean
   /** Resolves when more can be sent; rejects when the channel closes. */
   drained(options?: AbortOptions): Promise<void>
+  /**
+   * Calls back when this turn of the event loop is over: until then what is written gathers. Left out: when its microtasks
+   * are, as on a network that stands on a driven clock.
+   */
+  afterTurn?(run: () => void): void
   /** Stops the flow of bytes to the handler, and with it, after some buffers, the remote sender. */
   pause(): void
   resume(): void

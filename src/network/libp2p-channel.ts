@@ -2,6 +2,7 @@
 
 import type { Connection as Libp2pConnection, Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import type { AbortOptions } from '../common/abort.ts'
+import { nextTurn } from '../common/slices.ts'
 import { transportOf } from './addresses.ts'
 import type { Channel, ChannelHandler, Connection, LinkKind, LinkTransport } from './carrier.ts'
 
@@ -156,6 +157,10 @@ export class Libp2pChannel implements Channel {
       signal?.addEventListener('abort', onAbort)
       if (signal?.aborted) onAbort()
     })
+  }
+
+  afterTurn(run: () => void): void {
+    nextTurn(run)
   }
 
   pause(): void {

@@ -6,6 +6,7 @@
 import type { StreamMuxerFactory } from '@libp2p/interface'
 import { boundInput } from './begun-input.ts'
 import { boundAnswers } from './unread-answers.ts'
+import { saveWindowUpdates } from './window-updates.ts'
 import type { Yamux } from './yamux.ts'
 
 /** yamux, bounded. */
@@ -16,6 +17,7 @@ export const boundMuxer = (yamux: () => StreamMuxerFactory) => (): StreamMuxerFa
     const muxer = create(connection) as Yamux
     boundAnswers(muxer, connection)
     boundInput(muxer)
+    saveWindowUpdates(muxer)
     return muxer
   }
   return factory

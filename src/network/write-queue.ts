@@ -43,6 +43,8 @@ export class WriteQueue {
   /** The channel said that it is full. */
   #full = false
   #running = false
+  /** Something was written in this turn of the event loop. */
+  #busy = false
   readonly #closed = new AbortController()
   #written = 0
   #frames = 0
@@ -143,8 +145,25 @@ export class WriteQueue {
   #start(): void {
     if (this.#running || !this.#pending) return
     this.#running = true
-    // A microtask later: what is sent in this turn leaves in one write.
-    queueMicrotask(() => void this.#run())
+    const run = (): void => void this.#run()
+    // The first of a turn goes at its next breath, since there may be no other; what follows leaves in one write.
+    if (this.#busy) this.#afterTurn(run)
+    else queueMicrotask(run)
+  }
+
+  /** Something was written: whatever else is in this turn of the event loop waits for its end. */
+  #wrote(): void {
+    if (this.#busy) return
+    this.#busy = true
+    this.#afterTurn(() => {
+      this.#busy = false
+    })
+  }
+
+  #afterTurn(run: () => void): void {
+    const { channel } = this.#options
+    if (channel.afterTurn === undefined) queueMicrotask(run)
+    else channel.afterTurn(run)
   }
 
   get #pending(): boolean {
@@ -179,7 +198,10 @@ export class WriteQueue {
     this.#bytes -= batch.bytes
     this.#frames += frames.length
     // Everybody may have taken theirs back.
-    if (frames.length > 0) this.#write(frames)
+    if (frames.length > 0) {
+      this.#write(frames)
+      this.#wrote()
+    }
     if (this.#closed.signal.aborted) batch.written.reject(this.#closedEarly(this.#closed.signal.reason))
     else batch.written.resolve()
   }

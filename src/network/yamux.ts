@@ -22,6 +22,11 @@ export interface Inbound extends Stream {
 /** What a stream of yamux's keeps to itself. */
 export interface YamuxStream extends Inbound {
   sendData(data: Bytes): { sentBytes: number; canSendMore: boolean }
+  /** How much the other side may send beyond what was read, and how much of it is left, bytes. */
+  readonly recvWindow: number
+  readonly recvWindowCapacity: number
+  readonly state: number
+  sendWindowUpdate(): void
 }
 
 /** What yamux keeps to itself. */
