@@ -166,9 +166,13 @@ export class MeshAgent extends TypedEventTarget<AgentEvents> implements Agent {
     return this.#parts.network.addresses()
   }
 
-  async send(to: Target, content: Content, options: SendOptions = {}): Promise<Receipt> {
-    checkCall('send', options)
-    return this.#open().outbound.send(to, content, options)
+  send(to: Target, content: Content, options: SendOptions = {}): Promise<Receipt> {
+    try {
+      checkCall('send', options)
+      return this.#open().outbound.send(to, content, options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async request<C extends Content = Content>(

@@ -4,49 +4,25 @@
  */
 
 import { abortable, following, within } from '../common/abort.ts'
-import type { Clock } from '../common/clock.ts'
-import { AfpDeliveryError, AfpError, AfpRoutingError, type AfpTimeoutError } from '../common/errors.ts'
-import type { CircuitBreakers } from '../delivery/breakers.ts'
-import type { Delivery } from '../delivery/delivery.ts'
-import type { Draft } from '../delivery/outgoing-parts.ts'
+import { AfpError, type AfpTimeoutError } from '../common/errors.ts'
 import type { KeptReply } from '../delivery/processing-state.ts'
 import type { Requests } from '../delivery/requests.ts'
 import { type BuildContext, buildMessage, respondTo } from '../message/build.ts'
 import { encodeMessage, type MessageKind } from '../message/envelope.ts'
 import { type Content, DEFAULT_TTL, type Guarantee, Message } from '../message/message.ts'
 import { type Hooks, MAX_TTL, runHook, validateGuarantee, validateTopic } from '../message/validate.ts'
-import type { Network } from '../network/network.ts'
-import type { Addressed, Addressing } from './addressing.ts'
+import type { Addressed } from './addressing.ts'
 import { BROADCAST_TOPIC } from './inbound.ts'
 import { keptReceipt } from './kept-receipt.ts'
-import type {
-  MessageOptions,
-  Published,
-  Receipt,
-  RecipientStatus,
-  RequestOptions,
-  SendOptions,
-  Target,
-} from './options.ts'
-import { expired, failureOf, hookLate, nobodyReached, notTaken } from './outbound-errors.ts'
+import { type Lost, Once, type OnceParts, type Patience } from './once.ts'
+import type { MessageOptions, Published, Receipt, RequestOptions, SendOptions, Target } from './options.ts'
+import { failureOf, hookLate } from './outbound-errors.ts'
 
 /** How long a message may take until it is handed over, or a request until its reply is there, unless the caller says, ms. */
 export const DEFAULT_TIMEOUT = 5_000
 
 /** How much longer than its reply is waited for a request may take to leave, ms: timers are not exact. */
 const GRACE = 100
-
-/** How long a message may take, and who calls it off. */
-interface Patience {
-  /** What the caller said, ms. */
-  readonly timeout: number
-  /** What was left of it before the hook saw the message, ms. */
-  readonly left: number
-  readonly signal: AbortSignal | undefined
-}
-
-/** Names that stand for nobody, and why. */
-type Lost = Addressed['lost']
 
 /** A message with whom it is for. */
 interface ToSend {
@@ -55,26 +31,19 @@ interface ToSend {
 }
 
 /** What the way out needs. */
-export interface OutboundParts {
-  self: string
+export interface OutboundParts extends OnceParts {
   build: BuildContext
-  clock: Clock
   hooks: Hooks
   guarantee: Guarantee
   /** How long the hook may take, ms. */
   handlerTimeout: number
-  network: Network
-  addressing: Addressing
   requests: Requests
-  delivery: Delivery
-  breakers: CircuitBreakers
-  onSent: (message: Message, bytes: number) => void
-  onDropped: (message: Message, peer: string, error: unknown) => void
 }
 
 /** See the head of this file. */
 export class Outbound {
   readonly #parts: OutboundParts
+  readonly #once: Once
   readonly #sending = new Set<Promise<unknown>>()
   /** Requests, until their reply is there or they are called off. */
   readonly #asking = new Set<Promise<unknown>>()
@@ -87,20 +56,20 @@ export class Outbound {
 
   constructor(parts: OutboundParts) {
     this.#parts = parts
+    this.#once = new Once(parts)
   }
 
+  /** @throws what is wrong with the message or its options, before anything is done */
   send(target: Target, content: Content, options: SendOptions): Promise<Receipt> {
-    return this.#track(this.#send(target, content, options))
-  }
-
-  async #send(target: Target, content: Content, options: SendOptions): Promise<Receipt> {
     const { timeout = DEFAULT_TIMEOUT, signal } = options
     const start = this.#parts.clock.monotonic()
     const draft = this.#draft(target, content, options)
+    const dispatch = ({ message, lost }: ToSend): Promise<Receipt> => {
+      const left = timeout - (this.#parts.clock.monotonic() - start)
+      return this.#dispatch(message, 'message', { timeout, left, signal }, options, lost)
+    }
     const addressed = this.#address(draft, target, timeout, signal)
-    const { message, lost } = addressed instanceof Promise ? await addressed : addressed
-    const left = timeout - (this.#parts.clock.monotonic() - start)
-    return this.#dispatch(message, 'message', { timeout, left, signal }, options, lost)
+    return this.#track(addressed instanceof Promise ? addressed.then(dispatch) : dispatch(addressed))
   }
 
   request<C extends Content>(target: Target, content: Content, options: RequestOptions): Promise<Message<C>> {
@@ -179,7 +148,7 @@ export class Outbound {
       return undefined
     }
     const { length } = encodeMessage(message, kind, this.#parts.build.limits)
-    await this.#hooked(message, message.recipients, undefined, () => {})
+    await this.#hooked(message, message.recipients, undefined, async () => {})
     this.#parts.onSent(message, length)
     return { message, kind }
   }
@@ -220,20 +189,20 @@ export class Outbound {
    */
   #address(draft: Message, target: Target, timeout: number, signal: AbortSignal | undefined): ToSend | Promise<ToSend> {
     const { addressing } = this.#parts
-    const to = ({ ids, lost }: Addressed): ToSend => ({ message: new Message({ ...draft, recipients: ids }), lost })
+    const to = ({ ids, lost }: Addressed): ToSend => ({ message: addressedTo(draft, ids), lost })
     const now = signal?.aborted ? undefined : addressing.now(target)
     return now === undefined ? addressing.resolve(target, timeout, signal).then(to) : to(now)
   }
 
-  async #dispatch(
+  #dispatch(
     message: Message,
     kind: MessageKind,
     patience: Patience,
     { retry, id }: Pick<SendOptions, 'retry' | 'id'>,
     lost: Lost = new Map(),
   ): Promise<Receipt> {
-    const { clock, delivery, onSent, onDropped } = this.#parts
-    const { left, signal } = patience
+    const { delivery, onSent } = this.#parts
+    const { signal } = patience
     if (message.guarantee !== 'at-most-once') {
       const keep = async (): Promise<Receipt> => {
         const draft = delivery.draft(message, kind, retry)
@@ -245,35 +214,38 @@ export class Outbound {
       const unused = id === undefined ? undefined : (): Promise<void> => delivery.unused(id)
       return this.#hooked(message, message.recipients, signal, keep, unused)
     }
-    const routes = await this.#hooked(message, message.recipients, signal, () => {
-      const draft = delivery.draft(message, kind)
-      const deadline = clock.monotonic() + left
-      return message.recipients.map(id => this.#route(message, id, draft, deadline, patience))
-    })
-    for (const [name, error] of lost) onDropped(message, name, error)
-    const failed = [...lost].map(([name, error]): [string, RecipientStatus] => [
-      name,
-      { status: 'failed', state: 'dead', reason: 'no-route', error },
-    ])
-    return this.#receipt(message, new Map([...(await Promise.all(routes)), ...failed]), signal)
+    return this.#hooked(message, message.recipients, signal, () =>
+      this.#once.send(message, delivery.draft(message, kind), patience, lost),
+    )
   }
 
   /** Lets the hook see a message, then, and after `first`, does `go`, in the order of the calls for each place it goes to. */
-  async #hooked<T>(
+  #hooked<T>(
     message: Message,
     places: readonly string[],
     signal: AbortSignal | undefined,
-    go: () => T,
+    go: () => Promise<T>,
     first?: () => Promise<void>,
   ): Promise<T> {
-    signal?.throwIfAborted()
-    const hook = this.#hook(message)
-    const hooked = first === undefined ? hook : Promise.all([hook, first()])
-    const ahead = this.#ahead.size === 0 ? [] : places.flatMap(place => this.#ahead.get(place) ?? [])
-    if (hooked === undefined && ahead.length === 0) {
+    try {
+      signal?.throwIfAborted()
+      const hook = this.#hook(message)
+      const hooked = first === undefined ? hook : Promise.all([hook, first()])
+      const ahead = this.#ahead.size === 0 ? [] : places.flatMap(place => this.#ahead.get(place) ?? [])
+      if (hooked !== undefined || ahead.length > 0) return this.#inOrder(places, signal, go, [hooked, ...ahead])
       signal?.throwIfAborted()
       return go()
+    } catch (error) {
+      return Promise.reject(error)
     }
+  }
+
+  async #inOrder<T>(
+    places: readonly string[],
+    signal: AbortSignal | undefined,
+    go: () => Promise<T>,
+    [hooked, ...ahead]: readonly unknown[],
+  ): Promise<T> {
     const own = Promise.withResolvers<void>()
     const gone = Promise.all([own.promise, ...ahead]).then(() => {
       for (const place of places) if (this.#ahead.get(place) === gone) this.#ahead.delete(place)
@@ -295,86 +267,6 @@ export class Outbound {
     const waited = abortable(running, this.#closing.signal)
     const late = (): AfpTimeoutError => hookLate(message, handlerTimeout)
     return within(clock, handlerTimeout, late, undefined, given => abortable(waited, given))
-  }
-
-  async #route(
-    message: Message,
-    recipient: string,
-    draft: Draft,
-    deadline: number,
-    { timeout, signal }: Patience,
-  ): Promise<[string, RecipientStatus]> {
-    const { self, network, delivery, breakers, onSent, onDropped, clock } = this.#parts
-    try {
-      // With a link there is nothing to wait for, and no timer to pay for.
-      const open = recipient === self || network.link(recipient) !== undefined
-      const refusal = open || draft.awaited ? undefined : breakers.refusal(recipient)
-      if (refusal !== undefined) throw refusal
-      if (!open) await this.#connect(recipient, deadline, timeout, signal)
-      if (message.isExpired(clock.now())) throw expired(message)
-      const late = (): AfpTimeoutError => notTaken(message, recipient, timeout)
-      await within(clock, Math.max(0, deadline - clock.monotonic()), late, signal, given =>
-        delivery.sendOnce(draft, recipient, given),
-      )
-      onSent(message, draft.payload.length)
-      return [recipient, { status: 'sent', state: 'sent' }]
-    } catch (error) {
-      const reason = signal?.aborted ? signal.reason : error
-      if (!signal?.aborted) onDropped(message, recipient, error)
-      return [recipient, { status: 'failed', state: signal?.aborted ? 'cancelled' : 'dead', error: reason as Error }]
-    }
-  }
-
-  /** Waits until the recipient is there, then until there is a link to it, as long as the caller has time. */
-  async #connect(recipient: string, deadline: number, timeout: number, signal: AbortSignal | undefined): Promise<void> {
-    const { clock, addressing, network } = this.#parts
-    const left = (): number => Math.max(0, deadline - clock.monotonic())
-    await addressing.online(recipient, left(), signal)
-    const late = (): AfpRoutingError =>
-      new AfpRoutingError('NO_ROUTE', `no way to ${recipient} within ${timeout / 1000} s`, { recipients: [recipient] })
-    await within(clock, left(), late, signal, given => network.open(recipient, { signal: given }))
-  }
-
-  #receipt(
-    message: Message,
-    recipients: ReadonlyMap<string, RecipientStatus>,
-    signal: AbortSignal | undefined,
-  ): Receipt {
-    const failed = [...recipients].filter(([, { status }]) => status === 'failed')
-    const causes = failed.map(([, status]) => (status as { error: Error }).error)
-    if (failed.length === recipients.size) {
-      signal?.throwIfAborted()
-      throw causes.length === 1 ? causes[0] : nobodyReached(message, causes)
-    }
-    const delivered =
-      failed.length === 0
-        ? Promise.resolve(recipients)
-        : Promise.reject<typeof recipients>(
-            new AfpDeliveryError(
-              'DELIVERY_FAILED',
-              `${failed.length} of ${recipients.size} recipients were not reached`,
-              {
-                messageId: message.id,
-                guarantee: message.guarantee,
-                cause: new AggregateError(causes),
-                details: { failed: failed.map(([id]) => id) },
-              },
-            ),
-          )
-    // Nobody has to look at it: what failed is in the map and was an event.
-    delivered.catch(() => {})
-    let processed: Promise<never> | undefined
-    return {
-      id: message.id,
-      status: failed.length > 0 ? 'failed' : 'sent',
-      recipients,
-      delivered,
-      // Made for those who look at it: an error is costly.
-      get processed() {
-        processed ??= silent()
-        return processed
-      },
-    }
   }
 
   async #publish(topic: string, message: Message, { signal }: MessageOptions): Promise<Published> {
@@ -399,13 +291,8 @@ export class Outbound {
   }
 }
 
-/** Nobody tells of an at-most-once message what became of it. */
-function silent(): Promise<never> {
-  const never = Promise.reject(
-    new AfpDeliveryError('DELIVERY_FAILED', 'with at-most-once nobody tells whether it was processed', {
-      guarantee: 'at-most-once',
-    }),
-  )
-  never.catch(() => {})
-  return never
-}
+/** Most are for an id, which is what they say already. */
+const addressedTo = (draft: Message, ids: readonly string[]): Message =>
+  ids.length === draft.recipients.length && ids.every((id, i) => id === draft.recipients[i])
+    ? draft
+    : new Message({ ...draft, recipients: ids })

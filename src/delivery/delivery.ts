@@ -14,7 +14,7 @@ import { decode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
 import type { Message } from '../message/message.ts'
 import type { Limits } from '../message/validate.ts'
-import type { Network } from '../network/network.ts'
+import type { Deadline, Network } from '../network/network.ts'
 import type { Prekey, PrekeyRing } from '../security/prekeys.ts'
 import type { Store, Write } from '../store/store.ts'
 import type { Arrived, IncomingParts } from './arrived.ts'
@@ -180,6 +180,12 @@ export class Delivery {
     const refusal = draft.awaited ? undefined : this.#parts.breakers.refusal(recipient)
     if (refusal !== undefined) return Promise.reject(refusal)
     return this.#recipients.to(recipient).sendOnce(draft, signal)
+  }
+
+  /** As {@link Delivery.sendOnce} where there is a link to hand it to, until a deadline; undefined where there is none. */
+  sendNow(draft: Draft, recipient: string, deadline: Deadline): Promise<void> | undefined {
+    if (!draft.awaited && this.#parts.breakers.refusal(recipient) !== undefined) return undefined
+    return this.#recipients.to(recipient).sendNow(draft, deadline)
   }
 
   /** In one batch: the reply is on its way exactly when what its handler wrote is on the disk. */

@@ -35,6 +35,11 @@ export function refusalOf(error: unknown): EnvelopeRefusal | undefined {
   return untimely(error) ?? (reason === 'wrong-version' ? reason : 'malformed')
 }
 
+/** What a payload comes to. */
+export type Judged = { readonly message: Message; readonly kind: MessageKind } | Error
+
+const asError = (error: unknown): Error => error as Error
+
 /** See the head of this file. */
 export class EnvelopeReader {
   readonly #parts: EnvelopeReaderParts
@@ -57,12 +62,8 @@ export class EnvelopeReader {
     return openEnvelope(key, envelope, this.#parts)
   }
 
-  /** The message in a payload, or why it is refused. */
-  async judge(
-    payload: Uint8Array,
-    header: EnvelopeHeader,
-    about: SharedAbout | undefined,
-  ): Promise<{ message: Message; kind: MessageKind } | Error> {
+  /** The message in a payload, or why it is refused; a promise where the application's hook is one. */
+  judge(payload: Uint8Array, header: EnvelopeHeader, about: SharedAbout | undefined): Judged | Promise<Judged> {
     const { author, limits, judge } = this.#parts
     try {
       const { message, kind } = decodeMessage(payload, { sender: author, security: SEALED, limits })
@@ -73,8 +74,9 @@ export class EnvelopeReader {
       if (about !== undefined && !isAbout(message, about)) {
         return new AfpMessageError('MALFORMED', 'it was signed as another message, or for others')
       }
-      await judge(message, kind)
-      return { message, kind }
+      const judging = judge(message, kind)
+      const judged = { message, kind }
+      return judging === undefined ? judged : judging.then(() => judged, asError)
     } catch (error) {
       return error as Error
     }

@@ -4,7 +4,6 @@
  */
 
 import { AfpSecurityError } from '../common/errors.ts'
-import { Turns } from '../common/turns.ts'
 import { Epochs, type FeedState, type Handed, type Position, type SettledEpoch } from '../feed/index.ts'
 import { readOpening } from '../security/opening.ts'
 import type { Check, Write } from '../store/store.ts'
@@ -18,6 +17,7 @@ import { fingerprintOf, InEpoch, InEpochs, type KeptEpoch } from './in-epoch.ts'
 import { type Lack, lacksOf } from './patience.ts'
 import { NEVER_TRIED } from './retry.ts'
 import { type InboxOwes, type InboxRow, inboxKey, putInbox } from './rows.ts'
+import { UnnumberedReader } from './unnumbered-reader.ts'
 
 /** See the head of this file. */
 export class Incoming {
@@ -35,8 +35,7 @@ export class Incoming {
   #reading: Promise<void> | undefined
   /** Envelopes that are being looked at. */
   #working = 0
-  /** Unnumbered messages are looked at one after the other: no number says in which order they were sent. */
-  readonly #looking = new Turns()
+  readonly #once: UnnumberedReader
 
   constructor(parts: IncomingParts, author: string) {
     this.#parts = parts
@@ -46,6 +45,7 @@ export class Incoming {
     this.#arrived = new Arrivals(parts.room, () => parts.answers.again())
     this.#held = new Held(parts)
     this.#reader = new EnvelopeReader({ ...parts, self: parts.identity.id, author })
+    this.#once = new UnnumberedReader({ ...parts, author, reader: this.#reader })
   }
 
   /** How many more messages are taken. */
@@ -139,26 +139,40 @@ export class Incoming {
   }
 
   /** An envelope came, from the author itself or from somebody who keeps its envelopes. */
-  async envelope(body: Uint8Array, direct: boolean): Promise<void> {
+  envelope(body: Uint8Array, direct: boolean): void | Promise<void> {
     this.#working++
+    const over = (): void => void this.#working--
     try {
-      const envelope = readEnvelope(body)
-      const { header } = envelope
-      const problem = this.#reader.problemOf(header)
-      if (problem !== undefined) return this.#refused(problem, 'an envelope')
-      if (this.#keys.get(header.epoch) === undefined) await this.#reading
-      const epoch = this.#keys.get(header.epoch)
-      if (epoch === undefined) return this.#withoutKey(header)
-      if (header.numbered) await this.#numbered(epoch, envelope)
-      else if (direct) await (await this.#looking.take(() => this.#once(epoch, envelope)))?.work
-      else this.#refused('not-direct', 'an unnumbered envelope')
+      const work = this.#look(readEnvelope(body), direct)
+      if (work !== undefined) return work.catch(error => this.#notTaken(error)).finally(over)
     } catch (error) {
-      const reason = refusalOf(error)
-      if (reason === undefined) this.#parts.onError(error)
-      else this.#refused(reason, (error as Error).message)
-    } finally {
-      this.#working--
+      this.#notTaken(error)
     }
+    over()
+  }
+
+  #look(envelope: Envelope, direct: boolean): void | Promise<void> {
+    const { header } = envelope
+    const problem = this.#reader.problemOf(header)
+    if (problem !== undefined) return this.#refused(problem, 'an envelope')
+    if (this.#keys.get(header.epoch) !== undefined) return this.#withKey(envelope, direct)
+    return this.#reading === undefined
+      ? this.#withoutKey(header)
+      : this.#reading.then(() => this.#withKey(envelope, direct))
+  }
+
+  #withKey(envelope: Envelope, direct: boolean): void | Promise<void> {
+    const { header } = envelope
+    const epoch = this.#keys.get(header.epoch)
+    if (epoch === undefined) return this.#withoutKey(header)
+    if (header.numbered) return this.#numbered(epoch, envelope)
+    return direct ? this.#once.take(epoch, envelope) : this.#refused('not-direct', 'an unnumbered envelope')
+  }
+
+  #notTaken(error: unknown): void {
+    const reason = refusalOf(error)
+    if (reason === undefined) this.#parts.onError(error)
+    else this.#refused(reason, (error as Error).message)
   }
 
   /**
@@ -351,25 +365,6 @@ export class Incoming {
     // At once: what comes next finds nothing in its way.
     this.#release(released)
     await this.#rows.keep([epoch.id], () => this.#parts.answers.ack(epoch.id))
-  }
-
-  /**
-   * One that is not numbered: taken once, from the author itself, and not kept. What is under way when it is handed on
-   * is `work`: the next one need not wait for it.
-   */
-  async #once(epoch: InEpoch, envelope: Envelope): Promise<{ work: void | Promise<void> } | undefined> {
-    const { header } = envelope
-    const { number } = header
-    if (epoch.hadOnce(number)) return void this.#refused('duplicate', `number ${number}`)
-    const opened = this.#reader.open(epoch.key, envelope)
-    const { payload, about } = opened instanceof Promise ? await opened : opened
-    epoch.noteOnce(number)
-    const judged = await this.#reader.judge(payload, header, about)
-    if (judged instanceof Error) {
-      this.#parts.onRejected(this.author, judged)
-      return
-    }
-    return { work: this.#parts.onOnce(judged.message, judged.kind, payload.length) }
   }
 
   /**

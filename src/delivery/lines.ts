@@ -3,9 +3,8 @@
  * what this agent sends to itself its own way in.
  */
 
-import type { AbortOptions } from '../common/abort.ts'
 import type { Clock, Timer } from '../common/clock.ts'
-import type { Network } from '../network/network.ts'
+import type { Network, Patience } from '../network/network.ts'
 
 /** How long after an attempt that failed the next one is, ms; the network has pauses of its own for what it dials. */
 const PAUSE = 5_000
@@ -41,11 +40,14 @@ export class Lines {
   }
 
   /** As `Network.send`. */
-  async send(agent: string, frame: Uint8Array, options?: AbortOptions): Promise<void> {
-    if (agent !== this.#parts.self) return this.#parts.network.send(agent, frame, options)
+  send(agent: string, frame: Uint8Array, options?: Patience): Promise<void> {
+    return agent === this.#parts.self ? this.#toSelf(frame) : this.#parts.network.send(agent, frame, options)
+  }
+
+  async #toSelf(frame: Uint8Array): Promise<void> {
     // As over a connection: what is sent is not taken within the call.
     await undefined
-    if (!this.#closed) void this.#parts.received(agent, frame)
+    if (!this.#closed) void this.#parts.received(this.#parts.self, frame)
   }
 
   /** An agent is online again: what it was tried in vain before says nothing about now. */

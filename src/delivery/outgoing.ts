@@ -6,9 +6,9 @@
 import { isConflict } from '../common/errors.ts'
 import { inSlices } from '../common/slices.ts'
 import { Turns } from '../common/turns.ts'
-import { Underway } from '../common/underway.ts'
 import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
+import type { Deadline } from '../network/network.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import type { Batch, Check, Key, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
@@ -18,8 +18,9 @@ import { EpochEnds } from './epoch-ends.ts'
 import { Fencing } from './fencing.ts'
 import { Heard } from './heard.ts'
 import type { OutgoingRemains } from './loading.ts'
+import { OnceSender } from './once-sender.ts'
 import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
-import { type Draft, noKey, type OutgoingParts, rowOf } from './outgoing-parts.ts'
+import { type Draft, type OutgoingParts, rowOf } from './outgoing-parts.ts'
 import { OwnEpochs } from './own-epochs.ts'
 import { commitFates, Recorder } from './recorder.ts'
 import { outboxKey, putOpening, putOutbox } from './rows.ts'
@@ -42,11 +43,8 @@ export class Outgoing {
   readonly #epochs: OwnEpochs
   #opening: Promise<void> | undefined
   #order = 0
-  /** Messages that are handed to a connection. */
-  readonly #handing = new Underway()
-  /** Messages that are being sealed and will not be kept. */
-  readonly #sealing = new Turns()
-  /** Those that are being sealed and will be. */
+  readonly #once: OnceSender
+  /** Messages that are being sealed and will be kept. */
   readonly #appending = new Turns()
   #closed = false
 
@@ -69,6 +67,14 @@ export class Outgoing {
       onHanded: entry => parts.tries.handed(recipient, entry),
       onOverdue: entry => this.#overdue(entry),
       onOver: (entry, reason) => void this.#fencing.end(entry, reason),
+    })
+    this.#once = new OnceSender({
+      recipient,
+      lines: parts.lines,
+      to: this.#to,
+      usable: () => this.#usable(),
+      open: () => this.#open(),
+      announce: epoch => this.#sender.announce(epoch),
     })
     this.ends = new EpochEnds({
       ...parts,
@@ -120,19 +126,12 @@ export class Outgoing {
 
   /** Hands a message to the connection that is open, sealed but not kept. @throws AfpRoutingError NO_ROUTE */
   sendOnce(draft: Draft, signal?: AbortSignal): Promise<void> {
-    return this.#handing.add(this.#hand(draft, signal))
+    return this.#once.send(draft, signal)
   }
 
-  async #hand(draft: Draft, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#usable() === undefined) await this.#open()
-    const epoch = this.#usable()
-    if (epoch === undefined) throw noKey(this.recipient)
-    const number = ++epoch.unnumbered
-    const frame = sealFrame(epoch, draft, { number, prev: 0, numbered: false }, this.#to)
-    // Longer ones take longer, and must not be overtaken: no number tells their order.
-    if (!(frame instanceof Uint8Array) || this.#sealing.busy) await this.#sealing.take(async () => frame)
-    this.#sender.announce(epoch)
-    await this.#parts.lines.send(this.recipient, await frame, { signal })
+  /** See {@link OnceSender.sendNow}. */
+  sendNow(draft: Draft, deadline: Deadline): Promise<void> | undefined {
+    return this.#once.sendNow(draft, deadline)
   }
 
   /** The recipient's card came or changed. */
@@ -244,7 +243,7 @@ export class Outgoing {
   /** Whether nothing waits and nothing is under way: what is left is memory of what is over. */
   get idle(): boolean {
     return (
-      this.size === 0 && !this.#handing.busy && this.#opening === undefined && !this.#recorder.busy && this.#epochs.over
+      this.size === 0 && !this.#once.busy && this.#opening === undefined && !this.#recorder.busy && this.#epochs.over
     )
   }
 

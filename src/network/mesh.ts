@@ -11,11 +11,10 @@ import type { Trust } from '../identity/known-agents.ts'
 import { peerOf, validateAddress } from './addresses.ts'
 import type { Carrier, Channel, Connection } from './carrier.ts'
 import { Connector } from './connector.ts'
-import { FIRST_UPPER_TYPE } from './frames.ts'
 import { GossipHub } from './gossip-hub.ts'
 import { Links, linkOf } from './links.ts'
 import { NamedPeers } from './named-peers.ts'
-import type { Link, Network, NetworkEvents, NetworkSink, Peer, RefusalReason } from './network.ts'
+import type { Link, Network, NetworkEvents, NetworkSink, Patience, Peer, RefusalReason } from './network.ts'
 import { type Presence, PresenceBook } from './presence.ts'
 import { RelayTopics } from './relay-topics.ts'
 import { Session } from './session.ts'
@@ -239,11 +238,10 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     return link
   }
 
-  async send(peer: string, frame: Uint8Array, { signal }: AbortOptions = {}): Promise<void> {
-    if ((frame[0] as number) < FIRST_UPPER_TYPE)
-      throw new RangeError(`a frame of type ${frame[0]} is the network's own`)
-    const session = this.#links.best(peer) ?? (await this.#reach(peer, signal))
-    await session.send(frame, { signal })
+  send(peer: string, frame: Uint8Array, patience: Patience = {}): Promise<void> {
+    const session = this.#links.best(peer)
+    if (session !== undefined) return session.send(frame, patience)
+    return this.#reach(peer, patience.signal).then(reached => reached.send(frame, patience))
   }
 
   join(topic: string): Promise<void> {
@@ -292,10 +290,8 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   async #openSession(connection: Connection): Promise<void> {
     try {
       const late = (): Error => new Error('not connected in time')
-      const channel = await within(this.#options.clock, OPEN_TIMEOUT, late, undefined, signal =>
-        connection.open(DIRECT_PROTOCOL, { signal }),
-      )
-      this.#session(channel, true)
+      const open = (signal: AbortSignal) => connection.open(DIRECT_PROTOCOL, { signal })
+      this.#session(await within(this.#options.clock, OPEN_TIMEOUT, late, undefined, open), true)
     } catch (error) {
       this.#failed(connection, error)
       // A relay does not speak the protocol and is left alone; a data channel that does not open has nobody behind it.

@@ -4,6 +4,9 @@ import type { AbortOptions } from '../common/abort.ts'
 import type { TypedEventTarget } from '../common/events.ts'
 import type { Card } from '../identity/card.ts'
 import type { LinkKind, LinkTransport } from './carrier.ts'
+import type { Patience } from './write-queue.ts'
+
+export { closedEarly, type Deadline, type Patience } from './write-queue.ts'
 
 /** A member of the mesh with which hellos were exchanged over a live connection. */
 export interface Link {
@@ -100,12 +103,12 @@ export interface Network extends TypedEventTarget<NetworkEvents> {
   /**
    * Hands a frame to a connection with `peer`, dialling if there is none. Frames that are ready in one turn of the event
    * loop leave in one write. A peer that reads slowly, or not at all, keeps it waiting: whoever cannot wait brings a
-   * signal. It holds all the way: when it fires before the frame is handed over, the frame is taken back and never
-   * leaves; afterwards it does nothing.
+   * signal, which holds all the way, or a deadline, which holds once there is a link: when it fires before the frame is
+   * handed over, the frame is taken back and never leaves; afterwards it does nothing.
    * @throws AfpRoutingError NO_ROUTE, or QUEUE_FULL when too much waits for this peer already; the signal's reason. The
    *   frame was not handed over then, except that with NO_ROUTE a connection may have broken while it was being written
    */
-  send(peer: string, frame: Uint8Array, options?: AbortOptions): Promise<void>
+  send(peer: string, frame: Uint8Array, options?: Patience): Promise<void>
   /**
    * Joins a topic of this mesh. Resolves when the relays are in it too, so that what is published from then on has a way
    * here; a relay that does not join within two seconds is not waited for. Never rejects.

@@ -3,7 +3,6 @@
  * that it belongs here.
  */
 
-import type { AbortOptions } from '../common/abort.ts'
 import type { Clock, Timer } from '../common/clock.ts'
 import { AfpError, AfpRoutingError } from '../common/errors.ts'
 import type { Card } from '../identity/card.ts'
@@ -13,7 +12,7 @@ import { FIRST_UPPER_TYPE, FrameReader, FrameType, frameOf } from './frames.ts'
 import { checkHelloCard, DEFAULT_FRAME_BYTES, decodeHello, encodeHello, type Hello, MAX_HELLO_BYTES } from './hello.ts'
 import type { RefusalReason } from './network.ts'
 import type { Refusal } from './refusal.ts'
-import { closedEarly, DEFAULT_QUEUED_BYTES, FRAME_OVERHEAD, WriteQueue } from './write-queue.ts'
+import { closedEarly, DEFAULT_QUEUED_BYTES, FRAME_OVERHEAD, type Patience, WriteQueue } from './write-queue.ts'
 
 /** The largest frame that only the network reads, once hellos are done. */
 const MAX_CONTROL_BYTES = 64
@@ -120,6 +119,7 @@ export class Session {
     )
     this.#queue = new WriteQueue({
       channel,
+      clock,
       maxBytes: maxQueuedBytes,
       window: channel.connection.transport === 'webrtc' ? DATA_CHANNEL_WINDOW : Number.POSITIVE_INFINITY,
       onFailed: error => this.#writeFailed(error as Error),
@@ -158,15 +158,17 @@ export class Session {
 
   /**
    * Queues a frame; resolves once it is handed to the channel. Frames of one turn of the event loop leave in one write.
-   * When `signal` fires first the frame is taken back and never leaves; once it is handed over the signal does nothing.
+   * When `signal` fires first, or its deadline comes, the frame is taken back and never leaves; afterwards neither does
+   * anything.
    * @throws AfpRoutingError QUEUE_FULL when the peer is too slow, MESSAGE_TOO_LARGE when it takes no such frames, NO_ROUTE
    *   when the channel closes first; the signal's reason
    */
-  send(frame: Uint8Array, { signal }: AbortOptions = {}): Promise<void> {
+  send(frame: Uint8Array, patience?: Patience): Promise<void> {
+    if (isOwn(frame)) return Promise.reject(new RangeError(`a frame of type ${frame[0]} is the network's own`))
     if (this.#state !== 'open') return Promise.reject(closedEarly(this.peer))
     // It would end the channel, and everything else that is under way with it.
     if (frame.length > this.#largest) return Promise.reject(this.#tooLarge(frame))
-    return this.#queue.add(frame, signal)
+    return this.#queue.add(frame, patience)
   }
 
   /** Tells the other side that this one leaves; in the same turn, for a tab that is being closed. */
@@ -386,6 +388,8 @@ export class Session {
     this.#options.onEnded?.(this)
   }
 }
+
+const isOwn = ([type = 0]: Uint8Array): boolean => type < FIRST_UPPER_TYPE
 
 /** Whether a value is a whole number from `low` to `high`. */
 const within = (value: unknown, low: number, high: number): value is number =>

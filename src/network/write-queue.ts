@@ -1,5 +1,6 @@
 /** What waits for a channel to take it: bounded, to be taken back until it leaves, written many frames at once. */
 
+import type { Clock, Timer } from '../common/clock.ts'
 import { AfpRoutingError } from '../common/errors.ts'
 import type { Channel } from './carrier.ts'
 import { encodeFrames } from './frames.ts'
@@ -14,6 +15,7 @@ const WRITE_BYTES = 262_144
 /** What a queue needs. */
 export interface WriteQueueOptions {
   channel: Channel
+  clock: Clock
   /** Bytes that may wait, {@link FRAME_OVERHEAD} for each frame included. */
   maxBytes: number
   /** Bytes that may be under way beyond what the other side said it has read; `Infinity` where the channel sees to it. */
@@ -22,14 +24,31 @@ export interface WriteQueueOptions {
   onFailed: (error: unknown) => void
 }
 
+/** How long a frame may wait. */
+export interface Patience {
+  /** Takes the frame back, if it has not left. */
+  readonly signal?: AbortSignal | undefined
+  readonly deadline?: Deadline | undefined
+}
+
+/** When a frame that has not left is taken back. */
+export interface Deadline {
+  /** By the clock that nobody sets, ms. */
+  readonly at: number
+  /** What its sender gets then. */
+  readonly reason: () => unknown
+}
+
 interface Entry {
   readonly frame: Uint8Array
+  readonly deadline: Deadline | undefined
+  readonly resolve: () => void
+  readonly reject: (reason: unknown) => void
 }
 
 interface Batch {
   readonly entries: Set<Entry>
   bytes: number
-  readonly written: PromiseWithResolvers<void>
 }
 
 /** See the head of this file. */
@@ -42,6 +61,9 @@ export class WriteQueue {
   readonly #controls = new Map<number, Uint8Array>()
   /** The channel said that it is full. */
   #full = false
+  /** For the first that has waited for too long. */
+  #timer: Timer | undefined
+  #wakeAt = Number.POSITIVE_INFINITY
   #running = false
   /** Something was written in this turn of the event loop. */
   #busy = false
@@ -65,12 +87,12 @@ export class WriteQueue {
   }
 
   /**
-   * Queues a frame; resolves when it is handed to the channel. When `signal` fires first the frame is taken back: it
-   * never leaves.
+   * Queues a frame; resolves when it is handed to the channel. When `signal` fires first, or its time is over, the frame is
+   * taken back: it never leaves.
    * @throws AfpRoutingError QUEUE_FULL when too much waits already, NO_ROUTE when the channel closes first; the signal's
-   *   reason
+   *   reason, or the deadline's
    */
-  add(frame: Uint8Array, signal?: AbortSignal): Promise<void> {
+  add(frame: Uint8Array, { signal, deadline }: Patience = {}): Promise<void> {
     const { channel, maxBytes } = this.#options
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#closed.signal.aborted) return Promise.reject(this.#closedEarly())
@@ -81,12 +103,14 @@ export class WriteQueue {
       return Promise.reject(new AfpRoutingError('QUEUE_FULL', message, { recipients: [peer] }))
     }
     const batch = this.#batch()
-    const entry: Entry = { frame }
-    batch.entries.add(entry)
     batch.bytes += costOf(frame)
     this.#bytes += costOf(frame)
     this.#start()
-    return signal === undefined ? batch.written.promise : this.#untilCalledOff(batch, entry, signal)
+    return new Promise((resolve, reject) => {
+      const entry: Entry = { frame, deadline, resolve, reject }
+      batch.entries.add(signal === undefined ? entry : this.#untilCalledOff(batch, entry, signal))
+      if (deadline !== undefined && deadline.at < this.#wakeAt) this.#arm(deadline.at)
+    })
   }
 
   /** Writes a frame past what waits, even to a channel that is full: for what is said once. */
@@ -111,9 +135,11 @@ export class WriteQueue {
   close(cause?: unknown): void {
     if (this.#closed.signal.aborted) return
     this.#closed.abort(cause)
-    for (const batch of this.#batches.splice(0)) {
-      batch.entries.clear()
-      batch.written.reject(this.#closedEarly(cause))
+    this.#timer?.cancel()
+    for (const { entries } of this.#batches.splice(0)) {
+      const all = [...entries]
+      entries.clear()
+      for (const { reject } of all) reject(this.#closedEarly(cause))
     }
     this.#bytes = 0
     this.#controls.clear()
@@ -122,24 +148,60 @@ export class WriteQueue {
   #batch(): Batch {
     const last = this.#batches.at(-1)
     if (last !== undefined && last.bytes < WRITE_BYTES) return last
-    const batch: Batch = { entries: new Set(), bytes: 0, written: Promise.withResolvers() }
+    const batch: Batch = { entries: new Set(), bytes: 0 }
     this.#batches.push(batch)
     return batch
   }
 
-  #untilCalledOff(batch: Batch, entry: Entry, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        // What has been written already is the channel's, and its promise is about to resolve.
-        if (!batch.entries.delete(entry)) return
-        batch.bytes -= costOf(entry.frame)
-        this.#bytes -= costOf(entry.frame)
-        reject(signal.reason)
+  #untilCalledOff(batch: Batch, { frame, deadline, resolve, reject }: Entry, signal: AbortSignal): Entry {
+    const onAbort = (): void => this.#takeBack(batch, entry, signal.reason)
+    const leave = (): void => signal.removeEventListener('abort', onAbort)
+    const entry: Entry = {
+      frame,
+      deadline,
+      resolve: () => {
+        leave()
+        resolve()
+      },
+      reject: reason => {
+        leave()
+        reject(reason)
+      },
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    return entry
+  }
+
+  #takeBack(batch: Batch, entry: Entry, reason: unknown): void {
+    // What has been written already is the channel's, and its promise has resolved.
+    if (!batch.entries.delete(entry)) return
+    batch.bytes -= costOf(entry.frame)
+    this.#bytes -= costOf(entry.frame)
+    entry.reject(reason)
+  }
+
+  #arm(at: number): void {
+    const { clock } = this.#options
+    this.#timer?.cancel()
+    this.#wakeAt = at
+    this.#timer = clock.after(Math.max(0, at - clock.monotonic()), () => this.#expire())
+  }
+
+  /** Takes back what has waited for too long. One timer serves all, since few wait at all. */
+  #expire(): void {
+    const now = this.#options.clock.monotonic()
+    let next = Number.POSITIVE_INFINITY
+    for (const batch of this.#batches) {
+      for (const entry of batch.entries) {
+        const { deadline } = entry
+        if (deadline === undefined) continue
+        if (deadline.at <= now) this.#takeBack(batch, entry, deadline.reason())
+        else next = Math.min(next, deadline.at)
       }
-      const leave = (): void => signal.removeEventListener('abort', onAbort)
-      signal.addEventListener('abort', onAbort, { once: true })
-      batch.written.promise.then(resolve, reject).finally(leave)
-    })
+    }
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    this.#timer = undefined
+    if (next < Number.POSITIVE_INFINITY) this.#arm(next)
   }
 
   #start(): void {
@@ -193,17 +255,17 @@ export class WriteQueue {
   #writeBatch(): void {
     const batch = this.#batches.shift()
     if (batch === undefined) return
-    const frames = Array.from(batch.entries, ({ frame }) => frame)
+    const entries = [...batch.entries]
     batch.entries.clear()
     this.#bytes -= batch.bytes
-    this.#frames += frames.length
+    this.#frames += entries.length
     // Everybody may have taken theirs back.
-    if (frames.length > 0) {
-      this.#write(frames)
-      this.#wrote()
-    }
-    if (this.#closed.signal.aborted) batch.written.reject(this.#closedEarly(this.#closed.signal.reason))
-    else batch.written.resolve()
+    if (entries.length === 0) return
+    this.#write(entries.map(({ frame }) => frame))
+    this.#wrote()
+    const { aborted, reason } = this.#closed.signal
+    if (aborted) for (const { reject } of entries) reject(this.#closedEarly(reason))
+    else for (const { resolve } of entries) resolve()
   }
 
   #write(frames: readonly Uint8Array[]): void {

@@ -1,19 +1,23 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { frameOf } from '../../src/network/frames.ts'
 import { FRAME_OVERHEAD, WriteQueue } from '../../src/network/write-queue.ts'
 import { turn } from '../contracts/waiting.ts'
 import { FakeChannel } from './fake-channel.ts'
 
 let channel: FakeChannel
+let clock: DrivenClock
 let failures: unknown[]
 beforeEach(() => {
   channel = new FakeChannel('bob')
+  clock = new DrivenClock()
   failures = []
 })
 
 const queue = (options: { maxBytes?: number; window?: number } = {}): WriteQueue =>
   new WriteQueue({
     channel,
+    clock,
     maxBytes: options.maxBytes ?? 1_000_000,
     window: options.window ?? Number.POSITIVE_INFINITY,
     onFailed: error => failures.push(error),
@@ -59,7 +63,11 @@ describe('What waits for a channel', () => {
     const open = fill()
     const one = queue()
     const off = new AbortController()
-    const sends = [one.add(frame(1)), one.add(frame(2), off.signal), one.add(frame(3), new AbortController().signal)]
+    const sends = [
+      one.add(frame(1)),
+      one.add(frame(2), { signal: off.signal }),
+      one.add(frame(3), { signal: new AbortController().signal }),
+    ]
     await turn()
     off.abort(new Error('no time'))
     await expect(sends[1]).rejects.toThrow('no time')
@@ -71,7 +79,7 @@ describe('What waits for a channel', () => {
 
   test('is not written for a signal that has fired before', async () => {
     const one = queue()
-    await expect(one.add(frame(1), AbortSignal.abort(new Error('too late')))).rejects.toThrow('too late')
+    await expect(one.add(frame(1), { signal: AbortSignal.abort(new Error('too late')) })).rejects.toThrow('too late')
     await one.add(frame(2))
     expect(written()).toEqual([2])
   })
@@ -79,7 +87,7 @@ describe('What waits for a channel', () => {
   test('cannot be taken back once it is handed over', async () => {
     const one = queue()
     const off = new AbortController()
-    const sent = one.add(frame(1), off.signal)
+    const sent = one.add(frame(1), { signal: off.signal })
     await Promise.resolve()
     await Promise.resolve()
     while (channel.writes === 0) await Promise.resolve()
@@ -88,11 +96,52 @@ describe('What waits for a channel', () => {
     expect(written()).toEqual([1])
   })
 
+  test('is taken back at its deadline, with the reason that it gave, and never leaves', async () => {
+    const open = fill()
+    const one = queue()
+    const until = (at: number) => ({ deadline: { at, reason: () => new Error(`after ${at} ms`) } })
+    const sends = [one.add(frame(1), until(200)), one.add(frame(2), until(100)), one.add(frame(3))]
+    const late = Promise.allSettled(sends.slice(0, 2))
+    await clock.advance(99)
+    expect(await stateOf(sends[1] as Promise<void>)).toBe('waiting')
+    await clock.advance(1)
+    await expect(sends[1]).rejects.toThrow('after 100 ms')
+    expect(await stateOf(sends[0] as Promise<void>)).toBe('waiting')
+    await clock.advance(100)
+    await expect(sends[0]).rejects.toThrow('after 200 ms')
+    await late
+    open()
+    await sends[2]
+    expect(written()).toEqual([3])
+    expect(clock.pending).toBe(0)
+  })
+
+  test('costs no timer that outlives the channel', async () => {
+    const one = queue()
+    await one.add(frame(1), { deadline: { at: 5_000, reason: () => new Error('late') } })
+    one.close()
+    expect(clock.pending).toBe(0)
+  })
+
+  test('leaves at once when it is the first of its turn, and with all that follows it in one write', async () => {
+    const turns: (() => void)[] = []
+    Object.assign(channel, { afterTurn: (run: () => void) => turns.push(run) })
+    const one = queue()
+    await one.add(frame(1))
+    const rest = [one.add(frame(2)), one.add(frame(3))]
+    await turn()
+    expect(written()).toEqual([1])
+    for (const run of turns.splice(0)) run()
+    await Promise.all(rest)
+    expect(written()).toEqual([1, 2, 3])
+    expect(channel.writes).toBe(2)
+  })
+
   test('that everybody has taken back makes no write', async () => {
     const open = fill()
     const one = queue()
     const off = new AbortController()
-    const sends = [one.add(frame(1), off.signal), one.add(frame(2), off.signal)]
+    const sends = [one.add(frame(1), { signal: off.signal }), one.add(frame(2), { signal: off.signal })]
     off.abort(new Error('no time'))
     for (const sent of sends) await expect(sent).rejects.toThrow('no time')
     open()
@@ -104,7 +153,7 @@ describe('What waits for a channel', () => {
     const open = fill()
     const one = queue({ maxBytes: 10 * (FRAME_OVERHEAD + 2) })
     const off = new AbortController()
-    const sends = Array.from({ length: 10 }, (_, i) => one.add(frame(i), i === 9 ? off.signal : undefined))
+    const sends = Array.from({ length: 10 }, (_, i) => one.add(frame(i), i === 9 ? { signal: off.signal } : undefined))
     await expect(one.add(frame(10))).rejects.toMatchObject({ code: 'QUEUE_FULL', recipients: ['bob'] })
     off.abort(new Error('no time'))
     await expect(sends[9]).rejects.toThrow('no time')
@@ -162,7 +211,7 @@ describe('What waits for a channel', () => {
   test('learns it when the channel closes, and so does whoever comes later', async () => {
     fill()
     const one = queue()
-    const sends = [one.add(frame(1)), one.add(frame(2), new AbortController().signal)]
+    const sends = [one.add(frame(1)), one.add(frame(2), { signal: new AbortController().signal })]
     one.close(new Error('gone'))
     for (const sent of [...sends, one.add(frame(3))]) {
       await expect(sent).rejects.toMatchObject({ code: 'NO_ROUTE', recipients: ['bob'] })
