@@ -11,25 +11,47 @@ import {
 import type { Tracking } from '../delivery/tracker.ts'
 import type { Receipt, RecipientStatus } from './options.ts'
 
-/** A live view: `status` and `recipients` are as they are when they are asked for. */
-export function keptReceipt(tracking: Tracking): Receipt {
-  const { id } = tracking
-  const told = (known: ReadonlyMap<string, RecipientReceipt>): Receipt['recipients'] =>
-    recipientsOf(tracking.receipt, known)
-  const delivered = tracking.delivered.then(told)
-  const processed = tracking.processed.then(told)
-  // Nobody has to listen: it is in the receipt, and was an event.
-  for (const promise of [delivered, processed]) promise.catch(() => {})
-  return {
-    id,
-    get status() {
-      return tracking.status
-    },
-    get recipients() {
-      return told(tracking.receipt.recipients)
-    },
-    delivered,
-    processed,
+/** A live view: `status` and `recipients` are as they are when they are asked for, and so are promises, once. */
+export const keptReceipt = (tracking: Tracking): Receipt => new KeptReceipt(tracking)
+
+class KeptReceipt implements Receipt {
+  readonly id: string
+  readonly #tracking: Tracking
+  #delivered: Receipt['delivered'] | undefined
+  #processed: Receipt['processed'] | undefined
+
+  constructor(tracking: Tracking) {
+    this.id = tracking.id
+    this.#tracking = tracking
+  }
+
+  get status(): Receipt['status'] {
+    return this.#tracking.status
+  }
+
+  get recipients(): Receipt['recipients'] {
+    return this.#told(this.#tracking.receipt.recipients)
+  }
+
+  get delivered(): Receipt['delivered'] {
+    this.#delivered ??= this.#heard(this.#tracking.delivered)
+    return this.#delivered
+  }
+
+  get processed(): Receipt['processed'] {
+    this.#processed ??= this.#heard(this.#tracking.processed)
+    return this.#processed
+  }
+
+  #heard(promise: Promise<ReadonlyMap<string, RecipientReceipt>>): Receipt['delivered'] {
+    const heard = promise.then(known => this.#told(known))
+    // Nobody has to listen: it is in the receipt, and was an event.
+    heard.catch(() => {})
+    return heard
+  }
+
+  #told(known: ReadonlyMap<string, RecipientReceipt>): Receipt['recipients'] {
+    return recipientsOf(this.#tracking.receipt, known)
   }
 }
 

@@ -11,11 +11,15 @@ export class Underway {
   /** Counts work until it has ended; what it comes to, its caller gets. */
   add<T>(work: Promise<T>): Promise<T> {
     this.#count++
-    return work.finally(() => {
-      if (--this.#count > 0) return
-      this.#over?.resolve()
-      this.#over = undefined
-    })
+    // Beside it, and before its caller hears of it: one promise less for each.
+    work.then(this.#done, this.#done)
+    return work
+  }
+
+  readonly #done = (): void => {
+    if (--this.#count > 0) return
+    this.#over?.resolve()
+    this.#over = undefined
   }
 
   /** Resolves once there is none; some may have begun by the time that this is heard. */

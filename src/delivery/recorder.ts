@@ -27,20 +27,23 @@ export async function commitFates(
   stored?: ReadonlyMap<string, MessageReceipt>,
 ): Promise<boolean> {
   /** Undefined: what it was made from is not there. */
-  const write = async (): Promise<boolean | undefined> => {
+  const write = (): Promise<boolean | undefined> => {
     const made = batch()
-    if (made === undefined) return false
+    if (made === undefined) return Promise.resolve(false)
     const staged = ledger.stage(fates, stored)
     const { checks: ordered = [] } = staged
-    try {
-      await store.commit({ checks: [...(made.checks ?? []), ...ordered], writes: [...made.writes, ...staged.writes] })
-    } catch (error) {
-      staged.abandoned()
-      if (!isConflict(error) || ordered.length === 0) throw error
-      return undefined
-    }
-    staged.committed()
-    return true
+    const checks = [...(made.checks ?? []), ...ordered]
+    return store.commit({ checks, writes: [...made.writes, ...staged.writes] }).then(
+      () => {
+        staged.committed()
+        return true
+      },
+      error => {
+        staged.abandoned()
+        if (!isConflict(error) || ordered.length === 0) throw error
+        return undefined
+      },
+    )
   }
   // Of several that fail for one another each would go on being made from one that does: in its turn none is.
   let written = await write()

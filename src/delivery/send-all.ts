@@ -43,6 +43,17 @@ export async function sendToAll(
     tracker.apply(id, name, { type: 'dead', reason: 'no-route', error: toFailure(error) }),
     tracker.apply(id, name, { type: 'skipped' }),
   ])
+  const [only] = recipients
+  // Most have one recipient: where it is not on the disk for that one, it is for none.
+  if (recipients.length === 1 && ends.length === 0) {
+    try {
+      await send(draft, only as string)
+      return tracking
+    } catch (error) {
+      tracker.forget(id, error)
+      throw error
+    }
+  }
   const failed = new Map<string, unknown>()
   const sending = recipients.map(recipient =>
     send(draft, recipient).catch(error => {

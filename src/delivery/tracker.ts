@@ -9,18 +9,18 @@ import { AgeSet } from '../common/age-set.ts'
 import type { Clock } from '../common/clock.ts'
 import { AfpDeliveryError, AfpError, type AfpErrorCode } from '../common/errors.ts'
 import { TypedEventTarget } from '../common/events.ts'
-import type { Guarantee } from '../message/message.ts'
+import { Followed, type Tracking } from './followed.ts'
 import {
   advance,
   type DeliveryStatus,
   duplicate,
-  failureCode,
   hasFailed,
   type MessageReceipt,
-  overallStatus,
   type ReceiptEvent,
   type RecipientReceipt,
 } from './receipts.ts'
+
+export type { Tracking } from './followed.ts'
 
 /** What a {@link Tracker} tells, once it is on the disk; of tries at once. */
 export interface TrackerEvents {
@@ -60,24 +60,6 @@ export interface TrackerOptions {
   readonly limit?: number | undefined
 }
 
-/** A message that is followed. */
-export interface Tracking {
-  readonly id: string
-  /** How it stands now. */
-  readonly receipt: MessageReceipt
-  readonly status: DeliveryStatus
-  /**
-   * Resolves once every recipient has it; for `at-most-once`, once it was handed to a connection for each. Rejects with
-   * AfpDeliveryError as soon as one will not get it. Nobody has to listen: never an unhandled rejection.
-   */
-  readonly delivered: Promise<ReadonlyMap<string, RecipientReceipt>>
-  /**
-   * Resolves once every recipient's handler is done with it; rejects as {@link delivered} does, when a recipient refused
-   * it, and for `at-most-once`, whose recipients say nothing.
-   */
-  readonly processed: Promise<ReadonlyMap<string, RecipientReceipt>>
-}
-
 /** A change that is not on the disk yet. One of its functions has to be called. */
 export interface ReceiptChange {
   /** What has to be stored. */
@@ -88,35 +70,6 @@ export interface ReceiptChange {
   committed(): void
   /** It was not, and will not be: as if nothing had happened. */
   abandoned(): void
-}
-
-type Recipients = ReadonlyMap<string, RecipientReceipt>
-
-interface Promises {
-  delivered: Promise<Recipients>
-  processed: Promise<Recipients>
-  goals: readonly Goal[]
-}
-
-interface Entry extends Promises {
-  readonly id: string
-  readonly status: DeliveryStatus
-  receipt: MessageReceipt
-  /** With the changes that are not committed yet. */
-  latest: MessageReceipt
-  /** Number of the change that is published for each recipient. */
-  readonly versions: Map<string, number>
-  /** Changes that are neither committed nor abandoned, in their order. */
-  readonly open: Set<Pick<ReceiptChange, 'after'> & { readonly recipient: string }>
-  settledAt: number
-}
-
-/** A promise and when it is kept or broken. */
-interface Goal {
-  readonly promise: Promise<Recipients>
-  readonly resolve: (recipients: Recipients) => void
-  readonly reject: (error: AfpError) => void
-  readonly reached: (receipt: RecipientReceipt) => boolean
 }
 
 /** What else it tells: of a message that is not followed any more though a recipient may have a last word on it. */
@@ -130,7 +83,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   readonly #load: (id: string) => Promise<MessageReceipt | undefined>
   readonly #keep: number
   readonly #limit: number
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Map<string, Followed>()
   /** Ids of messages that wait only for a last word, and of those that wait for nothing; the oldest first. */
   readonly #waiting = new AgeSet<string>()
   readonly #settled = new AgeSet<string>()
@@ -161,7 +114,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   track(receipt: MessageReceipt): Tracking {
     const { id } = receipt
     if (this.#entries.has(id)) throw duplicate(id)
-    const entry = newEntry(receipt)
+    const entry = new Followed(receipt)
     this.#entries.set(id, entry)
     this.#settle(entry)
     return entry
@@ -202,7 +155,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
    * @param stored its receipt, as it is on the disk, where it may not be in memory: with a change to make it is followed
    */
   apply(id: string, recipient: string, event: ReceiptEvent, stored?: MessageReceipt): ReceiptChange | undefined {
-    const entry = this.#entries.get(id) ?? (stored && newEntry(stored))
+    const entry = this.#entries.get(id) ?? (stored && new Followed(stored))
     const before = entry?.latest.recipients.get(recipient)
     const receipt = entry && advance(entry.latest, recipient, event, this.#clock.now())
     const after = receipt?.recipients.get(recipient)
@@ -246,14 +199,14 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   /** Follows messages no longer that wait only for a last word, and expired before `before`, ms since 1970. */
   forgetOld(before: number): void {
     for (const id of this.#waiting) {
-      const { expiresAt } = (this.#entries.get(id) as Entry).receipt
+      const { expiresAt } = (this.#entries.get(id) as Followed).receipt
       if (expiresAt < before) this.#letGo(id, 'MESSAGE_EXPIRED')
     }
   }
 
   /** Follows a message no longer: nothing of it was kept. */
   forget(id: string, error: unknown): void {
-    for (const { reject } of this.#entries.get(id)?.goals ?? []) reject(error as AfpError)
+    this.#entries.get(id)?.giveUp(error as AfpError)
     this.#entries.delete(id)
     this.#waiting.delete(id)
     this.#settled.delete(id)
@@ -264,19 +217,17 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
    * disk takes its receipt there.
    */
   close(): void {
-    for (const { id, goals } of this.#entries.values()) {
-      for (const { reject } of goals) reject(new AfpDeliveryError('CLOSED', 'this agent has closed', { messageId: id }))
+    for (const entry of this.#entries.values()) {
+      entry.giveUp(new AfpDeliveryError('CLOSED', 'this agent has closed', { messageId: entry.id }))
     }
   }
 
-  #publish(entry: Entry, recipient: string, event: ReceiptEvent, after: RecipientReceipt, version: number): void {
+  #publish(entry: Followed, recipient: string, event: ReceiptEvent, after: RecipientReceipt, version: number): void {
     if ((entry.versions.get(recipient) ?? 0) > version) return this.#settle(entry)
     entry.versions.set(recipient, version)
     const before = entry.receipt.recipients.get(recipient)
     entry.receipt = withRecipient(entry.receipt, recipient, after)
-    // The promises of its first life are broken; whoever asks from now on gets those of the next.
-    if (event.type === 'queued' && before !== undefined)
-      Object.assign(entry, promisesOf(entry.id, entry.receipt.guarantee))
+    if (event.type === 'queued' && before !== undefined) entry.renew()
     this.#settle(entry)
     const news: DeliveryNews = { id: entry.id, recipient, receipt: after, status: entry.status }
     this.emit('delivery:changed', news)
@@ -288,16 +239,12 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   }
 
   /** Keeps and breaks promises, and puts the message where it belongs. */
-  #settle(entry: Entry): void {
-    const { id, receipt, goals } = entry
+  #settle(entry: Followed): void {
+    const { id, receipt } = entry
     // One that was given up meanwhile has nobody who waits.
     if (this.#entries.get(id) !== entry) return
+    entry.settle()
     const all = [...receipt.recipients.values()]
-    for (const { reached, resolve } of goals) if (all.every(reached)) resolve(receipt.recipients)
-    for (const [recipient, state] of receipt.recipients) {
-      if (!hasFailed(state)) continue
-      for (const { reached, reject } of goals) if (!reached(state)) reject(failedError(receipt, recipient, state))
-    }
     const once = receipt.guarantee === 'at-most-once'
     const settled = all.every(state => state.final || (once && (state.left || hasFailed(state))))
     const waiting = !settled && all.every(state => state.arrived || hasFailed(state))
@@ -313,7 +260,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   #forget(): void {
     const now = this.#clock.monotonic()
     for (let id = this.#settled.oldest; id !== undefined; id = this.#settled.oldest) {
-      const { settledAt } = this.#entries.get(id) as Entry
+      const { settledAt } = this.#entries.get(id) as Followed
       if (this.#settled.size <= this.#limit && now - settledAt < this.#keep) break
       this.#settled.delete(id)
       this.#entries.delete(id)
@@ -323,42 +270,12 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
 
   #letGo(id: string, why: AfpErrorCode): void {
     const message = `message ${id} is not followed any more; its receipt can still be read`
-    const { goals, receipt } = this.#entries.get(id) as Entry
-    for (const { reject } of goals) reject(new AfpDeliveryError(why, message, { messageId: id }))
+    const entry = this.#entries.get(id) as Followed
+    entry.giveUp(new AfpDeliveryError(why, message, { messageId: id }))
     this.#waiting.delete(id)
     this.#entries.delete(id)
-    this.emit('forgotten', receipt)
+    this.emit('forgotten', entry.receipt)
   }
-}
-
-const newEntry = (receipt: MessageReceipt): Entry => ({
-  id: receipt.id,
-  receipt,
-  latest: receipt,
-  get status() {
-    return overallStatus(this.receipt)
-  },
-  ...promisesOf(receipt.id, receipt.guarantee),
-  versions: new Map(),
-  open: new Set(),
-  settledAt: 0,
-})
-
-function promisesOf(messageId: string, guarantee: Guarantee): Promises {
-  const once = guarantee === 'at-most-once'
-  const delivered = goal(recipient => (once ? recipient.left : recipient.arrived))
-  const processed = goal(recipient => recipient.state === 'processed')
-  if (once) {
-    const why = 'recipients of at-most-once messages do not say what they did'
-    processed.reject(new AfpDeliveryError('GUARANTEE_UNSUPPORTED', why, { messageId, guarantee }))
-  }
-  return { delivered: delivered.promise, processed: processed.promise, goals: [delivered, processed] }
-}
-
-function goal(reached: Goal['reached']): Goal {
-  const { promise, resolve, reject } = Promise.withResolvers<Recipients>()
-  promise.catch(() => {})
-  return { promise, resolve, reject, reached }
 }
 
 const lasting = (receipt: MessageReceipt, expiresAt: number): MessageReceipt =>
@@ -374,15 +291,4 @@ function withRecipient(
   if (state === undefined) recipients.delete(recipient)
   else recipients.set(recipient, state)
   return { ...receipt, recipients }
-}
-
-function failedError(receipt: MessageReceipt, recipient: string, failed: RecipientReceipt): AfpDeliveryError {
-  const { state, reason = state, inDoubt, retries, error } = failed
-  const doubt = inDoubt ? '; it may have arrived all the same' : ''
-  return new AfpDeliveryError(failureCode(failed), `message ${receipt.id} to ${recipient}: ${reason}${doubt}`, {
-    messageId: receipt.id,
-    guarantee: receipt.guarantee,
-    retries,
-    details: { recipient, reason, inDoubt, error },
-  })
 }

@@ -34,8 +34,8 @@ export class LentStore implements Store {
     return this.#open().count(table, range)
   }
 
-  async commit(batch: Batch, options?: AbortOptions): Promise<void> {
-    return this.#open().commit(batch, options)
+  commit(batch: Batch, options?: AbortOptions): Promise<void> {
+    return this.#givenBack ? Promise.reject(closedError()) : this.#store.commit(batch, options)
   }
 
   /** Gives it back: it goes on being open for whoever has it next. */

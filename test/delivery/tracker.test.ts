@@ -119,12 +119,28 @@ describe('the promises of a message', () => {
 
   it('stay broken when the recipient had it after all, but the receipt says so', async () => {
     const tracking = tracker.track(receipt('m', ['bob']))
+    const { delivered } = tracking
     happen('m', 'bob', 'sent')
     happen('m', 'bob', 'expired')
     happen('m', 'bob', 'delivered')
-    expect(await fate(tracking.delivered)).toBeInstanceOf(AfpDeliveryError)
+    expect(await fate(delivered)).toBeInstanceOf(AfpDeliveryError)
     expect(tracking.status).toBe('delivered')
     expect(told).toEqual(['expired m bob (expired)', 'delivered m bob (delivered)'])
+  })
+
+  it('tell whoever asks for them later how it stands by then', async () => {
+    const tracking = tracker.track(receipt('m', ['bob']))
+    happen('m', 'bob', 'sent')
+    happen('m', 'bob', 'expired')
+    happen('m', 'bob', 'delivered')
+    expect(await fate(tracking.delivered)).toBe('resolved')
+    expect(await fate(tracking.processed)).toBe('open')
+    tracker.close()
+    expect(await fate(tracking.delivered)).toBe('resolved')
+    expect(await fate(tracking.processed)).toMatchObject({ code: 'CLOSED' })
+    const late = tracker.track(receipt('n', ['bob']))
+    tracker.forget('n', new AfpDeliveryError('CLOSED', 'nothing was kept'))
+    expect(await fate(late.delivered)).toMatchObject({ message: 'nothing was kept' })
   })
 
   it('of an at-most-once message are kept when it was handed over; nobody says that it was processed', async () => {
