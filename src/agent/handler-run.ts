@@ -1,8 +1,9 @@
 /** One run of a handler: no longer than it may take, and told when to stop. */
 
-import type { Clock } from '../common/clock.ts'
+import type { Clock, Timer } from '../common/clock.ts'
 import { AfpTimeoutError } from '../common/errors.ts'
 import type { Message } from '../message/message.ts'
+import { isThenable } from '../message/validate.ts'
 import type { Handler, HandlerContext } from './options.ts'
 
 /** What a run needs. */
@@ -26,17 +27,9 @@ export async function runHandler(
 ): Promise<unknown> {
   let own: AbortController | undefined
   let late: AfpTimeoutError | undefined
+  let timer: Timer | undefined
   const close = (): void => own?.abort(closing.reason)
   let done = false
-  const over = Promise.withResolvers<never>()
-  const timer = clock.after(handlerTimeout, () => {
-    late = new AfpTimeoutError(`the handler was not done within ${handlerTimeout / 1000} s; what it kept is dropped`, {
-      messageId: message.id,
-      timeoutSeconds: handlerTimeout / 1000,
-    })
-    own?.abort(late)
-    over.reject(late)
-  })
   try {
     const told = {
       ...context,
@@ -52,10 +45,23 @@ export async function runHandler(
         return own.signal
       },
     }
-    return await Promise.race([handler(message, told), over.promise])
+    const result: unknown = handler(message, told)
+    // It is done already: there is nothing to wait for.
+    if (!isThenable(result)) return result
+    const over = Promise.withResolvers<never>()
+    timer = clock.after(handlerTimeout, () => {
+      const seconds = handlerTimeout / 1000
+      late = new AfpTimeoutError(`the handler was not done within ${seconds} s; what it kept is dropped`, {
+        messageId: message.id,
+        timeoutSeconds: seconds,
+      })
+      own?.abort(late)
+      over.reject(late)
+    })
+    return await Promise.race([result, over.promise])
   } finally {
     done = true
-    timer.cancel()
-    closing.removeEventListener('abort', close)
+    timer?.cancel()
+    if (own !== undefined) closing.removeEventListener('abort', close)
   }
 }

@@ -95,14 +95,14 @@ export class Outbound {
     if (refusal !== undefined) throw refusal
     const reply = requests.wait(message.id, recipient, timeout, elapsed, signal)
     // What is kept must not be written once nobody waits for its reply, whatever a hook does to it meanwhile.
-    const { controller: ended, release } = following(kept ? signal : undefined)
-    const given = kept ? ended.signal : signal
+    const ended = kept ? following(signal) : undefined
+    const given = ended?.controller.signal ?? signal
     // Its time ends first: what it says then is that no reply came, whatever was in the way.
     const left = timeout - elapsed + GRACE
     const sent = this.#track(this.#dispatch(message, 'request', { timeout, left, signal: given }, options))
     sent.catch(error => requests.cancel(message.id, error))
     const callOff = async (error: unknown): Promise<never> => {
-      ended.abort(error)
+      ended?.controller.abort(error)
       // Whoever hears that it has ended may stop the process: by then the disk has to know, unless it fails, which is told
       // and tried again. Also where it is still being written; and only what was taken: another one may have this id.
       const calledOff = kept && sent.then(() => delivery.callOff(message.id, recipient))
@@ -110,7 +110,7 @@ export class Outbound {
       if (calledOff) await abortable(calledOff, this.#over.signal).catch(() => {})
       throw told
     }
-    const { message: answer, failed } = await reply.catch(callOff).finally(release)
+    const { message: answer, failed } = await reply.catch(callOff).finally(() => ended?.release())
     if (failed) throw failureOf(answer, message)
     return answer as Message<C>
   }

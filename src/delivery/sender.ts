@@ -68,6 +68,8 @@ export class Sender {
   /** Handed over since the recipient spoke last over this link. */
   readonly #unanswered = new Set<Entry>()
   #timer: Timer | undefined
+  /** When it fires, by the monotonic clock. */
+  #wakeAt = 0
   /** When the opening of an epoch went again over this link because the recipient did not know it. */
   #repeated = new WeakMap<OutEpoch, number>()
   #expiring = false
@@ -317,10 +319,8 @@ export class Sender {
     return Math.max(PATIENCE, PATIENCE_ROUND_TRIPS * lines.rtt(recipient))
   }
 
-  /** Sets the timer to when something is to be done next. */
+  /** Sets the timer to when something is to be done next, or sooner. */
   #arm(): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
     if (this.#closed) return
     const { clock, breaker } = this.#parts
     const now = clock.monotonic()
@@ -337,7 +337,16 @@ export class Sender {
       const pause = breaker.state === 'half-open' ? BUSY_PAUSE : finite(breaker.retryAfter)
       if (due !== undefined) next = Math.min(next, Math.max(due, this.#holdUntil, now + pause))
     }
-    if (Number.isFinite(next)) this.#timer = clock.after(Math.max(0, next - now), () => this.#tick())
+    // Mostly there is more time than there was: then the timer that is set looks at it anew.
+    if (this.#timer !== undefined && this.#wakeAt <= next && Number.isFinite(next)) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (!Number.isFinite(next)) return
+    this.#wakeAt = next
+    this.#timer = clock.after(Math.max(0, next - now), () => {
+      this.#timer = undefined
+      this.#tick()
+    })
   }
 
   #tick(): void {
