@@ -39,7 +39,10 @@ export function faultsOf(lives: readonly Sent[], { noted, waiting }: Left): stri
       const ofClass = noted.filter(n => waysOf(n).priority === priority && !waysOf(n).asked)
       return [`out of the order of class ${priority}`, ofClass.filter((n, i) => n < (ofClass[i - 1] ?? 0))]
     }),
-    ['answered with the place of another', lives.flatMap(({ replied }) => replied.filter(([n, at]) => noted[at] !== n))],
+    [
+      'answered with the place of another',
+      lives.flatMap(({ replied }) => replied.filter(([n, at]) => noted[at] !== n)),
+    ],
     ['still waiting', Object.entries(waiting).filter(([, rows]) => rows > 0)],
   ]
   return found.flatMap(([what, which]) =>

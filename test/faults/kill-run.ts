@@ -24,6 +24,8 @@ export interface KillRunOptions {
   readonly random: Random
   /** Is told of each kill, by how many there were. */
   readonly onKill?: (kills: number) => void
+  /** Whether there were enough of them earlier than that. */
+  readonly enough?: () => boolean
 }
 
 /** What came of it. */
@@ -63,8 +65,8 @@ export async function killRun(stage: Stage, options: KillRunOptions): Promise<Ki
   const processed: number[] = []
   const starts: number[] = []
   let ready = 0
-  const { random, kills, onKill } = options
-  while (inFlight.length < kills) {
+  const { random, kills, onKill, enough } = options
+  while (inFlight.length < kills && enough?.() !== true) {
     processed.push(await cast.work())
     inFlight.push(cast.said.read().inFlight.size)
     await cast.kill(victims)
