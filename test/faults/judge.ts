@@ -1,6 +1,6 @@
 /** What may be on the disks after kills, given what was promised before them. */
 
-import { PRIORITIES, waysOf } from './ways.ts'
+import { listOf } from './ways.ts'
 
 /** What one life of a sender was promised. */
 export interface Sent {
@@ -14,8 +14,8 @@ export interface Sent {
 
 /** What is on the disks once everybody has said that all is done. */
 export interface Left {
-  /** What the recipient noted, in its order. */
-  readonly noted: readonly number[]
+  /** What the recipient noted and where, each list in its order. */
+  readonly noted: readonly (readonly [list: string, n: number])[]
   /** How many rows still wait, by the name of what they wait in. */
   readonly waiting: Readonly<Record<string, number>>
 }
@@ -29,19 +29,23 @@ const NAMED = 20
  * up, so that their order is none, and those of a sender that was killed are called off.
  */
 export function faultsOf(lives: readonly Sent[], { noted, waiting }: Left): string[] {
-  const once = new Set(noted)
+  const all = noted.map(([, n]) => n)
+  const once = new Set(all)
   const last = Math.max(0, ...lives.map(life => life.last))
+  const lists = Map.groupBy(noted, ([list]) => list)
+  const requests = (lists.get('requests') ?? []).map(([, n]) => n)
+  lists.delete('requests')
   const found: [string, readonly unknown[]][] = [
     ['lost', lives.flatMap(({ kept }) => kept.filter(n => !once.has(n)))],
-    ['done twice', once.size === noted.length ? [] : noted.filter((n, i) => noted.indexOf(n) !== i)],
-    ['of nobody', noted.filter(n => !(Number.isSafeInteger(n) && n >= 1 && n <= last))],
-    ...PRIORITIES.map((priority): [string, readonly number[]] => {
-      const ofClass = noted.filter(n => waysOf(n).priority === priority && !waysOf(n).asked)
-      return [`out of the order of class ${priority}`, ofClass.filter((n, i) => n < (ofClass[i - 1] ?? 0))]
-    }),
+    ['done twice', once.size === all.length ? [] : all.filter((n, i) => all.indexOf(n) !== i)],
+    ['of nobody', noted.filter(([list, n]) => !(n >= 1 && n <= last && list === listOf(n))).map(([, n]) => n)],
+    ...[...lists].map(([list, notes]): [string, readonly number[]] => [
+      `out of the order of ${list}`,
+      notes.map(([, n]) => n).filter((n, i) => n < (notes[i - 1]?.[1] ?? 0)),
+    ]),
     [
       'answered with the place of another',
-      lives.flatMap(({ replied }) => replied.filter(([n, at]) => noted[at] !== n)),
+      lives.flatMap(({ replied }) => replied.filter(([n, place]) => requests[place] !== n)),
     ],
     ['still waiting', Object.entries(waiting).filter(([, rows]) => rows > 0)],
   ]

@@ -201,8 +201,8 @@ class Cast {
       const ahead = this.#options.inFlight + MORE
       return { role, folder, to: this.#to, peers: relayed ? [] : [this.#receiver], relays, first, ahead }
     }
-    let port = this.#ports.get(role)
-    if (port === undefined) this.#ports.set(role, (port = await freePort()))
+    const port = this.#ports.get(role) ?? (await freePort())
+    this.#ports.set(role, port)
     const address = `/ip4/127.0.0.1/tcp/${port}`
     if (role === 'relay') return { role, folder, listen: [`${address}/ws`] }
     return { role, folder, listen: relayed ? [] : [address], relays, unnamed: true }

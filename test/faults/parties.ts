@@ -11,22 +11,31 @@ import type { Left, Sent } from './judge.ts'
 import type { Part } from './party.ts'
 import { Party } from './party-process.ts'
 
+/** What else happens where processes are killed. */
+export interface StageOptions {
+  /** Makes a process that waits for its part. */
+  readonly make?: () => Party
+  /** One is about to get its part, and has touched no file yet. */
+  readonly entering?: (party: Party, part: Part) => void
+  /** One is dead. */
+  readonly killed?: (party: Party) => void
+}
+
 /** Everything that runs in a test, and the folder for its stores. */
 export class Stage {
   readonly folder: string
   readonly #parties = new Set<Party>()
-  readonly #make: () => Party
+  readonly #world: StageOptions
   #spare: Party
 
-  private constructor(folder: string, make: () => Party) {
+  private constructor(folder: string, world: StageOptions) {
     this.folder = folder
-    this.#make = make
+    this.#world = world
     this.#spare = this.#party()
   }
 
-  /** @param make - what makes a process that waits for its part */
-  static async open(make = (): Party => new Party('party.ts')): Promise<Stage> {
-    return new Stage(await mkdtemp(join(tmpdir(), 'faults-')), make)
+  static async open(world: StageOptions = {}): Promise<Stage> {
+    return new Stage(await mkdtemp(join(tmpdir(), 'faults-')), world)
   }
 
   /** A process in a part. The one after it is already started, so that what is lost between two lives is little. */
@@ -34,6 +43,7 @@ export class Stage {
     const party = this.#spare
     this.#spare = this.#party()
     await party.says(/^standby$/)
+    this.#world.entering?.(party, part)
     party.tell(JSON.stringify(part))
     return party
   }
@@ -41,19 +51,22 @@ export class Stage {
   /** Kills some at once. */
   async kill(...parties: readonly Party[]): Promise<void> {
     await Promise.all(parties.map(party => party.kill()))
-    for (const party of parties) this.#parties.delete(party)
+    for (const party of parties) {
+      this.#parties.delete(party)
+      this.#world.killed?.(party)
+    }
   }
 
   /** What is on the disks of those that were killed. */
   async left(): Promise<Left> {
     const waiting: Record<string, number> = {}
-    let noted: number[] = []
+    let noted: Left['noted'] = []
     for (const role of ['sender', 'receiver']) {
       const store = await sqliteStore(join(this.folder, `${role}.db`))
       for (const table of ['outbox', 'inbox']) waiting[`${table} of the ${role}`] = await store.count(table)
       if (role === 'receiver') {
         const rows = await store.range('app', { prefix: ['noted'] })
-        noted = rows.map(({ value }) => contentFromWire(decode(value), 1_024) as number)
+        noted = rows.map(({ key, value }) => [String(key[1]), contentFromWire(decode(value), 1_024) as number])
       }
       await store.close()
     }
@@ -66,7 +79,7 @@ export class Stage {
   }
 
   #party(): Party {
-    const party = this.#make()
+    const party = this.#world.make?.() ?? new Party('party.ts')
     this.#parties.add(party)
     return party
   }

@@ -20,18 +20,19 @@ export class Party {
   /**
    * @param script - its file, from this folder
    * @param within - a command that runs it, such as `unshare -m`
-   * @param options - more of Node's own
+   * @param more - options of Node itself, and variables of the environment
    */
   constructor(
     script: string,
     args: readonly string[] = [],
     within: readonly string[] = [],
-    options: readonly string[] = [],
+    more: { readonly options?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
   ) {
+    const { options = [], env } = more
     const [command = '', ...rest] = [...within, ...NODE, ...options, join(import.meta.dirname, script), ...args]
     this.#child = spawn(command, rest, {
       stdio: ['pipe', 'pipe', 'inherit'],
-      env: { ...process.env, NODE_COMPILE_CACHE: COMPILED },
+      env: { ...process.env, NODE_COMPILE_CACHE: COMPILED, ...env },
     })
     createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', line => {
       this.lines.push(line)

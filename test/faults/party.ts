@@ -3,7 +3,7 @@
  * line of JSON that says what it is to be:
  *
  * - `{"role": "receiver", "folder", "listen", "relays", "unnamed"}`: notes every number, each once, in its own store, and
- *   answers a request with the place of the note; prints `ready <id> <address>` once it can be reached. Unnamed it is given
+ *   answers a request with the place of its note among those of requests; prints `ready <id> <address>` once it can be reached. Unnamed it is given
  *   no identity: its store keeps who it is.
  * - `{"role": "sender", "folder", "to", "peers", "relays", "first", "ahead"}`: sends numbers from `first` on, each as
  *   {@link waysOf} says, as many at once as may be `ahead` of what is processed; prints `try <n>`, `kept <n>` once that has
@@ -23,7 +23,7 @@ import { seededRandom } from '../../src/common/random.ts'
 import { fileIdentity } from '../../src/identity/file.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
-import { waysOf } from './ways.ts'
+import { listOf, waysOf } from './ways.ts'
 
 /** What a party is told to be. */
 export type Part =
@@ -76,11 +76,12 @@ async function receive(part: Part & { role: 'receiver' }, enough: Promise<unknow
   const { listen, relays = [] } = part
   const { agent, store } = await agentOf(part, { listen, relays })
   agent.handle<number>(async ({ content }, { expectsReply, transaction }) => {
-    const count = (await transaction.get<number>(['count'])) ?? 0
+    const list = listOf(content)
+    const count = (await transaction.get<number>(['count', list])) ?? 0
     // Kills have to meet handlers that wait, too, each as long in every run.
     if (content % WAITS === 0) await setTimeout(seededRandom(content).float() * MAX_WAIT)
-    transaction.put(['noted', count], content)
-    transaction.put(['count'], count + 1)
+    transaction.put(['noted', list, count], content)
+    transaction.put(['count', list], count + 1)
     return expectsReply ? count : undefined
   })
   // Through a relay it takes a moment until there is one.
