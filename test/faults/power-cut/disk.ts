@@ -5,9 +5,9 @@
  */
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import type { Step } from './strace.ts'
+import type { Done } from './strace.ts'
 
-type Change = Extract<Step, { readonly what: 'written' | 'cut' }>
+type Change = Extract<Done, { readonly what: 'written' | 'cut' }>
 
 interface File {
   synced: Uint8Array
@@ -27,7 +27,7 @@ export class Disk {
   }
 
   /** Something that was done, to whichever file. */
-  apply(step: Step): void {
+  apply(step: Done): void {
     if (step.what === 'sent' || step.what === 'said' || !this.#files.has(step.path)) return
     if (step.what === 'deleted') {
       this.#files.set(step.path, undefined)
@@ -37,11 +37,6 @@ export class Disk {
     this.#files.set(step.path, file)
     if (step.what === 'synced') this.#files.set(step.path, { synced: after(file), unsynced: [] })
     else file.unsynced.push(step)
-  }
-
-  /** How many changes no sync has followed. */
-  get unsynced(): number {
-    return [...this.#files.values()].reduce((sum, file) => sum + (file?.unsynced.length ?? 0), 0)
   }
 
   /** Puts in the place of the files what the power leaves of them. @param survives - whether a change does that was not synced */

@@ -1,6 +1,7 @@
 /** What a process asks of the system, in its order: strace (Linux) over it, and what that writes, read. */
 
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 
 /** Whether processes can be traced here: on Linux, with strace, where tracing is allowed. */
 export const traceable = spawnSync('strace', ['-D', '-f', '-o', '/dev/null', 'true']).status === 0
@@ -35,7 +36,7 @@ const LINE = /^(\d+) +(.*)$/
 const UNFINISHED = / <unfinished \.\.\.>$/
 const RESUMED = /^<\.\.\. \w+ resumed>/
 /** A call that has succeeded, with what its first argument is. */
-const OF_FILE = /^(\w+)\((\d+)<(TCP\S*:\[[^\]]*\]|[\\\w]*)>(?:\(deleted\))?(?:, (.*))?\) += (\d+)$/
+const OF_FILE = /^(\w+)\((\d+)<(.*?)>(?:\(deleted\))?(?:, (.*))?\) += (\d+)$/
 const OF_PATH = /^unlink(?:at)?\((?:AT_FDCWD(?:<[\\\w]*>)?, )?"([\\\w]*)".*\) += 0$/
 
 /** Reads what strace has written: each call when it has returned. What did not return, or failed, has not been done. */
@@ -77,3 +78,19 @@ function readCall(call: string): Done | undefined {
 
 /** What strace writes as `\x6b\x65`. */
 const bytesOf = (escaped: string): Buffer => Buffer.from(escaped.replaceAll('\\x', ''), 'hex')
+
+/** What a process has done so far, of the file that strace writes. */
+export const readSteps = (file: string): Step[] => readTrace(readFileSync(file, 'latin1'))
+
+/** What had happened to the log of a store when something left: nothing, it was written, or written and synced since. */
+export type Kept = 'nothing' | 'written' | 'synced' | 'nothing left'
+
+/** How a promise was kept that left with the first step of its kind. */
+export function promiseOf<S extends Done>(steps: readonly S[], leaves: (step: S) => boolean): Kept {
+  const end = steps.findIndex(leaves)
+  if (end === -1) return 'nothing left'
+  const log = steps.slice(0, end).filter(step => 'path' in step && step.path.endsWith('-wal'))
+  const last = log.findLastIndex(({ what }) => what === 'written')
+  if (last === -1) return 'nothing'
+  return log.slice(last).some(({ what }) => what === 'synced') ? 'synced' : 'written'
+}
