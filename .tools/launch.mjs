@@ -27,8 +27,8 @@ const commands = {
   soak: ['.tools/soak.mjs'],
 }
 
-/** The browsers that each needs. */
-const needed = { test: ['chromium', 'firefox'], bench: ['chromium'] }
+/** The browsers that each needs, or one of what it runs. */
+const needed = { test: ['chromium', 'firefox'], bench: ['chromium'], 'soak chromium-kills': ['chromium'] }
 
 /** Packages that carry a Node binary: no platform's newest release is on npm under every name, hence the ranges. */
 const nodePackages = {
@@ -241,7 +241,13 @@ if (node !== process.execPath) env.NODE_USE_SYSTEM_CA ??= '1'
 install(node, env)
 if (command === 'test') env.PYTHON_PATH = findPython()
 if (command === 'test') env.OLDEST_NODE_PATH = findOldestNode()
-const paths = findBrowsers(needed[command] ?? [], { root, node, env, say, give })
+const paths = findBrowsers(needed[process.argv.slice(2, 4).join(' ')] ?? needed[command] ?? [], {
+  root,
+  node,
+  env,
+  say,
+  give,
+})
 for (const [variable, path] of Object.entries(paths)) {
   env[variable] = path
   say(`browser: ${path}`)

@@ -14,6 +14,7 @@ const soaks = new Map([
       options: '[--cycles N] [--party sender|recipient|relay|all|each] [--seed N] [--minutes M] [--out FILE]',
     },
   ],
+  ['chromium-kills', { file: 'test/soak/chromium-kills.ts', options: '[--cycles N] [--seed N] [--out FILE]' }],
 ])
 
 const [name, ...args] = process.argv.slice(2)

@@ -6,7 +6,7 @@
 
 import { parseArgs } from 'node:util'
 import { seededRandom } from '../../src/common/random.ts'
-import { median, origin } from '../bench/figures.ts'
+import { origin, spread } from '../bench/figures.ts'
 import { type KillRun, killRun, VICTIMS, type Victim } from '../faults/kill-run.ts'
 import { Stage } from '../faults/parties.ts'
 import { reportFile, writeReport } from './soak.ts'
@@ -70,12 +70,6 @@ async function kill(victim: Victim, { cycles, seed }: Asked, late: () => boolean
 
 type Round = KillRun & { readonly seed: number }
 const NOTHING: KillRun = { faults: [], inFlight: [], processed: [], starts: [], ready: 0, counters: {} }
-
-const spread = (values: readonly number[]) => ({
-  min: Math.min(...values),
-  median: median(values),
-  max: Math.max(...values),
-})
 
 function sum(rounds: readonly Round[]): Record<string, number> {
   const counters: Record<string, number> = {}
