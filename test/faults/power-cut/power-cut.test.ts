@@ -10,7 +10,7 @@ import { Stage } from '../parties.ts'
 import { Power, type Synchronous } from './power.ts'
 import { traceable } from './strace.ts'
 
-const CUTS = Number(process.env.AFP_KILLS ?? 6)
+const CUTS = Number(process.env.AFP_KILLS ?? 4)
 const IN_FLIGHT = 200
 /** How much of what was not synced is on the disk all the same. */
 const SURVIVES = 0.3
