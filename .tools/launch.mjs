@@ -27,8 +27,8 @@ const commands = {
   soak: ['.tools/soak.mjs'],
 }
 
-/** The browsers that each needs. */
-const needed = { test: ['chromium', 'firefox'], bench: ['chromium'] }
+/** The browsers that each needs, or one of what it runs. */
+const needed = { test: ['chromium', 'firefox'], bench: ['chromium'], 'soak chromium-kills': ['chromium'] }
 
 /** Packages that carry a Node binary: no platform's newest release is on npm under every name, hence the ranges. */
 const nodePackages = {
@@ -134,20 +134,31 @@ function install(node, env) {
   if (done.status !== 0) give('npm ci failed; its output above says why')
 }
 
+/** Installs packages of Debian, where that is what this is and one may; says `why`, and whether they are there. */
+function addPackages(why, packages) {
+  const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : ''
+  if (process.getuid?.() !== 0 || !/^ID=debian$/m.test(release)) return false
+  say(`${why}, installing Debian's with apt-get`)
+  const apt = args => spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
+  const wanted = ['install', '-y', '--no-install-recommends', ...packages]
+  return apt(wanted) || (apt(['update']) && apt(wanted))
+}
+
+/** Sees to strace, under which stores are watched as they sync: on Linux alone, and where it is missing tests say so. */
+function findStrace() {
+  if (process.platform !== 'linux' || spawnSync('strace', ['--version']).status === 0) return
+  if (!addPackages('strace: none', ['strace'])) say('strace: none; the tests that need it are not run')
+}
+
 /** A Python for the decoder of the protocol, with the packages that it stands on. */
 function findPython() {
   const works = path => spawnSync(path, ['-c', 'import cbor2, cryptography'], { stdio: 'ignore' }).status === 0
   const named = process.env.PYTHON_PATH
   const found = (named ? [named] : ['/usr/bin/python3', 'python3', 'python']).find(works)
   if (found) return found
-  const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : ''
-  if (!named && process.getuid?.() === 0 && /^ID=debian$/m.test(release)) {
-    say("python: none with cryptography and cbor2, installing Debian's with apt-get")
-    const apt = args => spawnSync('apt-get', args, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
-    const packages = ['python3', 'python3-cryptography', 'python3-cbor2']
-    const wanted = ['install', '-y', '--no-install-recommends', ...packages]
-    if ((apt(wanted) || (apt(['update']) && apt(wanted))) && works('/usr/bin/python3')) return '/usr/bin/python3'
-  }
+  const packages = ['python3', 'python3-cryptography', 'python3-cbor2']
+  if (!named && addPackages('python: none with cryptography and cbor2', packages) && works('/usr/bin/python3'))
+    return '/usr/bin/python3'
   const lacking = named ? `, which ${named} does not have` : ''
   give(
     `The tests need Python 3 with two packages${lacking}: pip install cryptography cbor2. Name another Python in PYTHON_PATH.`,
@@ -240,8 +251,15 @@ const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.P
 if (node !== process.execPath) env.NODE_USE_SYSTEM_CA ??= '1'
 install(node, env)
 if (command === 'test') env.PYTHON_PATH = findPython()
+if (command === 'test') findStrace()
 if (command === 'test') env.OLDEST_NODE_PATH = findOldestNode()
-const paths = findBrowsers(needed[command] ?? [], { root, node, env, say, give })
+const paths = findBrowsers(needed[process.argv.slice(2, 4).join(' ')] ?? needed[command] ?? [], {
+  root,
+  node,
+  env,
+  say,
+  give,
+})
 for (const [variable, path] of Object.entries(paths)) {
   env[variable] = path
   say(`browser: ${path}`)

@@ -1,16 +1,26 @@
-/** `npm run soak -- <name> [options]`: a simulation for as long as one likes. `npm test` runs its first seeds. */
+/** `npm run soak -- <name> [options]`: a simulation, or kills, for as long as one likes. `npm test` runs the first of them. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 
-/** Each simulation and its file. */
-const soaks = new Map([['delivery', 'test/soak/delivery.ts']])
+/** The file of each, and what it takes. */
+const soaks = new Map([
+  ['delivery', { file: 'test/soak/delivery.ts', options: '[--from N] [--to N] [--minutes M] [--out FILE]' }],
+  [
+    'kills',
+    {
+      file: 'test/soak/kills.ts',
+      options: '[--cycles N] [--party sender|recipient|relay|all|each] [--seed N] [--minutes M] [--out FILE]',
+    },
+  ],
+  ['chromium-kills', { file: 'test/soak/chromium-kills.ts', options: '[--cycles N] [--seed N] [--out FILE]' }],
+])
 
 const [name, ...args] = process.argv.slice(2)
-const file = soaks.get(name)
+const file = soaks.get(name)?.file
 if (file === undefined) {
-  console.error(`usage: npm run soak -- ${[...soaks.keys()].join('|')} [--from N] [--to N] [--minutes M] [--out FILE]`)
+  for (const [known, { options }] of soaks) console.error(`usage: npm run soak -- ${known} ${options}`)
   process.exit(2)
 }
 // Asked to stop, the simulation writes what it has: this process stays until it has.

@@ -1,12 +1,20 @@
 import { createHash } from 'node:crypto'
-import { readlink } from 'node:fs/promises'
+import { readdir, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BrowserContext, chromium, type Page } from '@playwright/test'
 import { Helper } from './fixtures/process.ts'
 import { expect, test } from './fixtures/test.ts'
-import type { Counted } from './page/counter.ts'
+import type { Counted, Word } from './page/counter.ts'
 
-const KILLS = 5
+const KILLS = Number(process.env.AFP_KILLS ?? 5)
+/** How many messages are on their way from the tab at each kill, at least, and as many to it. */
+const IN_FLIGHT = 200
+/** How many more may be, so that there are enough while some are processed. */
+const MORE = 200
+/** Within how many of its words a tab is killed. */
+const WORDS = 1_000
+/** What a life of the browser may take, ms. */
+const LIFE = 15_000
 const seed = Number(process.env.AFP_SEED ?? 1)
 
 /** A number that the seed and the place where it is used decide. */
@@ -25,7 +33,9 @@ interface Opened {
   readonly page: Page
   readonly id: string
   readonly kept: Counted[]
-  /** Resolves when it has said this much. */
+  /** What was kept and is not known to be processed. */
+  readonly inFlight: ReadonlySet<string>
+  /** Resolves when it has said this much, and enough is on its way. */
   readonly words: (count: number) => Promise<void>
 }
 
@@ -36,6 +46,8 @@ async function kill({ context }: Opened, profile: string): Promise<void> {
   const pid = Number((await readlink(join(profile, 'SingletonLock'))).split('-').at(-1))
   process.kill(-pid, 'SIGKILL')
   await gone
+  // As one that finds them would take the profile for that of a browser that runs, where the process has another's number.
+  for (const name of await readdir(profile)) if (name.startsWith('Singleton')) await rm(join(profile, name))
 }
 
 /** Those that come after one another as they should. */
@@ -56,12 +68,14 @@ test(`a browser that is killed ${KILLS} times loses nothing that was kept, does 
   launchOptions,
   headless,
 }, info) => {
+  test.setTimeout(90_000 + KILLS * LIFE)
   const profile = info.outputPath('profile')
   node = new Helper('e2e/fixtures/counter-process.ts')
   const { id: nodeId, addresses } = await node.call<{ id: string; addresses: string[] }>('start', {
     name: 'node',
     mesh,
     listen: ['/ip4/127.0.0.1/tcp/0/ws'],
+    ahead: IN_FLIGHT + MORE,
   })
 
   const open = async (run: number): Promise<Opened> => {
@@ -70,12 +84,20 @@ test(`a browser that is killed ${KILLS} times loses nothing that was kept, does 
     const kept: Counted[] = []
     let count = 0
     let wanted: { count: number; resolve: () => void } | undefined
-    await context.exposeFunction('said', (what: 'kept' | 'noted', counted: Counted) => {
-      if (what === 'kept') kept.push(counted)
-      if (++count >= (wanted?.count ?? Number.POSITIVE_INFINITY)) wanted?.resolve()
+    const inFlight = new Set<string>()
+    const look = (): void => {
+      if (wanted !== undefined && count >= wanted.count && inFlight.size >= IN_FLIGHT) wanted.resolve()
+    }
+    await context.exposeFunction('said', (what: Word, counted: Counted) => {
+      if (what === 'kept') {
+        kept.push(counted)
+        inFlight.add(String(counted))
+      } else if (what === 'processed') inFlight.delete(String(counted))
+      count++
+      look()
     })
     const { page } = await tabs.open(context)
-    const options = { name: 'tab', mesh, peers: addresses }
+    const options = { name: 'tab', mesh, peers: addresses, ahead: IN_FLIGHT + MORE }
     const id = await page.evaluate(
       async ([given, to, number]) => {
         window.counter = await window.Counter.start(given, (what, counted) => window.said(what, counted))
@@ -87,18 +109,20 @@ test(`a browser that is killed ${KILLS} times loses nothing that was kept, does 
     const words = (much: number): Promise<void> =>
       new Promise(resolve => {
         wanted = { count: much, resolve }
-        if (count >= much) resolve()
+        look()
       })
-    return { context, page, id, kept, words }
+    return { context, page, id, kept, inFlight, words }
   }
 
   const kept: Counted[] = []
+  const atKills: number[] = []
   let opened = await open(1)
   const { id } = opened
   await node.call('count', id)
   for (let killed = 1; killed <= KILLS; killed++) {
     // At a word of its choice, and then within what follows it.
-    await opened.words(20 + (chance(killed) % 120))
+    await opened.words(20 + (chance(killed) % WORDS))
+    atKills.push(opened.inFlight.size)
     await kill(opened, profile)
     kept.push(...opened.kept)
     opened = await open(killed + 1)
@@ -111,6 +135,9 @@ test(`a browser that is killed ${KILLS} times loses nothing that was kept, does 
   const atNode = await node.call<Counted[]>('noted')
   const inTab = await opened.page.evaluate(() => window.counter.noted())
   const keptByNode = await node.call<Counted[]>('kept')
+  const counters = { kept: kept.length, noted: inTab.length, keptByNode: keptByNode.length, notedByNode: atNode.length }
+  info.annotations.push({ type: 'kills', description: JSON.stringify({ inFlight: atKills, counters }) })
+  expect(Math.min(...atKills), `seed ${seed}`).toBeGreaterThanOrEqual(IN_FLIGHT)
   for (const [sent, noted] of [
     [kept, atNode],
     [keptByNode, inTab],

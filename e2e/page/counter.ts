@@ -8,8 +8,14 @@ import { type Agent, type AgentOptions, createAgent, systemClock } from 'agent-f
 /** A number, and which start of its sender it is of: those of a sender that was killed are not known to the next. */
 export type Counted = readonly [run: number, n: number]
 
-/** How many may be unprocessed, so that a kill meets messages at every stage. */
-const AHEAD = 24
+/** What a counter says of a number: its send has resolved, its recipient is done with it, its own handler has run. */
+export type Word = 'kept' | 'processed' | 'noted'
+
+/** Options of an agent that counts. */
+export interface CounterOptions extends AgentOptions {
+  /** How many may be unprocessed, so that a kill meets messages at every stage. */
+  readonly ahead: number
+}
 
 /** How long a handler waits at most, ms. */
 const MAX_WAIT = 5
@@ -17,18 +23,17 @@ const MAX_WAIT = 5
 /** See the head of this file. */
 export class Counter {
   readonly #agent: Agent
-  readonly #said: (what: 'kept' | 'noted', counted: Counted) => void
+  readonly #said: (what: Word, counted: Counted) => void
+  readonly #ahead: number
   #over = false
   #sending: Promise<unknown> = Promise.resolve()
 
-  private constructor(agent: Agent, said: (what: 'kept' | 'noted', counted: Counted) => void) {
+  private constructor(agent: Agent, ahead: number, said: (what: Word, counted: Counted) => void) {
     this.#agent = agent
+    this.#ahead = ahead
     this.#said = said
-    agent.handle<Counted>(async ({ content }, { transaction, expectsReply }) => {
+    agent.handle<Counted>(async ({ content }, { transaction }) => {
       const count = Number((await transaction.get(['count'])) ?? 0)
-      if (expectsReply) {
-        return Promise.all(Array.from({ length: count }, (_, i) => transaction.get(['noted', i])))
-      }
       // Kills have to meet handlers that wait, too, each as long in every run.
       await new Promise<void>(resolve => systemClock.after((content[1] * 1.7) % MAX_WAIT, resolve))
       transaction.put(['noted', count], content)
@@ -37,12 +42,11 @@ export class Counter {
     })
   }
 
-  /** @param said is told of a number whose send has resolved, and of one whose handler has run */
   static async start(
-    options: AgentOptions,
-    said: (what: 'kept' | 'noted', counted: Counted) => void = () => {},
+    { ahead, ...options }: CounterOptions,
+    said: (what: Word, counted: Counted) => void,
   ): Promise<Counter> {
-    return new Counter(await createAgent({ ...options, guarantee: 'exactly-once' }), said)
+    return new Counter(await createAgent({ ...options, guarantee: 'exactly-once' }), ahead, said)
   }
 
   get id(): string {
@@ -66,9 +70,8 @@ export class Counter {
 
   /** What was noted, in its order. */
   async noted(): Promise<Counted[]> {
-    // A request like any other, to itself: its handler is what reads the notes.
-    const { content } = await this.#agent.request(this.id, 'noted', { timeout: 20_000 })
-    return content as unknown as Counted[]
+    const rows = await this.#agent.storage.list({ prefix: ['noted'] })
+    return rows.map(({ value }) => value as unknown as Counted)
   }
 
   async #count(to: string, run: number): Promise<void> {
@@ -76,8 +79,8 @@ export class Counter {
     for (let n = 1; !this.#over; n++) {
       const receipt = await this.#agent.send(to, [run, n])
       this.#said('kept', [run, n])
-      processed.push(receipt.processed)
-      if (processed.length > AHEAD) await processed.shift()
+      processed.push(receipt.processed.then(() => this.#said('processed', [run, n])))
+      if (processed.length > this.#ahead) await processed.shift()
     }
     await Promise.all(processed)
   }

@@ -1,6 +1,6 @@
 /** A page with nothing on it but the library: tests drive agents in it from outside. */
 
-import { type Counted, Counter } from './counter.ts'
+import { type Counted, Counter, type Word } from './counter.ts'
 import * as driver from './driver.ts'
 
 declare global {
@@ -9,7 +9,7 @@ declare global {
     Counter: typeof Counter
     counter: Counter
     /** Where a test listens to its counter. */
-    said: (what: 'kept' | 'noted', counted: Counted) => void
+    said: (what: Word, counted: Counted) => void
     /** When the page's own script had run, ms since it was navigated to. */
     scriptLoaded: number
   }

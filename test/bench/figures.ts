@@ -15,6 +15,10 @@ export function quantile(values: readonly number[], part: number): number {
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5)
 
+/** The least, the middle and the most of them; nothing of none. */
+export const spread = (values: readonly number[]) =>
+  values.length === 0 ? undefined : { min: Math.min(...values), median: median(values), max: Math.max(...values) }
+
 /** Processor time of this process so far, ms. */
 export function cpuTime(): number {
   const { user, system } = process.cpuUsage()

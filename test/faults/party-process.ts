@@ -6,6 +6,9 @@ import { createInterface } from 'node:readline'
 
 const NODE = [process.execPath, '--conditions=afp-source', '--disable-warning=ExperimentalWarning']
 
+/** Where a party finds each source as it was compiled the last time: what is killed hundreds of times has to start soon. */
+const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/agent-flow-protocol/compiled')
+
 /** See the head of this file. */
 export class Party {
   readonly #child: ChildProcess
@@ -17,10 +20,20 @@ export class Party {
   /**
    * @param script - its file, from this folder
    * @param within - a command that runs it, such as `unshare -m`
+   * @param more - options of Node itself, and variables of the environment
    */
-  constructor(script: string, args: readonly string[] = [], within: readonly string[] = []) {
-    const [command = '', ...rest] = [...within, ...NODE, join(import.meta.dirname, script), ...args]
-    this.#child = spawn(command, rest, { stdio: ['pipe', 'pipe', 'inherit'] })
+  constructor(
+    script: string,
+    args: readonly string[] = [],
+    within: readonly string[] = [],
+    more: { readonly options?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+  ) {
+    const { options = [], env } = more
+    const [command = '', ...rest] = [...within, ...NODE, ...options, join(import.meta.dirname, script), ...args]
+    this.#child = spawn(command, rest, {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_COMPILE_CACHE: COMPILED, ...env },
+    })
     createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', line => {
       this.lines.push(line)
       for (const listener of this.#listeners) listener()
@@ -41,9 +54,14 @@ export class Party {
 
   /** Resolves once it has said so many lines. */
   said(lines: number): Promise<void> {
+    return this.until(() => this.lines.length >= lines)
+  }
+
+  /** Resolves once something holds of what it has said. */
+  until(holds: () => boolean): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
-        if (this.lines.length < lines) return
+        if (!holds()) return
         this.#listeners.delete(look)
         resolve()
       }

@@ -70,10 +70,22 @@ export async function soak(
   for (const signal of signals) process.off(signal, stop)
   const seeds = { from, to: seed - 1, count: seed - from }
   const seconds = Math.round(elapsed() / 1_000)
-  await mkdir(dirname(out), { recursive: true })
-  await writeFile(out, `${JSON.stringify({ name, ...where, seeds, seconds, faults, counters }, undefined, 2)}\n`)
+  await writeReport(out, { name, ...where, seeds, seconds, faults, counters })
   console.log(`${seeds.count} seeds in ${seconds} s, ${faults.length} with faults: ${out}`)
   return faults.length > 0 ? 1 : 0
+}
+
+/** Writes what a soak has to say into its file. */
+export async function writeReport(out: string, report: object): Promise<void> {
+  await mkdir(dirname(out), { recursive: true })
+  await writeFile(out, `${JSON.stringify(report, undefined, 2)}\n`)
+}
+
+/** Where a soak's report goes: the file that is asked for, or one of its own for each run. */
+export function reportFile(name: string, asked: string | undefined): string {
+  if (asked !== undefined) return resolve(asked)
+  const folder = projectFile('node_modules/.cache/agent-flow-protocol/soak')
+  return join(folder, `${name}-${new Date().toISOString().replaceAll(':', '-')}.json`)
 }
 
 /** @throws TypeError, RangeError */
@@ -90,7 +102,5 @@ function readRange(name: string, args: readonly string[]): Range {
   const to = number('to', Number.POSITIVE_INFINITY)
   if (to < from) throw new RangeError('--to is below --from')
   const minutes = number('minutes', values.to === undefined ? MINUTES : Number.POSITIVE_INFINITY)
-  const file = `${name}-${new Date().toISOString().replaceAll(':', '-')}.json`
-  const folder = projectFile('node_modules/.cache/agent-flow-protocol/soak')
-  return { from, to, minutes, out: values.out === undefined ? join(folder, file) : resolve(values.out) }
+  return { from, to, minutes, out: reportFile(name, values.out) }
 }

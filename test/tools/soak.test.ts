@@ -52,6 +52,21 @@ describe('A soak', () => {
     })
   })
 
+  test('of kills is refused options that are none, and says which there are', () => {
+    for (const args of [
+      ['--cycles', '0'],
+      ['--party', 'nobody'],
+      ['--seed', 'x'],
+      ['--minutes', '-1'],
+      ['--from', '1'],
+    ]) {
+      const { status, stderr } = run('kills', ...args)
+      expect(status).toBe(2)
+      expect(stderr).toContain('[--party sender|recipient|relay|all|each]')
+    }
+    expect(run('chromium-kills', '--cycles', 'x')).toMatchObject({ status: 2 })
+  })
+
   test('ends with the minutes', async () => {
     const out = join(folder, 'report.json')
     const simulate = async () => ({ faults: [], counters: {} })
