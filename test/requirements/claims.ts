@@ -191,7 +191,7 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     ],
     'a message to several recipients > that is not kept is an error for each recipient without a key': ['62'],
   },
-  'test/delivery/simulation.test.ts': {
+  'test/simulation/delivery/simulation.test.ts': {
     'loses nothing, does nothing twice and keeps order, whatever fails': ['68', '82', '83'],
   },
   'test/faults/kills.test.ts': {
