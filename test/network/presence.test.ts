@@ -66,6 +66,16 @@ describe('Presence', () => {
     expect(clock.pending).toBe(0)
   })
 
+  test('that has stopped answers nobody who comes until connections are closed', async () => {
+    book.start()
+    book.stop()
+    book.neighbour(bob.id)
+    book.announce({ urgent: true })
+    expect(clock.pending).toBe(0)
+    await clock.advance(10_000)
+    expect(published).toHaveLength(1)
+  })
+
   test('asked to announce many times announces now and once more', async () => {
     book.start()
     for (let i = 0; i < 10; i++) book.announce()
