@@ -4,8 +4,11 @@ import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 
-/** Each simulation and its file. */
-const soaks = new Map([['delivery', 'test/soak/delivery.ts']])
+/** Each simulation and its file, after what it needs before that. */
+const soaks = new Map([
+  ['delivery', ['test/soak/delivery.ts']],
+  ['mesh', ['--import=./test/simulation/mesh/register.mjs', 'test/soak/mesh.ts']],
+])
 
 const [name, ...args] = process.argv.slice(2)
 const file = soaks.get(name)
@@ -15,7 +18,7 @@ if (file === undefined) {
 }
 // Asked to stop, the simulation writes what it has: this process stays until it has.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {})
-const { status } = spawnSync(process.execPath, ['--conditions=afp-source', join(root, file), ...args], {
+const { status } = spawnSync(process.execPath, ['--conditions=afp-source', ...file, ...args], {
   cwd: root,
   stdio: 'inherit',
 })
