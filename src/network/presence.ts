@@ -319,7 +319,6 @@ export class PresenceBook {
   /** Announces after `wait` ms, unless it does so before. */
   #announceIn(wait: number): void {
     const { clock } = this.#options
-    // After the goodbye there is nothing more to say; what comes until connections are closed is not answered.
     if (this.#stopped) return
     if (wait <= 0) return this.#announce()
     const at = clock.monotonic() + wait
@@ -356,10 +355,8 @@ export class PresenceBook {
   #look(): void {
     this.#dropSilent()
     const calm = this.#isCalm()
-    if (this.#wasCalm && !calm) {
-      // A link is gone, perhaps: whoever was at its other end should hear that this agent is not.
-      this.#announce()
-    }
+    // A link is gone, perhaps: whoever was at its other end should hear that this agent is not.
+    if (this.#wasCalm && !calm) this.#announce()
     this.#wasCalm = calm
   }
 
