@@ -324,12 +324,12 @@ export async function clone(run: Run, machine: Machine): Promise<void> {
   boot(run, twin)
 }
 
-/** Of two machines that are one, one has noticed, and stopped: it was the copy, and is thrown away. */
-export function endClone(run: Run, twin: Machine): void {
+/** Of two machines that are one, one has noticed, and stopped, or somebody else has: it was the copy, and is thrown away. */
+export function endClone(run: Run, twin: Machine, isNoticed = true): void {
   const { original } = twin
   if (original === undefined || twin.gone) return
   twin.gone = true
-  run.counters.clonesNoticed++
+  if (isNoticed) run.counters.clonesNoticed++
   if (twin.now !== undefined) powerOff(run, twin, twin.now)
   // Two machines with one identity are promised nothing but that this is noticed, and effects that count once on each.
   for (const machine of [original, twin]) {

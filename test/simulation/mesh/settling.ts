@@ -2,12 +2,14 @@
 
 import { readInbox, readOutbox } from '../../../src/delivery/rows.ts'
 import { settleClones } from './acts.ts'
-import { boot, close } from './machines.ts'
-import { fault, isKnown, type Machine, type Run } from './state.ts'
+import { boot, close, endClone } from './machines.ts'
+import { fault, isKnown, type Machine, type Run, type Sent } from './state.ts'
 
 /** How long everything may take once nothing fails, ms: the longest pauses of retries, breakers, order and redials, and some. */
 const LONGEST = 400_000
 const LOOK_EVERY = 1_000
+/** After so long a copy is stopped that nobody has noticed, ms: that is promised only where the cards of the two meet. */
+const UNNOTICED = 60_000
 
 /** Runs everybody until nothing waits for anything. */
 export async function settle(run: Run): Promise<void> {
@@ -15,6 +17,7 @@ export async function settle(run: Run): Promise<void> {
   let left: string[] = []
   for (let at = 0; at < LONGEST; at += LOOK_EVERY) {
     settleClones(run)
+    if (at === UNNOTICED) for (const machine of machines) endClone(run, machine, false)
     for (const machine of machines) if (machine.now === undefined && !machine.gone) boot(run, machine)
     await clock.advance(LOOK_EVERY)
     left = await waiting(run)
@@ -43,6 +46,10 @@ async function waiting(run: Run): Promise<string[]> {
   const nameOf = (id: string): string => machines.find(machine => machine.id === id)?.name ?? id
   const isGone = (id: string): boolean =>
     machines.some(machine => machine.id === id && machine.original === undefined && machine.gone)
+  const isForgotten = (id: string, sent: Sent | undefined): boolean =>
+    sent === undefined
+      ? machines.some(machine => machine.id === id && machine.generation > 0)
+      : sent.ways.get(id)?.excused !== undefined
   for (const { what, boot } of begun.values()) if (boot.state === 'up' || boot.state === 'booting') left.push(what)
   for (const machine of machines) {
     const { name, disk, gone, original, now } = machine
@@ -56,6 +63,8 @@ async function waiting(run: Run): Promise<string[]> {
       // Since then its disk was set back or copied: its recipient may have settled its number with what is not there any more.
       const sent = byId.get(out.messageId)
       if (sent === undefined ? machine.generation > 0 : !isKnown(sent)) continue
+      // It arrived, and went with its recipient's disk: nobody has a last word on it.
+      if (out.fence === 'delivered' && isForgotten(recipient, sent)) continue
       const kind = out.owes ? 'owed' : (out.fence ?? 'unsent')
       left.push(
         `${name} still has ${epoch.slice(0, 4)}:${number} to ${nameOf(recipient)}, ${kind}${out.awaited ? ', awaited' : ''}`,
