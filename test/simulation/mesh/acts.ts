@@ -204,7 +204,7 @@ export function startRelay({ net, history }: Run, relay: Relay): void {
 function jump({ random, counters, history }: Run, machine: Machine): void {
   counters.jumps++
   machine.skew = Math.round((random.float() * 2 - 1) * FURTHEST)
-  machine.mostSkew = Math.max(machine.mostSkew, Math.abs(machine.skew))
+  machine.mostSkew = Math.max(machine.mostSkew, machine.skew)
   history.add(machine.name, 'clock', { ahead: machine.skew })
 }
 

@@ -277,6 +277,8 @@ export async function changeDisk(run: Run, machine: Machine, to: 'empty' | 'earl
   machine.losses++
   if (to === 'empty') machine.snapshot = undefined
   counters[to === 'empty' ? 'lostDisks' : 'rolledBack']++
+  // The numbers of its cards went with the disk: where its clock was set back too, who knew it before believes the old one.
+  machine.skew = machine.mostSkew
   history.add(machine.name, 'disk', { now: to })
   Object.assign(machine, await newDisk(run, machine, before?.rows))
   mayGoTwice(run, before?.rows ?? [])

@@ -145,7 +145,7 @@ export interface Machine {
   losses: number
   boots: number
   gone: boolean
-  /** How far its wall clock is ahead, ms, and the most that it ever was. */
+  /** How far its wall clock is ahead, ms, and the most that it ever was, at least 0. */
   skew: number
   mostSkew: number
   now: Boot | undefined
