@@ -48,7 +48,8 @@ export function boot(run: Run, machine: Machine): void {
   // What has no power joins nothing.
   carrier.start = options => (now.state === 'dead' ? new Promise(() => {}) : start(options))
   if (!run.calm && random.float() < 0.1) crashSoon(run, machine, now, 40)
-  if (!run.calm && random.float() < 0.3) store.refuse(run.refusals)
+  if (!run.calm && run.refusals !== undefined && random.float() < 0.2)
+    store.refuse({ part: 0.4, random: run.refusals.random, count: 0 })
   const others = machines.filter(other => other !== machine && other.listens && other.id !== id)
   const peers = others.filter(() => random.float() < 0.7).map(other => `/memory/${other.place}/p2p/${other.id}`)
   const starting = createAgent({
@@ -73,7 +74,7 @@ export function boot(run: Run, machine: Machine): void {
       if (isOver(now)) return
       now.agent = agent
       now.state = 'up'
-      if (!run.calm) store.refuse(run.refusals)
+      store.refuse(run.calm ? undefined : run.refusals)
       history.add(name, 'up', { number: now.number })
       run.lossesAt.set(agent.card.instance, machine.losses)
       follow(run, machine, now, agent)
