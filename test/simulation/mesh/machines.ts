@@ -262,6 +262,8 @@ function mayGoTwice({ byId }: Run, rows: Snapshot): void {
     const way = byId.get(out.messageId)?.ways.get(recipient)
     if (way === undefined) continue
     way.copied = true
+    // What goes anew goes behind what was sent since.
+    way.loose = true
     if (epoch === '') way.mayGoTwice = true
   }
 }
