@@ -12,6 +12,9 @@ const conditions = ['afp-source']
 
 const SIMULATIONS = ['test/**/simulation.test.ts']
 
+/** What stands in the simulations for what `package.json` imports by that name. */
+const ours = (name: string): string => join(import.meta.dirname, `test/simulation/mesh/${name}.ts`)
+
 /** What brings a run of tests that draw back. Given this way, since pages have no variables. */
 const again = {
   provide: { seed: process.env.AFP_SEED ?? '', path: process.env.AFP_PATH ?? '' },
@@ -70,7 +73,11 @@ export default defineConfig({
       },
       {
         test: { name: 'simulation', environment: 'node', include: SIMULATIONS, testTimeout: 120_000 },
-        resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] },
+        resolve: {
+          // Cryptography that is watched, and is the real one unless a run says otherwise.
+          alias: { '#crypto': ours('crypto'), '#ed25519': ours('ed25519') },
+          conditions: [...conditions, 'node', 'module', 'development|production'],
+        },
         ssr: { resolve: { conditions: [...conditions, 'node', 'module', 'development|production'] } },
       },
       {

@@ -4,17 +4,27 @@ import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 
-/** The file of each, and what it takes. */
+const SEEDS = '[--from N] [--to N] [--minutes M] [--out FILE]'
+
+/** The file of each, after what it needs before that, and what it takes. */
 const soaks = new Map([
-  ['delivery', { file: 'test/soak/delivery.ts', options: '[--from N] [--to N] [--minutes M] [--out FILE]' }],
+  ['delivery', { file: ['test/soak/delivery.ts'], options: SEEDS }],
+  [
+    'mesh',
+    {
+      file: ['--import=./test/simulation/mesh/register.mjs', 'test/soak/mesh.ts'],
+      options: `${SEEDS} | --timeline SEED FILE`,
+    },
+  ],
+  ['planted', { file: ['test/soak/planted.ts'], options: '[--only NAME]... [--seeds N] [--jobs N] [--out FILE]' }],
   [
     'kills',
     {
-      file: 'test/soak/kills.ts',
+      file: ['test/soak/kills.ts'],
       options: '[--cycles N] [--party sender|recipient|relay|all|each] [--seed N] [--minutes M] [--out FILE]',
     },
   ],
-  ['chromium-kills', { file: 'test/soak/chromium-kills.ts', options: '[--cycles N] [--seed N] [--out FILE]' }],
+  ['chromium-kills', { file: ['test/soak/chromium-kills.ts'], options: '[--cycles N] [--seed N] [--out FILE]' }],
 ])
 
 const [name, ...args] = process.argv.slice(2)
@@ -25,7 +35,7 @@ if (file === undefined) {
 }
 // Asked to stop, the simulation writes what it has: this process stays until it has.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {})
-const { status } = spawnSync(process.execPath, ['--conditions=afp-source', join(root, file), ...args], {
+const { status } = spawnSync(process.execPath, ['--conditions=afp-source', ...file, ...args], {
   cwd: root,
   stdio: 'inherit',
 })

@@ -149,11 +149,7 @@ export class Authors {
     this.#closed = true
     this.#reservations.close()
     this.#room.close()
-    for (const { incoming, processing, patience } of this.#all.values()) {
-      patience.unlinked()
-      incoming.close()
-      processing.close()
-    }
+    for (const author of this.#all.values()) end(author)
     await Promise.all([...this.#all.values()].map(({ processing }) => processing.settled()))
   }
 
@@ -179,6 +175,8 @@ export class Authors {
     const author = this.#make(id)
     if (this.#started) author.processing.start()
     if (this.#paused) author.processing.pause()
+    // Connections close after this: what still comes over them is for the next run, and waits for nothing in this one.
+    if (this.#closed) end(author)
     this.#all.set(id, author)
     return author
   }
@@ -222,4 +220,11 @@ export class Authors {
     })
     return { incoming, processing, patience }
   }
+}
+
+/** Nothing of it waits any more, and no timer for it. */
+function end({ incoming, processing, patience }: Author): void {
+  patience.unlinked()
+  incoming.close()
+  processing.close()
 }

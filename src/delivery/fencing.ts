@@ -54,6 +54,7 @@ export class Fencing {
   }
 
   async #endAgain(entry: Entry, reason: FenceReason, error: unknown): Promise<void> {
+    if (this.#closed) return
     await nextTry(this.#parts, error)
     if (!this.#closed && entry.epoch.entries.has(entry.number)) await this.end(entry, reason)
   }

@@ -2,6 +2,7 @@
 
 import { abortable, within } from '../common/abort.ts'
 import type { Clock } from '../common/clock.ts'
+import { AfpError } from '../common/errors.ts'
 import type { Link } from './network.ts'
 import type { Session } from './session.ts'
 
@@ -16,7 +17,8 @@ export interface LinksOptions {
 export class Links {
   readonly #options: LinksOptions
   readonly #byPeer = new Map<string, Session[]>()
-  readonly #waiting = new Map<string, Set<(link: Link) => void>>()
+  readonly #waiting = new Map<string, Set<PromiseWithResolvers<Link>>>()
+  #stopped: Error | undefined
 
   constructor(options: LinksOptions) {
     this.#options = options
@@ -37,7 +39,7 @@ export class Links {
     const link = linkOf(session)
     if (before === undefined) this.#options.onOpen(link)
     else if (sessions[0] === session) this.#options.onChanged(link)
-    for (const resolve of this.#waiting.get(session.peer) ?? []) resolve(link)
+    for (const { resolve } of this.#waiting.get(session.peer) ?? []) resolve(link)
     this.#waiting.delete(session.peer)
   }
 
@@ -83,14 +85,20 @@ export class Links {
   opened(peer: string, signal?: AbortSignal): Promise<Link> {
     const link = this.get(peer)
     if (link !== undefined) return Promise.resolve(link)
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
     const waiting = this.#waiting.get(peer) ?? new Set()
     this.#waiting.set(peer, waiting)
-    let resolver: (link: Link) => void
-    const promise = new Promise<Link>(resolve => {
-      resolver = resolve
-      waiting.add(resolve)
-    })
-    return abortable(promise, signal).finally(() => waiting.delete(resolver))
+    const waiter = Promise.withResolvers<Link>()
+    waiting.add(waiter)
+    return abortable(waiter.promise, signal).finally(() => waiting.delete(waiter))
+  }
+
+  /** Nobody waits for a link any more, and no timer for whoever did. */
+  stop(): void {
+    const reason = new AfpError('CLOSED', 'the network has stopped')
+    this.#stopped = reason
+    for (const waiting of this.#waiting.values()) for (const { reject } of waiting) reject(reason)
+    this.#waiting.clear()
   }
 
   /** The best session with a peer, if there is one within `ms`. */

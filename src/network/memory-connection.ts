@@ -106,6 +106,17 @@ export class Wire {
     for (const channel of [...this.#channels]) channel.flush()
   }
 
+  /** A host stops: what is still open at its end of it, though the connection has closed, is over. */
+  left(host: ConnectionHost): void {
+    for (const end of this.ends) {
+      if (this.other(end).remote !== host) continue
+      for (const channel of this.channelsOf(end)) {
+        channel.end()
+        channel.finish(undefined)
+      }
+    }
+  }
+
   /** Ends it for both sides at once. */
   die(error: Error): void {
     for (const end of this.ends) end.drop(error)

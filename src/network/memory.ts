@@ -78,7 +78,7 @@ export class MemoryNet {
       at: place => (this.#crashed.has(place) ? 'silence' : (this.#carriers.get(place) ?? 'nobody')),
       connect: (hosts, path, over) => this.#connect(hosts, path, over),
       entered: carrier => this.#entered(carrier),
-      left: carrier => this.#carriers.delete(carrier.place),
+      left: carrier => this.#left(carrier),
     }
   }
 
@@ -153,6 +153,11 @@ export class MemoryNet {
     this.#carriers.delete(place)
     carrier.crash()
     this.#waysChanged()
+  }
+
+  #left(carrier: MemoryCarrier): void {
+    this.#carriers.delete(carrier.place)
+    for (const wire of [...this.#wires]) wire.left(carrier)
   }
 
   #entered(carrier: MemoryCarrier): void {

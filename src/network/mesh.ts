@@ -23,7 +23,6 @@ import { presenceTopic, topicOf } from './topics.ts'
 
 /** The protocol of long-lived channels between members. */
 export const DIRECT_PROTOCOL = '/afp/1/direct'
-
 /** How long a dialled peer may take to take the channel, ms. */
 const OPEN_TIMEOUT = 8_000
 /** How long a connection that came in is kept without a channel, ms; without a hello for twice as long. */
@@ -174,11 +173,13 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     for (const timer of this.#timers) timer.cancel()
     this.#presence.stop()
     this.#connector.stop()
+    this.#links.stop()
     this.#relayTopics.stop()
     this.#named.stop()
     if (this.#sink !== undefined) await this.#presence.bye()
     await Promise.all(this.#links.sessions().map(session => session.close()))
     await this.#options.carrier.stop()
+    this.#sessions.drop()
   }
 
   addresses(): readonly string[] {
@@ -267,10 +268,9 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     signal?.throwIfAborted()
     if (this.#presence.get(peer)?.online !== true) throw noRoute(peer, `${peer} is not online`)
     const opened = this.#links.opened(peer, signal)
-    const session = opened.then(() => this.#links.best(peer))
     // Whichever comes first: a session, dialled by either side, or the end of every attempt.
     const attempts = this.#connector.hurry(peer).then(() => this.#links.best(peer))
-    const first = await abortable(Promise.race([session, attempts]), signal)
+    const first = await abortable(Promise.race([opened.then(() => this.#links.best(peer)), attempts]), signal)
     // A dial that has just succeeded still has its hellos to exchange.
     const found = first ?? (await this.#links.soon(peer, this.#options.clock, OPEN_TIMEOUT, signal))
     if (found === undefined) throw noRoute(peer, `no way to ${peer}: every address failed`)
@@ -300,7 +300,6 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   }
 
   #accept(channel: Channel): void {
-    if (this.#stopped) return channel.abort(new Error('this agent is leaving'))
     const excess = this.#sessions.excess(channel.connection)
     if (excess === undefined) return this.#session(channel, false)
     channel.abort(new Error(excess))
@@ -308,6 +307,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   }
 
   #session(channel: Channel, initiator: boolean): void {
+    if (this.#stopped) return channel.abort(new Error('this agent is leaving'))
     const { mesh, card, clock, maxFrameBytes, maxQueuedBytes } = this.#options
     const session = new Session({
       channel,
@@ -343,7 +343,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
   }
 
   #sessionOpened(session: Session, card: Card): void {
-    if (this.#stopped) return
+    if (this.#stopped) return session.drop()
     this.#sessions.meet(session)
     this.#links.add(session)
     this.#presence.met(card)

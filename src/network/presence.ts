@@ -112,6 +112,7 @@ export class PresenceBook {
   /** When there was last something that others should hear of this agent for, by the monotonic clock. */
   #lastNews = 0
   #wasCalm = false
+  #stopped = false
 
   constructor(options: PresenceOptions) {
     this.#options = options
@@ -128,6 +129,7 @@ export class PresenceBook {
   }
 
   stop(): void {
+    this.#stopped = true
     this.#beat?.cancel()
     this.#beat = undefined
     this.#sweep?.cancel()
@@ -317,6 +319,7 @@ export class PresenceBook {
   /** Announces after `wait` ms, unless it does so before. */
   #announceIn(wait: number): void {
     const { clock } = this.#options
+    if (this.#stopped) return
     if (wait <= 0) return this.#announce()
     const at = clock.monotonic() + wait
     if (at >= this.#pendingAt) return
@@ -352,10 +355,8 @@ export class PresenceBook {
   #look(): void {
     this.#dropSilent()
     const calm = this.#isCalm()
-    if (this.#wasCalm && !calm) {
-      // A link is gone, perhaps: whoever was at its other end should hear that this agent is not.
-      this.#announce()
-    }
+    // A link is gone, perhaps: whoever was at its other end should hear that this agent is not.
+    if (this.#wasCalm && !calm) this.#announce()
     this.#wasCalm = calm
   }
 

@@ -30,6 +30,11 @@ export class SessionTable {
     if (sessions?.delete(session) && sessions.size === 0) this.#byPeer.delete(session.peer)
   }
 
+  /** Ends all of them, those included whose hellos are under way: their timers would keep a process alive. */
+  drop(): void {
+    for (const sessions of [...this.#byPeer.values()]) for (const session of [...sessions]) session.drop()
+  }
+
   /** The hellos of a session are done. */
   meet(session: Session): void {
     this.#met.add(session.channel.connection)

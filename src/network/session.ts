@@ -182,6 +182,13 @@ export class Session {
     await this.#hangUp()
   }
 
+  /** Ends it at once, with whatever is under way. */
+  drop(): void {
+    const reason = new AfpError('CLOSED', 'this agent has left')
+    this.#close(reason)
+    this.channel.abort(reason)
+  }
+
   /** The connection has closed: nothing leaves any more. What came before is still read; the channel tells the end of it. */
   disconnected(): void {
     if (this.#state === 'open') this.#end(new Error('the connection has closed'))

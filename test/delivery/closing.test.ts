@@ -1,6 +1,7 @@
 /** An agent closes while messages are on their way to its disk: each is there, with its receipt, or its send fails. */
 
 import { afterEach, describe, expect, it } from 'vitest'
+import type { Clock, Timer } from '../../src/common/clock.ts'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import { memoryStore } from '../../src/store/memory.ts'
@@ -35,6 +36,41 @@ async function strangers(): Promise<{
     },
   }
 }
+
+describe('an agent that has closed', () => {
+  it('takes what still comes of somebody new for its next run, and waits for nothing of it', async () => {
+    world = new DeliveryWorld()
+    const { clock } = world
+    const waiting = new Set<Timer>()
+    const counting: Clock = {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      after: (ms, callback) => {
+        const timer = clock.after(ms, () => {
+          waiting.delete(noted)
+          callback()
+        })
+        const noted: Timer = {
+          cancel: () => {
+            waiting.delete(noted)
+            timer.cancel()
+          },
+        }
+        waiting.add(noted)
+        return noted
+      },
+    }
+    const machine = await world.machine()
+    const ada = await world.start(machine, undefined, { clock: counting })
+    const bob = await world.start(await world.machine())
+    await bob.meet(ada)
+    await ada.delivery.close()
+    await bob.send(ada, 'late')
+    await clock.advance(500)
+    expect(await machine.store.count('inbox')).toBe(1)
+    expect(waiting.size).toBe(0)
+  })
+})
 
 describe('a message that an agent closes upon', () => {
   it('is sent when its row, without an envelope, was on its way to the disk', async () => {

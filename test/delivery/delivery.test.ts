@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { AfpError } from '../../src/common/errors.ts'
 import { encode } from '../../src/message/codec.ts'
 import { contentToWire } from '../../src/message/content.ts'
-import { MortalStore } from './mortal-store.ts'
+import { MortalStore } from '../simulation/mortal-store.ts'
 import { DeliveryWorld, type Handler, type Node } from './world.ts'
 
 let world: DeliveryWorld

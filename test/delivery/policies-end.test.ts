@@ -3,7 +3,7 @@
 import { expect, it } from 'vitest'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import { MortalStore } from './mortal-store.ts'
+import { MortalStore } from '../simulation/mortal-store.ts'
 import { DeliveryWorld, type Node } from './world.ts'
 
 const RETRIES = 2

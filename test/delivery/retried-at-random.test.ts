@@ -8,7 +8,7 @@ import { seededRandom } from '../../src/common/random.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import { keptValues } from '../../src/delivery/transaction.ts'
 import { memoryStore } from '../../src/store/memory.ts'
-import { MortalStore } from './mortal-store.ts'
+import { MortalStore } from '../simulation/mortal-store.ts'
 import { DeliveryWorld, type Handler, type Node } from './world.ts'
 
 const FIRST = Number(process.env.AFP_SEED ?? 1)

@@ -55,12 +55,13 @@ const announcement = (of: Card, hidden = false, count = counted++): Uint8Array =
 const bye = (of: Card): Uint8Array => encode([1, of.seq])
 
 describe('Presence', () => {
-  test('announces the own card at start and every second', async () => {
+  test('announces the own card at start and every second, and once stopped answers nobody', async () => {
     book.start()
     expect(decode(published[0] as Uint8Array)).toEqual([0, own.bytes, false, 0])
     await clock.advance(10_000)
     expect(published).toHaveLength(11)
     book.stop()
+    book.neighbour(bob.id)
     await clock.advance(10_000)
     expect(published).toHaveLength(11)
     expect(clock.pending).toBe(0)

@@ -191,8 +191,12 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
     ],
     'a message to several recipients > that is not kept is an error for each recipient without a key': ['62'],
   },
-  'test/delivery/simulation.test.ts': {
+  'test/simulation/delivery/simulation.test.ts': {
     'loses nothing, does nothing twice and keeps order, whatever fails': ['68', '82', '83'],
+  },
+  'test/simulation/mesh/simulation.test.ts': {
+    'A mesh > loses nothing, does nothing twice, keeps order, uses no nonce twice and leaves nothing over, whatever fails':
+      ['82', '83'],
   },
   'test/faults/kills.test.ts': {
     'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills > of the sender':

@@ -34,6 +34,16 @@ describe('A soak', () => {
     })
   })
 
+  test('of meshes runs in plain Node, and writes what happens with a seed', () => {
+    const file = join(folder, 'timeline/2.jsonl')
+    const { status, stdout, stderr } = run('mesh', '--timeline', '2', file)
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toContain(file)
+    const [first] = readFileSync(file, 'utf8').split('\n')
+    expect(JSON.parse(first ?? '')).toEqual({ at: 0, who: 'relay0', what: 'boot' })
+    expect(run('mesh', '--timeline', 'two').status).toBe(2)
+  })
+
   test('names the seeds with faults, whether they were found or thrown, and fails', async () => {
     const out = join(folder, 'report.json')
     const simulate = async (seed: number) => {

@@ -1,13 +1,14 @@
 /** The machines of the simulation: how they start, what their handlers do, and how they go down. */
 
-import { exponentialRetry, fixedRetry, type RetryStrategy } from '../../src/delivery/retry.ts'
-import { respondTo } from '../../src/message/build.ts'
-import { createIds } from '../../src/message/ids.ts'
-import type { Message } from '../../src/message/message.ts'
-import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
-import { MortalStore } from './mortal-store.ts'
-import { owedBy } from './simulation-disk.ts'
-import { follow, letterOptions, newDisk } from './simulation-letters.ts'
+import { exponentialRetry, fixedRetry, type RetryStrategy } from '../../../src/delivery/retry.ts'
+import { respondTo } from '../../../src/message/build.ts'
+import { createIds } from '../../../src/message/ids.ts'
+import type { Message } from '../../../src/message/message.ts'
+import { DEFAULT_LIMITS } from '../../../src/message/validate.ts'
+import type { Handler, Node } from '../../delivery/world.ts'
+import { owedBy } from '../disk.ts'
+import { MortalStore } from '../mortal-store.ts'
+import { follow, letterOptions, newDisk } from './letters.ts'
 import {
   countKey,
   crash,
@@ -23,8 +24,7 @@ import {
   type Run,
   receiptOf,
   TOTAL,
-} from './simulation-state.ts'
-import type { Handler, Node } from './world.ts'
+} from './state.ts'
 
 /** Long enough for what is under way to arrive and be written, ms. */
 const QUIET = 3_000

@@ -1,12 +1,12 @@
 /** What is looked at when a run of the simulation is over. */
 
-import type { AfpError } from '../../src/common/errors.ts'
-import type { LetterEntry } from '../../src/delivery/dead-letter.ts'
-import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
-import type { RecipientReceipt } from '../../src/delivery/receipts.ts'
-import { Refused } from './mortal-store.ts'
-import { isOpen } from './simulation-disk.ts'
-import { retriable } from './simulation-letters.ts'
+import type { AfpError } from '../../../src/common/errors.ts'
+import type { LetterEntry } from '../../../src/delivery/dead-letter.ts'
+import { loadReceipt } from '../../../src/delivery/receipt-rows.ts'
+import type { RecipientReceipt } from '../../../src/delivery/receipts.ts'
+import { isOpen } from '../disk.ts'
+import { Refused } from '../mortal-store.ts'
+import { retriable } from './letters.ts'
 import {
   effectsOn,
   isCounted,
@@ -18,7 +18,7 @@ import {
   type Sent,
   TOTAL,
   type Way,
-} from './simulation-state.ts'
+} from './state.ts'
 
 /** What a machine has in the end. */
 interface Remains {

@@ -1,17 +1,17 @@
 /** What a run of the simulation knows: its machines, what was to be sent, and what has been seen of it. */
 
-import type { Random } from '../../src/common/random.ts'
-import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
-import { hasFailed, type MessageReceipt, type RecipientReceipt } from '../../src/delivery/receipts.ts'
-import type { Identity } from '../../src/identity/keys.ts'
-import { decode } from '../../src/message/codec.ts'
-import { contentFromWire } from '../../src/message/content.ts'
-import type { Guarantee } from '../../src/message/message.ts'
-import type { Prekey } from '../../src/security/prekeys.ts'
-import type { Store } from '../../src/store/store.ts'
-import type { MortalStore, Refusals } from './mortal-store.ts'
-import type { LetterBook } from './simulation-disk.ts'
-import type { DeliveryWorld, Node } from './world.ts'
+import type { Random } from '../../../src/common/random.ts'
+import { loadReceipt } from '../../../src/delivery/receipt-rows.ts'
+import { hasFailed, type MessageReceipt, type RecipientReceipt } from '../../../src/delivery/receipts.ts'
+import type { Identity } from '../../../src/identity/keys.ts'
+import { decode } from '../../../src/message/codec.ts'
+import { contentFromWire } from '../../../src/message/content.ts'
+import type { Guarantee } from '../../../src/message/message.ts'
+import type { Prekey } from '../../../src/security/prekeys.ts'
+import type { Store } from '../../../src/store/store.ts'
+import type { DeliveryWorld, Node } from '../../delivery/world.ts'
+import type { LetterBook } from '../disk.ts'
+import type { MortalStore, Refusals } from '../mortal-store.ts'
 
 /** How often something happened in a run. */
 export type Counters = ReturnType<typeof noCounters>

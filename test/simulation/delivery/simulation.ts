@@ -1,16 +1,16 @@
 /** Agents that write to each other while the network fails and machines lose power; in the end everything is looked at. */
 
 import { createHash } from 'node:crypto'
-import { seededRandom } from '../../src/common/random.ts'
-import { encode } from '../../src/message/codec.ts'
-import { TABLES } from '../../src/store/schema.ts'
-import type { Refusals } from './mortal-store.ts'
-import { connect, happen } from './simulation-acts.ts'
-import { judge } from './simulation-judge.ts'
-import { newDisk, putAway, waitingOn } from './simulation-letters.ts'
-import { boot, see } from './simulation-machines.ts'
-import { crash, hasSmallInbox, type Life, noCounters, type Outcome, type Run } from './simulation-state.ts'
-import { DeliveryWorld } from './world.ts'
+import { seededRandom } from '../../../src/common/random.ts'
+import { encode } from '../../../src/message/codec.ts'
+import { TABLES } from '../../../src/store/schema.ts'
+import { DeliveryWorld } from '../../delivery/world.ts'
+import type { Refusals } from '../mortal-store.ts'
+import { connect, happen } from './acts.ts'
+import { judge } from './judge.ts'
+import { newDisk, putAway, waitingOn } from './letters.ts'
+import { boot, see } from './machines.ts'
+import { crash, hasSmallInbox, type Life, noCounters, type Outcome, type Run } from './state.ts'
 
 /** One run: `steps` things happen to `agents` agents, then the network heals and everything has to come to its end. */
 export async function simulate(seed: number, { agents = 3, steps = 100 } = {}): Promise<Outcome> {

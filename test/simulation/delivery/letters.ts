@@ -1,13 +1,13 @@
 /** What the simulation does with dead letters, and what must never become of them. */
 
-import type { DeadLetter, LetterEntry, LetterSide } from '../../src/delivery/dead-letter.ts'
-import type { DeadLettersOptions } from '../../src/delivery/dead-letters.ts'
-import { fixedRetry } from '../../src/delivery/retry.ts'
-import { readOutbox } from '../../src/delivery/rows.ts'
-import type { Row } from '../../src/store/store.ts'
-import { Refused } from './mortal-store.ts'
-import { AWAY, isRetried, type LetterBook, type Owed, owedBy, watchedDisk } from './simulation-disk.ts'
-import { begin, crash, type Life, pick, type Run, type Way } from './simulation-state.ts'
+import type { DeadLetter, LetterEntry, LetterSide } from '../../../src/delivery/dead-letter.ts'
+import type { DeadLettersOptions } from '../../../src/delivery/dead-letters.ts'
+import { fixedRetry } from '../../../src/delivery/retry.ts'
+import { readOutbox } from '../../../src/delivery/rows.ts'
+import type { Row } from '../../../src/store/store.ts'
+import { AWAY, isRetried, type LetterBook, type Owed, owedBy, watchedDisk } from '../disk.ts'
+import { Refused } from '../mortal-store.ts'
+import { begin, crash, type Life, pick, type Run, type Way } from './state.ts'
 
 /** Options of the letters of a run of a machine: in some there is little room for them, in some they are retried. */
 export function letterOptions({ random, roomy }: Run): Pick<DeadLettersOptions, 'maxEntries' | 'policies'> {

@@ -1,15 +1,15 @@
 /** What happens in the simulation: one thing at a time, chosen at random. */
 
-import { fixedRetry } from '../../src/delivery/retry.ts'
-import { buildMessage } from '../../src/message/build.ts'
-import { createIds } from '../../src/message/ids.ts'
-import { DEFAULT_LIMITS } from '../../src/message/validate.ts'
-import type { Batch } from '../../src/store/store.ts'
-import { Refused } from './mortal-store.ts'
-import { putAway, retryOne } from './simulation-letters.ts'
-import { boot, close, crashAt } from './simulation-machines.ts'
-import { begin, crash, isOver, type Life, lossesOf, pick, type Run, type Sent, type Way } from './simulation-state.ts'
-import type { Node } from './world.ts'
+import { fixedRetry } from '../../../src/delivery/retry.ts'
+import { buildMessage } from '../../../src/message/build.ts'
+import { createIds } from '../../../src/message/ids.ts'
+import { DEFAULT_LIMITS } from '../../../src/message/validate.ts'
+import type { Batch } from '../../../src/store/store.ts'
+import type { Node } from '../../delivery/world.ts'
+import { Refused } from '../mortal-store.ts'
+import { putAway, retryOne } from './letters.ts'
+import { boot, close, crashAt } from './machines.ts'
+import { begin, crash, isOver, type Life, lossesOf, pick, type Run, type Sent, type Way } from './state.ts'
 
 type Act = (run: Run, life: Life) => Promise<void> | void
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { simulate } from './simulation.ts'
-import { noCounters } from './simulation-state.ts'
+import { noCounters } from './state.ts'
 
 const first = Number(process.env.AFP_SEED ?? 1)
 const runs = Number(process.env.AFP_RUNS ?? 150)

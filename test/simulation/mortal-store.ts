@@ -24,6 +24,12 @@ export interface Refusals {
   count: number
 }
 
+/** What was given and is not written yet. */
+interface Pending {
+  readonly batch: Batch
+  readonly refused: boolean
+}
+
 /** What a disk says that refuses something. */
 export class Refused extends AfpDataStoreError {}
 
@@ -38,6 +44,8 @@ export class MortalStore implements Store {
   #left = Number.POSITIVE_INFINITY
   #died: () => void = () => {}
   #refusals: Refusals | undefined
+  /** In the order in which it was given. */
+  readonly #pending = new Set<Pending>()
 
   /** @param slowest how long a commit takes at most, but for those now and then that take long, ms */
   constructor(disk: Store, clock: Clock, random: Random, slowest = 20) {
@@ -55,6 +63,28 @@ export class MortalStore implements Store {
   /** The power is gone. */
   die(): void {
     this.#dead = true
+  }
+
+  /**
+   * The power is gone, and of what was under way some is there all the same, and nobody was told: all up to one of them, or,
+   * where the disk has a cache that it writes in an order of its own, any of them whose checks hold then. How many.
+   */
+  async tear(random: Random): Promise<number> {
+    this.#dead = true
+    const pending = [...this.#pending].filter(({ refused }) => !refused)
+    this.#pending.clear()
+    const whole = random.float()
+    const upTo = Math.floor(random.float() * (pending.length + 1))
+    let landed = 0
+    for (const [index, { batch }] of pending.entries()) {
+      const lands = whole < 0.4 ? false : whole < 0.75 ? index < upTo : random.float() < 0.5
+      if (!lands) continue
+      landed += await this.#disk.commit(batch).then(
+        () => 1,
+        () => 0,
+      )
+    }
+    return landed
   }
 
   /** The power goes with the one after so many reads and commits: in the middle of what somebody does. */
@@ -99,9 +129,12 @@ export class MortalStore implements Store {
       checks: (batch.checks ?? []).map(check => ({ ...check, value: check.value?.slice() })),
       writes: batch.writes.map(write => (write.op === 'put' ? { ...write, value: write.value.slice() } : write)),
     }
+    const pending = { batch: copy, refused: refused !== undefined }
+    this.#pending.add(pending)
     return new Promise((resolve, reject) => {
       this.#clock.after(this.#free - now, () => {
         if (this.#dead) return
+        this.#pending.delete(pending)
         if (refused !== undefined) return reject(refused.error)
         this.#disk.commit(copy).then(
           () => !this.#dead && resolve(),

@@ -1,0 +1,137 @@
+/**
+ * What must not have happened, by its name. The checker is as strict as docs/claims.md, and is loose where that is:
+ *
+ * - what a recipient's disk had, and was lost or set back or was a copy's, need not be there (`Way.excused`);
+ * - what its sender's disk no longer knows, since that was lost, set back or copied, may be lost before it arrived;
+ * - a message of which a letter was retried, and its sender's disk set back since, may come twice: the letter is there again;
+ *   so may one that waited on a copy of that disk without a number, or whose recipient lost its keys: it gets another one;
+ * - such a message, and what such a disk has given up, may also wait until its time to live ends, where its recipient has
+ *   settled its number already;
+ * - order holds between messages of one sender, recipient and class that went under their first numbers to keys that the
+ *   recipient still has (`Way.loose`), and not between those of two disks of the sender;
+ * - a message to a machine that never returns has no end that anybody could wait for here; one of its own has it where it came;
+ * - a machine that has lost its disk has a clock that was not set back: else its old card is believed instead of its new one;
+ * - two machines with one identity are noticed where their cards meet, which two that have all their links with the same
+ *   others need not;
+ * - at most once and gossip may be lost, and may come twice over a restart of who hears it.
+ */
+
+import { loadReceipt } from '../../../src/delivery/receipt-rows.ts'
+import type { RecipientReceipt } from '../../../src/delivery/receipts.ts'
+import { effectsOn, isCounted, logsOn, readValue, TOTAL } from '../delivery/state.ts'
+import { isOpen } from '../disk.ts'
+import { cipherNews } from './crypto.ts'
+import { countedAs, goesTwice } from './handlers.ts'
+import { fault, isKnown, type Machine, type Run, type Sent, type Way } from './state.ts'
+
+type Effects = Awaited<ReturnType<typeof effectsOn>>
+
+/** Finds what should not have happened, once everything has come to its end. */
+export async function check(run: Run): Promise<void> {
+  const { machines, sent, begun } = run
+  const effects = new Map<Machine, Effects>()
+  for (const machine of machines) {
+    effects.set(machine, await effectsOn(machine.disk))
+    await checkTotal(run, machine)
+    await checkOrder(run, machine)
+  }
+  for (const { what, boot } of begun.values())
+    if (boot.state === 'up') fault(run, 'stuck', `${what}, and that comes to no end`)
+  for (const entry of sent) {
+    if (entry.state === 'asked' && entry.boot.state === 'up' && entry.ways.size > 0 && !entry.byHandler)
+      fault(run, 'stuck', `${entry.text}: no word of it`)
+    for (const way of entry.ways.values()) {
+      const count = (effects.get(way.to) as Effects)(countedAs(entry), entry.from.id, entry.text)
+      await checkWay(run, entry, way, count)
+    }
+  }
+  for (const at of cipherNews().reused) fault(run, 'nonce', `two things are sealed under one: ${at}`)
+}
+
+/** One message and one of its recipients. */
+async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promise<void> {
+  const { counters } = run
+  const { id, text, kind, guarantee, from, state } = entry
+  const { to } = way
+  const stored = await loadReceipt(from.disk, id)
+  const receipt = stored?.recipients.get(to.id)
+  const late = [...to.book.all.values()].filter(
+    letter => letter.side === 'recipient' && letter.messageId === id && letter.peer === from.id,
+  )
+  const say = (category: 'lost' | 'duplicated effect' | 'phantom' | 'stuck', what: string): void => {
+    const letters = late.map(({ reason, notes }) => `${reason}${notes.length > 0 ? ', dealt with' : ''}`)
+    const told = receipt === undefined ? 'no receipt' : JSON.stringify(receipt)
+    const way = `${from.name} to ${to.name}, ${kind}, ${guarantee}, ${state}`
+    fault(run, category, `${text} (${way}): ${what}; ${effects} effects, letters there: [${letters}], ${told}`)
+  }
+  if (effects > 0) counters[kind === 'once' ? 'handledOnce' : 'handled'] += effects
+  const anew = (way.sentAgain && !isKnown(entry)) || goesTwice(way)
+  if (effects > 1 && kind !== 'once' && !anew) say('duplicated effect', 'it counts more than once')
+  if (effects > 1 && kind === 'once' && to.boots === 1) say('duplicated effect', 'it counts more than once in one run')
+  if (kind === 'once') return
+  if (state === 'refused' && effects > 0) say('phantom', 'its sender was told that nothing of it was kept')
+  const settled = to.generation === way.generation && isKnown(entry)
+  if (state === 'replied' && settled && effects === 0) say('phantom', 'it was answered, and has no effect')
+  if (kind === 'request') return
+  if (settled && late.some(isOpen) && effects > 0)
+    say('phantom', 'it was handled, and there is a letter that says it failed')
+  if (settled && way.over && effects > 0 && !way.handledAgain)
+    say('phantom', 'it was handled, though its sender was told that it would not be')
+  if (state !== 'accepted' || !isKnown(entry) || from.gone) return
+  if (receipt === undefined) return say('lost', 'nothing is known of it')
+  if (receipt.state === 'expired') counters.expired++
+  else if (receipt.reason === 'attempts-exhausted') counters.exhausted++
+  else if (receipt.reason === 'handler-error') counters.failedForGood++
+  if (to.gone || way.excused !== undefined || to.generation !== way.generation) return
+  if (effects > 0) {
+    if (receipt.state !== 'processed' && !way.handledAgain)
+      say('stuck', 'it was handled, and its sender is not told so')
+    return
+  }
+  if (!isHonest(entry, way, receipt, late.length > 0))
+    say('lost', 'it has neither effect nor an end that its sender was told')
+}
+
+/** Whether a message without effect has the end that its sender asked for, or that its recipient made. */
+function isHonest({ ttl, ownRetry }: Sent, way: Way, receipt: RecipientReceipt, letterThere: boolean): boolean {
+  const { state, reason, inDoubt, final } = receipt
+  // All have spoken to each other: nothing is in doubt any more.
+  if (inDoubt || !final) return false
+  if (state === 'cancelled') return way.calledOff
+  if (state === 'expired') return ttl !== undefined || letterThere
+  if (state !== 'dead') return false
+  if (reason === 'handler-error' || reason === 'rejected') return letterThere
+  return reason === 'attempts-exhausted' ? ownRetry || way.sentAgain : reason === 'quota' || reason === 'not-kept'
+}
+
+/** Handlers that read and write one value do not lose what others wrote. */
+async function checkTotal(run: Run, { name, disk }: Machine): Promise<void> {
+  const value = await disk.get('app', TOTAL)
+  const total = value === undefined ? 0 : Number(readValue(value))
+  let effects = 0
+  for (const { texts } of await logsOn(disk)) effects += texts.filter(isCounted).length
+  for (const { key, value } of await disk.range('app', { prefix: ['count'] })) {
+    if (isCounted(String(key[3]))) effects += readValue(value) as number
+  }
+  if (total !== effects)
+    fault(run, total > effects ? 'duplicated effect' : 'lost', `${name} counted ${total} of ${effects}`)
+}
+
+/** Messages of one author and class are handled in the order in which they were sent. */
+async function checkOrder(run: Run, { id, name, disk }: Machine): Promise<void> {
+  const { sent, machines } = run
+  for (const { author, priority, texts } of await logsOn(disk)) {
+    const mine = sent.filter(
+      entry => entry.from.id === author && entry.priority === priority && entry.kind === 'message' && !entry.byHandler,
+    )
+    // Between what was sent from a disk that is gone and what came after nothing tells an order.
+    for (const same of Map.groupBy(mine, entry => `${entry.from.name} ${entry.generation}`).values()) {
+      const firm = same.filter(({ ways }) => ways.get(id)?.loose === false).map(({ text }) => text)
+      const wanted = firm.filter(text => texts.includes(text))
+      const seen = [...new Set(texts)].filter(text => firm.includes(text))
+      if (seen.join() === wanted.join()) continue
+      const of = machines.find(machine => machine.id === author)?.name
+      fault(run, 'order', `at ${name} of ${of}, class ${priority}: ${seen} instead of ${wanted}`)
+    }
+  }
+}

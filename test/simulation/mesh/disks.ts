@@ -1,0 +1,78 @@
+/** Disks of machines: what is told of them, and how they are copied, set back and lost. */
+
+import { readInbox } from '../../../src/delivery/rows.ts'
+import { decodeMessage } from '../../../src/message/envelope.ts'
+import { KEPT_LIMITS } from '../../../src/message/validate.ts'
+import { TABLES } from '../../../src/store/schema.ts'
+import type { Batch, Store } from '../../../src/store/store.ts'
+import { isOpen, isRetried, type LetterBook, watchedDisk } from '../disk.ts'
+import type { Machine, Run, Snapshot } from './state.ts'
+
+const SECURITY = { level: 'high', authenticatedBy: 'signature', roles: [] } as const
+
+/** An empty disk, or one with rows. What it has from the start is nobody's news. */
+export async function newDisk(
+  run: Run,
+  machine: Pick<Machine, 'id' | 'name' | 'arrived'>,
+  rows: Snapshot = [],
+): Promise<{ disk: Store; book: LetterBook }> {
+  const { counters, byId, history } = run
+  let quiet = true
+  const { disk, book } = watchedDisk({
+    letter: (entry, before) => {
+      if (quiet) return
+      const { side, peer, messageId = '', reason } = entry
+      const way = byId.get(messageId)?.ways.get(side === 'sender' ? peer : machine.id)
+      if (before === undefined) {
+        counters.letters++
+        const twice = [...book.all.values()].some(
+          other =>
+            isOpen(other) &&
+            other.id !== entry.id &&
+            other.side === side &&
+            other.messageId === messageId &&
+            other.peer === peer,
+        )
+        history.add(machine.name, 'letter', { side, message: byId.get(messageId)?.text ?? messageId, reason, twice })
+      }
+      if (way === undefined || !isRetried(entry) || (before !== undefined && isRetried(before))) return
+      // It has no place among the others any more.
+      way.loose = true
+      if (side === 'recipient') way.handledAgain = true
+      else way.sentAgain = true
+      history.add(machine.name, 'letter retried', { side, message: byId.get(messageId)?.text ?? messageId })
+    },
+    gone: () => {},
+    owes: () => {},
+    told: () => {},
+  })
+  for (const { table, rows: all } of rows) {
+    if (all.length > 0) await disk.commit({ writes: all.map(row => ({ op: 'put', table, ...row })) })
+  }
+  quiet = false
+  const watched: Store = {
+    ...disk,
+    commit: async batch => {
+      await disk.commit(batch)
+      noteArrivals(run, machine, batch)
+    },
+  }
+  return { disk: watched, book }
+}
+
+/** What came is on the disk from here on. */
+function noteArrivals({ history, byId }: Run, machine: Pick<Machine, 'name' | 'arrived'>, { writes }: Batch): void {
+  for (const write of writes) {
+    if (write.op !== 'put' || write.table !== 'inbox') continue
+    const { author, row } = readInbox(write)
+    const { message } = decodeMessage(row.message, { sender: author, security: SECURITY, limits: KEPT_LIMITS })
+    if (machine.arrived.has(message.id)) continue
+    machine.arrived.add(message.id)
+    history.add(machine.name, 'arrived', { message: byId.get(message.id)?.text ?? row.kind })
+  }
+}
+
+/** All rows of a disk. */
+export async function snapshotOf(disk: Store): Promise<Snapshot> {
+  return Promise.all(TABLES.map(async table => ({ table, rows: await disk.range(table) })))
+}
