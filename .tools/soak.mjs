@@ -5,7 +5,10 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '..')
 
 /** Each simulation and its file. */
-const soaks = new Map([['delivery', 'test/soak/delivery.ts']])
+const soaks = new Map([
+  ['delivery', 'test/soak/delivery.ts'],
+  ['planted', 'test/soak/planted.ts'],
+])
 
 const [name, ...args] = process.argv.slice(2)
 const file = soaks.get(name)
