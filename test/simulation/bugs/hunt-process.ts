@@ -4,6 +4,9 @@ import { unplanted } from './bootstrap.ts'
 import type { Hunt, HuntNews } from './hunt.ts'
 import { SIMULATIONS } from './simulations.ts'
 
+// Whoever wants to know is gone.
+process.on('disconnect', () => process.exit(1))
+
 const { simulations, from, to } = JSON.parse(process.argv[2] as string) as Hunt
 let at = { simulation: '', seed: 0 }
 const say = (news: HuntNews): Promise<void> => new Promise(resolve => process.send?.(news, () => resolve()))

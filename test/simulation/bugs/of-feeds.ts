@@ -140,9 +140,10 @@ export const FEED_BUGS: readonly Bug[] = [
   {
     name: 'skip-told-before-it-is-kept',
     breaks: 'A skip is confirmed before it is on the disk: after a crash an old copy is taken all the same.',
-    file: reader,
-    find: 'skipped: this.#toldSkips,',
-    put: 'skipped: this.#skipped,',
+    file: 'src/delivery/incoming.ts',
+    find: 'if (this.#epochs.feed(epoch)?.untouched) this.#epochs.snapshot(epoch)?.committed()',
+    put: `this.#epochs.snapshot(epoch)?.committed()
+      this.#parts.answers.ack(epoch)`,
   },
   {
     name: 'refusal-told-before-it-is-kept',
@@ -159,10 +160,11 @@ export const FEED_BUGS: readonly Bug[] = [
     put: 'if (number <= this.#base) return',
   },
   {
-    name: 'settled-epoch-opened-again',
-    breaks: 'The opening of an epoch that is over opens it once more: what was in it is new again.',
+    name: 'settled-epoch-forgotten',
+    breaks:
+      'What is left of an epoch that is over is not kept in mind: its opening and all that was in it are new again.',
     file: epochs,
-    find: "if (this.#settled.has(epoch)) return 'settled'",
+    find: 'this.#settled.add(entry)',
     put: '',
   },
   {

@@ -142,6 +142,14 @@ export class Meddler {
     world.clock.after(random.float() * 2_000, () => this.#hand(late))
   }
 
+  /** A member is back: now and then all that was kept of what others sent to it is there before they are. */
+  greets({ id }: Member): void {
+    if (this.#run.calm || this.#random.float() >= 0.4) return
+    const theirs = this.#kept.filter(({ to, frame }) => to === id && !isOnce(frame))
+    for (const { from, to, frame } of theirs) this.#hand({ from, to, frames: [frame] })
+    this.#run.counters.replayed += theirs.length
+  }
+
   /** Says something in its own name. */
   async speaks(): Promise<void> {
     if (this.#kept.length > 0) await this.#does(pick(this.#random, this.#ofItsOwn), pick(this.#random, this.#kept))

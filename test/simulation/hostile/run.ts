@@ -75,6 +75,8 @@ export interface Run {
   readonly once: Map<string, number>
   readonly counters: Counters
   readonly faults: string[]
+  /** Who is against them. */
+  meddler: { greets(member: Member): void } | undefined
   /** Nobody is against anybody any more. */
   calm: boolean
 }

@@ -44,10 +44,12 @@ export async function simulateHostile(seed: number, { steps = 60 } = {}): Promis
     once: new Map(),
     counters: noCounters(),
     faults: [],
+    meddler: undefined,
     calm: false,
   }
   const unwatch = watchNonces(what => run.faults.push(what))
   const meddler = await Meddler.make(run, seededRandom(seed * 1_000))
+  run.meddler = meddler
   world.arrives = (node, from, frame) => meddler.passes(node, from, frame)
   for (let i = 0; i < 3; i++) {
     const { identity } = await world.machine()
@@ -90,8 +92,8 @@ async function happen(run: Run): Promise<void> {
     run.world.clock.after(random.float() * ms, () => {
       if (member.now === now && !run.calm) crash(run, member)
     })
-  } else if (chance < 0.19) cancel(run, member)
-  else if (chance < 0.23) {
+  } else if (chance < 0.21) sendAndCancel(run, member)
+  else if (chance < 0.25) {
     // What is lost with a connection, and what goes again over the next one.
     run.world.net.kill(member.id, other(run, member).id)
   } else {
@@ -108,13 +110,16 @@ function crash({ counters }: Run, member: Member): void {
   member.now = undefined
 }
 
-/** One of the last messages of a member is called off. */
-function cancel({ random, sent }: Run, member: Member): void {
-  const mine = sent.filter(({ from, kept }) => from === member && kept)
-  const entry = mine.at(-1 - Math.floor(random.float() ** 2 * Math.min(20, mine.length)))
-  if (entry === undefined) return
-  entry.calledOff = true
-  member.now?.node.delivery.cancel(entry.id).catch(() => {})
+/** A message is sent, and called off while it may be on its way. */
+function sendAndCancel(run: Run, member: Member): void {
+  const { random, world, sent } = run
+  send(run, member)
+  const entry = sent.at(-1)
+  world.clock.after(random.float() * 400, () => {
+    if (entry?.kept !== true) return
+    entry.calledOff = true
+    member.now?.node.delivery.cancel(entry.id).catch(() => {})
+  })
 }
 
 const other = ({ random, members }: Run, member: Member): Member =>
@@ -158,6 +163,7 @@ async function boot(run: Run, member: Member): Promise<void> {
   })
   await world.clock.advanceUntil(() => node !== undefined)
   member.now = { node: node as unknown as Node, store }
+  run.meddler?.greets(member)
 }
 
 function handlerOf({ random, world }: Run): Handler {
