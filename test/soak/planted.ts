@@ -63,7 +63,7 @@ export async function planted(
       found.set(bug, { name, breaks, caught: caught !== undefined, ...caught })
       const by = (caught?.simulation ?? 'nobody').padEnd(9)
       const after = `${caught?.seed ?? seeds}`.padStart(5)
-      console.log(`${name.padEnd(width)}  ${by}  ${after}  ${caught?.fault.split('\n')[0]?.slice(0, 160) ?? ''}`)
+      console.log(`${name.padEnd(width)}  ${by}  ${after}  ${caught === undefined ? '' : inShort(caught.fault)}`)
     }
   }
   await Promise.all(Array.from({ length: jobs }, work))
@@ -85,6 +85,10 @@ export async function planted(
   )
   return part >= ENOUGH && control === undefined ? 0 : 1
 }
+
+/** The first line of a fault; ids by their ends. */
+const inShort = (fault: string): string =>
+  (fault.split('\n')[0] as string).replaceAll(/\b(12D3KooW\w{40}|[0-9a-f]{28})(?=\w{4}\b)/g, '..').slice(0, 160)
 
 /** @throws TypeError, RangeError */
 function readOptions(args: readonly string[], all: readonly Bug[]): Options {

@@ -138,10 +138,10 @@ export const AUTHOR_BUGS: readonly Bug[] = [
     put: '      if (failed) return undefined\n',
   },
   {
-    name: 'word-on-an-earlier-try',
-    breaks: 'What a recipient says of an earlier try of a message is taken for a word on the one that is under way.',
-    file: 'src/delivery/receipts.ts',
-    find: 'if (!failed || isOfAnother(before, event)) return undefined',
-    put: 'if (!failed) return undefined',
+    name: 'fence-not-kept',
+    breaks: 'No row says that a message was given up and waits for a word: after a restart nobody takes it in.',
+    file: 'src/delivery/fencing.ts',
+    find: 'const write = over ? deleteRow(recipient, entry)',
+    put: 'const write = epoch ? deleteRow(recipient, entry)',
   },
 ]

@@ -245,7 +245,8 @@ async function judge({ members, sent, counters, faults }: Run): Promise<void> {
       if (isOff) counters.cancelled++
       // Of what its sender heard nothing, it may be that it was kept.
       if ((kept && !isOff) || isHandled) wanted.get(member)?.set(log, [...(wanted.get(member)?.get(log) ?? []), text])
-      if (state !== undefined && (state === 'processed') !== isHandled) faults.push(`${text}: it is ${state}`)
+      if (state !== undefined && (state === 'processed') !== isHandled)
+        faults.push(`${text}: it is ${state}, and was ${isHandled ? '' : 'not '}handled`)
       if (kept && (state === undefined || !final || inDoubt)) faults.push(`${text}: nothing final is known of it`)
     }
   }
