@@ -12,7 +12,7 @@ it.each([
   'ack-before-commit',
   'number-counted-back',
   'order-by-arrival',
-  'effect-and-position-in-two-commits',
+  'settled-check-left-out',
   'enc-unsigned',
 ])(`finds a planted bug within ${SEEDS} seeds: %s`, async name => {
   const bug = BUGS.find(known => known.name === name) as Bug

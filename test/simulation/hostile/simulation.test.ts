@@ -3,7 +3,7 @@ import { noCounters } from './run.ts'
 import { simulateHostile } from './simulation.ts'
 
 const first = Number(process.env.AFP_SEED ?? 1)
-const runs = Number(process.env.AFP_RUNS ?? 60)
+const runs = Number(process.env.AFP_RUNS ?? 40)
 
 it('lets nothing through that nobody sent, and loses and doubles nothing, whoever is on the way', async () => {
   const sums = noCounters()
