@@ -8,14 +8,11 @@ import type { Bug } from './plant.ts'
 /** How many seeds each may take. */
 const SEEDS = 10
 
-it.each([
-  'ack-before-commit',
-  'number-counted-back',
-  'order-by-arrival',
-  'settled-check-left-out',
-  'enc-unsigned',
-])(`finds a planted bug within ${SEEDS} seeds: %s`, async name => {
-  const bug = BUGS.find(known => known.name === name) as Bug
-  const found = await hunt(bug, { from: 1, to: SEEDS })
-  expect(found?.fault).toEqual(expect.any(String))
-})
+it.each(['ack-before-commit', 'number-counted-back', 'order-by-arrival', 'settled-check-left-out', 'enc-unsigned'])(
+  `finds a planted bug within ${SEEDS} seeds: %s`,
+  async name => {
+    const bug = BUGS.find(known => known.name === name) as Bug
+    const found = await hunt(bug, { from: 1, to: SEEDS })
+    expect(found?.fault).toEqual(expect.any(String))
+  },
+)
