@@ -43,6 +43,9 @@ export class DeliveryWorld {
   readonly rings = new Map<string, PrekeyRing>()
   /** A link is open: who has it, and with whom. With it comes a card. */
   greeted: (node: Node, peer: string) => void = () => {}
+  /** A frame has come to a node over the network. Who stands in the way hands on something else. */
+  arrives = ({ delivery }: Node, from: string, frame: Uint8Array): void | Promise<void> =>
+    delivery.received(from, frame)
 
   constructor(seed = 1, faults: MemoryNetOptions['faults'] = {}) {
     this.random = seededRandom(seed)
@@ -164,7 +167,7 @@ export class Node {
       node.delivery.linked(detail.peer)
     })
     network.addEventListener('link:closed', ({ detail }) => node.delivery.unlinked(detail.peer))
-    await network.start({ direct: (from, frame) => node.delivery.received(from, frame), topic: () => {} })
+    await network.start({ direct: (from, frame) => world.arrives(node, from, frame), topic: () => {} })
     node.delivery.start()
     return node
   }

@@ -103,6 +103,7 @@ async function judgeWay({ counters, faults }: Run, entry: Sent, way: Way, of: (l
   // What it knew of it, and what its sender was still to hear, may have gone with a disk.
   if (to.lostDisks > way.disk) return
   if (!receiptOfWay.final) fault('nothing final is known of it')
+  if (receiptOfWay.final && receiptOfWay.inDoubt) fault('it is in doubt for good')
   if (effects > 0 && !way.handledAgain && receiptOfWay.state !== 'processed') fault('handled, and its receipt is wrong')
   if (effects === 0 && receiptOfWay.state === 'processed') fault('not handled, and its receipt is wrong')
   // What it failed with is told, whatever has become of the letter since.

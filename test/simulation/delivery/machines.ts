@@ -5,6 +5,7 @@ import { respondTo } from '../../../src/message/build.ts'
 import { createIds } from '../../../src/message/ids.ts'
 import type { Message } from '../../../src/message/message.ts'
 import { DEFAULT_LIMITS } from '../../../src/message/validate.ts'
+import type { Store } from '../../../src/store/store.ts'
 import type { Handler, Node } from '../../delivery/world.ts'
 import { owedBy } from '../disk.ts'
 import { MortalStore } from '../mortal-store.ts'
@@ -28,6 +29,9 @@ import {
 
 /** Long enough for what is under way to arrive and be written, ms. */
 const QUIET = 3_000
+
+/** Positions that were handed to a handler, by the disk that they are on. */
+const handed = new WeakMap<Store, Set<string>>()
 
 /** When handlers of a run of a machine fail for good, and which part of them fails. */
 interface Mood {
@@ -184,10 +188,15 @@ function handlerOf(run: Run, life: Life, store: MortalStore, { handlerStrategy, 
   const { world, random, byId, counters, faults, replies } = run
   const { clock } = world
   const context = { sender: life.id, clock, ids: createIds({ clock, random }), limits: DEFAULT_LIMITS }
-  return async ({ message, author, kind, row, epoch, askedFor }, transaction) => {
+  const before = handed.get(life.disk) ?? new Set<string>()
+  handed.set(life.disk, before)
+  return async ({ message, author, kind, row, epoch, number, askedFor, redelivered }, transaction) => {
     if (store.dead) return new Promise<never>(() => {})
     const text = String(message.content)
     const again = epoch === ''
+    const position = `${author} ${epoch} ${number}`
+    if (before.has(position) && !redelivered) faults.push(`${text}: its handler is not told that it ran before`)
+    before.add(position)
     const way = byId.get(message.id)?.ways.get(life.id)
     if (!askedFor && message.isExpired(clock.now())) faults.push(`${text}: its handler starts after its end`)
     if (!again && way?.failedIn === store) faults.push(`${text}: its handler starts again, having failed for good`)
@@ -209,8 +218,8 @@ function handlerOf(run: Run, life: Life, store: MortalStore, { handlerStrategy, 
     if (random.float() < 0.3) await new Promise<void>(resolve => clock.after(random.float() * 200, resolve))
     if (kind === 'message') {
       const log = logKey(author, row.priority)
-      const before = ((await transaction.get(log)) as string[] | undefined) ?? []
-      transaction.put(log, [...before, text])
+      const texts = ((await transaction.get(log)) as string[] | undefined) ?? []
+      transaction.put(log, [...texts, text])
     } else {
       const count = countKey(kind, author, text)
       transaction.put(count, (((await transaction.get(count)) as number | undefined) ?? 0) + 1)

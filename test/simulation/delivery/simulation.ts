@@ -6,6 +6,7 @@ import { encode } from '../../../src/message/codec.ts'
 import { TABLES } from '../../../src/store/schema.ts'
 import { DeliveryWorld } from '../../delivery/world.ts'
 import type { Refusals } from '../mortal-store.ts'
+import { watchNonces } from '../nonces.ts'
 import { connect, happen } from './acts.ts'
 import { judge } from './judge.ts'
 import { newDisk, putAway, waitingOn } from './letters.ts'
@@ -32,6 +33,7 @@ export async function simulate(seed: number, { agents = 3, steps = 100 } = {}): 
     roomy: false,
   }
   world.greeted = ({ id, delivery }, peer) => see(run, id, peer, delivery)
+  const unwatch = watchNonces(what => run.faults.push(what))
   for (let i = 0; i < agents; i++) {
     const { identity } = await world.machine()
     const { id } = identity
@@ -69,6 +71,7 @@ export async function simulate(seed: number, { agents = 3, steps = 100 } = {}): 
   await judge(run)
   const digest = await digestOf(run.lives)
   await world.close()
+  unwatch()
   return { counters: run.counters, faults: run.faults, digest }
 }
 

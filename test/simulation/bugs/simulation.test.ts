@@ -1,0 +1,18 @@
+/** A sample of planted bugs. `npm run soak -- planted` goes through all of them. */
+
+import { expect, it } from 'vitest'
+import { BUGS } from './bugs.ts'
+import { hunt } from './hunt.ts'
+import type { Bug } from './plant.ts'
+
+/** How many seeds each may take. */
+const SEEDS = 10
+
+it.each(['ack-before-commit', 'number-counted-back', 'order-by-arrival', 'settled-check-left-out', 'enc-unsigned'])(
+  `finds a planted bug within ${SEEDS} seeds: %s`,
+  async name => {
+    const bug = BUGS.find(known => known.name === name) as Bug
+    const found = await hunt(bug, { from: 1, to: SEEDS })
+    expect(found?.fault).toEqual(expect.any(String))
+  },
+)
