@@ -21,6 +21,8 @@ interface HandedOn {
   readonly work: void | Promise<void>
 }
 
+const DONE: HandedOn = { work: undefined }
+
 /** See the head of this file. */
 export class UnnumberedReader {
   readonly #parts: UnnumberedParts
@@ -47,7 +49,10 @@ export class UnnumberedReader {
   #look(epoch: InEpoch, envelope: Envelope): HandedOn | Promise<HandedOn> {
     const { author, reader, onRefused } = this.#parts
     const { number } = envelope.header
-    if (epoch.hadOnce(number)) return { work: onRefused(author, 'duplicate', `number ${number}`) }
+    if (epoch.hadOnce(number)) {
+      onRefused(author, 'duplicate', `number ${number}`)
+      return DONE
+    }
     const opened = reader.open(epoch.key, envelope)
     return opened instanceof Promise
       ? opened.then(plain => this.#judge(epoch, envelope, plain))
@@ -64,6 +69,8 @@ export class UnnumberedReader {
 
   #handOn(judged: Judged, bytes: number): HandedOn {
     const { author, onOnce, onRejected } = this.#parts
-    return { work: judged instanceof Error ? onRejected(author, judged) : onOnce(judged.message, judged.kind, bytes) }
+    if (!(judged instanceof Error)) return { work: onOnce(judged.message, judged.kind, bytes) }
+    onRejected(author, judged)
+    return DONE
   }
 }

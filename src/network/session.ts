@@ -158,13 +158,13 @@ export class Session {
 
   /**
    * Queues a frame; resolves once it is handed to the channel. Frames of one turn of the event loop leave in one write.
-   * When `signal` fires first, or its deadline comes, the frame is taken back and never leaves; afterwards neither does
-   * anything.
+   * When its patience ends first the frame is taken back and never leaves; once it is handed over nothing calls it off.
    * @throws AfpRoutingError QUEUE_FULL when the peer is too slow, MESSAGE_TOO_LARGE when it takes no such frames, NO_ROUTE
    *   when the channel closes first; the signal's reason
    */
   send(frame: Uint8Array, patience?: Patience): Promise<void> {
-    if (isOwn(frame)) return Promise.reject(new RangeError(`a frame of type ${frame[0]} is the network's own`))
+    const type = frame[0] as number
+    if (type < FIRST_UPPER_TYPE) return Promise.reject(new RangeError(`type ${type} is the network's own`))
     if (this.#state !== 'open') return Promise.reject(closedEarly(this.peer))
     // It would end the channel, and everything else that is under way with it.
     if (frame.length > this.#largest) return Promise.reject(this.#tooLarge(frame))
@@ -395,8 +395,6 @@ export class Session {
     this.#options.onEnded?.(this)
   }
 }
-
-const isOwn = ([type = 0]: Uint8Array): boolean => type < FIRST_UPPER_TYPE
 
 /** Whether a value is a whole number from `low` to `high`. */
 const within = (value: unknown, low: number, high: number): value is number =>
