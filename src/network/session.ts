@@ -183,8 +183,7 @@ export class Session {
   }
 
   /** Ends it at once, with whatever is under way. */
-  drop(): void {
-    const reason = new AfpError('CLOSED', 'this agent has left')
+  drop(reason = new AfpError('CLOSED', 'this agent has left')): void {
     this.#close(reason)
     this.channel.abort(reason)
   }
