@@ -1,6 +1,7 @@
 /** What arrives from an author, and what is told of it. */
 
 import type { Clock } from '../common/clock.ts'
+import type { NextTask } from '../common/slices.ts'
 import type { Position, Range } from '../feed/index.ts'
 import type { Identity } from '../identity/keys.ts'
 import type { MessageKind } from '../message/envelope.ts'
@@ -107,4 +108,6 @@ export interface IncomingParts {
   /** What the author has settled was never seen here: this store was lost or set back. */
   readonly onLost: (author: string, epoch: string, numbers: readonly Range[]) => void
   readonly onError: (error: unknown) => void
+  /** How long work lets others have their turn. Default: the platform's. */
+  readonly nextTask?: NextTask | undefined
 }

@@ -3,6 +3,7 @@
  * one after the other, since no number says in which order they were sent.
  */
 
+import { Slices } from '../common/slices.ts'
 import { Turns } from '../common/turns.ts'
 import type { IncomingParts } from './arrived.ts'
 import type { EnvelopeReader, Judged } from './envelope-reader.ts'
@@ -11,7 +12,7 @@ import type { InEpoch } from './in-epoch.ts'
 import type { Opened } from './sealing.ts'
 
 /** What reading them needs. */
-export interface UnnumberedParts extends Pick<IncomingParts, 'onOnce' | 'onRefused' | 'onRejected'> {
+export interface UnnumberedParts extends Pick<IncomingParts, 'onOnce' | 'onRefused' | 'onRejected' | 'nextTask'> {
   readonly author: string
   readonly reader: EnvelopeReader
 }
@@ -27,9 +28,11 @@ const DONE: HandedOn = { work: undefined }
 export class UnnumberedReader {
   readonly #parts: UnnumberedParts
   readonly #looking = new Turns()
+  readonly #slices: Slices
 
   constructor(parts: UnnumberedParts) {
     this.#parts = parts
+    this.#slices = new Slices(parts.nextTask)
   }
 
   /**
@@ -39,11 +42,19 @@ export class UnnumberedReader {
   take(epoch: InEpoch, envelope: Envelope): void | Promise<void> {
     if (this.#looking.busy) return this.#later(() => this.#look(epoch, envelope))
     const looked = this.#look(epoch, envelope)
-    return looked instanceof Promise ? this.#later(() => looked) : looked.work
+    if (looked instanceof Promise) return this.#later(() => looked)
+    // Whoever reads has its turn in between, however many come in one piece: what is handed on waits for it in a queue.
+    if (this.#slices.did(envelope.sealed.length)) void this.#looking.take(() => this.#slices.pause())
+    return looked.work
   }
 
   async #later(look: () => HandedOn | Promise<HandedOn>): Promise<void> {
-    await (await this.#looking.take(async () => look())).work
+    const { work } = await this.#looking.take(async () => {
+      const looked = await look()
+      if (this.#slices.did()) await this.#slices.pause()
+      return looked
+    })
+    await work
   }
 
   #look(epoch: InEpoch, envelope: Envelope): HandedOn | Promise<HandedOn> {
