@@ -19,14 +19,16 @@ async function startNode(listen: readonly string[], extra: readonly TransportFac
 
 const host = (): Promise<Node> => startNode(['/ip4/127.0.0.1/tcp/0'], [webrtc().factory as TransportFactory])
 
-/** What a stranger opens on `connections` new connections, and says nothing on; some may have ended by the time that it knows. */
+/** What a stranger opens on `connections` new connections, and says nothing on. */
 async function silence(stranger: Node, to: Node, connections: number, streams: number): Promise<Stream[]> {
   const address = multiaddr(to.getMultiaddrs()[0]?.toString())
   const opened: Stream[] = []
   for (let i = 0; i < connections; i++) {
+    const before = to.getConnections(stranger.peerId).length
     const connection = await stranger.dial(address, { force: true } as object)
-    const all = await Promise.allSettled(Array.from({ length: streams }, () => connection.newStream(SIGNALLING)))
-    for (const one of all) if (one.status === 'fulfilled') opened.push(one.value)
+    // libp2p ends streams that come before the other side has made what it needs for them.
+    await until(() => to.getConnections(stranger.peerId).length > before, [to, 'connection:open'])
+    opened.push(...(await Promise.all(Array.from({ length: streams }, () => connection.newStream(SIGNALLING)))))
   }
   return opened
 }
