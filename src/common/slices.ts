@@ -30,16 +30,18 @@ export const nextTask: NextTask = () => new Promise(nextTurn)
 /** See the head of this file. */
 export class Slices {
   readonly #next: NextTask
+  readonly #most: { readonly items: number; readonly bytes: number }
   #items = 0
   #bytes = 0
 
-  constructor(next: NextTask = nextTask) {
+  constructor(next: NextTask = nextTask, most = { items: SLICE_ITEMS, bytes: SLICE_BYTES }) {
     this.#next = next
+    this.#most = most
   }
 
   /** Whether {@link pause} is to be awaited before anything more. */
   get full(): boolean {
-    return this.#items >= SLICE_ITEMS || this.#bytes >= SLICE_BYTES
+    return this.#items >= this.#most.items || this.#bytes >= this.#most.bytes
   }
 
   /** Something is done, with so many bytes; whether that makes the slice full. */

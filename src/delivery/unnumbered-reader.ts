@@ -4,7 +4,6 @@
  */
 
 import { Slices } from '../common/slices.ts'
-import { Turns } from '../common/turns.ts'
 import type { IncomingParts } from './arrived.ts'
 import type { EnvelopeReader, Judged } from './envelope-reader.ts'
 import type { Envelope } from './frames.ts'
@@ -22,39 +21,66 @@ interface HandedOn {
   readonly work: void | Promise<void>
 }
 
+/** Half of what may wait for a reader: each is little work, and a turn for others costs as much as some of them. */
+const SLICE = { items: 512, bytes: 2 ** 22 }
+
 const DONE: HandedOn = { work: undefined }
+
+/** One that waits for its turn. */
+interface Waiting extends PromiseWithResolvers<void> {
+  readonly epoch: InEpoch
+  readonly envelope: Envelope
+}
 
 /** See the head of this file. */
 export class UnnumberedReader {
   readonly #parts: UnnumberedParts
-  readonly #looking = new Turns()
   readonly #slices: Slices
+  /** Those that wait, in their order; undefined while none before them is at work. */
+  #waiting: Waiting[] | undefined
 
   constructor(parts: UnnumberedParts) {
     this.#parts = parts
-    this.#slices = new Slices(parts.nextTask)
+    this.#slices = new Slices(parts.nextTask, SLICE)
   }
 
   /**
-   * Takes one; asynchronous only where the platform's cipher is, or a hook, or its handler.
+   * Takes one; asynchronous only where the platform's cipher is, or a hook, or its handler, and where many come at once.
    * @throws as `EnvelopeReader.open`: then it was not received
    */
   take(epoch: InEpoch, envelope: Envelope): void | Promise<void> {
-    if (this.#looking.busy) return this.#later(() => this.#look(epoch, envelope))
+    if (this.#waiting !== undefined) {
+      const waiting = { ...Promise.withResolvers<void>(), epoch, envelope }
+      this.#waiting.push(waiting)
+      return waiting.promise
+    }
     const looked = this.#look(epoch, envelope)
-    if (looked instanceof Promise) return this.#later(() => looked)
+    if (looked instanceof Promise) {
+      void this.#goOn(looked)
+      return looked.then(({ work }) => work)
+    }
     // Whoever reads has its turn in between, however many come in one piece: what is handed on waits for it in a queue.
-    if (this.#slices.did(envelope.sealed.length)) void this.#looking.take(() => this.#slices.pause())
+    if (this.#slices.did(envelope.sealed.length)) void this.#goOn(this.#slices.pause())
     return looked.work
   }
 
-  async #later(look: () => HandedOn | Promise<HandedOn>): Promise<void> {
-    const { work } = await this.#looking.take(async () => {
-      const looked = await look()
-      if (this.#slices.did()) await this.#slices.pause()
-      return looked
-    })
-    await work
+  /** Takes those that come meanwhile, one after the other. */
+  async #goOn(before: Promise<unknown>): Promise<void> {
+    const waiting: Waiting[] = []
+    this.#waiting = waiting
+    await before.catch(() => {})
+    // It grows as it is read.
+    for (const { epoch, envelope, resolve, reject } of waiting) {
+      try {
+        const looked = this.#look(epoch, envelope)
+        const { work } = looked instanceof Promise ? await looked : looked
+        resolve(work as Promise<void>)
+      } catch (error) {
+        reject(error)
+      }
+      if (this.#slices.did(envelope.sealed.length)) await this.#slices.pause()
+    }
+    this.#waiting = undefined
   }
 
   #look(epoch: InEpoch, envelope: Envelope): HandedOn | Promise<HandedOn> {
