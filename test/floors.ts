@@ -36,7 +36,7 @@ const NODE_PLACES = [
   /^src\/node\.ts$/,
   /^src\/cli\//,
   /^src\/bridges\//,
-  /^src\/store\/(folder|sqlite|sqlite-look)\.ts$/,
+  /^src\/store\/(folder|sqlite(-[a-z]+)?)\.ts$/,
   /^src\/identity\/(ed25519|file)\.ts$/,
   /^src\/network\/(defaults|socket-guard|webrtc-node)\.ts$/,
   /^src\/security\/crypto\.ts$/,

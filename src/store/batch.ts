@@ -8,10 +8,11 @@ import { type Batch, type Key, type KeyRange, MAX_KEY_BYTES, type RangeOptions }
 /** Bytes of our own. */
 export type Bytes = Uint8Array<ArrayBuffer>
 
-/** How a platform takes keys `K` and ranges `R`. */
-export interface KeyCodec<K, R> {
+/** How a platform takes keys `K`, ranges `R` and values, of which it is to have copies. */
+export interface BatchCodec<K, R> {
   readonly key: (key: Key) => K
   readonly range: (range: KeyRange) => R
+  readonly value: (value: Uint8Array) => Bytes
 }
 
 /** A check with its key encoded. */
@@ -34,20 +35,20 @@ export interface EncodedBatch<K, R> {
 }
 
 /** Encodes and copies a batch. Throws AfpDataStoreError INVALID_OPTION for an unknown table or a key that cannot be. */
-export function encodeBatch<K, R>(batch: Batch, codec: KeyCodec<K, R>): EncodedBatch<K, R> {
-  return {
-    checks: (batch.checks ?? []).map(({ table, key, value }) => ({
-      table: knownTable(table),
-      key: codec.key(key),
-      value: value === undefined ? undefined : copy(value),
-    })),
-    writes: batch.writes.map(write => {
-      const table = knownTable(write.table)
-      if (write.op === 'put') return { op: write.op, table, key: codec.key(write.key), value: copy(write.value) }
-      if (write.op === 'delete') return { op: write.op, table, key: codec.key(write.key) }
-      return { op: write.op, table, range: codec.range(write.range) }
-    }),
+export function encodeBatch<K, R>(batch: Batch, codec: BatchCodec<K, R>): EncodedBatch<K, R> {
+  const checks: EncodedCheck<K>[] = []
+  for (const { table, key, value } of batch.checks ?? []) {
+    checks.push({ table: knownTable(table), key: codec.key(key), value: value && codec.value(value) })
   }
+  const writes: EncodedWrite<K, R>[] = []
+  for (const write of batch.writes) {
+    const table = knownTable(write.table)
+    if (write.op === 'put')
+      writes.push({ op: 'put', table, key: codec.key(write.key), value: codec.value(write.value) })
+    else if (write.op === 'delete') writes.push({ op: 'delete', table, key: codec.key(write.key) })
+    else writes.push({ op: 'deleteRange', table, range: codec.range(write.range) })
+  }
+  return { checks, writes }
 }
 
 /** A key that was looked at; its bytes are ours. */
@@ -86,9 +87,11 @@ export function checkedKey(key: Key): CheckedKey {
 
 const invalid = (message: string): AfpDataStoreError => new AfpDataStoreError('INVALID_OPTION', message)
 
+const known: ReadonlySet<string> = new Set(TABLES)
+
 /** The name, if the schema has such a table; throws AfpDataStoreError INVALID_OPTION otherwise. */
 export function knownTable(table: string): string {
-  if (TABLES.includes(table)) return table
+  if (known.has(table)) return table
   throw new AfpDataStoreError('INVALID_OPTION', `the store has no table ${JSON.stringify(table)}`, {
     reference: table,
     details: { tables: TABLES },

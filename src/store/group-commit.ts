@@ -1,6 +1,6 @@
 /** Gathers the batches of one turn of the event loop, so that they share a transaction and one sync of the disk. */
 
-import { closedError, type EncodedBatch, encodeBatch, type KeyCodec } from './batch.ts'
+import { type BatchCodec, closedError, type EncodedBatch, encodeBatch } from './batch.ts'
 import type { Batch } from './store.ts'
 
 /** A batch under way. Exactly one of its functions is called once its fate is known. */
@@ -15,7 +15,7 @@ export interface Pending<K, R> {
  * the groups grow with the load and the wait stays at most two syncs.
  */
 export class GroupCommit<K, R> {
-  readonly #codec: KeyCodec<K, R>
+  readonly #codec: BatchCodec<K, R>
   readonly #write: (group: readonly Pending<K, R>[]) => void | Promise<void>
   readonly #nextTurn: (run: () => void) => void
   #waiting: (Pending<K, R> & { readonly signal: AbortSignal | undefined })[] = []
@@ -23,12 +23,12 @@ export class GroupCommit<K, R> {
   #closed = false
 
   /**
-   * @param codec - how the store takes keys
+   * @param codec - how the store takes what is in batches
    * @param write - writes a group and settles each of its batches; must not throw
    * @param nextTurn - calls back after the current turn of the event loop
    */
   constructor(
-    codec: KeyCodec<K, R>,
+    codec: BatchCodec<K, R>,
     write: (group: readonly Pending<K, R>[]) => void | Promise<void>,
     nextTurn: (run: () => void) => void,
   ) {

@@ -5,7 +5,16 @@ import { type AbortOptions, abortable } from '../common/abort.ts'
 import { type Clock, systemClock } from '../common/clock.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
 import { nextTurn } from '../common/slices.ts'
-import { type CheckedKey, checkedKey, closedError, conflictError, holds, knownLimit, knownTable } from './batch.ts'
+import {
+  type CheckedKey,
+  checkedKey,
+  closedError,
+  conflictError,
+  copy,
+  holds,
+  knownLimit,
+  knownTable,
+} from './batch.ts'
 import { GroupCommit, type Pending } from './group-commit.ts'
 import { SCHEMA_VERSION, TABLES, TABLES_BY_VERSION } from './schema.ts'
 import type { Batch, Key, KeyRange, RangeOptions, Row, StorageState, Store } from './store.ts'
@@ -84,7 +93,11 @@ class IndexedDbStore implements Store {
   readonly #db: IDBPDatabase
   readonly #name: string
   readonly #onLost: ((reason: AfpDataStoreError) => void) | undefined
-  readonly #commits = new GroupCommit({ key: checkedKey, range: keyRange }, group => this.#write(group), nextTurn)
+  readonly #commits = new GroupCommit(
+    { key: checkedKey, range: keyRange, value: copy },
+    group => this.#write(group),
+    nextTurn,
+  )
   #closing: Promise<void> | undefined
   #lost: AfpDataStoreError | undefined
 

@@ -9,8 +9,8 @@
 
 import { compare, concat, equal } from '../common/bytes.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
-import { checkedKey, type KeyCodec } from './batch.ts'
-import type { Key, KeyPart, KeyRange } from './store.ts'
+import { type BatchCodec, checkedKey, copy } from './batch.ts'
+import { type Key, type KeyPart, type KeyRange, MAX_KEY_BYTES } from './store.ts'
 
 const NUMBER = 0x01
 const STRING = 0x02
@@ -26,14 +26,43 @@ export interface ByteRange {
 }
 
 /** The bytes of a key. Throws as {@link checkedKey} does. */
-export function encodeKey(key: Key): Uint8Array<ArrayBuffer> {
+export const encodeKey = (key: Key): Uint8Array<ArrayBuffer> => withKey(key, copyOf)
+
+const copyOf = (bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> => bytes.slice(0, length)
+
+/** Where keys are encoded: no part that is begun below the limit ends beyond it, at three bytes a character. */
+const place = new Uint8Array(4 * MAX_KEY_BYTES + 16)
+
+/** What `read` makes of the bytes of a key, the first `length` of an array that is used again. Throws as {@link checkedKey} does. */
+export function withKey<T>(key: Key, read: (bytes: Uint8Array<ArrayBuffer>, length: number) => T): T {
+  const length = encodeSound(key)
+  // Encoded a key is never shorter than it counts.
+  if (length <= MAX_KEY_BYTES) return read(place, length)
   const parts = checkedKey(key)
-  let length = 0
-  for (const part of parts) length += lengthOf(part)
-  const out = new Uint8Array(length)
+  const out = new Uint8Array(parts.reduce<number>((sum, part) => sum + lengthOf(part), 0))
   let at = 0
   for (const part of parts) at = encodePart(part, out, at)
-  return out
+  return read(out, at)
+}
+
+/** Encodes a key in one pass to {@link place}; returns its length, or infinity for one that has to be looked at. */
+function encodeSound(key: Key): number {
+  if (!Array.isArray(key)) return Number.POSITIVE_INFINITY
+  let at = 0
+  for (let i = 0; i < key.length; i++) {
+    const part: unknown = key[i]
+    const sound =
+      typeof part === 'number'
+        ? !Number.isNaN(part)
+        : typeof part === 'string'
+          ? part.length <= MAX_KEY_BYTES && part.isWellFormed()
+          : // Without bytes: perhaps without a buffer.
+            part instanceof Uint8Array && part.length > 0 && part.length <= MAX_KEY_BYTES
+    if (!sound) return Number.POSITIVE_INFINITY
+    at = encodePart(part as KeyPart, place, at)
+    if (at > MAX_KEY_BYTES) return Number.POSITIVE_INFINITY
+  }
+  return at
 }
 
 /**
@@ -90,8 +119,12 @@ export function encodeRange(range: KeyRange = {}): ByteRange {
   return { from, to }
 }
 
-/** Keys and ranges as bytes. */
-export const keyBytes: KeyCodec<Uint8Array<ArrayBuffer>, ByteRange> = { key: encodeKey, range: encodeRange }
+/** Batches with keys and ranges as bytes. */
+export const keyBytes: BatchCodec<Uint8Array<ArrayBuffer>, ByteRange> = {
+  key: encodeKey,
+  range: encodeRange,
+  value: copy,
+}
 
 /** The least bytes above those of `key`. */
 const successor = (key: Key): Uint8Array<ArrayBuffer> => concat([encodeKey(key), Uint8Array.of(0)])
@@ -125,11 +158,12 @@ const double = new DataView(new ArrayBuffer(8))
 const doubleBytes = new Uint8Array(double.buffer)
 
 function encodeNumber(value: number, out: Uint8Array, at: number): number {
-  double.setFloat64(0, value)
+  // 0 for -0.
+  double.setFloat64(0, value + 0)
   flip(doubleBytes, value < 0)
-  out[at] = NUMBER
-  out.set(doubleBytes, at + 1)
-  return at + 9
+  out[at++] = NUMBER
+  for (let i = 0; i < 8; i++) out[at++] = doubleBytes[i] as number
+  return at
 }
 
 function decodeNumber(bytes: Uint8Array): number {

@@ -1,36 +1,63 @@
 /**
- * What a transaction is to write, of each row the last word alone: what an earlier batch of the same transaction wrote
- * there, nobody would ever see. Where many messages end in one turn, each of them brings the row of its epoch anew.
+ * What is written to rows, of each row the last word alone: what an earlier batch of the same transaction wrote there,
+ * nobody would ever see. Where many messages end in one turn, each of them brings the row of its epoch anew.
  */
 
-import type { Bytes, EncodedWrite } from './batch.ts'
+import type { Bytes } from './batch.ts'
 
 /** A write to one row. */
-export type RowWrite<R> = Exclude<EncodedWrite<Bytes, R>, { op: 'deleteRange' }>
+export class RowWrite {
+  /** Whether another has come in its place. */
+  superseded = false
+  readonly table: string
+  /** The row's encoded key as text, each byte a character: names order as the bytes do. */
+  readonly name: string
+  /** Undefined: the row is deleted. */
+  readonly value: Bytes | undefined
+
+  constructor(table: string, name: string, value: Bytes | undefined) {
+    this.table = table
+    this.name = name
+    this.value = value
+  }
+}
 
 /** See the head of this file. */
-export class LastWrites<R> {
-  readonly #rows = new Map<string, RowWrite<R>>()
-  readonly #nameOf: (table: string, key: Bytes) => string
-
-  /** @param nameOf the name of a row as text, different for each */
-  constructor(nameOf: (table: string, key: Bytes) => string) {
-    this.#nameOf = nameOf
-  }
+export class LastWrites {
+  readonly #tables = new Map<string, Map<string, RowWrite>>()
 
   /** The last word on a row; undefined when there is none. */
-  get(table: string, key: Bytes): RowWrite<R> | undefined {
-    return this.#rows.size === 0 ? undefined : this.#rows.get(this.#nameOf(table, key))
+  get(table: string, name: string): RowWrite | undefined {
+    return this.#tables.get(table)?.get(name)
   }
 
-  set(write: RowWrite<R>): void {
-    this.#rows.set(this.#nameOf(write.table, write.key), write)
+  /** A write is the last word on its row from now on. */
+  set(write: RowWrite): void {
+    let rows = this.#tables.get(write.table)
+    if (rows === undefined) {
+      rows = new Map()
+      this.#tables.set(write.table, rows)
+    }
+    const before = rows.get(write.name)
+    if (before !== undefined) before.superseded = true
+    rows.set(write.name, write)
+  }
+
+  /** Takes a write out, unless another has come in its place. */
+  drop(write: RowWrite): void {
+    if (!write.superseded) this.#tables.get(write.table)?.delete(write.name)
+  }
+
+  /** The last words on rows of a table. */
+  of(table: string): Iterable<RowWrite> {
+    return this.#tables.get(table)?.values() ?? []
   }
 
   /** Takes them all out. */
-  take(): RowWrite<R>[] {
-    const all = [...this.#rows.values()]
-    this.#rows.clear()
+  take(): RowWrite[] {
+    const all: RowWrite[] = []
+    for (const rows of this.#tables.values()) for (const write of rows.values()) all.push(write)
+    this.#tables.clear()
     return all
   }
 }

@@ -5,11 +5,12 @@ import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { AfpDataStoreError } from '../common/errors.ts'
 import { SCHEMA_VERSION, TABLES_BY_VERSION } from './schema.ts'
+import { REDO_SINCE } from './sqlite-rows.ts'
 
-/** Of a table: undefined where there is none, 1 where it is one of a store, else 0. Of whoever's making: told by its columns. */
-const OURS = `SELECT strict AND wr AND 'k BLOB 1,v BLOB 0' = (
-  SELECT group_concat(name || ' ' || type || ' ' || pk) FROM pragma_table_xinfo(?)
-) AS ours FROM pragma_table_list(?) WHERE schema = 'main'`
+/** Of a table: undefined where there is none, 1 where it has such columns, else 0. */
+const ours = (table: string, columns: string): string => `SELECT strict AND '${columns}' = (
+  SELECT wr || ' ' || group_concat(name || ' ' || type || ' ' || pk) FROM pragma_table_xinfo('${table}')
+) AS ours FROM pragma_table_list('${table}') WHERE schema = 'main'`
 
 /**
  * Looks at a file over a connection that cannot write.
@@ -42,8 +43,9 @@ export function lookAt(path: string): void {
  */
 export function versionOf(db: DatabaseSync, path: string): number {
   const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
-  const ours = db.prepare(OURS)
-  const has = (table: string): unknown => ours.get(table, table)?.ours
+  // Of whoever's making: told by its columns.
+  const is = (table: string, columns: string): unknown => db.prepare(ours(table, columns)).get()?.ours
+  const has = (table: string): unknown => is(table, '1 k BLOB 1,v BLOB 0')
   // Of what is to come only this is known: whose store it is will have to be somewhere.
   if (version > SCHEMA_VERSION && has('meta') !== undefined) {
     throw new AfpDataStoreError('STORE_TOO_NEW', `${path} is of a newer version of this package`, {
@@ -56,6 +58,7 @@ export function versionOf(db: DatabaseSync, path: string): number {
       ? db.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.n === 0
       : version > 0 &&
         version <= SCHEMA_VERSION &&
+        is('redo', '0 seq INTEGER 1,v BLOB 0') === (version < REDO_SINCE ? undefined : 1) &&
         TABLES_BY_VERSION.every((tables, at) => tables.every(table => has(table) === (at < version ? 1 : undefined)))
   if (known) return version
   throw new AfpDataStoreError('STORE_FAILED', `${path} is a database, but not a store`, {

@@ -309,3 +309,31 @@ describe.skipIf(namespace === undefined)(`the log of a store (${DISK})`, () => {
     expect(await party.call('rewrite', 500)).toEqual([])
   })
 })
+
+describe.skipIf(namespace === undefined)('a redo log (a mounted disk of 32 MiB)', () => {
+  test.each([
+    ['no room at all', 0],
+    ['40 KB', 40_000],
+  ])('that is in use when somebody fills the disk but for %s is kept, and work goes on with room', async (_, left) => {
+    await party.kill()
+    const large = await mkdtemp(join(tmpdir(), 'full-'))
+    party = new Party('full-disk/party.ts', [large, 'mounted', `${32 << 20}`], namespace)
+    await party.says(/^ready /)
+    const to = machine.identity.id
+    for (let n = 0; n < 40; n++) expect(await party.call('send', to, n, 8_192)).toHaveProperty('id')
+    await party.call('eat', left)
+    const { kept, refused, next } = await party.call<Filled>('fill', to, 40)
+    for (const why of refused) expect(why).toMatch(FULL)
+    expect(refused.length).toBeGreaterThan(0)
+    expect(await party.call('rows', 'outbox')).toBe(40 + kept.length)
+    // As it is: the disk is still full.
+    await party.call('restart')
+    expect(await party.call('rows', 'outbox')).toBe(40 + kept.length)
+    await party.call('spare')
+    expect(await party.call('send', to, next, 8_192)).toHaveProperty('id')
+    expect(await party.call('rewrite', 50)).toEqual([])
+    await party.call('restart')
+    expect(await party.call('rows', 'outbox')).toBe(41 + kept.length)
+    await rm(large, { recursive: true, force: true })
+  })
+})

@@ -10,6 +10,9 @@ import { folder, newPath } from './files.ts'
 const create = (table: string): string =>
   `CREATE TABLE "${table}" (k BLOB NOT NULL PRIMARY KEY, v BLOB NOT NULL) STRICT, WITHOUT ROWID;`
 
+/** The statement that makes the redo log of a store. */
+const REDO = 'CREATE TABLE redo (seq INTEGER PRIMARY KEY, v BLOB NOT NULL) STRICT;'
+
 describe('the schema of a SQLite file', () => {
   it('of a newer version is refused with STORE_TOO_NEW and left as it is', async () => {
     const path = newPath()
@@ -36,6 +39,7 @@ describe('the schema of a SQLite file', () => {
         // The key ['a'] as it has been encoded since version 1.
         old.exec(`INSERT INTO "${table}" VALUES (x'026100', x'2a')`)
       }
+      if (version >= 3) old.exec(REDO)
       old.exec(`PRAGMA user_version = ${version}`)
       old.close()
       const store = await sqliteStore(path)
@@ -79,6 +83,11 @@ describe("a SQLite file that is another application's", () => {
     [
       'with a table in the place of one that a store of its version gets later',
       `${create('meta')} ${create('agents')} CREATE TABLE app (x); PRAGMA user_version = 1`,
+    ],
+    ['with all the tables of a store and no redo log', `${TABLES.map(create).join('')} PRAGMA user_version = 3`],
+    [
+      'with a redo log of other columns',
+      `${TABLES.map(create).join('')} ${create('redo')} PRAGMA user_version = ${SCHEMA_VERSION}`,
     ],
     ['with a log of its own', `PRAGMA journal_mode = WAL; ${CUSTOMERS} PRAGMA user_version = 2`],
   ]
@@ -170,6 +179,7 @@ describe('a SQLite file that is to be a store', () => {
       const cut = new DatabaseSync(path)
       cut.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA cache_size = 1; BEGIN EXCLUSIVE')
       for (const table of TABLES) cut.exec(create(table))
+      cut.exec(REDO)
       cut.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
       if (commit) cut.exec('COMMIT')
       const killed = newPath()

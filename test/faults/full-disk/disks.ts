@@ -11,7 +11,7 @@ import type { Store } from '../../../src/store/store.ts'
 
 const SMALL = 1 << 20
 
-/** A disk of 1 MiB. */
+/** A disk of 1 MiB, or more. */
 export interface Disk {
   open(): Promise<Store>
   /** The store has just been filled: from now on there is no room for anything at all. */
@@ -31,13 +31,12 @@ const SQLITE_FULL = 13
 const isFull = (error: unknown): boolean => (error as { errcode?: number }).errcode === SQLITE_FULL
 
 /** A file system in memory, mounted for the namespace of this process. */
-export function mountedDisk(folder: string): Disk {
+export function mountedDisk(folder: string, size = SMALL): Disk {
   const disk = join(folder, 'disk')
   const ballast = join(disk, 'ballast')
   const file = join(disk, 'agent.db')
-  let size = SMALL
   mkdirSync(disk)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk])
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', disk])
   return {
     open: () => sqliteStore(file),
     filled: () => {},

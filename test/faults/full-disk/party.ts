@@ -3,7 +3,7 @@
  * goes with the process, or a file that may not grow. It answers calls on standard input; prints `ready <id> <address>`,
  * `store:error <code>`, and `ran <n>` whenever its handler runs.
  *
- * `unshare -m node party.ts <folder> mounted`, `node party.ts <folder> limited`
+ * `unshare -m node party.ts <folder> mounted [bytes]`, `node party.ts <folder> limited`
  */
 
 import { join } from 'node:path'
@@ -25,8 +25,9 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`)
 /** Where an error is none of this package's, its class: `Error` is no code that a test would expect. */
 const codeOf = (error: unknown): string => (error as AfpError).code ?? (error as Error).name
 
-const [folder = '', kind] = process.argv.slice(2)
-const disk = kind === 'mounted' ? mountedDisk(folder) : limitedFile(folder)
+const [folder = '', kind, size] = process.argv.slice(2)
+const disk =
+  kind === 'mounted' ? mountedDisk(folder, size === undefined ? undefined : Number(size)) : limitedFile(folder)
 
 let store: Store
 let agent = await start()
