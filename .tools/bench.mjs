@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, '..')
 /** Each benchmark and its file. */
 const benches = new Map([
   ['first-message', 'e2e/bench/first-message.ts'],
-  ['delivery', 'test/bench/delivery.ts'],
+  ['peers', 'test/bench/peers.ts'],
   ['sealing', 'test/bench/sealing.ts'],
   ['kept', 'test/bench/kept.ts'],
 ])

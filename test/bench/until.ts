@@ -1,0 +1,6 @@
+/** Waiting for what nobody tells. */
+
+/** Looks again and again, some ms apart, until it is so. */
+export async function until(isSo: () => boolean | Promise<boolean>, pause = 5): Promise<void> {
+  while (!(await isSo())) await new Promise(resolve => setTimeout(resolve, pause))
+}
