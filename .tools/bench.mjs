@@ -8,6 +8,9 @@ const root = join(import.meta.dirname, '..')
 const benches = new Map([
   ['first-message', 'e2e/bench/first-message.ts'],
   ['peers', 'test/bench/peers.ts'],
+  ['tabs', 'e2e/bench/tabs.ts'],
+  ['memory', 'test/bench/memory.ts'],
+  ['workloads', 'test/bench/workloads.ts'],
   ['sealing', 'test/bench/sealing.ts'],
   ['kept', 'test/bench/kept.ts'],
 ])

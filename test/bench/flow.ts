@@ -4,7 +4,7 @@
  */
 
 /** Messages that are under way, and room for more of them. */
-export class Window {
+export class SendWindow {
   #size = 0
   #underWay = 0
   #failed: { readonly error: unknown } | undefined
@@ -74,7 +74,7 @@ export interface Flow {
 export type Extent = { readonly count: number } | { readonly ms: number }
 
 /** Sends as fast as the window allows; resolves with how many when all that will be acknowledged is. */
-export async function pump(flow: Flow, window: Window, content: Uint8Array, extent: Extent): Promise<number> {
+export async function pump(flow: Flow, window: SendWindow, content: Uint8Array, extent: Extent): Promise<number> {
   const end = 'ms' in extent ? performance.now() + extent.ms : Number.POSITIVE_INFINITY
   const count = 'count' in extent ? extent.count : Number.POSITIVE_INFINITY
   let sent = 0

@@ -10,6 +10,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { windowOf } from './extent.ts'
 import { slope, surroundings } from './figures.ts'
 import { printAbout, printTable, printTargets, short, writeReport } from './output.ts'
 import { Pair } from './pair.ts'
@@ -23,14 +24,13 @@ const total = Number(process.argv[2] ?? 1_000_000)
 const queued = Number(process.env.BENCH_QUEUED ?? 100_000)
 const pattern = new RegExp(process.env.BENCH_CASES ?? '')
 const SAMPLES = 20
-const WINDOW = 1_024
 const MIB = 2 ** 20
 const SIDES = ['sender', 'recipient'] as const
 
 const run = (mode: string, bytes: number, count: number): Run => ({
   mode,
   bytes,
-  window: Math.min(WINDOW, 2 ** 22 / bytes),
+  window: windowOf(bytes),
   extent: { count },
 })
 

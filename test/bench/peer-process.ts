@@ -6,11 +6,11 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { answerCalls } from '../../e2e/fixtures/process.ts'
 import { cpuTime, profiled } from './figures.ts'
-import { Arrivals, contentOf, type Extent, pump, roundTrips, Window } from './flow.ts'
+import { Arrivals, contentOf, type Extent, pump, roundTrips, SendWindow } from './flow.ts'
 import { PEERS, type Peer, type Place, type Receiving, type Sending } from './peers/adapter.ts'
 
 const arrivals = new Arrivals()
-const window = new Window()
+const window = new SendWindow()
 let receiving: Receiving | undefined
 let sending: Sending | undefined
 let profiling: { readonly stop: () => void; readonly written: Promise<void> } | undefined

@@ -12,6 +12,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { contentSizes, windowOf } from './extent.ts'
 import { surroundings } from './figures.ts'
 import { printAbout, printTable, printTargets, short, writeReport } from './output.ts'
 import { Pair } from './pair.ts'
@@ -21,19 +22,14 @@ import { judge, middle, type Report, type Row, ratio } from './report.ts'
 import { NotRun } from './servers.ts'
 import { PEER_TARGETS } from './targets.ts'
 
-const SIZES = [256, 1_024, 65_536]
 const rounds = Number(process.argv[2] ?? 5)
 const profiles = process.env.BENCH_PROFILE
 const pattern = new RegExp(process.env.BENCH_CASES ?? '')
-const sizes =
-  process.env.BENCH_SIZES === 'all' ? SIZES : (process.env.BENCH_SIZES ?? '1024').split(',').map(size => Number(size))
+const sizes = contentSizes()
 /** How long each case is measured in a round, ms; for a profile longer, since what is compiled shows late. */
 const messagesFor = Number(process.env.BENCH_MS ?? (profiles === undefined ? 1_500 : 8_000))
 const ROUND_TRIPS_FOR = 500
 const WARM_UP = 1_000
-
-/** Messages under way: as many as before, but no more than 4 MiB of them. */
-const windowOf = (bytes: number): number => Math.min(1_024, 2 ** 22 / bytes)
 
 /** A case of a pair, at one size. */
 interface Case {

@@ -1,6 +1,6 @@
 /** What is compared: how each peer is reached from both of its ends, and what it promises meanwhile. */
 
-import type { Flow, Window } from '../flow.ts'
+import type { Flow, SendWindow } from '../flow.ts'
 import type { ServerName } from '../servers.ts'
 
 /** What both ends of a peer are told. */
@@ -39,7 +39,7 @@ export interface Sending {
 /** Both ends of a kind of peer; each runs in a process of its own. */
 export interface Adapter {
   receive(place: Place, arrived: () => void): Promise<Receiving>
-  send(place: Place, address: unknown, window: Window): Promise<Sending>
+  send(place: Place, address: unknown, window: SendWindow): Promise<Sending>
   /** Opens what an earlier sender has kept; resolves when it would send again. */
   open?(place: Place): Promise<void>
 }

@@ -1,7 +1,7 @@
 /** Both ends of a peer that is a stream of bytes: frames that have their length in front, as agents have them. */
 
 import { encodeFrames, FrameReader } from '../../../src/network/frames.ts'
-import { Credits, contentOf, creditFrame, creditOf, KIND, type Window } from '../flow.ts'
+import { Credits, contentOf, creditFrame, creditOf, KIND, type SendWindow } from '../flow.ts'
 import type { Sending } from './adapter.ts'
 
 const MAX_FRAME = 1_048_576
@@ -42,7 +42,7 @@ export interface ByteStream {
 }
 
 /** The end that sends them. */
-export function framesTo(window: Window, { write, listen }: ByteStream): Sending {
+export function framesTo(window: SendWindow, { write, listen }: ByteStream): Sending {
   let answered = (): void => {}
   const reader = new FrameReader(
     MAX_FRAME,

@@ -4,7 +4,7 @@ import { gossipsub, StrictNoSign, StrictSign } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
-import { Credits, creditFrame, creditOf, type Flow, type Window } from '../flow.ts'
+import { Credits, creditFrame, creditOf, type Flow, type SendWindow } from '../flow.ts'
 import { until } from '../until.ts'
 import type { Adapter } from './adapter.ts'
 import { bare } from './libp2p.ts'
@@ -56,7 +56,7 @@ class Numbered {
   }
 }
 
-function flowOf(node: Node, window: Window): Required<Flow> {
+function flowOf(node: Node, window: SendWindow): Required<Flow> {
   const { pubsub } = node.services
   const numbered = new Numbered(0)
   let answered = (): void => {}
