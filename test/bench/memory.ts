@@ -12,12 +12,13 @@ import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { windowOf } from './extent.ts'
 import { slope, surroundings } from './figures.ts'
-import { printAbout, printTable, printTargets, short, writeReport } from './output.ts'
+import { printAbout, printTable, printTargets, writeReport } from './output.ts'
 import { Pair } from './pair.ts'
 import type { Memory, Run } from './peer-process.ts'
 import { PEERS } from './peers/adapter.ts'
 import { judge, type Report, type Row } from './report.ts'
 import { NotRun } from './servers.ts'
+import { short } from './short.ts'
 import { MEMORY_CASE, MEMORY_TARGETS } from './targets.ts'
 
 const total = Number(process.argv[2] ?? 1_000_000)
@@ -111,15 +112,21 @@ for (const [store, peer] of Object.entries(STORES)) {
     return { ...figures, 'open ms': [await pair.reopen()] }
   })
 }
+const KEEPERS = {
+  'AFP, memory': 'afp-memory',
+  'AFP, SQLite': 'afp-sqlite',
+  JetStream: 'jetstream',
+  'JetStream, sync_interval: always': 'jetstream-always',
+  'Mosquitto QoS 1, persistence': 'mosquitto-persistence',
+} as const
 /** Of the large ones a tenth is kept, and counted ten times. */
 for (const [bytes, count] of [
   [256, 10_000],
   [1_024, 10_000],
   [65_536, 1_000],
 ] as const) {
-  const keepers = [...Object.values(STORES), 'jetstream', 'jetstream-always', 'mosquitto-persistence']
-  for (const peer of keepers) {
-    await measure(peer, `10,000 queued, ${peer}`, bytes, async pair => {
+  for (const [keeper, peer] of Object.entries(KEEPERS)) {
+    await measure(peer, `10,000 queued, ${keeper}`, bytes, async pair => {
       const { rate = [], ...cost } = await kept(pair, bytes, count)
       const scaled = Object.entries(cost).map(([name, values]) => [name, values.map(value => (value * 10_000) / count)])
       return { rate, ...Object.fromEntries(scaled) }

@@ -3,17 +3,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { projectFile } from '../../e2e/fixtures/process.ts'
 import type { Judged, Report } from './report.ts'
+import { short } from './short.ts'
 
 /** Where a benchmark writes what it found. */
 export const resultFile = (bench: string): string => projectFile(`test-results/bench-${bench}.json`)
-
-/** A number as it is read: three digits that mean something. */
-export function short(value: number | undefined | null): string {
-  if (value === undefined || value === null || !Number.isFinite(value)) return '-'
-  const size = Math.abs(value)
-  if (size >= 100) return Math.round(value).toLocaleString('en')
-  return size >= 10 ? value.toFixed(1) : value.toFixed(2)
-}
 
 /** Prints rows of cells under heads; the first column is as wide as it has to be. */
 export function printTable(heads: readonly string[], rows: readonly (readonly string[])[]): void {

@@ -13,10 +13,11 @@ import { join } from 'node:path'
 import { Helper } from '../../e2e/fixtures/process.ts'
 import { quantile, surroundings } from './figures.ts'
 import { contentOf } from './flow.ts'
-import { printAbout, printTable, printTargets, short, writeReport } from './output.ts'
+import { printAbout, printTable, printTargets, writeReport } from './output.ts'
 import { judge, middle, type Report, type Row } from './report.ts'
+import { short } from './short.ts'
 import { CHAINS, chainCase, KINDS, type Kind, STEP_WORK, WORKLOAD_TARGETS } from './targets.ts'
-import { CLAIMED_BY, claimsBeside, ROW } from './workloads/claims.ts'
+import { CLAIMED_BY, CREWS, claimsBeside, ROW } from './workloads/claims.ts'
 import { Crew } from './workloads/crew.ts'
 import type { Duty } from './workloads/member.ts'
 
@@ -24,7 +25,6 @@ const rounds = Number(process.argv[2] ?? 3)
 const pattern = new RegExp(process.env.BENCH_CASES ?? '')
 const MEASURED_FOR = Number(process.env.BENCH_MS ?? 1_000)
 const WARM_UP = 500
-const CREWS = [2, 5, 10, 20, 50]
 /** Questions under way at a time where throughput is asked for. */
 const UNDER_WAY = 64
 /** What the API takes, ms. */
@@ -214,7 +214,7 @@ printTable(
   ]),
 )
 console.log(`\nclaimed by the ${CLAIMED_BY}, beside what is measured here:`)
-for (const { workload, claimed, measured } of claimsBeside(rows, CREWS, CHAINS)) {
+for (const { workload, claimed, measured } of claimsBeside(rows)) {
   console.log(`- ${workload}: "${claimed}"\n  ${measured}`)
 }
 printTargets(report.targets)

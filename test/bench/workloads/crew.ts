@@ -15,7 +15,12 @@ export class Crew {
   readonly #addresses: Readonly<Record<string, unknown>>
   readonly #met = new Set<string>()
 
-  private constructor(lead: Member, helpers: readonly Helper[], places: ReadonlyMap<string, Helper>, addresses: object) {
+  private constructor(
+    lead: Member,
+    helpers: readonly Helper[],
+    places: ReadonlyMap<string, Helper>,
+    addresses: object,
+  ) {
     this.lead = lead
     this.#helpers = helpers
     this.#places = places
