@@ -10,7 +10,11 @@ export const resultFile = (bench: string): string => projectFile(`test-results/b
 
 /** Prints rows of cells under heads; the first column is as wide as it has to be. */
 export function printTable(heads: readonly string[], rows: readonly (readonly string[])[]): void {
-  const widths = heads.map((head, i) => Math.max(head.length, ...rows.map(row => row[i]?.length ?? 0)))
+  // A row that has fewer cells says why, at any length.
+  const widths = heads.map((head, i) => {
+    const cells = i === 0 ? rows : rows.filter(row => row.length === heads.length)
+    return Math.max(head.length, ...cells.map(row => row[i]?.length ?? 0))
+  })
   for (const row of [heads, ...rows]) {
     console.log(
       row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  '),

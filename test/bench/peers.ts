@@ -91,7 +91,7 @@ async function attempt(one: Case, work: () => Promise<Readonly<Record<string, nu
       one.row.figures[name] = values
     }
   } catch (error) {
-    one.row.notRun = (error as Error).message.split('\n').slice(0, 3).join(' ')
+    one.row.notRun = (error as Error).message.split('\n').join(' ').slice(0, 120)
     for (const name of Object.keys(one.row.figures)) delete one.row.figures[name]
     console.error(`${one.row.name}, ${one.bytes} bytes: ${(error as Error).message}`)
   }

@@ -51,6 +51,8 @@ answerCalls({
     await once(server, 'listening')
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
   },
+  /** Connections of all workers here. */
+  links: () => [...members.values()].reduce((sum, member) => sum + member.links(), 0),
   /** Ends all of them. */
   end: async () => {
     for (const member of members.values()) await member.close()

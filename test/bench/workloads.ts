@@ -164,6 +164,7 @@ for (const [i, { name, workers, cases }] of workloads.entries()) {
   for (const kind of kinds) {
     const crew = await Crew.start(kind, workers, join(folder, `${i}-${kind}`))
     await crew.meet(name.startsWith('orchestration') ? Crew.names(workers) : ['worker-1'])
+    await crew.settled()
     crews.set(kind, crew)
   }
   for (const { row, duties, measure } of cases) {

@@ -41,8 +41,6 @@ type Store = Awaited<ReturnType<typeof indexedDbStore>>
 
 const fatal = (agent: Agent): void => {
   for (const type of FATAL) {
-    // A relayed link gives way to the direct one.
-    if (type === 'link:closed') continue
     agent.addEventListener(type, event => {
       throw new Error(`${type}: ${JSON.stringify(event.detail)}`)
     })

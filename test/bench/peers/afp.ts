@@ -24,7 +24,7 @@ export async function storeOf({ peer, folder }: Place, name: string): Promise<St
   return store
 }
 
-/** An agent of a mesh of its own, so that only the two of a pair know each other. Once `signal` fires it may lose its link. */
+/** An agent of a mesh of its own, so that only the two of a pair know each other. Once `signal` fires it may fail. */
 export async function agentOf(
   name: string,
   store: Store,
@@ -39,6 +39,7 @@ export async function agentOf(
     }
     agent.addEventListener(type, fail, { signal })
   }
+  agent.addEventListener('link:closed', () => console.error(`${name}: a link was lost`), { signal })
   return agent
 }
 

@@ -5,10 +5,19 @@ import { createAgent } from '../../../src/agent/create-agent.ts'
 import { memoryStore } from '../../../src/store/memory.ts'
 import { sqliteStore } from '../../../src/store/sqlite.ts'
 import type { Kind } from '../targets.ts'
+import { until } from '../until.ts'
 import type { Member, Serve } from './member.ts'
 
 /** How long an answer may take, ms. */
 const PATIENCE = 60_000
+
+/** What becomes of a dial that failed: there is another one, until it is too late. */
+const goOn =
+  (late: AbortSignal) =>
+  (error: unknown): boolean => {
+    if (late.aborted) throw error
+    return false
+  }
 
 /** See the head of this file. */
 export async function agentMember(kind: Exclude<Kind, 'plain'>, name: string, folder: string): Promise<Member> {
@@ -38,9 +47,13 @@ export async function agentMember(kind: Exclude<Kind, 'plain'>, name: string, fo
     meet: async others => {
       for (const [other, place] of Object.entries(others)) {
         const { id, address } = place as { id: string; address: string }
-        // Of two that dial each other at once, as where others told them of each other, one gives way.
-        await agent.connect(address).catch(() => {})
-        await agent.waitFor(id, { timeout: PATIENCE })
+        // On a busy machine a dial may run out of its time, and of two that dial each other at once one gives way.
+        const late = AbortSignal.timeout(PATIENCE)
+        const linked = (): boolean => agent.peers().some(({ card, link }) => card.id === id && link !== undefined)
+        await until(
+          async () => linked() || (await agent.connect(address, { signal: late }).then(linked, goOn(late))),
+          200,
+        )
         ids.set(other, id)
       }
     },
@@ -49,6 +62,7 @@ export async function agentMember(kind: Exclude<Kind, 'plain'>, name: string, fo
     },
     tell: async (to, content) => void (await agent.send(idOf(to), content)),
     ask: (to, content) => agent.request(idOf(to), content, { timeout: PATIENCE }),
+    links: () => agent.peers().filter(({ link }) => link !== undefined).length,
     close: async () => {
       await agent.close()
       await store.close()

@@ -2,10 +2,14 @@
 
 import { Helper } from '../../../e2e/fixtures/process.ts'
 import type { Kind } from '../targets.ts'
+import { until } from '../until.ts'
 import type { Made } from '../workload-process.ts'
 import { agentMember } from './agents.ts'
 import type { Duty, Member } from './member.ts'
 import { plainMember } from './plain.ts'
+
+/** How long no connection is made where none will be, ms. */
+const CALM = 1_500
 
 /** See the head of this file. */
 export class Crew {
@@ -60,6 +64,18 @@ export class Crew {
   /** The lead gets to know workers. */
   meet(names: readonly string[]): Promise<void> {
     return this.lead.meet(Object.fromEntries(names.map(name => [name, this.#addresses[name]])))
+  }
+
+  /** Resolves once no more connections are made: agents get to know each other, and link up, by themselves. */
+  async settled(): Promise<void> {
+    let [before, since] = [-1, performance.now()]
+    await until(async () => {
+      const all = await Promise.all(this.#helpers.map(helper => helper.call<number>('links')))
+      const links = all.reduce((sum, each) => sum + each, this.lead.links())
+      if (links !== before) since = performance.now()
+      before = links
+      return performance.now() - since > CALM
+    }, 200)
   }
 
   async end(): Promise<void> {

@@ -19,6 +19,8 @@ export interface Member {
   tell(to: string, content: Uint8Array): Promise<void>
   /** Sends, and waits for the answer. */
   ask(to: string, content: Uint8Array): Promise<unknown>
+  /** Connections that it has now. */
+  links(): number
   close(): Promise<void>
 }
 

@@ -66,6 +66,7 @@ export async function plainMember(_name: string): Promise<Member> {
         answers.set(++last, resolve)
         write(to, frameOf(KIND.asked, last, content))
       }),
+    links: () => sockets.size + accepted.size,
     close: async () => {
       for (const socket of [...sockets.values(), ...accepted]) socket.destroy()
       server.close()
