@@ -83,6 +83,7 @@ let started = 0
 /** A case with a pair of its own, since what it leaves is what is measured. */
 async function measure(peer: string, name: string, bytes: number, work: (pair: Pair) => Promise<Row['figures']>) {
   if (!pattern.test(name)) return
+  console.error(`${name}, ${bytes} bytes`)
   try {
     const pair = await Pair.start(peer, join(folder, `${++started}`))
     notes[peer] = PEERS[peer]?.durability ?? ''

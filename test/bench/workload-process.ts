@@ -53,9 +53,4 @@ answerCalls({
   },
   /** Connections of all workers here. */
   links: () => [...members.values()].reduce((sum, member) => sum + member.links(), 0),
-  /** Ends all of them. */
-  end: async () => {
-    for (const member of members.values()) await member.close()
-    members.clear()
-  },
 })

@@ -66,6 +66,17 @@ interface Workload {
 const chainOf = (names: readonly string[], duty: Duty): Record<string, Duty> =>
   Object.fromEntries(names.map((name, i) => [name, { ...duty, next: names[i + 1] ?? 'lead' }]))
 
+/** How long a message may take through all of a chain, ms; what is not kept may be lost with a link. */
+const PATIENCE = 30_000
+
+async function within(over: Promise<void>): Promise<void> {
+  let late: ReturnType<typeof setTimeout> | undefined
+  const lost = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new Error(`a message was lost, or took more than ${PATIENCE} ms`)), PATIENCE)
+  })
+  await Promise.race([over, lost]).finally(() => clearTimeout(late))
+}
+
 /** Has a message go through a chain, over and over. */
 async function through(crew: Crew, ms: number): Promise<number[]> {
   let back = (): void => {}
@@ -75,7 +86,7 @@ async function through(crew: Crew, ms: number): Promise<number[]> {
       back = resolve
     })
     await crew.lead.tell('worker-1', content)
-    await over
+    await within(over)
   })
 }
 
@@ -156,29 +167,54 @@ const workloads: Workload[] = [
   },
 ]
 
-const rows: (Row & { readonly figures: Record<string, number[]> })[] = []
+type Figures = Row & { notRun?: string; readonly figures: Record<string, number[]> }
+
+const rows: Figures[] = []
 const load = [loadavg()[0] as number]
+
+/** One that fails has no figures at all, and is left out from then on. */
+async function attempt<T>(own: readonly Figures[], work: () => Promise<T>): Promise<T | undefined> {
+  if (own.some(({ notRun }) => notRun !== undefined)) return undefined
+  try {
+    return await work()
+  } catch (error) {
+    for (const row of own) {
+      row.notRun = (error as Error).message.replaceAll('\n', ' ').slice(0, 120)
+      for (const name of Object.keys(row.figures)) delete row.figures[name]
+    }
+    console.error(`${own.map(({ name }) => name).join('; ')}: ${(error as Error).message}`)
+    return undefined
+  }
+}
+
 for (const [i, { name, workers, cases }] of workloads.entries()) {
   if (!pattern.test(name)) continue
+  console.error(name)
+  const own = new Map(kinds.map(kind => [kind, cases.map(({ row }): Figures => ({ name: row(kind), figures: {} }))]))
+  const ofKind = (kind: Kind): Figures[] => own.get(kind) ?? []
+  for (const at of cases.keys()) rows.push(...kinds.map(kind => ofKind(kind)[at] as Figures))
   const crews = new Map<Kind, Crew>()
   for (const kind of kinds) {
-    const crew = await Crew.start(kind, workers, join(folder, `${i}-${kind}`))
-    await crew.meet(name.startsWith('orchestration') ? Crew.names(workers) : ['worker-1'])
-    await crew.settled()
-    crews.set(kind, crew)
+    await attempt(ofKind(kind), async () => {
+      const crew = await Crew.start(kind, workers, join(folder, `${i}-${kind}`))
+      crews.set(kind, crew)
+      await crew.meet(name.startsWith('orchestration') ? Crew.names(workers) : ['worker-1'])
+      await crew.settled()
+    })
   }
-  for (const { row, duties, measure } of cases) {
-    const own = new Map(kinds.map(kind => [kind, { name: row(kind), figures: {} as Record<string, number[]> }]))
-    rows.push(...own.values())
-    for (const [, crew] of crews) {
-      await crew.assign(duties)
-      await measure(crew, WARM_UP)
+  for (const [at, { duties, measure }] of cases.entries()) {
+    const rowOf = (kind: Kind): Figures[] => ofKind(kind).slice(at, at + 1)
+    for (const [kind, crew] of crews) {
+      await attempt(rowOf(kind), async () => {
+        await crew.assign(duties)
+        await measure(crew, WARM_UP)
+      })
     }
     for (let round = 0; round < rounds; round++) {
       for (const [kind, crew] of crews) {
-        const figures = own.get(kind)?.figures ?? {}
-        for (const [figure, value] of Object.entries(await measure(crew, MEASURED_FOR))) {
-          figures[figure] = [...(figures[figure] ?? []), value]
+        const found = (await attempt(rowOf(kind), () => measure(crew, MEASURED_FOR))) ?? {}
+        for (const { figures } of rowOf(kind)) {
+          for (const [figure, value] of Object.entries(found)) figures[figure] = [...(figures[figure] ?? []), value]
         }
       }
     }
@@ -209,10 +245,10 @@ printAbout(report)
 console.log('')
 printTable(
   ['', 'p50 ms', 'p99 ms', 'messages/s', 'overhead ms'],
-  rows.map(({ name }) => [
-    name,
-    ...['p50', 'p99', 'rate', 'overhead'].map(figure => short(middle(rows, name, figure))),
-  ]),
+  rows.map(({ name, notRun }) => {
+    if (notRun !== undefined) return [name, `not run: ${notRun}`]
+    return [name, ...['p50', 'p99', 'rate', 'overhead'].map(figure => short(middle(rows, name, figure)))]
+  }),
 )
 console.log(`\nclaimed by the ${CLAIMED_BY}, beside what is measured here:`)
 for (const { workload, claimed, measured } of claimsBeside(rows)) {

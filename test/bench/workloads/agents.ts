@@ -25,7 +25,7 @@ export async function agentMember(kind: Exclude<Kind, 'plain'>, name: string, fo
   const guarantee = kind === 'off' ? 'at-most-once' : 'at-least-once'
   const listen = ['/ip4/127.0.0.1/tcp/0']
   const agent = await createAgent({ name, mesh: 'workload', listen, store, guarantee })
-  for (const type of ['message:dropped', 'handler:error', 'store:error', 'refused', 'delivery:failed'] as const) {
+  for (const type of ['message:dropped', 'handler:error', 'store:error', 'delivery:failed'] as const) {
     agent.addEventListener(type, event => {
       console.error(`${name}: ${type}`, event.detail)
       process.exit(1)

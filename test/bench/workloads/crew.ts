@@ -10,6 +10,8 @@ import { plainMember } from './plain.ts'
 
 /** How long no connection is made where none will be, ms. */
 const CALM = 1_500
+/** How long that is waited for, ms. */
+const PATIENCE = 60_000
 
 /** See the head of this file. */
 export class Crew {
@@ -68,18 +70,19 @@ export class Crew {
 
   /** Resolves once no more connections are made: agents get to know each other, and link up, by themselves. */
   async settled(): Promise<void> {
-    let [before, since] = [-1, performance.now()]
+    const start = performance.now()
+    let [before, since] = [-1, start]
     await until(async () => {
       const all = await Promise.all(this.#helpers.map(helper => helper.call<number>('links')))
       const links = all.reduce((sum, each) => sum + each, this.lead.links())
       if (links !== before) since = performance.now()
       before = links
-      return performance.now() - since > CALM
+      const now = performance.now()
+      return now - since > CALM || now - start > PATIENCE
     }, 200)
   }
 
   async end(): Promise<void> {
-    for (const helper of this.#helpers) await helper.call('end')
     await this.lead.close()
     for (const helper of this.#helpers) await helper.kill()
   }
