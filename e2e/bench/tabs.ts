@@ -52,8 +52,9 @@ async function cpuTime(): Promise<number> {
 
 async function tab(): Promise<Page> {
   const page = await (await browser.newContext()).newPage()
-  page.on('pageerror', error => {
+  page.on('pageerror', async error => {
     console.error(error)
+    await Promise.all([browser.close(), relay.kill()])
     process.exit(1)
   })
   await page.goto(site.url)

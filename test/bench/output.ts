@@ -39,10 +39,14 @@ export function printTargets(targets: readonly Judged[]): void {
   if (missing.length > 0) console.log(`not measured: ${missing.length} targets of ${targets.length}`)
 }
 
-/** Writes it where `npm run bench -- table` looks for it. */
+/** Five digits are more than any clock here has. */
+const rounded = (_key: string, value: unknown): unknown =>
+  typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(5)) : value
+
+/** Writes it where `npm run bench -- adopt` looks for it. */
 export async function writeReport(report: Report): Promise<void> {
   await mkdir(projectFile('test-results'), { recursive: true })
   const path = resultFile(report.bench)
-  await writeFile(path, `${JSON.stringify(report, undefined, 2)}\n`)
+  await writeFile(path, `${JSON.stringify(report, rounded, 2)}\n`)
   console.log(`\nwritten to ${path}`)
 }

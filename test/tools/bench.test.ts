@@ -9,7 +9,15 @@ const root = join(import.meta.dirname, '../..')
 const tool = join(root, '.tools/bench.mjs')
 
 test('A benchmark that there is not, or that is told something else than how much, is refused', () => {
-  for (const args of [[], ['nothing'], ['peers', '0'], ['peers', 'x'], ['peers', '1', '2'], ['table', '1'], ['adopt']]) {
+  for (const args of [
+    [],
+    ['nothing'],
+    ['peers', '0'],
+    ['peers', 'x'],
+    ['peers', '1', '2'],
+    ['table', '1'],
+    ['adopt'],
+  ]) {
     const { status, stderr } = spawnSync(process.execPath, [tool, ...args], { encoding: 'utf8' })
     expect(status, args.join(' ')).toBe(2)
     expect(stderr).toContain('usage: npm run bench -- peers|')
