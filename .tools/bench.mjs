@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, '..')
 /** Each benchmark and its file. */
 const benches = new Map([
   ['peers', 'test/bench/peers.ts'],
-  ['tabs', 'e2e/bench/tabs.ts'],
+  ['tabs', 'test/bench/tabs.ts'],
   ['workloads', 'test/bench/workloads.ts'],
   ['memory', 'test/bench/memory.ts'],
   ['first-message', 'e2e/bench/first-message.ts'],

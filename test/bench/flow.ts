@@ -3,6 +3,8 @@
  * in tabs as well.
  */
 
+import { systemClock } from '../../src/common/clock.ts'
+
 /** Messages that are under way, and room for more of them. */
 export class SendWindow {
   #size = 0
@@ -146,9 +148,9 @@ export class Arrivals {
       const before = this.#count
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#enough = { count: wanted, reached: resolve }
-      const late = setTimeout(resolve, patience)
+      const late = systemClock.after(patience, resolve)
       await promise
-      clearTimeout(late)
+      late.cancel()
       if (this.#count === before) break
     }
     this.#enough = undefined

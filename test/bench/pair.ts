@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { Helper } from '../../e2e/fixtures/process.ts'
 import { quantile } from './figures.ts'
 import type { Memory, Run } from './peer-process.ts'
-import { PEERS, type Peer, type Place } from './peers/adapter.ts'
+import type { Place } from './peers/adapter.ts'
+import { PEERS, type Peer } from './peers/peers.ts'
 import { Server } from './servers.ts'
 
 /** What a case gave in one round. Processor times are of a message, µs. */

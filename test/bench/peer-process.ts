@@ -7,7 +7,8 @@ import { runInNewContext } from 'node:vm'
 import { answerCalls } from '../../e2e/fixtures/process.ts'
 import { cpuTime, profiled } from './figures.ts'
 import { Arrivals, contentOf, type Extent, pump, roundTrips, SendWindow } from './flow.ts'
-import { PEERS, type Peer, type Place, type Receiving, type Sending } from './peers/adapter.ts'
+import type { Place, Receiving, Sending } from './peers/adapter.ts'
+import { PEERS, type Peer } from './peers/peers.ts'
 
 const arrivals = new Arrivals()
 const window = new SendWindow()

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { CASE, PEERS } from './peers/adapter.ts'
+import { CASE, PEERS } from './peers/peers.ts'
 import type { Report } from './report.ts'
 import { PARTS, partOf, withPart } from './tables.ts'
 import { PEER_TARGETS } from './targets.ts'

@@ -1,6 +1,6 @@
 /** The tables of the README, made of what benchmarks wrote down. */
 
-import { CASE } from './peers/adapter.ts'
+import { CASE } from './peers/peers.ts'
 import { middle, type Report, type Row, ratio } from './report.ts'
 import { short } from './short.ts'
 import { CHAINS, chainCase, KINDS, type Kind, STEP_WORK, TAB_CASE } from './targets.ts'

@@ -1,6 +1,6 @@
 /** What this project wants of its figures: a ratio to a peer of the same round, or a bound. */
 
-import { CASE } from './peers/adapter.ts'
+import { CASE } from './peers/peers.ts'
 import type { Target } from './report.ts'
 
 /** Bytes of content. */
@@ -125,7 +125,7 @@ export const WORKLOAD_TARGETS: readonly Target[] = CHAINS.flatMap(steps =>
 /** Rows of the benchmark of memory. */
 export const MEMORY_CASE = {
   flat: (what: string): string => `many messages, ${what}`,
-  queued: (store: string): string => `100,000 queued, ${store}`,
+  queued: (count: number, store: string): string => `${count.toLocaleString('en')} queued, ${store}`,
 } as const
 
 /** Memory. */
@@ -141,7 +141,7 @@ export const MEMORY_TARGETS: readonly Target[] = [
   ...['memory', 'SQLite'].map(store => ({
     text: `100,000 queued messages of 1 KiB cost less than 300 MiB (store: ${store})`,
     figure: 'MiB',
-    of: MEMORY_CASE.queued(store),
+    of: MEMORY_CASE.queued(100_000, store),
     wanted: ['<', 300] as const,
   })),
 ]

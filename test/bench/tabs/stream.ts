@@ -11,9 +11,9 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { Libp2pChannel, Libp2pLink } from '../../../src/network/libp2p-channel.ts'
 import { mendInitChannel } from '../../../src/network/webrtc-init-channel.ts'
-import type { SendWindow } from '../../../test/bench/flow.ts'
-import { framesOf, framesTo } from '../../../test/bench/peers/frames.ts'
-import { until } from '../../../test/bench/until.ts'
+import type { SendWindow } from '../flow.ts'
+import { framesOf, framesTo } from '../peers/frames.ts'
+import { until } from '../until.ts'
 
 const PROTOCOL = '/bench/1'
 

@@ -2,9 +2,9 @@
 
 import { type Agent, createAgent } from 'agent-flow-protocol'
 import { indexedDbStore } from '../../../src/store/indexeddb.ts'
-import { Arrivals, contentOf, type Extent, type Flow, pump, roundTrips, SendWindow } from '../../../test/bench/flow.ts'
-import { FATAL, sendMessages, takeMessages } from '../../../test/bench/peers/agents.ts'
-import { until } from '../../../test/bench/until.ts'
+import { Arrivals, contentOf, type Extent, type Flow, pump, roundTrips, SendWindow } from '../flow.ts'
+import { FATAL, sendMessages, takeMessages } from '../peers/agents.ts'
+import { until } from '../until.ts'
 import { ChannelEnd } from './channel.ts'
 import { StreamEnd } from './stream.ts'
 

@@ -1,14 +1,6 @@
 /** An RTCDataChannel between two tabs, as browsers give it: reliable, in order, a message for each. */
 
-import {
-  Credits,
-  contentOf,
-  creditFrame,
-  creditOf,
-  type Flow,
-  KIND,
-  type SendWindow,
-} from '../../../test/bench/flow.ts'
+import { Credits, contentOf, creditFrame, creditOf, type Flow, KIND, type SendWindow } from '../flow.ts'
 
 /** Bytes that may wait in the channel; it is closed far beyond that. */
 const MOST_BUFFERED = 4 * 1_048_576

@@ -10,17 +10,17 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from '@playwright/test'
-import { contentSizes, windowOf } from '../../test/bench/extent.ts'
-import { origin, quantile } from '../../test/bench/figures.ts'
-import { printAbout, printTable, printTargets, writeReport } from '../../test/bench/output.ts'
-import { judge, middle, type Report, type Row, ratio } from '../../test/bench/report.ts'
-import { short } from '../../test/bench/short.ts'
-import { TAB_CASE, TAB_TARGETS } from '../../test/bench/targets.ts'
-import { buildPage } from '../fixtures/build.ts'
-import { launchChromium } from '../fixtures/chromium.ts'
-import { RelayProcess } from '../fixtures/relay.ts'
-import { serveSite } from '../fixtures/site.ts'
+import { buildPage } from '../../e2e/fixtures/build.ts'
+import { launchChromium } from '../../e2e/fixtures/chromium.ts'
+import { RelayProcess } from '../../e2e/fixtures/relay.ts'
+import { serveSite } from '../../e2e/fixtures/site.ts'
+import { contentSizes, windowOf } from './extent.ts'
+import { origin, quantile } from './figures.ts'
+import { printAbout, printTable, printTargets, writeReport } from './output.ts'
+import { judge, middle, type Report, type Row, ratio } from './report.ts'
+import { short } from './short.ts'
 import type { Run } from './tabs/page.ts'
+import { TAB_CASE, TAB_TARGETS } from './targets.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
 const pattern = new RegExp(process.env.BENCH_CASES ?? '')
@@ -37,7 +37,7 @@ const WAYS: Readonly<Record<string, Pick<Run, 'way' | 'mode'>>> = {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'afp-bench-'))
-await buildPage('e2e/bench/tabs', join(folder, 'page'))
+await buildPage('test/bench/tabs', join(folder, 'page'))
 const site = await serveSite(join(folder, 'page'))
 const relay = new RelayProcess(join(folder, 'relay.key'))
 await relay.start()
