@@ -82,7 +82,13 @@ export type ServerName = keyof typeof SETTINGS
 /** Why a server is not there. */
 export class NotRun extends Error {}
 
-const pathOf = ({ variable, paths }: Program): string | undefined => process.env[variable] ?? paths.find(existsSync)
+/** @throws NotRun where there is none */
+function pathOf({ variable, paths }: Program): string {
+  const path = process.env[variable] ?? paths.find(existsSync)
+  if (path === undefined) throw new NotRun(`${paths[0]} is not installed, and ${variable} names none`)
+  if (!existsSync(path)) throw new NotRun(`${variable} names ${path}, which does not exist`)
+  return path
+}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -129,7 +135,6 @@ export class Server {
   static async start(name: ServerName, folder: string): Promise<Server> {
     const { program, config, args, check }: Setting = SETTINGS[name]
     const path = pathOf(program)
-    if (path === undefined) throw new NotRun(`${program.paths[0]} is not installed, and ${program.variable} names none`)
     const said = spawnSync(path, program.version, { encoding: 'utf8' })
     const version = `${said.stdout}${said.stderr}`.split('\n')[0] ?? ''
     await mkdir(folder, { recursive: true })
