@@ -54,6 +54,8 @@ const figuresOf = (times: readonly number[], tasks = 1): Record<string, number> 
 interface Workload {
   readonly name: string
   readonly workers: number
+  /** Whether kinds have their rounds one after the other, without the others there: many agents are at work while idle too. */
+  readonly apart?: boolean
   /** Rows of it, by kind; what is done before each, and what is measured. */
   readonly cases: readonly {
     readonly row: (kind: Kind) => string
@@ -137,6 +139,7 @@ const workloads: Workload[] = [
     return {
       name: `orchestration of ${workers}`,
       workers,
+      apart: true,
       cases: [{ row: kind => ROW.crew(workers, kind), duties, measure }],
     }
   }),
@@ -187,39 +190,41 @@ async function attempt<T>(own: readonly Figures[], work: () => Promise<T>): Prom
   }
 }
 
-for (const [i, { name, workers, cases }] of workloads.entries()) {
+for (const [i, { name, workers, apart = false, cases }] of workloads.entries()) {
   if (!pattern.test(name)) continue
   console.error(name)
   const own = new Map(kinds.map(kind => [kind, cases.map(({ row }): Figures => ({ name: row(kind), figures: {} }))]))
   const ofKind = (kind: Kind): Figures[] => own.get(kind) ?? []
   for (const at of cases.keys()) rows.push(...kinds.map(kind => ofKind(kind)[at] as Figures))
-  const crews = new Map<Kind, Crew>()
-  for (const kind of kinds) {
-    await attempt(ofKind(kind), async () => {
-      const crew = await Crew.start(kind, workers, join(folder, `${i}-${kind}`))
-      crews.set(kind, crew)
-      await crew.meet(name.startsWith('orchestration') ? Crew.names(workers) : ['worker-1'])
-      await crew.settled()
-    })
-  }
-  for (const [at, { duties, measure }] of cases.entries()) {
-    const rowOf = (kind: Kind): Figures[] => ofKind(kind).slice(at, at + 1)
-    for (const [kind, crew] of crews) {
-      await attempt(rowOf(kind), async () => {
-        await crew.assign(duties)
-        await measure(crew, WARM_UP)
+  for (const group of apart ? kinds.map(kind => [kind]) : [kinds]) {
+    const crews = new Map<Kind, Crew>()
+    for (const kind of group) {
+      await attempt(ofKind(kind), async () => {
+        const crew = await Crew.start(kind, workers, join(folder, `${i}-${kind}`))
+        crews.set(kind, crew)
+        await crew.meet(name.startsWith('orchestration') ? Crew.names(workers) : ['worker-1'])
+        await crew.settled()
       })
     }
-    for (let round = 0; round < rounds; round++) {
+    for (const [at, { duties, measure }] of cases.entries()) {
+      const rowOf = (kind: Kind): Figures[] => ofKind(kind).slice(at, at + 1)
       for (const [kind, crew] of crews) {
-        const found = (await attempt(rowOf(kind), () => measure(crew, MEASURED_FOR))) ?? {}
-        for (const { figures } of rowOf(kind)) {
-          for (const [figure, value] of Object.entries(found)) figures[figure] = [...(figures[figure] ?? []), value]
+        await attempt(rowOf(kind), async () => {
+          await crew.assign(duties)
+          await measure(crew, WARM_UP)
+        })
+      }
+      for (let round = 0; round < rounds; round++) {
+        for (const [kind, crew] of crews) {
+          const found = (await attempt(rowOf(kind), () => measure(crew, MEASURED_FOR))) ?? {}
+          for (const { figures } of rowOf(kind)) {
+            for (const [figure, value] of Object.entries(found)) figures[figure] = [...(figures[figure] ?? []), value]
+          }
         }
       }
     }
+    for (const crew of crews.values()) await crew.end()
   }
-  for (const crew of crews.values()) await crew.end()
   load.push(loadavg()[0] as number)
 }
 await elsewhere.kill()
@@ -236,7 +241,7 @@ const report: Report = {
     kinds:
       'plain TCP: frames over connections that stay, kept nowhere. AFP at-most-once: sealed, kept nowhere. AFP at-least-once: sealed, and kept at both ends until it is processed, in memory, or in SQLite (WAL, synchronous=FULL: synced before it is sent on, and before it is acknowledged)',
     content: `${content.length} bytes; work keeps the processor busy; the API is another process that takes ${API_DELAY} ms, called by each of two workers: ${alone.toFixed(1)} ms without them`,
-    throughput: `direct: ${UNDER_WAY} questions under way; orchestration: each worker is asked, and all answers waited for`,
+    throughput: `direct: ${UNDER_WAY} questions under way; orchestration: each worker is asked, and all answers waited for, each kind by itself`,
   },
   rows,
   targets: judge(WORKLOAD_TARGETS, rows),
