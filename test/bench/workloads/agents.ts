@@ -45,17 +45,18 @@ export async function agentMember(kind: Exclude<Kind, 'plain'>, name: string, fo
   return {
     address: { id: agent.id, address: agent.addresses[0] },
     meet: async others => {
-      for (const [other, place] of Object.entries(others)) {
-        const { id, address } = place as { id: string; address: string }
-        // On a busy machine a dial may run out of its time, and of two that dial each other at once one gives way.
-        const late = AbortSignal.timeout(PATIENCE)
-        const linked = (): boolean => agent.peers().some(({ card, link }) => card.id === id && link !== undefined)
-        await until(
-          async () => linked() || (await agent.connect(address, { signal: late }).then(linked, goOn(late))),
-          200,
-        )
-        ids.set(other, id)
-      }
+      const late = AbortSignal.timeout(PATIENCE)
+      // At once, before they hear of each other, and are busy with that.
+      await Promise.all(
+        Object.entries(others).map(async ([other, place]) => {
+          const { id, address } = place as { id: string; address: string }
+          const linked = (): boolean => agent.peers().some(({ card, link }) => card.id === id && link !== undefined)
+          // On a busy machine a dial may run out of its time, and of two that dial each other at once one gives way.
+          const dial = () => agent.connect(address, { signal: late }).then(linked, goOn(late))
+          await until(async () => linked() || (await dial()), 200)
+          ids.set(other, id)
+        }),
+      )
     },
     serve: given => {
       serve = given
