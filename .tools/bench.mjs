@@ -1,4 +1,8 @@
-/** `npm run bench -- <name> [runs]`: a benchmark, from the sources; `kept` takes messages for runs. Benchmarks are no part of `npm test`. */
+/**
+ * `npm run bench -- <name> [runs]`: a benchmark, from the sources; `kept` and `memory` take messages for runs. Benchmarks are
+ * no part of `npm test`. `table` makes the tables of the README of the runs that are kept in `test/bench/results`, and
+ * `adopt <name>` keeps the last run of a benchmark there first.
+ */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -6,16 +10,22 @@ const root = join(import.meta.dirname, '..')
 
 /** Each benchmark and its file. */
 const benches = new Map([
+  ['peers', 'test/bench/peers.ts'],
+  ['tabs', 'test/bench/tabs.ts'],
+  ['workloads', 'test/bench/workloads.ts'],
+  ['memory', 'test/bench/memory.ts'],
   ['first-message', 'e2e/bench/first-message.ts'],
-  ['delivery', 'test/bench/delivery.ts'],
   ['sealing', 'test/bench/sealing.ts'],
   ['kept', 'test/bench/kept.ts'],
+  ['table', 'test/bench/readme.ts'],
+  ['adopt', 'test/bench/readme.ts'],
 ])
 
 const [name, ...args] = process.argv.slice(2)
 const file = benches.get(name)
-if (file === undefined || args.length > 1 || !/^[1-9]\d{0,5}$/.test(args[0] ?? '1')) {
-  console.error(`usage: npm run bench -- ${[...benches.keys()].join('|')} [runs or messages]`)
+const wanted = { table: /^$/, adopt: /^(peers|tabs|workloads|memory)$/ }[name] ?? /^([1-9]\d{0,6})?$/
+if (file === undefined || args.length > 1 || !wanted.test(args[0] ?? '')) {
+  console.error(`usage: npm run bench -- ${[...benches.keys()].join('|')} [runs, messages, or the benchmark to adopt]`)
   process.exit(2)
 }
 const { status } = spawnSync(process.execPath, ['--conditions=afp-source', join(root, file), ...args], {

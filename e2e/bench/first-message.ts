@@ -3,12 +3,11 @@
  * are there already. `node --conditions=afp-source e2e/bench/first-message.ts [runs]` prints a table and JSON.
  */
 
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { chromium } from '@playwright/test'
 import { buildPage } from '../fixtures/build.ts'
+import { launchChromium } from '../fixtures/chromium.ts'
 import { RelayProcess } from '../fixtures/relay.ts'
 import { resultOf } from '../fixtures/remote.ts'
 import { serveSite } from '../fixtures/site.ts'
@@ -37,17 +36,7 @@ await buildPage('e2e/page', join(folder, 'page'))
 const site = await serveSite(join(folder, 'page'))
 const relay = new RelayProcess(join(folder, 'relay.key'))
 await relay.start()
-const installed = process.env.CHROMIUM_PATH ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
-const browser = await chromium.launch({
-  ...(installed === undefined ? {} : { executablePath: installed }),
-  args: [
-    ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    '--no-first-run',
-  ],
-})
+const browser = await launchChromium()
 
 async function open() {
   const page = await (await browser.newContext()).newPage()

@@ -19,6 +19,15 @@ export const median = (values: readonly number[]): number => quantile(values, 0.
 export const spread = (values: readonly number[]) =>
   values.length === 0 ? undefined : { min: Math.min(...values), median: median(values), max: Math.max(...values) }
 
+/** How steep the line is that lies nearest to the points, by least squares; NaN of fewer than two. */
+export function slope(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (of: 0 | 1): number => points.reduce((sum, point) => sum + point[of], 0) / points.length
+  const [x, y] = [mean(0), mean(1)]
+  const sum = (term: (dx: number, dy: number) => number): number =>
+    points.reduce((total, point) => total + term(point[0] - x, point[1] - y), 0)
+  return sum((dx, dy) => dx * dy) / sum(dx => dx * dx)
+}
+
 /** Processor time of this process so far, ms. */
 export function cpuTime(): number {
   const { user, system } = process.cpuUsage()

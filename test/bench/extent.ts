@@ -1,0 +1,15 @@
+/** How much is measured: sizes of content, and how many messages may be under way. */
+
+const SIZES = [256, 1_024, 65_536]
+
+/** Bytes of content that `BENCH_SIZES` names, by default 1024; `all` are those that are compared. */
+export function contentSizes(named = process.env.BENCH_SIZES ?? '1024'): number[] {
+  const sizes = named === 'all' ? SIZES : named.split(',').map(size => Number(size))
+  // Less has no room for what tells a message from others.
+  if (!sizes.every(size => Number.isInteger(size) && size >= 64))
+    throw new Error(`BENCH_SIZES=${named}: no sizes from 64`)
+  return [...sizes]
+}
+
+/** Messages under way at a time: 1,024, but no more than 4 MiB of them. */
+export const windowOf = (bytes: number): number => Math.max(1, Math.min(1_024, Math.floor(2 ** 22 / bytes)))

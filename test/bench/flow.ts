@@ -1,0 +1,181 @@
+/**
+ * How benchmarks send: as many messages under way as a window has room for, the same for everybody who is compared. Runs
+ * in tabs as well.
+ */
+
+import { systemClock } from '../../src/common/clock.ts'
+
+/** Messages that are under way, and room for more of them. */
+export class SendWindow {
+  #size = 0
+  #underWay = 0
+  #failed: { readonly error: unknown } | undefined
+  #wanted = 0
+  #waiting: PromiseWithResolvers<void> | undefined
+
+  /** Begins anew with room for so many. */
+  reset(size: number): void {
+    this.#size = size
+    this.#underWay = 0
+  }
+
+  take(count: number): void {
+    this.#underWay += count
+  }
+
+  /** So many have arrived, or are acknowledged. Late word of what was before the last {@link reset} frees nothing. */
+  free(count: number): void {
+    this.#underWay = Math.max(0, this.#underWay - count)
+    if (this.#underWay <= this.#size - this.#wanted) this.#wake()
+  }
+
+  /** Whoever waits gets the error, now and from now on. */
+  fail(error: unknown): void {
+    this.#failed ??= { error }
+    this.#waiting?.reject(error)
+    this.#waiting = undefined
+  }
+
+  hasRoom(count: number): boolean {
+    return this.#failed === undefined && this.#underWay <= this.#size - count
+  }
+
+  /** Resolves once there is room for so many. One at a time may wait. */
+  async room(count: number): Promise<void> {
+    if (this.#failed !== undefined) throw this.#failed.error
+    if (this.hasRoom(count)) return
+    this.#wanted = count
+    this.#waiting = Promise.withResolvers()
+    return this.#waiting.promise
+  }
+
+  /** Resolves once nothing is under way. */
+  empty(): Promise<void> {
+    return this.room(this.#size)
+  }
+
+  #wake(): void {
+    this.#waiting?.resolve()
+    this.#waiting = undefined
+  }
+}
+
+/** One way to bring messages to the other side. */
+export interface Flow {
+  /** Messages of one {@link send}: those that are written at once. */
+  readonly batch: number
+  /** Whether what is sent frees its place in the window by an acknowledgement; else by {@link Credits} of the recipient. */
+  readonly acknowledged: boolean
+  /** Sends a batch, and returns what to wait for before the next one, where the way is full. */
+  send(content: Uint8Array): Promise<unknown> | undefined
+  /** Sends one and waits for what comes back; undefined where nothing does. */
+  readonly roundTrip?: (content: Uint8Array) => Promise<unknown>
+}
+
+/** When to stop: after so many messages, or ms. */
+export type Extent = { readonly count: number } | { readonly ms: number }
+
+/** Sends as fast as the window allows; resolves with how many when all that will be acknowledged is. */
+export async function pump(flow: Flow, window: SendWindow, content: Uint8Array, extent: Extent): Promise<number> {
+  const end = 'ms' in extent ? performance.now() + extent.ms : Number.POSITIVE_INFINITY
+  const count = 'count' in extent ? extent.count : Number.POSITIVE_INFINITY
+  let sent = 0
+  while (sent < count && performance.now() < end) {
+    if (!window.hasRoom(flow.batch)) await window.room(flow.batch)
+    window.take(flow.batch)
+    sent += flow.batch
+    const full = flow.send(content)
+    if (full !== undefined) await full
+  }
+  if (flow.acknowledged) await window.empty()
+  return sent
+}
+
+/** Times of round trips, one after the other, ms. */
+export async function roundTrips(flow: Flow, content: Uint8Array, extent: Extent): Promise<number[]> {
+  const end = 'ms' in extent ? performance.now() + extent.ms : Number.POSITIVE_INFINITY
+  const count = 'count' in extent ? extent.count : Number.POSITIVE_INFINITY
+  const times: number[] = []
+  while (flow.roundTrip !== undefined && times.length < count && performance.now() < end) {
+    const asked = performance.now()
+    await flow.roundTrip(content)
+    times.push(performance.now() - asked)
+  }
+  return times
+}
+
+/** What a recipient says of messages that nothing acknowledges: how many more have come, some at a time. */
+export class Credits {
+  readonly #tell: (count: number) => void
+  #every = 1
+  #untold = 0
+
+  constructor(tell: (count: number) => void) {
+    this.#tell = tell
+  }
+
+  /** Begins anew; an eighth of the window is told at a time, so that its sender never waits for the rest. */
+  reset(window: number): void {
+    this.#every = Math.max(1, window >> 3)
+    this.#untold = 0
+  }
+
+  arrived(): void {
+    if (++this.#untold < this.#every) return
+    const count = this.#untold
+    this.#untold = 0
+    this.#tell(count)
+  }
+}
+
+/** Counts what arrives, and tells when it is enough. */
+export class Arrivals {
+  #count = 0
+  #enough: { readonly count: number; readonly reached: () => void } | undefined
+
+  reset(): void {
+    this.#count = 0
+  }
+
+  arrived(): void {
+    this.#count++
+    if (this.#enough !== undefined && this.#count >= this.#enough.count) this.#enough.reached()
+  }
+
+  /** Resolves with how many came, as soon as they are so many, or nothing has come for `patience` ms. */
+  async end(wanted: number, patience = 10_000): Promise<number> {
+    while (this.#count < wanted) {
+      const before = this.#count
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#enough = { count: wanted, reached: resolve }
+      const late = systemClock.after(patience, resolve)
+      await promise
+      late.cancel()
+      if (this.#count === before) break
+    }
+    this.#enough = undefined
+    return this.#count
+  }
+}
+
+/** The first byte of what is sent where nothing else tells what it is: a message, a question, how many messages have come. */
+export const KIND = { message: 0, question: 1, credit: 2 } as const
+
+/** Content of so many bytes, the same for everybody. */
+export function contentOf(bytes: number, kind: number = KIND.message): Uint8Array<ArrayBuffer> {
+  const content = new Uint8Array(bytes).map((_, i) => i * 31)
+  content[0] = kind
+  return content
+}
+
+/** A frame that tells how many have come. */
+export function creditFrame(count: number): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(5)
+  frame[0] = KIND.credit
+  new DataView(frame.buffer).setUint32(1, count)
+  return frame
+}
+
+/** How many a frame tells of; undefined where it tells something else. Contents are longer. */
+export const creditOf = (frame: Uint8Array): number | undefined =>
+  frame[0] === KIND.credit && frame.length <= 10 ? new DataView(frame.buffer, frame.byteOffset).getUint32(1) : undefined

@@ -1,0 +1,113 @@
+/** One end of a pair in a process of its own: it sends, or it takes what is sent. */
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { answerCalls } from '../../e2e/fixtures/process.ts'
+import { cpuTime, profiled } from './figures.ts'
+import { Arrivals, contentOf, type Extent, pump, roundTrips, SendWindow } from './flow.ts'
+import type { Place, Receiving, Sending } from './peers/adapter.ts'
+import { PEERS, type Peer } from './peers/peers.ts'
+
+const arrivals = new Arrivals()
+const window = new SendWindow()
+let receiving: Receiving | undefined
+let sending: Sending | undefined
+let profiling: { readonly stop: () => void; readonly written: Promise<void> } | undefined
+
+const adapterOf = ({ peer }: Place) => (PEERS[peer] as Peer).adapter()
+
+/** What a run of messages is like. */
+export interface Run {
+  readonly mode: string
+  readonly bytes: number
+  readonly window: number
+  readonly extent: Extent
+  /** Where to leave a processor profile. */
+  readonly profile?: string | undefined
+}
+
+/** What a process has of the memory, bytes. */
+export interface Memory {
+  /** Objects and buffers, after garbage is collected. */
+  readonly heap: number
+  readonly rss: number
+}
+
+let collect: (() => void) | undefined
+
+answerCalls({
+  receive: async (place: Place) => {
+    await mkdir(place.folder, { recursive: true })
+    receiving = await (await adapterOf(place)).receive(place, () => arrivals.arrived())
+    return receiving.address
+  },
+  send: async (place: Place, address: unknown) => {
+    sending = await (await adapterOf(place)).send(place, address, window)
+  },
+  /** The recipient begins to count; tells its processor time so far. */
+  begin: ({ window, profile }: Run) => {
+    arrivals.reset()
+    receiving?.begin(window)
+    if (profile !== undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      profiling = { stop: resolve, written: profiled(join(profile, 'recipient.cpuprofile'), () => promise) }
+    }
+    return cpuTime()
+  },
+  /** The recipient tells how many came, once so many did and are done with, and its processor time so far. */
+  end: async (wanted: number) => {
+    const count = await arrivals.end(wanted)
+    if (count === wanted) await receiving?.settled?.()
+    const cpu = cpuTime()
+    profiling?.stop()
+    await profiling?.written
+    profiling = undefined
+    return { count, cpu }
+  },
+  /** The sender sends; tells how many, and the processor time of that. */
+  messages: async ({ mode, bytes, window: size, extent, profile }: Run) => {
+    const flow = (sending as Sending).flow(mode)
+    window.reset(size)
+    const cpu = cpuTime()
+    const run = async (): Promise<number> => {
+      const sent = await pump(flow, window, contentOf(bytes), extent)
+      if (flow.acknowledged) await sending?.settled?.()
+      return sent
+    }
+    const sent = await (profile === undefined ? run() : profiled(join(profile, 'sender.cpuprofile'), run))
+    return { sent, cpu: cpuTime() - cpu }
+  },
+  roundTrips: ({ mode, bytes, extent }: Run) => {
+    window.reset(1)
+    return roundTrips((sending as Sending).flow(mode), contentOf(bytes), extent)
+  },
+  left: () => sending?.left?.(),
+  /** Keeps so many that nobody takes, a window at a time. */
+  queue: async ({ bytes, window: size, extent }: Run) => {
+    const content = contentOf(bytes)
+    let left = 'count' in extent ? extent.count : 0
+    const lane = async (): Promise<void> => {
+      while (left-- > 0) await sending?.queue?.(content)
+    }
+    await Promise.all(Array.from({ length: size }, lane))
+  },
+  /** Opens what is kept, once more where it is open here; ms. */
+  open: async (place: Place) => {
+    await sending?.close?.()
+    const adapter = await adapterOf(place)
+    const start = performance.now()
+    await adapter.open?.(place)
+    return performance.now() - start
+  },
+  memory: (): Memory => {
+    if (collect === undefined) {
+      setFlagsFromString('--expose-gc')
+      collect = runInNewContext('gc') as () => void
+    }
+    collect()
+    const { heapUsed, external, rss } = process.memoryUsage()
+    return { heap: heapUsed + external, rss }
+  },
+})
