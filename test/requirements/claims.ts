@@ -199,11 +199,13 @@ export const claims: Readonly<Record<string, Readonly<Record<string, readonly st
       ['82', '83'],
   },
   'test/faults/kills.test.ts': {
-    'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills > of the sender':
+    'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills, 9 of all > of the sender':
       ['82', '83'],
-    'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills > of the recipient, whose store keeps who it is':
+    'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills, 9 of all > of the recipient, whose store keeps who it is':
       ['82', '83'],
-    'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills > of the relay between them':
+    'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills, 9 of all > of the relay between them':
+      ['82', '83'],
+    'nothing that was kept is lost, nothing is noted twice or out of the order of its class, with 25 kills, 9 of all > of all three at once':
       ['82', '83'],
   },
   'test/delivery/receipts.test.ts': {
