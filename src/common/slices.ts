@@ -10,18 +10,26 @@ export const SLICE_BYTES = 2 ** 18
 /** Resolves in a later task of the event loop. */
 export type NextTask = () => Promise<void>
 
+/** What is to be called back in tasks to come, in their order, and the port that makes a task of each. */
+const turns: (() => void)[] = []
+let port: MessagePort | undefined
+
 /** Calls back in a task of its own. Not by a timer: hidden tabs have theirs slowed down to one a second, or a minute. */
 export function nextTurn(run: () => void): void {
   if (typeof setImmediate === 'function') {
     setImmediate(run)
     return
   }
+  turns.push(run)
+  port ??= openPort()
+  port.postMessage(null)
+}
+
+/** One for all: a channel for each would cost more than what is done in most turns. */
+function openPort(): MessagePort {
   const { port1, port2 } = new MessageChannel()
-  port1.onmessage = () => {
-    port1.close()
-    run()
-  }
-  port2.postMessage(null)
+  port1.onmessage = () => turns.shift()?.()
+  return port2
 }
 
 /** The platform's. */
