@@ -64,9 +64,9 @@ async function strangers() {
 }
 
 /**
- * Whether a connection goes on is asked on a stream that is older than what is done to it: libdatachannel gives a new
- * channel the number of the last one that was reset, and where the other side's half of that reset comes late, it ends the
- * new one.
+ * Whether a connection goes on is asked on a stream that is older than what is done to it: where a channel was ended while it
+ * was written to, the next one that is opened ends at once now and then (5 of 1,620 between busy processes), which says
+ * nothing about the connection.
  */
 async function pulse(node: Node, connection: Connection): Promise<() => Promise<void>> {
   await node.handle('/test/pulse', stream => {
@@ -111,6 +111,7 @@ test(
   WITHIN,
   async () => {
     const { connection, into, goesOn } = await strangers()
+    const started = performance.now()
     const channel = await openChannel(muxerOf(connection))
     const gone = closed(channel)
     const opened = () => muxerOf(into).streams.find(stream => stream.channel.id === channel.id)
@@ -120,6 +121,7 @@ test(
     channel.send(Uint8Array.of(0xff, 0xff, 0xff, 0x01))
     channel.send(new Uint8Array(1_000))
     await gone
+    expect(performance.now() - started).toBeLessThan(SOON)
     expect(stream.status).not.toBe('open')
     await goesOn()
     expect(into.status).toBe('open')
