@@ -62,16 +62,25 @@ export class EnvelopeReader {
     return openEnvelope(key, envelope, this.#parts)
   }
 
-  /** The message in a payload, or why it is refused; a promise where the application's hook is one. */
-  judge(payload: Uint8Array, header: EnvelopeHeader, about: SharedAbout | undefined): Judged | Promise<Judged> {
+  /**
+   * The message in a payload, or why it is refused; a promise where the application's hook is one. `about` is what is said
+   * of it where it has an envelope of its own.
+   */
+  judge(
+    payload: Uint8Array,
+    header: EnvelopeHeader,
+    about: SharedAbout | 'bundle' | undefined,
+  ): Judged | Promise<Judged> {
     const { author, limits, judge } = this.#parts
     try {
       const { message, kind } = decodeMessage(payload, { sender: author, security: SEALED, limits })
+      const { priority, expiresAt } = header
+      const inTime = about === 'bundle' ? message.expiresAt <= expiresAt : message.expiresAt === expiresAt
       // What routes and stores went by has to be what the message says.
-      if (message.priority !== header.priority || message.expiresAt !== header.expiresAt) {
+      if (message.priority !== priority || !inTime) {
         return new AfpMessageError('MALFORMED', 'its header says something else')
       }
-      if (about !== undefined && !isAbout(message, about)) {
+      if (typeof about === 'object' && !isAbout(message, about)) {
         return new AfpMessageError('MALFORMED', 'it was signed as another message, or for others')
       }
       const judging = judge(message, kind)

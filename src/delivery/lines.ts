@@ -4,7 +4,8 @@
  */
 
 import type { Clock, Timer } from '../common/clock.ts'
-import type { Network, Patience } from '../network/network.ts'
+import { Turns } from '../common/turns.ts'
+import { type AnyFrame, madeFrames, type Network, type Patience } from '../network/network.ts'
 
 /** How long after an attempt that failed the next one is, ms; the network has pauses of its own for what it dials. */
 const PAUSE = 5_000
@@ -23,6 +24,8 @@ export class Lines {
   readonly #parts: LinesParts
   /** Agents that are being connected to, or will be after a pause. */
   readonly #reaching = new Map<string, Timer | undefined>()
+  /** What this agent sends to itself, in its order. */
+  readonly #own = new Turns()
   #closed = false
 
   constructor(parts: LinesParts) {
@@ -40,14 +43,17 @@ export class Lines {
   }
 
   /** As `Network.send`. */
-  send(agent: string, frame: Uint8Array, options?: Patience): Promise<void> {
+  send(agent: string, frame: AnyFrame, options?: Patience): Promise<void> {
     return agent === this.#parts.self ? this.#toSelf(frame) : this.#parts.network.send(agent, frame, options)
   }
 
-  async #toSelf(frame: Uint8Array): Promise<void> {
-    // As over a connection: what is sent is not taken within the call.
-    await undefined
-    if (!this.#closed) void this.#parts.received(this.#parts.self, frame)
+  #toSelf(frame: AnyFrame): Promise<void> {
+    return this.#own.take(async () => {
+      // As over a connection: what is sent is not taken within the call.
+      await undefined
+      const { self, received } = this.#parts
+      for (const made of await madeFrames([frame])) if (!this.#closed) void received(self, made)
+    })
   }
 
   /** An agent is online again: what it was tried in vain before says nothing about now. */

@@ -2,7 +2,8 @@
 
 import { Turns } from '../common/turns.ts'
 import { Underway } from '../common/underway.ts'
-import { closedEarly, type Deadline, type Patience } from '../network/network.ts'
+import { closedEarly, type Deadline, type FrameMaker, type FrameToBe, type Patience } from '../network/network.ts'
+import { bundled, isBundled, runOf } from './bundle.ts'
 import type { Lines } from './lines.ts'
 import type { OutEpoch } from './out-epoch.ts'
 import { type Draft, noKey } from './outgoing-parts.ts'
@@ -21,8 +22,17 @@ export interface OnceSenderParts {
   readonly announce: (epoch: OutEpoch) => void
 }
 
+/** A message, and the epoch that it is to be sealed in. */
+interface Unsealed {
+  readonly epoch: OutEpoch
+  readonly draft: Draft
+}
+
+/** What one message of a bundle takes of it beside its payload, and a share of what all have in common: about, bytes. */
+const SEALED_BYTES = 16
+
 /** See the head of this file. */
-export class OnceSender {
+export class OnceSender implements FrameMaker<Unsealed> {
   readonly #parts: OnceSenderParts
   /** Messages that are handed over. */
   readonly #handing = new Underway()
@@ -50,10 +60,21 @@ export class OnceSender {
   sendNow(draft: Draft, deadline: Deadline): Promise<void> | undefined {
     const { recipient, lines, usable } = this.#parts
     const epoch = lines.isOpen(recipient) ? usable() : undefined
-    if (epoch === undefined) return undefined
-    const frame = this.#seal(epoch, draft)
-    if (frame instanceof Uint8Array && !this.#sealing.busy) return this.#leave(epoch, frame, { deadline })
-    return this.#handing.add(this.#handSealed(epoch, frame, { deadline }))
+    return epoch && this.#give(epoch, draft, { deadline })
+  }
+
+  /** Seals what leaves together: many in one where they are short. */
+  make(unsealed: readonly Unsealed[]): Uint8Array[] | Promise<Uint8Array[]> {
+    const frames: (Uint8Array | Promise<Uint8Array>)[] = []
+    for (const [epoch, some] of Map.groupBy(unsealed, ({ epoch }) => epoch)) {
+      const drafts = some.map(({ draft }) => draft)
+      for (let at = 0; at < drafts.length; ) {
+        const count = runOf(drafts, at)
+        frames.push(this.#seal(epoch, bundled(drafts.slice(at, at + count))))
+        at += count
+      }
+    }
+    return frames.every(frame => frame instanceof Uint8Array) ? frames : Promise.all(frames)
   }
 
   async #hand(draft: Draft, patience: Patience): Promise<void> {
@@ -61,23 +82,44 @@ export class OnceSender {
     if (usable() === undefined) await open()
     const epoch = usable()
     if (epoch === undefined) throw noKey(recipient)
-    await this.#handSealed(epoch, this.#seal(epoch, draft), patience)
+    await this.#give(epoch, draft, patience)
+  }
+
+  #give(epoch: OutEpoch, draft: Draft, patience: Patience): Promise<void> {
+    const frame = isBundled(draft) ? this.#toBe(epoch, draft) : this.#seal(epoch, draft)
+    // Some take longer to be sealed, and must not be overtaken: no number tells their order.
+    if (frame instanceof Promise || this.#sealing.busy) {
+      return this.#handing.add(this.#giveInTurn(epoch, frame, patience))
+    }
+    return this.#leave(epoch, frame, patience)
+  }
+
+  async #giveInTurn(
+    epoch: OutEpoch,
+    frame: Uint8Array | FrameToBe | Promise<Uint8Array>,
+    patience: Patience,
+  ): Promise<void> {
+    const sealed = await this.#sealing.take(async () => frame)
+    const { recipient, lines } = this.#parts
+    // A deadline holds only where there is a link.
+    if (patience.deadline !== undefined && !lines.isOpen(recipient)) throw closedEarly(recipient)
+    await this.#leave(epoch, sealed, patience)
+  }
+
+  #toBe(epoch: OutEpoch, draft: Draft): FrameToBe {
+    const toBe: FrameToBe<Unsealed> = {
+      content: { epoch, draft },
+      maker: this,
+      length: draft.payload.length + SEALED_BYTES,
+    }
+    return toBe as FrameToBe
   }
 
   #seal(epoch: OutEpoch, draft: Draft): Uint8Array | Promise<Uint8Array> {
     return sealFrame(epoch, draft, { number: ++epoch.unnumbered, prev: 0, numbered: false }, this.#parts.to)
   }
 
-  async #handSealed(epoch: OutEpoch, frame: Uint8Array | Promise<Uint8Array>, patience: Patience): Promise<void> {
-    // Longer ones take longer, and must not be overtaken: no number tells their order.
-    if (!(frame instanceof Uint8Array) || this.#sealing.busy) await this.#sealing.take(async () => frame)
-    const { recipient, lines } = this.#parts
-    // A deadline holds only where there is a link.
-    if (patience.deadline !== undefined && !lines.isOpen(recipient)) throw closedEarly(recipient)
-    await this.#leave(epoch, await frame, patience)
-  }
-
-  #leave(epoch: OutEpoch, frame: Uint8Array, patience: Patience): Promise<void> {
+  #leave(epoch: OutEpoch, frame: Uint8Array | FrameToBe, patience: Patience): Promise<void> {
     const { recipient, lines, announce } = this.#parts
     announce(epoch)
     return lines.send(recipient, frame, patience)

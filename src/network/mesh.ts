@@ -14,7 +14,7 @@ import { Connector } from './connector.ts'
 import { GossipHub } from './gossip-hub.ts'
 import { Links, linkOf } from './links.ts'
 import { NamedPeers } from './named-peers.ts'
-import type { Link, Network, NetworkEvents, NetworkSink, Patience, Peer, RefusalReason } from './network.ts'
+import type { AnyFrame, Link, Network, NetworkEvents, NetworkSink, Patience, Peer, RefusalReason } from './network.ts'
 import { type Presence, PresenceBook } from './presence.ts'
 import { RelayTopics } from './relay-topics.ts'
 import { Session } from './session.ts'
@@ -239,7 +239,7 @@ export class MeshNetwork extends TypedEventTarget<NetworkEvents> implements Netw
     return link
   }
 
-  send(peer: string, frame: Uint8Array, patience: Patience = {}): Promise<void> {
+  send(peer: string, frame: AnyFrame, patience: Patience = {}): Promise<void> {
     const session = this.#links.best(peer)
     if (session !== undefined) return session.send(frame, patience)
     return this.#reach(peer, patience.signal).then(reached => reached.send(frame, patience))

@@ -4,8 +4,10 @@ import type { AbortOptions } from '../common/abort.ts'
 import type { TypedEventTarget } from '../common/events.ts'
 import type { Card } from '../identity/card.ts'
 import type { LinkKind, LinkTransport } from './carrier.ts'
+import type { AnyFrame } from './frames-to-be.ts'
 import type { Patience } from './write-queue.ts'
 
+export { type AnyFrame, type FrameMaker, type FrameToBe, madeFrames } from './frames-to-be.ts'
 export { closedEarly, type Deadline, type Patience } from './write-queue.ts'
 
 /** A member of the mesh with which hellos were exchanged over a live connection. */
@@ -102,13 +104,13 @@ export interface Network extends TypedEventTarget<NetworkEvents> {
   open(peer: string, options?: AbortOptions): Promise<Link>
   /**
    * Hands a frame to a connection with `peer`, dialling if there is none. Frames that are ready in one turn of the event
-   * loop leave in one write. A peer that reads slowly, or not at all, keeps it waiting: whoever cannot wait brings a
+   * loop leave in one write, and what is to become a frame becomes one with its like there. A peer that reads slowly, or not at all, keeps it waiting: whoever cannot wait brings a
    * signal, which holds all the way, or a deadline, which holds once there is a link: when it fires before the frame is
    * handed over, the frame is taken back and never leaves; afterwards it does nothing.
    * @throws AfpRoutingError NO_ROUTE, or QUEUE_FULL when too much waits for this peer already; the signal's reason. The
    *   frame was not handed over then, except that with NO_ROUTE a connection may have broken while it was being written
    */
-  send(peer: string, frame: Uint8Array, options?: Patience): Promise<void>
+  send(peer: string, frame: AnyFrame, options?: Patience): Promise<void>
   /**
    * Joins a topic of this mesh. Resolves when the relays are in it too, so that what is published from then on has a way
    * here; a relay that does not join within two seconds is not waited for. Never rejects.

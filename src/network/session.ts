@@ -10,7 +10,7 @@ import { encode, tryDecode } from '../message/codec.ts'
 import type { Channel } from './carrier.ts'
 import { FIRST_UPPER_TYPE, FrameReader, FrameType, frameOf } from './frames.ts'
 import { checkHelloCard, DEFAULT_FRAME_BYTES, decodeHello, encodeHello, type Hello, MAX_HELLO_BYTES } from './hello.ts'
-import type { RefusalReason } from './network.ts'
+import type { AnyFrame, RefusalReason } from './network.ts'
 import type { Refusal } from './refusal.ts'
 import { closedEarly, DEFAULT_QUEUED_BYTES, FRAME_OVERHEAD, type Patience, WriteQueue } from './write-queue.ts'
 
@@ -162,8 +162,8 @@ export class Session {
    * @throws AfpRoutingError QUEUE_FULL when the peer is too slow, MESSAGE_TOO_LARGE when it takes no such frames, NO_ROUTE
    *   when the channel closes first; the signal's reason
    */
-  send(frame: Uint8Array, patience?: Patience): Promise<void> {
-    const type = frame[0] as number
+  send(frame: AnyFrame, patience?: Patience): Promise<void> {
+    const type = frame instanceof Uint8Array ? (frame[0] as number) : FIRST_UPPER_TYPE
     if (type < FIRST_UPPER_TYPE) return Promise.reject(new RangeError(`type ${type} is the network's own`))
     if (this.#state !== 'open') return Promise.reject(closedEarly(this.peer))
     // It would end the channel, and everything else that is under way with it.
@@ -301,7 +301,7 @@ export class Session {
     this.#missed = 0
   }
 
-  #tooLarge({ length }: Uint8Array): AfpRoutingError {
+  #tooLarge({ length }: AnyFrame): AfpRoutingError {
     const why = `${this.peer} takes frames of ${this.#largest} bytes at most, and this one has ${length}`
     return new AfpRoutingError('MESSAGE_TOO_LARGE', why, { recipients: [this.peer] })
   }

@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../common/clock.ts'
 import { AfpRoutingError } from '../common/errors.ts'
 import type { Channel } from './carrier.ts'
 import { encodeFrames } from './frames.ts'
+import { type AnyFrame, madeFrames } from './frames-to-be.ts'
 
 /** Bytes that may wait for a slow peer, unless the application says. */
 export const DEFAULT_QUEUED_BYTES = 16 * 1_048_576
@@ -40,7 +41,7 @@ export interface Deadline {
 }
 
 interface Entry {
-  readonly frame: Uint8Array
+  readonly frame: AnyFrame
   readonly deadline: Deadline | undefined
   readonly resolve: () => void
   readonly reject: (reason: unknown) => void
@@ -81,18 +82,18 @@ export class WriteQueue {
     return this.#written
   }
 
-  /** Frames from {@link add} among them. */
+  /** Frames of what came to {@link add} among them. */
   get frames(): number {
     return this.#frames
   }
 
   /**
-   * Queues a frame; resolves when it is handed to the channel. When `signal` fires first, or its time is over, the frame is
+   * Queues a frame, or what becomes one as it leaves; resolves when it is handed to the channel. When `signal` fires first, or its time is over, the frame is
    * taken back: it never leaves.
    * @throws AfpRoutingError QUEUE_FULL when too much waits already, NO_ROUTE when the channel closes first; the signal's
    *   reason, or the deadline's
    */
-  add(frame: Uint8Array, { signal, deadline }: Patience = {}): Promise<void> {
+  add(frame: AnyFrame, { signal, deadline }: Patience = {}): Promise<void> {
     const { channel, maxBytes } = this.#options
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#closed.signal.aborted) return Promise.reject(this.#closedEarly())
@@ -241,7 +242,8 @@ export class WriteQueue {
         const controls = [...this.#controls.values()]
         this.#controls.clear()
         if (controls.length > 0) this.#write(controls)
-        if (!this.#full && this.#pending) this.#writeBatch()
+        const leaving = this.#full || !this.#pending ? undefined : this.#writeBatch()
+        if (leaving !== undefined) await leaving
       }
     } catch (error) {
       if (this.#closed.signal.aborted) return
@@ -252,17 +254,33 @@ export class WriteQueue {
     }
   }
 
-  #writeBatch(): void {
+  /** Writes what waited longest; a promise where its frames take time to be made. Nothing takes it back meanwhile. */
+  #writeBatch(): void | Promise<void> {
     const batch = this.#batches.shift()
     if (batch === undefined) return
     const entries = [...batch.entries]
     batch.entries.clear()
     this.#bytes -= batch.bytes
-    this.#frames += entries.length
     // Everybody may have taken theirs back.
     if (entries.length === 0) return
-    this.#write(entries.map(({ frame }) => frame))
-    this.#wrote()
+    const notMade = (error: unknown): void => {
+      for (const { reject } of entries) reject(error)
+    }
+    try {
+      const frames = madeFrames(entries.map(({ frame }) => frame))
+      if (!Array.isArray(frames)) return frames.then(made => this.#leave(entries, made), notMade)
+      this.#leave(entries, frames)
+    } catch (error) {
+      notMade(error)
+    }
+  }
+
+  #leave(entries: readonly Entry[], frames: readonly Uint8Array[]): void {
+    if (!this.#closed.signal.aborted) {
+      this.#frames += frames.length
+      this.#write(frames)
+      this.#wrote()
+    }
     const { aborted, reason } = this.#closed.signal
     if (aborted) for (const { reject } of entries) reject(this.#closedEarly(reason))
     else for (const { resolve } of entries) resolve()
@@ -293,4 +311,4 @@ export const closedEarly = (peer: string, cause?: unknown): AfpRoutingError =>
     cause,
   })
 
-const costOf = (frame: Uint8Array): number => frame.length + FRAME_OVERHEAD
+const costOf = (frame: AnyFrame): number => frame.length + FRAME_OVERHEAD
