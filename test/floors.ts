@@ -38,7 +38,7 @@ const NODE_PLACES = [
   /^src\/bridges\//,
   /^src\/store\/(folder|sqlite(-[a-z]+)?)\.ts$/,
   /^src\/identity\/(ed25519|file)\.ts$/,
-  /^src\/network\/(defaults|socket-guard|webrtc-node)\.ts$/,
+  /^src\/network\/(defaults|noise|socket-guard|webrtc-node)\.ts$/,
   /^src\/security\/crypto\.ts$/,
   /^src\/agent\/profile\.ts$/,
   /^relay\//,

@@ -3,12 +3,13 @@
 import { webSockets } from '@libp2p/websockets'
 import type { IceServer } from './ice-server.ts'
 import type { TransportFactory } from './node.ts'
+import { withJoinedWrites } from './socket-writes.ts'
 import { webRTC } from './webrtc.browser.ts'
 
 /** Transports of this platform. */
 export function platformTransports(iceServers: readonly IceServer[]): TransportFactory[] {
   return [
-    webSockets() as TransportFactory,
+    withJoinedWrites(webSockets() as TransportFactory),
     webRTC({ rtcConfiguration: { iceServers: [...iceServers] } }) as TransportFactory,
   ]
 }

@@ -7,6 +7,7 @@ import type { IceServer } from './ice-server.ts'
 import { MAX_CONNECTIONS, type TransportFactory } from './node.ts'
 import { withSocketEndings } from './socket-endings.ts'
 import { SocketGuard, SPARE_SOCKETS } from './socket-guard.ts'
+import { withJoinedWrites } from './socket-writes.ts'
 
 /**
  * What a WebSocket may hold that is not written yet, bytes. In small answers each byte takes some twenty of memory; less
@@ -21,7 +22,9 @@ export function platformTransports(
   guard = new SocketGuard(systemClock, MAX_CONNECTIONS + SPARE_SOCKETS),
 ): TransportFactory[] {
   const ofWebSockets = webSockets({ maxBufferedAmount: MAX_UNWRITTEN }) as TransportFactory
-  return [tcp() as TransportFactory, ofWebSockets].map(factory => guard.guarded(withSocketEndings(factory)))
+  return [tcp() as TransportFactory, ofWebSockets].map(factory =>
+    guard.guarded(withJoinedWrites(withSocketEndings(factory))),
+  )
 }
 
 /** Where to listen when the application does not say: free ports on every interface. */

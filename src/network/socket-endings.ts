@@ -10,9 +10,10 @@
  * throws, and the socket stays open until the other side's pings fail, ten seconds later.
  */
 
-import type { MultiaddrConnection, Upgrader } from '@libp2p/interface'
+import type { MultiaddrConnection } from '@libp2p/interface'
 import { type AbortOptions, abortable } from '../common/abort.ts'
 import { CLOSE_TIMEOUT } from './libp2p-channel.ts'
+import { mended } from './mended.ts'
 import type { TransportFactory } from './node.ts'
 
 /** How long the other side may take to read the rest of a connection that was closed, ms. */
@@ -37,27 +38,9 @@ interface Inside extends MultiaddrConnection {
 }
 
 /** A transport whose connections end as told above; those on no socket are left as they are. */
-export const withSocketEndings =
-  (factory: TransportFactory): TransportFactory =>
-  components => {
-    const transport = factory(components)
-    const dial = transport.dial.bind(transport)
-    const createListener = transport.createListener.bind(transport)
-    transport.dial = (address, options) => dial(address, { ...options, upgrader: mending(options.upgrader) })
-    transport.createListener = options => createListener({ ...options, upgrader: mending(options.upgrader) })
-    return transport
-  }
+export const withSocketEndings = (factory: TransportFactory): TransportFactory => mended(factory, mend)
 
-/** Connections pass through the upgrader before anybody else sees them. */
-const mending = (upgrader: Upgrader): Upgrader =>
-  Object.assign(Object.create(upgrader), {
-    upgradeOutbound: (connection: MultiaddrConnection, options: never) =>
-      upgrader.upgradeOutbound(mend(connection), options),
-    upgradeInbound: (connection: MultiaddrConnection, options: never) =>
-      upgrader.upgradeInbound(mend(connection), options),
-  })
-
-function mend(connection: MultiaddrConnection): MultiaddrConnection {
+function mend(connection: MultiaddrConnection): void {
   const inside = connection as Inside
   const { socket, websocket } = inside
   if (socket !== undefined) {
@@ -77,7 +60,6 @@ function mend(connection: MultiaddrConnection): MultiaddrConnection {
       return lastRead(inside, closed, drop, options)
     }
   }
-  return connection
 }
 
 /** Waits until the other side has ended its half too, and drops the connection when that takes too long. */
