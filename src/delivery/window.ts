@@ -8,6 +8,8 @@ const SENDERS = 256
 /** See the head of this file. */
 export class DuplicateWindow {
   readonly #bySender = new Map<string, Set<string>>()
+  /** Who was heard last. */
+  #last = ''
 
   /** Notes a message; false when it was noted before. */
   note(sender: string, id: string): boolean {
@@ -15,6 +17,8 @@ export class DuplicateWindow {
     if (ids.has(id)) return false
     ids.add(id)
     if (ids.size > IDS) ids.delete(first(ids))
+    if (sender === this.#last) return true
+    this.#last = sender
     this.#bySender.delete(sender)
     this.#bySender.set(sender, ids)
     if (this.#bySender.size > SENDERS) this.#bySender.delete(first(this.#bySender.keys()))

@@ -101,6 +101,33 @@ export function tryDecode(bytes: Uint8Array, limits?: DecodeLimits): unknown {
   }
 }
 
+/**
+ * The byte strings of an array, as views; undefined where it is no array of nothing else.
+ * @throws AfpMessageError MALFORMED as {@link decode}
+ */
+export function decodeByteStrings(bytes: Uint8Array, limits: DecodeLimits): Uint8Array[] | undefined {
+  check(bytes, limits)
+  const strings: Uint8Array[] = []
+  let at = 0
+  const head = (major: number): number | undefined => {
+    const initial = bytes[at++] as number
+    if (initial >> 5 !== major) return undefined
+    const info = initial & 31
+    let argument = info < 24 ? info : 0
+    if (info > 23)
+      for (const end = at + 2 ** (info - 24); at < end; at++) argument = argument * 256 + (bytes[at] as number)
+    return argument
+  }
+  const count = head(4) ?? -1
+  while (strings.length < count) {
+    const length = head(2)
+    if (length === undefined) return undefined
+    strings.push(bytes.subarray(at, at + length))
+    at += length
+  }
+  return count < 0 ? undefined : strings
+}
+
 /** The smallest arguments that need 1, 2, 4 and 8 bytes (RFC 8949 §4.2.1: shortest form). */
 const SMALLEST = [24, 2 ** 8, 2 ** 16, 2 ** 32]
 
