@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- <name> [runs]`: a benchmark, from the sources; `kept` and `memory` take messages for runs. Benchmarks are
  * no part of `npm test`. `table` makes the tables of the README of the runs that are kept in `test/bench/results`, and
- * `adopt <name>` keeps the last run of a benchmark there first.
+ * `adopt <name>` keeps the last run of a benchmark there first. `profile <folder>` sums up the profiles that `BENCH_PROFILE` left.
  */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -19,11 +19,12 @@ const benches = new Map([
   ['kept', 'test/bench/kept.ts'],
   ['table', 'test/bench/readme.ts'],
   ['adopt', 'test/bench/readme.ts'],
+  ['profile', 'test/bench/profile.ts'],
 ])
 
 const [name, ...args] = process.argv.slice(2)
 const file = benches.get(name)
-const wanted = { table: /^$/, adopt: /^(peers|tabs|workloads|memory)$/ }[name] ?? /^([1-9]\d{0,6})?$/
+const wanted = { table: /^$/, adopt: /^(peers|tabs|workloads|memory)$/, profile: /./ }[name] ?? /^([1-9]\d{0,6})?$/
 if (file === undefined || args.length > 1 || !wanted.test(args[0] ?? '')) {
   console.error(`usage: npm run bench -- ${[...benches.keys()].join('|')} [runs, messages, or the benchmark to adopt]`)
   process.exit(2)
