@@ -282,7 +282,10 @@ export class Incoming {
   /** An envelope of an epoch that cannot be read: settled long ago, or not opened yet. */
   #withoutKey(header: EnvelopeHeader): void {
     const { answers } = this.#parts
-    if (header.numbered && this.#epochs.check(header.epoch, header) === 'duplicate') return this.#again(header)
+    const verdict = header.numbered && this.#epochs.check(header.epoch, header)
+    // Nothing can come of it in this epoch any more: in another one it can.
+    if (verdict === 'over') answers.lostKey(header.epoch)
+    if (verdict === 'over' || verdict === 'duplicate') return this.#again(header)
     if (this.#isForeign(header.epoch)) return
     this.#refused('unknown-epoch', header.epoch)
     answers.unknown(header.epoch)

@@ -116,11 +116,16 @@ export class Epochs {
     return this.#kept.delete(epoch)
   }
 
-  /** As {@link ReaderFeed.check}; `unknown`: its opening is wanted first. @throws AfpMessageError MALFORMED */
-  check(epoch: string, position: Position): Verdict | 'unknown' {
+  /**
+   * As {@link ReaderFeed.check}; `unknown`: its opening is wanted first; `over`: its author said that it had ended before
+   * there was this one, as an author may that runs twice. @throws AfpMessageError MALFORMED
+   */
+  check(epoch: string, position: Position): Verdict | 'unknown' | 'over' {
     const kept = this.#kept.get(epoch)
     if (kept !== undefined) return kept.feed.check(position)
-    return this.#settled.has(epoch) ? 'duplicate' : 'unknown'
+    const floor = this.#settled.floorOf(epoch)
+    if (floor === undefined) return 'unknown'
+    return position.number > floor ? 'over' : 'duplicate'
   }
 
   /** As {@link ReaderFeed.begin}. @throws AfpMessageError MALFORMED */
