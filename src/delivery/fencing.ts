@@ -32,7 +32,7 @@ export class Fencing {
   readonly #parts: FencingParts
   /** Why those were given up of which nothing leaves any more, written or not. */
   readonly #ended = new WeakMap<Entry, FenceReason>()
-  #closed = false
+  readonly #closing = new AbortController()
 
   constructor(parts: FencingParts) {
     this.#parts = parts
@@ -54,9 +54,9 @@ export class Fencing {
   }
 
   async #endAgain(entry: Entry, reason: FenceReason, error: unknown): Promise<void> {
-    if (this.#closed) return
-    await nextTry(this.#parts, error)
-    if (!this.#closed && entry.epoch.entries.has(entry.number)) await this.end(entry, reason)
+    if (this.#closing.signal.aborted) return
+    await nextTry(this.#parts, error, this.#closing.signal)
+    if (!this.#closing.signal.aborted && entry.epoch.entries.has(entry.number)) await this.end(entry, reason)
   }
 
   /** Whether it is given up, or will be as soon as that can be written, because it was called off. */
@@ -146,6 +146,6 @@ export class Fencing {
 
   /** Nothing is tried again. */
   close(): void {
-    this.#closed = true
+    this.#closing.abort()
   }
 }

@@ -99,7 +99,7 @@ export class HeldOpen {
   async #tryAgain(error: unknown): Promise<void> {
     if (this.#pausing || this.#detach.signal.aborted) return this.#parts.onError(error)
     this.#pausing = true
-    await nextTry(this.#parts, error)
+    await nextTry(this.#parts, error, this.#detach.signal)
     this.#pausing = false
     if (!this.#detach.signal.aborted) await this.#save()
   }

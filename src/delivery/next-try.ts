@@ -17,20 +17,18 @@ export interface NextTryParts {
 /**
  * Tells what failed, and resolves when it may be tried again: after a pause, or, where only a dead letter had no room,
  * when it may have. That is told once: it may last until a person comes.
- * @param signal ends the wait for room
+ * @param signal ends the wait
  */
-export async function nextTry({ clock, onError }: NextTryParts, error: unknown, signal?: AbortSignal): Promise<void> {
-  if (!(error instanceof LettersFull)) {
-    onError(error)
-    return new Promise(resolve => clock.after(WRITE_PAUSE, resolve))
-  }
-  if (!error.again) onError(error)
-  if (signal === undefined) return error.room()
+export async function nextTry({ clock, onError }: NextTryParts, error: unknown, signal: AbortSignal): Promise<void> {
+  const isFull = error instanceof LettersFull
+  if (!isFull || !error.again) onError(error)
+  if (signal.aborted) return
   const { promise: over, resolve } = Promise.withResolvers<void>()
   const end = (): void => resolve()
-  if (signal.aborted) end()
   signal.addEventListener('abort', end, { once: true })
-  await Promise.race([error.room(), over])
+  const pause = isFull ? undefined : clock.after(WRITE_PAUSE, end)
+  await (isFull ? Promise.race([error.room(), over]) : over)
+  pause?.cancel()
   signal.removeEventListener('abort', end)
 }
 

@@ -56,7 +56,7 @@ export class Recorder {
   readonly #parts: RecorderParts
   /** What is being written, or will be tried again. */
   #underway = 0
-  #closed = false
+  readonly #closing = new AbortController()
 
   constructor(parts: RecorderParts) {
     this.#parts = parts
@@ -95,7 +95,7 @@ export class Recorder {
   async persist(fates: readonly Fate[], writes: () => readonly Write[], owing?: () => Promise<void>): Promise<boolean> {
     this.#underway++
     try {
-      while (!this.#closed) {
+      while (!this.#closing.signal.aborted) {
         try {
           // Its recipient may have taken its time.
           const recalled = this.#parts.ledger.recall(fates)
@@ -103,7 +103,7 @@ export class Recorder {
           await commitFates(this.#parts, fates, () => ({ writes: writes() }), stored)
           return true
         } catch (error) {
-          const next = nextTry(this.#parts, error)
+          const next = nextTry(this.#parts, error, this.#closing.signal)
           if (error instanceof LettersFull) await owing?.()
           await next
         }
@@ -116,6 +116,6 @@ export class Recorder {
 
   /** Nothing is tried again. */
   close(): void {
-    this.#closed = true
+    this.#closing.abort()
   }
 }

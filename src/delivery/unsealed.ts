@@ -74,7 +74,7 @@ export class Unsealed {
   #order = 0
   #timer: Timer | undefined
   #wakeAt = Number.POSITIVE_INFINITY
-  #closed = false
+  readonly #closing = new AbortController()
 
   constructor(parts: UnsealedParts, recipient: string) {
     this.#parts = parts
@@ -129,17 +129,17 @@ export class Unsealed {
     this.#sealing = true
     const { clock, onError } = this.#parts
     let most = MOST_AT_ONCE
-    while (this.waiting > 0 && !this.#closed && usable() !== undefined) {
+    while (this.waiting > 0 && !this.#closing.signal.aborted && usable() !== undefined) {
       const error = await this.#rounds.take(() => this.#sealSome(usable, append, most))
       most = error === undefined ? MOST_AT_ONCE : 1
-      if (error === undefined || this.#closed) continue
+      if (error === undefined || this.#closing.signal.aborted) continue
       onError(error)
       await this.keep()
       await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
     }
     this.#sealing = false
     // Those that failed meanwhile.
-    if (this.#closed) this.refuse(closed())
+    if (this.#closing.signal.aborted) this.refuse(closed())
   }
 
   /** Puts those on the disk that are not there yet. */
@@ -203,7 +203,7 @@ export class Unsealed {
     if (some.length === 0) return
     this.#all = new Set([...some, ...this.#all].sort((a, b) => a.order - b.order))
     for (const pending of some) this.#note(pending)
-    if (this.#closed) this.refuse(closed())
+    if (this.#closing.signal.aborted) this.refuse(closed())
   }
 
   #note(pending: Pending): void {
@@ -275,7 +275,7 @@ export class Unsealed {
 
   /** Stops; what is on the disk stays there. */
   close(): void {
-    this.#closed = true
+    this.#closing.abort()
     this.#timer?.cancel()
     this.refuse(closed())
   }
@@ -307,18 +307,18 @@ export class Unsealed {
       if (!slices.did(pending.draft.payload.length) && i < all.length - 1) continue
       const slice = some.splice(0)
       await this.#rounds.take(() => Promise.all(slice.map(pending => this.#giveUpHeld(pending))))
-      if (this.#closed) return
+      if (this.#closing.signal.aborted) return
       await slices.pause()
     }
   }
 
   /** Whoever calls off what has expired may have been quicker. */
   async #giveUpHeld(pending: Pending): Promise<void> {
-    if (!this.#closed && this.#ending.has(pending)) await this.#giveUp(pending, pending.ending as End)
+    if (!this.#closing.signal.aborted && this.#ending.has(pending)) await this.#giveUp(pending, pending.ending as End)
   }
 
   async #tryAgain(pending: Pending, error: unknown): Promise<void> {
-    await nextTry(this.#parts, error)
+    await nextTry(this.#parts, error, this.#closing.signal)
     await this.#rounds.take(() => this.#giveUpHeld(pending))
   }
 
@@ -356,7 +356,7 @@ export class Unsealed {
 
   /** Looks for what has expired at `at`, ms since 1970, or sooner. */
   #arm(at: number): void {
-    if (this.#closed || at >= this.#wakeAt) return
+    if (this.#closing.signal.aborted || at >= this.#wakeAt) return
     const { clock } = this.#parts
     this.#timer?.cancel()
     this.#wakeAt = at

@@ -261,7 +261,7 @@ describe('a settled epoch', () => {
     epochs.shrink(5)
     expect(epochs.open(A, [])).toBe('settled')
     expect(epochs.check(A, at(1))).toBe('duplicate')
-    expect(epochs.check(A, at(2))).toBe('duplicate')
+    expect(epochs.check(A, at(2))).toBe('over')
     expect(epochs.begin(A, at(2))).toBe(false)
     expect(epochs.applyStates([stateOf(A, 0, 1), stateOf(B, 0, 1)]).unknown).toEqual([])
     expect(epochs.ack(A)).toEqual({ epoch: A, delivered: [1, []], processed: [1, []], refused: [], skipped: [0, []] })

@@ -73,7 +73,9 @@ async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promi
   const settled = to.generation === way.generation && isKnown(entry)
   if (state === 'replied' && settled && effects === 0) say('phantom', 'it was answered, and has no effect')
   if (kind === 'request') return
-  if (settled && late.some(isOpen) && effects > 0)
+  // Handlers on a disk that was lost send another thing under the same id: a letter there may be of that.
+  const isAlone = run.sent.every(other => other === entry || other.id !== id)
+  if (settled && isAlone && late.some(isOpen) && effects > 0)
     say('phantom', 'it was handled, and there is a letter that says it failed')
   if (settled && way.over && effects > 0 && !way.handledAgain)
     say('phantom', 'it was handled, though its sender was told that it would not be')
