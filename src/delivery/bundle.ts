@@ -54,7 +54,7 @@ export function unbundled(payload: Uint8Array): Uint8Array[] | undefined {
   const [initial = 0] = payload
   const head = initial < 0x98 ? 1 : 1 + 2 ** (initial - 0x98)
   if (initial >> 5 !== ARRAY || (payload[head] ?? 0) >> 5 !== BYTES) return undefined
-  const messages = decodeByteStrings(payload, { depth: 1, items: MAX_MESSAGES + 1 })
+  const messages = decodeByteStrings(payload, { items: MAX_MESSAGES + 1 })
   if (messages === undefined || messages.length < 2) throw malformed('a bundle')
   return messages
 }

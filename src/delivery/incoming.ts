@@ -155,10 +155,11 @@ export class Incoming {
     const { header } = envelope
     const problem = this.#reader.problemOf(header)
     if (problem !== undefined) return this.#refused(problem, 'an envelope')
-    if (this.#keys.get(header.epoch) !== undefined) return this.#withKey(envelope, direct)
-    return this.#reading === undefined
-      ? this.#withoutKey(header)
-      : this.#reading.then(() => this.#withKey(envelope, direct))
+    const reading = this.#reading
+    if (reading === undefined) return this.#withKey(envelope, direct)
+    // What is not numbered must not overtake what waits for an opening: nothing else tells their order.
+    if (header.numbered && this.#keys.get(header.epoch) !== undefined) return this.#withKey(envelope, direct)
+    return reading.then(() => this.#withKey(envelope, direct))
   }
 
   #withKey(envelope: Envelope, direct: boolean): void | Promise<void> {

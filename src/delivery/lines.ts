@@ -52,7 +52,10 @@ export class Lines {
       // As over a connection: what is sent is not taken within the call.
       await undefined
       const { self, received } = this.#parts
-      for (const made of await madeFrames([frame])) if (!this.#closed) void received(self, made)
+      for (const { frames, failed } of await madeFrames([frame])) {
+        if (failed !== undefined) throw failed.reason
+        for (const made of frames) if (!this.#closed) void received(self, made)
+      }
     })
   }
 

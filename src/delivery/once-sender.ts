@@ -22,9 +22,11 @@ export interface OnceSenderParts {
   readonly announce: (epoch: OutEpoch) => void
 }
 
-/** A message, and the epoch that it is to be sealed in. */
+/** A message, and the place that it is to be sealed at. */
 interface Unsealed {
   readonly epoch: OutEpoch
+  /** Given out by the order of the calls: those that are sealed before they wait must not fall behind. */
+  readonly number: number
   readonly draft: Draft
 }
 
@@ -63,14 +65,15 @@ export class OnceSender implements FrameMaker<Unsealed> {
     return epoch && this.#give(epoch, draft, { deadline })
   }
 
-  /** Seals what leaves together: many in one where they are short. */
+  /** Seals what leaves together: many in one, at the place of the first, where they are short. */
   make(unsealed: readonly Unsealed[]): Uint8Array[] | Promise<Uint8Array[]> {
     const frames: (Uint8Array | Promise<Uint8Array>)[] = []
     for (const [epoch, some] of Map.groupBy(unsealed, ({ epoch }) => epoch)) {
       const drafts = some.map(({ draft }) => draft)
       for (let at = 0; at < drafts.length; ) {
         const count = runOf(drafts, at)
-        frames.push(this.#seal(epoch, bundled(drafts.slice(at, at + count))))
+        const { number } = some[at] as Unsealed
+        frames.push(this.#seal(epoch, number, bundled(drafts.slice(at, at + count))))
         at += count
       }
     }
@@ -86,7 +89,8 @@ export class OnceSender implements FrameMaker<Unsealed> {
   }
 
   #give(epoch: OutEpoch, draft: Draft, patience: Patience): Promise<void> {
-    const frame = isBundled(draft) ? this.#toBe(epoch, draft) : this.#seal(epoch, draft)
+    const number = ++epoch.unnumbered
+    const frame = isBundled(draft) ? this.#toBe({ epoch, number, draft }) : this.#seal(epoch, number, draft)
     // Some take longer to be sealed, and must not be overtaken: no number tells their order.
     if (frame instanceof Promise || this.#sealing.busy) {
       return this.#handing.add(this.#giveInTurn(epoch, frame, patience))
@@ -106,17 +110,13 @@ export class OnceSender implements FrameMaker<Unsealed> {
     await this.#leave(epoch, sealed, patience)
   }
 
-  #toBe(epoch: OutEpoch, draft: Draft): FrameToBe {
-    const toBe: FrameToBe<Unsealed> = {
-      content: { epoch, draft },
-      maker: this,
-      length: draft.payload.length + SEALED_BYTES,
-    }
+  #toBe(content: Unsealed): FrameToBe {
+    const toBe: FrameToBe<Unsealed> = { content, maker: this, length: content.draft.payload.length + SEALED_BYTES }
     return toBe as FrameToBe
   }
 
-  #seal(epoch: OutEpoch, draft: Draft): Uint8Array | Promise<Uint8Array> {
-    return sealFrame(epoch, draft, { number: ++epoch.unnumbered, prev: 0, numbered: false }, this.#parts.to)
+  #seal(epoch: OutEpoch, number: number, draft: Draft): Uint8Array | Promise<Uint8Array> {
+    return sealFrame(epoch, draft, { number, prev: 0, numbered: false }, this.#parts.to)
   }
 
   #leave(epoch: OutEpoch, frame: Uint8Array | FrameToBe, patience: Patience): Promise<void> {

@@ -41,7 +41,7 @@ export interface OutEpoch {
   readonly recording: Underway
   /** Its recipient can never open it, by its own word. */
   lost: boolean
-  /** At-most-once messages so far: their count gives the nonce. */
+  /** At-most-once messages so far: their count gives the nonce. Of those that are sealed as one, the first's. */
   unnumbered: number
 }
 

@@ -104,9 +104,10 @@ export interface Network extends TypedEventTarget<NetworkEvents> {
   open(peer: string, options?: AbortOptions): Promise<Link>
   /**
    * Hands a frame to a connection with `peer`, dialling if there is none. Frames that are ready in one turn of the event
-   * loop leave in one write, and what is to become a frame becomes one with its like there. A peer that reads slowly, or not at all, keeps it waiting: whoever cannot wait brings a
-   * signal, which holds all the way, or a deadline, which holds once there is a link: when it fires before the frame is
-   * handed over, the frame is taken back and never leaves; afterwards it does nothing.
+   * loop leave in one write, and what is to become a frame becomes one with its like there. A peer that reads slowly, or
+   * not at all, keeps it waiting: whoever cannot wait brings a signal, which holds all the way, or a deadline, which holds
+   * once there is a link: when it fires before the frame is handed over, the frame is taken back and never leaves;
+   * afterwards it does nothing.
    * @throws AfpRoutingError NO_ROUTE, or QUEUE_FULL when too much waits for this peer already; the signal's reason. The
    *   frame was not handed over then, except that with NO_ROUTE a connection may have broken while it was being written
    */

@@ -10,10 +10,10 @@ const CIPHER = 'chacha20-poly1305'
 const TAG_BYTES = 16
 
 /** What libp2p hands over: bytes in one piece or in several. */
-interface Pieces extends Iterable<Uint8Array | number> {
+export interface Pieces extends Iterable<Uint8Array | number> {
   readonly byteLength: number
 }
-type Cipher = (data: Pieces, nonce: Uint8Array, associated: Uint8Array, key: Uint8Array) => Uint8Array
+export type Cipher = (data: Pieces, nonce: Uint8Array, associated: Uint8Array, key: Uint8Array) => Uint8Array
 
 const piecesOf = (data: Pieces): Iterable<Uint8Array> =>
   (data instanceof Uint8Array ? [data] : data) as Iterable<Uint8Array>
@@ -30,7 +30,7 @@ function keyOf(bytes: Uint8Array): KeyObject {
 }
 
 /** RFC 8439 §2.8. */
-const encrypt: Cipher = (plaintext, nonce, associated, key) => {
+export const encrypt: Cipher = (plaintext, nonce, associated, key) => {
   const cipher = createCipheriv(CIPHER, keyOf(key), nonce, { authTagLength: TAG_BYTES })
   cipher.setAAD(associated, { plaintextLength: plaintext.byteLength })
   const out = new Uint8Array(plaintext.byteLength + TAG_BYTES)
@@ -45,7 +45,7 @@ const encrypt: Cipher = (plaintext, nonce, associated, key) => {
 }
 
 /** @throws where one bit of anything differs */
-const decrypt: Cipher = (ciphertext, nonce, associated, key) => {
+export const decrypt: Cipher = (ciphertext, nonce, associated, key) => {
   const length = ciphertext.byteLength - TAG_BYTES
   const whole = ciphertext instanceof Uint8Array ? ciphertext : (ciphertext as unknown as List).subarray()
   const decipher = createDecipheriv(CIPHER, keyOf(key), nonce, { authTagLength: TAG_BYTES })
@@ -57,7 +57,7 @@ const decrypt: Cipher = (ciphertext, nonce, associated, key) => {
 }
 
 /** Pieces that can be had as one. */
-interface List {
+export interface List {
   subarray(start?: number, end?: number): Uint8Array
 }
 
@@ -65,7 +65,7 @@ interface List {
 interface Secured {
   readonly connection: { readonly decoder?: { lengthDecoder(data: Prefixed): number } }
 }
-interface Prefixed extends List {
+export interface Prefixed extends List {
   readonly byteLength: number
 }
 
@@ -73,9 +73,11 @@ interface Prefixed extends List {
  * The length of a message (Noise Protocol Framework §13); NaN, of which there is never enough, where it is not whole. What
  * libp2p throws there, behind the last message of each chunk, takes longer than to read the message.
  */
-function lengthAt(data: Prefixed): number {
+export function lengthAt(data: Prefixed): number {
+  // Lists of libp2p's throw for what lies beyond their end.
+  if (data.byteLength < 2) return Number.NaN
   const prefix = data.subarray(0, 2)
-  return prefix.length < 2 ? Number.NaN : (prefix[0] as number) * 256 + (prefix[1] as number)
+  return (prefix[0] as number) * 256 + (prefix[1] as number)
 }
 
 async function sparing<T>(securing: Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../common/clock.ts'
 import { AfpRoutingError } from '../common/errors.ts'
 import type { Channel } from './carrier.ts'
 import { encodeFrames } from './frames.ts'
-import { type AnyFrame, madeFrames } from './frames-to-be.ts'
+import { type AnyFrame, type Made, madeFrames } from './frames-to-be.ts'
 
 /** Bytes that may wait for a slow peer, unless the application says. */
 export const DEFAULT_QUEUED_BYTES = 16 * 1_048_576
@@ -88,10 +88,10 @@ export class WriteQueue {
   }
 
   /**
-   * Queues a frame, or what becomes one as it leaves; resolves when it is handed to the channel. When `signal` fires first, or its time is over, the frame is
-   * taken back: it never leaves.
+   * Queues a frame, or what becomes one as it leaves; resolves when it is handed to the channel. When `signal` fires first,
+   * or its time is over, the frame is taken back: it never leaves.
    * @throws AfpRoutingError QUEUE_FULL when too much waits already, NO_ROUTE when the channel closes first; the signal's
-   *   reason, or the deadline's
+   *   reason, or the deadline's; what its maker throws
    */
   add(frame: AnyFrame, { signal, deadline }: Patience = {}): Promise<void> {
     const { channel, maxBytes } = this.#options
@@ -263,27 +263,29 @@ export class WriteQueue {
     this.#bytes -= batch.bytes
     // Everybody may have taken theirs back.
     if (entries.length === 0) return
-    const notMade = (error: unknown): void => {
-      for (const { reject } of entries) reject(error)
-    }
-    try {
-      const frames = madeFrames(entries.map(({ frame }) => frame))
-      if (!Array.isArray(frames)) return frames.then(made => this.#leave(entries, made), notMade)
-      this.#leave(entries, frames)
-    } catch (error) {
-      notMade(error)
-    }
+    const made = madeFrames(entries.map(({ frame }) => frame))
+    if (made instanceof Promise) return made.then(parts => this.#leave(entries, parts))
+    this.#leave(entries, made)
   }
 
-  #leave(entries: readonly Entry[], frames: readonly Uint8Array[]): void {
-    if (!this.#closed.signal.aborted) {
+  /** Writes what became of all of them at once; of what became nothing each learns why. */
+  #leave(entries: readonly Entry[], parts: readonly Made[]): void {
+    const frames = parts.flatMap(part => part.frames)
+    if (frames.length > 0 && !this.#closed.signal.aborted) {
       this.#frames += frames.length
       this.#write(frames)
       this.#wrote()
     }
     const { aborted, reason } = this.#closed.signal
-    if (aborted) for (const { reject } of entries) reject(this.#closedEarly(reason))
-    else for (const { resolve } of entries) resolve()
+    let at = 0
+    for (const { count, failed } of parts) {
+      for (const { resolve, reject } of entries.slice(at, at + count)) {
+        if (aborted) reject(this.#closedEarly(reason))
+        else if (failed !== undefined) reject(failed.reason)
+        else resolve()
+      }
+      at += count
+    }
   }
 
   #write(frames: readonly Uint8Array[]): void {

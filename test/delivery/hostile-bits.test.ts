@@ -146,6 +146,35 @@ describe('An envelope', () => {
   })
 })
 
+describe('A bundle', () => {
+  test('with any of its bits changed is refused as one and counted, and the right one is taken', {
+    timeout: 60_000,
+  }, async () => {
+    const { ada, bob } = world
+    const before = bob.tap.of(FrameType.envelope, ada.id).length
+    const frames = (): Uint8Array[] => bob.tap.of(FrameType.envelope, ada.id).slice(before)
+    bob.tap.drop(FrameType.envelope)
+    const send = (text: string) => ada.agent.send(bob.id, text, { ttl: LONG, guarantee: 'at-most-once' })
+    await world.during(Promise.all(['one', 'two'].map(send)))
+    await world.until(() => frames().length > 0)
+    const [frame] = frames() as [Uint8Array]
+    const { header, sealed } = readEnvelope(frame.subarray(1))
+    expect(header.numbered).toBe(false)
+    const tally = await refuseAll(everyBit(frame))
+    expect(sum(tally)).toBe(8 * (frame.length - 1))
+    for (const [reason, count] of tally) expect(bob.counted(reason)).toBe(count)
+    expect(tally.get('undecryptable')).toBeGreaterThan(8 * sealed.length)
+    const all = ['undecryptable', 'wrong-recipient', 'unknown-epoch', 'wrong-mesh', 'wrong-version', 'expired']
+    expect([...tally.keys()].sort()).toEqual([...all, 'malformed'].sort())
+    expect(bob.from(ada)).toEqual(['held'])
+    bob.tap.inject(ada.id, frame)
+    bob.tap.behave()
+    await world.until(() => bob.from(ada).length === 3)
+    expect(bob.from(ada)).toEqual(['held', 'one', 'two'])
+    bob.got.splice(1)
+  })
+})
+
 describe('An opening', () => {
   test('with any of its bits changed is refused and counted, and the right one is taken', async () => {
     const { ada, bob } = world

@@ -117,22 +117,48 @@ export class Hostile {
   }
 
   /** A message sealed in an epoch, as a frame. */
-  async envelope(epoch: Epoch, number: number, content: string, init: EnvelopeInit = {}): Promise<Uint8Array> {
+  envelope(epoch: Epoch, number: number, content: string, init: EnvelopeInit = {}): Promise<Uint8Array> {
     const message = this.message(epoch.to, content, init)
+    return this.#sealed(epoch, number, message, encodeMessage(message, init.kind ?? 'message'), init.header)
+  }
+
+  /** Several that are not numbered, sealed as one; each is a text, or what it is to be. */
+  bundle(
+    epoch: Epoch,
+    count: number,
+    contents: readonly (string | (EnvelopeInit & { readonly content: string }) | Uint8Array)[],
+    header: Partial<EnvelopeHeader> = {},
+  ): Promise<Uint8Array> {
+    const payloads = contents.map(given => {
+      if (given instanceof Uint8Array) return given
+      const { content, fields } = typeof given === 'string' ? { content: given } : given
+      const once = { fields: { guarantee: 'at-most-once', ...fields } } as const
+      return encodeMessage(this.message(epoch.to, content, once), 'message')
+    })
+    const said = { prev: 0, numbered: false, ...header }
+    return this.#sealed(epoch, count, this.message(epoch.to, ''), encode(payloads), said)
+  }
+
+  async #sealed(
+    epoch: Epoch,
+    number: number,
+    { priority, expiresAt }: Message,
+    payload: Uint8Array,
+    given: Partial<EnvelopeHeader> = {},
+  ): Promise<Uint8Array> {
     const header = {
       mesh: MESH,
       destination: publicKeyOf(epoch.to.id) as Uint8Array,
       epoch: epoch.id,
       number,
       prev: number - 1,
-      priority: message.priority,
-      expiresAt: message.expiresAt,
+      priority,
+      expiresAt,
       numbered: true,
       shared: false,
-      ...init.header,
+      ...given,
     }
     const bytes = encodeHeader(header)
-    const payload = encodeMessage(message, init.kind ?? 'message')
     return envelopeFrame(bytes, await sealDirect(epoch.key, header, bytes, payload))
   }
 

@@ -60,7 +60,11 @@ function checkSealed(cddl: Cddl, given: Case, { mesh, cases }: VectorFile): void
     expect(cddl.is('shared-about', about), given.name).toBe(true)
     plain = opened(shared[2].subarray(0, 32), new Uint8Array(12), encode(about), content)
   }
-  expect(cddl.is('message', decode(plain)), given.name).toBe(true)
+  // One that makes no sense is no message, and its bundle no such bundle, though the others count.
+  const messages = given.value?.messages as object[] | undefined
+  if (messages?.some(message => 'refused' in message)) return
+  const bundle = decode(plain, { items: 257 })
+  expect(cddl.is(messages === undefined ? 'message' : 'bundle', bundle), given.name).toBe(true)
 }
 
 describe('the CDDL of the protocol', () => {
@@ -91,7 +95,7 @@ describe('the CDDL of the protocol', () => {
       acks: 5,
       card: 23,
       control: 2,
-      envelope: 13,
+      envelope: 28,
       gossip: 1,
       hello: 1,
       message: 47,

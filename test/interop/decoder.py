@@ -19,6 +19,7 @@ MAX_NUMBER = 2**48 - 1
 MAX_FRAME = 2**20
 MAX_GOSSIP_ITEMS = 512
 MAX_WORDS = 2**16 - 1
+MAX_BUNDLE = 256
 SKEW = 120_000
 
 
@@ -175,6 +176,19 @@ def read_envelope(frame, case, world, epochs):
     opening = epochs.get(case["opening"])
     require(opening is not None and opening["epoch"] == epoch.hex(), "unknown-epoch")
     plain = open_sealed(bytes.fromhex(opening["key"]), nonce_of(number, numbered), parts[0], parts[1])
+    said = {
+        "epoch": epoch.hex(),
+        "number": number,
+        "prev": prev,
+        "priority": priority,
+        "expiresAt": expires_at,
+        "numbered": numbered,
+        "shared": shared,
+    }
+    if not numbered and not shared and is_bundle(plain):
+        messages = decode(plain, MAX_BUNDLE + 1)
+        require(is_list(messages, MAX_BUNDLE, is_bytes) and len(messages) > 1)
+        return {**said, "messages": [read_bundled(message, said, case, world) for message in messages]}
     about = None
     if shared:
         message_id, recipients, content_key = items(decode(plain), 3)
@@ -186,19 +200,33 @@ def read_envelope(frame, case, world, epochs):
     message = read_message(plain, None)
     require([message["priority"], message["expiresAt"]] == [priority, expires_at])
     require(about is None or [message["id"], message["recipients"]] == [about[1], about[4]])
+    check_reader(message, case, world)
+    return {**said, "message": message}
+
+
+def check_reader(message, case, world):
     require(case["self"] in message["recipients"], "not-for-us")
     require(world["now"] <= message["expiresAt"], "expired")
     require(message["timestamp"] <= world["now"] + SKEW, "clock-skew")
-    return {
-        "epoch": epoch.hex(),
-        "number": number,
-        "prev": prev,
-        "priority": priority,
-        "expiresAt": expires_at,
-        "numbered": numbered,
-        "shared": shared,
-        "message": message,
-    }
+
+
+def is_bundle(plain):
+    """An array whose first item is a byte string."""
+    if plain[:1] < b"\x80" or plain[:1] > b"\x9b":
+        return False
+    first = 1 if plain[0] < 0x98 else 1 + (1 << plain[0] - 0x98)
+    return first < len(plain) and plain[first] >> 5 == 2
+
+
+def read_bundled(payload, said, case, world):
+    """What one of several says, or why it is refused; the others are read all the same."""
+    try:
+        message = read_message(payload, None)
+        require(message["priority"] == said["priority"] and message["expiresAt"] <= said["expiresAt"])
+        check_reader(message, case, world)
+    except Refused as refused:
+        return {"refused": refused.reason}
+    return message
 
 
 def read_ranges(value, most):

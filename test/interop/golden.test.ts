@@ -12,6 +12,7 @@ import { remake } from './remake.ts'
 
 /** SHA-256 of each file. */
 const DIGESTS: Readonly<Record<string, string>> = {
+  'bundles.json': '1e747a3d911f3be4e358b09ef90d223b7f2049faf371884c9715159253bdf93e',
   'cards-prekeys.json': '3c35301f1c19e4b9a08b02fba14b757492d1802076854d62c0bace3edeca04dd',
   'cards.json': 'f43235b7543a52f3ea386893c18b615da6480b07ffe2521d271a9a76d898394a',
   'channel.json': '2dccb139b863dc4b154ad139d8d66fbe549333634e3928f4773b30873e058699',

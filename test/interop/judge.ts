@@ -150,16 +150,14 @@ function prekeysOf({ prekeys }: World): { find(id: Uint8Array): OwnPrekey | unde
   }
 }
 
-interface Taken {
-  readonly message: Message
-  readonly kind: MessageKind
-}
-
 /** A recipient of an author, and what it says of what comes. */
 async function recipient({ author = '', self = '' }: Case, world: World) {
   const clock = new DrivenClock(world.now)
   const refused: string[] = []
-  const taken: Taken[] = []
+  /** What each message says, or why it is refused. */
+  const taken: Value[] = []
+  const take = ({ message, kind }: { message: Message; kind: MessageKind }): void =>
+    void taken.push(messageValue(message, kind))
   const readable = new Set<string>()
   const unexpected = (...what: unknown[]): void => {
     throw new Error('not expected here', { cause: what })
@@ -179,11 +177,11 @@ async function recipient({ author = '', self = '' }: Case, world: World) {
       readable,
       room: new InboxRoom(DEFAULT_INBOX, clock),
       judge: message => inbound.judge(message),
-      onReleased: arrived => void taken.push(...arrived),
+      onReleased: arrived => arrived.forEach(take),
       onExpired: unexpected,
-      onOnce: (message, kind) => void taken.push({ message, kind }),
+      onOnce: (message, kind) => take({ message, kind }),
       onRefused: (_author, reason) => void refused.push(reason),
-      onRejected: (_author, error) => void refused.push(reasonOf(error)),
+      onRejected: (_author, error) => void taken.push({ refused: reasonOf(error) }),
       onHole: unexpected,
       onLost: nothing,
       onError: unexpected,
@@ -218,7 +216,10 @@ async function readEnvelopeCase(given: Case, body: Uint8Array, world: World, cas
   // What came before it is settled: it is handed on at once.
   const { epoch, number } = header
   if (header.numbered) await incoming.states([{ epoch, base: number - 1, last: number, skips: [0, []] }])
-  const [first] = taken
-  if (first === undefined) throw new Error('it was neither taken nor refused')
-  return { ...header, message: messageValue(first.message, first.kind) }
+  const [message] = taken
+  if (message === undefined) throw new Error('it was neither taken nor refused')
+  // Of a bundle each stands for itself.
+  if (taken.length > 1) return { ...header, messages: taken }
+  if (typeof message.refused === 'string') throw new Refused(message.refused)
+  return { ...header, message }
 }

@@ -8,6 +8,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Case } from './cases.ts'
 import { folder } from './cases.ts'
+import { bundles } from './make/bundles.ts'
 import { cards, prekeyCards } from './make/cards.ts'
 import { channel } from './make/channel.ts'
 import { delivery } from './make/delivery.ts'
@@ -24,6 +25,7 @@ function textOf(cases: readonly Case[]): string {
 }
 
 const makers = {
+  bundles,
   cards,
   'cards-prekeys': prekeyCards,
   channel,

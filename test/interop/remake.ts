@@ -1,6 +1,7 @@
 /** The bytes of what a golden frame says, by the functions that this package sends with. */
 
 import type { Random } from '../../src/common/random.ts'
+import { bundled } from '../../src/delivery/bundle.ts'
 import {
   acksFrame,
   FrameType,
@@ -12,6 +13,7 @@ import {
   unknownEpochsFrame,
 } from '../../src/delivery/frames.ts'
 import type { OutEpoch } from '../../src/delivery/out-epoch.ts'
+import type { Draft } from '../../src/delivery/outgoing-parts.ts'
 import { sealFrame } from '../../src/delivery/sealing.ts'
 import { signCard } from '../../src/identity/card.ts'
 import { createIdentity, type Identity, publicKeyOf } from '../../src/identity/keys.ts'
@@ -126,6 +128,17 @@ async function openingPacket(wanted: Wanted, world: World): Promise<Uint8Array> 
 async function envelope(wanted: Wanted, world: World, cases: readonly Case[]): Promise<Uint8Array> {
   const { value = {}, author, self } = wanted
   const { epoch, key } = openingOf(wanted, cases).value as { epoch: string; key: string }
+  const to = { mesh: world.mesh, destination: publicKeyOf(self as string) as Uint8Array }
+  const place = value as { number: number; prev: number; numbered: boolean } & Value
+  const sealer = { id: epoch, key: await importKey(bytesOf(key)) } as OutEpoch
+  if (value.messages !== undefined) {
+    const drafts = (value.messages as Value[]).map((said): Draft => {
+      const { id, guarantee, priority, expiresAt } = messageOf(said, author as string)
+      const payload = encodeMessage(messageOf(said, author as string), said.kind as MessageKind)
+      return { messageId: id, guarantee, priority, expiresAt, strategy: undefined, payload }
+    })
+    return sealFrame(sealer, bundled(drafts), place, to)
+  }
   const said = value.message as Value
   const message = messageOf(said, author as string)
   const { id, recipients, guarantee, priority, expiresAt } = message
@@ -134,9 +147,9 @@ async function envelope(wanted: Wanted, world: World, cases: readonly Case[]): P
   const seal = () => sealShared(identity, { id, mesh: world.mesh, recipients }, payload, replay(wanted))
   const shared = value.shared === true ? { shared: { recipients, content: seal } } : {}
   return sealFrame(
-    { id: epoch, key: await importKey(bytesOf(key)) } as OutEpoch,
+    sealer,
     { messageId: id, guarantee, priority, expiresAt, strategy: undefined, payload, ...shared },
-    value as { number: number; prev: number; numbered: boolean } & Value,
-    { mesh: world.mesh, destination: publicKeyOf(self as string) as Uint8Array },
+    place,
+    to,
   )
 }

@@ -36,7 +36,8 @@ interface Opened {
   readonly mesh?: string
 }
 
-async function make(given: Opened) {
+/** An opening of ada's, and what it says. */
+export async function make(given: Opened) {
   const { prekey = prekeys.bob, earlier = [], notAfter = prekey.notAfter, seed = 1 } = given
   const entropy = [fixed(seed, 16), fixed(seed + 0x20)]
   const { recipient = bob.id, mesh = MESH } = given

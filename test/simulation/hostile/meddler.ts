@@ -69,6 +69,13 @@ const FIELD = { random: 7, enc: 9, earlier: 10 } as const
 const isOnce = (frame: Uint8Array): boolean =>
   frame[0] === FrameType.envelope && !readEnvelope(frame.subarray(1)).header.numbered
 
+/** What one short message takes, padded and sealed; of two it is more. */
+const MOST_OF_ONE = 272
+
+/** Whether it is several that were sent at most once. */
+const isBundle = (frame: Uint8Array): boolean =>
+  isOnce(frame) && readEnvelope(frame.subarray(1)).sealed.length > MOST_OF_ONE
+
 /** See the head of this file. */
 export class Meddler {
   readonly #run: Run
@@ -129,7 +136,10 @@ export class Meddler {
     this.#keep(passing)
     const random = this.#random
     const attack = random.float() < ATTACKED ? pick(random, this.#onTheWay) : undefined
-    if (attack !== undefined) void this.#does(attack, passing)
+    if (attack !== undefined) {
+      if (isBundle(passing.frame)) counters.bundled++
+      void this.#does(attack, passing)
+    }
     const fate = random.float()
     // What takes its place is there alone.
     if (fate < DROPPED || attack === this.#replacement) {

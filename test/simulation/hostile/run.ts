@@ -22,6 +22,8 @@ export const noCounters = () => ({
   stalls: 0,
   /** Messages of which their senders said for certain that they will not be handled. */
   cancelled: 0,
+  /** Bundles that were attacked on their way. */
+  bundled: 0,
   /** Frames that never came, or later. */
   dropped: 0,
   heldBack: 0,

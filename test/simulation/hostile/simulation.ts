@@ -176,14 +176,26 @@ function handlerOf({ random, world }: Run): Handler {
   }
 }
 
-function send({ random, world, sent, counters, members }: Run, from: Member): void {
-  const node = from.now?.node
-  if (node === undefined) return
+function send(run: Run, from: Member): void {
+  const { random, members } = run
   const others = members.filter(one => one !== from)
   const to = random.float() < 0.25 ? others : [pick(random, others)]
   const numbered = to.length > 1 || random.float() < 0.7
-  const guarantee: Guarantee = numbered ? 'exactly-once' : 'at-most-once'
   const priority = pick(random, [0, 0, 5])
+  // Those of one turn are sealed as one.
+  const count = numbered ? 1 : pick(random, [1, 2, 3])
+  for (let i = 0; i < count; i++) say(run, from, to, { numbered, priority })
+}
+
+function say(
+  { random, world, sent, counters }: Run,
+  from: Member,
+  to: readonly Member[],
+  { numbered, priority }: Pick<Sent, 'numbered' | 'priority'>,
+): void {
+  const node = from.now?.node
+  if (node === undefined) return
+  const guarantee: Guarantee = numbered ? 'exactly-once' : 'at-most-once'
   const text = `${numbered ? 'kept' : 'once'} ${++counters.sent}`
   const { clock } = world
   const context = { sender: from.id, clock, ids: createIds({ clock, random }), limits: DEFAULT_LIMITS }

@@ -1,0 +1,3 @@
+import { onceOrderContract } from '../contracts/once-order.ts'
+
+onceOrderContract('WebCrypto')
