@@ -9,6 +9,7 @@ import { paged } from '../store/paged.ts'
 import type { Store } from '../store/store.ts'
 import { DEAD_REASONS } from './dead-letter.ts'
 import { hasFailed, isUnderWay, type MessageReceipt, RECEIPT_STATES, type RecipientReceipt } from './receipts.ts'
+import { recipientMap } from './recipient-map.ts'
 import { NEVER_TRIED, retryStateFromWire, retryStateToWire } from './retry.ts'
 import { failure, list, notOne, pick, text, time, whole } from './row-fields.ts'
 
@@ -132,7 +133,7 @@ export function readReceipt(id: string, value: Uint8Array): MessageReceipt {
       createdAt: time(createdAt),
       expiresAt: time(expiresAt),
       awaited: awaited === true,
-      recipients: new Map(all),
+      recipients: recipientMap(all),
     }
     if (receipt.recipients.size !== all.length) throw notOne()
     return receipt

@@ -26,6 +26,7 @@ import { AfpError, type AfpErrorCode } from '../common/errors.ts'
 import type { Failure } from '../message/failure.ts'
 import type { Guarantee } from '../message/message.ts'
 import { cutFailure, type DeadReason } from './dead-letter.ts'
+import { recipientMap, withEntry } from './recipient-map.ts'
 import { NEVER_TRIED, type RetryState } from './retry.ts'
 
 /** Where a message stands with one recipient. `stored`: a relay keeps it, which is no promise of the recipient. */
@@ -154,7 +155,7 @@ export function newReceipt(
 ): MessageReceipt {
   const queued = queuedAt(message.createdAt, 0)
   const { awaited = false } = message
-  return { ...message, awaited, recipients: new Map([...recipients].map(recipient => [recipient, queued])) }
+  return { ...message, awaited, recipients: recipientMap([...recipients].map(recipient => [recipient, queued])) }
 }
 
 /**
@@ -171,7 +172,7 @@ export function advance(
   // Of a message that is sent again the receipt may have gone meanwhile, and begun anew with another of its recipients.
   const joins = before === undefined && event.type === 'queued'
   const after = joins ? queuedAt(at, 0) : before && step(before, event, at)
-  return after && { ...receipt, recipients: new Map(receipt.recipients).set(recipient, after) }
+  return after && { ...receipt, recipients: withEntry(receipt.recipients, recipient, after) }
 }
 
 /** What errors say of one that {@link hasFailed}. */

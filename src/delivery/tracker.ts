@@ -19,6 +19,7 @@ import {
   type ReceiptEvent,
   type RecipientReceipt,
 } from './receipts.ts'
+import { withEntry } from './recipient-map.ts'
 
 export type { Tracking } from './followed.ts'
 
@@ -281,13 +282,8 @@ const lasting = (receipt: MessageReceipt, expiresAt: number): MessageReceipt =>
   receipt.expiresAt < expiresAt ? { ...receipt, expiresAt } : receipt
 
 /** @param state undefined: it is none of its recipients */
-function withRecipient(
+const withRecipient = (
   receipt: MessageReceipt,
   recipient: string,
   state: RecipientReceipt | undefined,
-): MessageReceipt {
-  const recipients = new Map(receipt.recipients)
-  if (state === undefined) recipients.delete(recipient)
-  else recipients.set(recipient, state)
-  return { ...receipt, recipients }
-}
+): MessageReceipt => ({ ...receipt, recipients: withEntry(receipt.recipients, recipient, state) })
