@@ -13,7 +13,7 @@ export interface Position {
   readonly number: number
 }
 
-/** Something that happened to a message on its way to one recipient. */
+/** Something that happened to a message on its way to one recipient. `queued`: its row is put with it. */
 export interface Fate extends Position {
   readonly status:
     | 'queued'

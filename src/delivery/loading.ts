@@ -18,6 +18,7 @@ import {
   type FenceReason,
   NO_BYTES,
   type OpeningRow,
+  type OutboxHead,
   type OutboxRow,
   readEpoch,
   readInbox,
@@ -29,7 +30,7 @@ import {
 export interface OutgoingRemains {
   readonly epochs: readonly OutEpoch[]
   /** Messages without an epoch: there was no key for them. */
-  readonly waiting: readonly { readonly key: Key; readonly draft: Draft }[]
+  readonly waiting: readonly { readonly key: Key; readonly row: OutboxHead; readonly draft: Draft }[]
   /** What has its end and owes a dead letter, whether or not its epoch is there. */
   readonly owed: readonly OutRow[]
   /** Messages whose epoch is not there, as in a store that was damaged: with its key nobody can read them any more. */
@@ -91,6 +92,7 @@ export async function loadOutgoing(
     }
     const waiting = (byEpoch.get('') ?? []).map(({ number, row }) => ({
       key: [recipient, '', number] as Key,
+      row,
       draft: { ...row, payload: row.frame },
     }))
     const opened = new Set(['', ...epochs.map(({ id }) => id)])

@@ -58,8 +58,7 @@ export class Outgoing {
     this.#to = { mesh: parts.mesh, destination: publicKeyOf(recipient) as Uint8Array }
     this.#breaker = parts.breaker(recipient)
     this.#epochs = new OwnEpochs(recipient, parts.clock, () => this.cardChanged())
-    const author = parts.identity.id
-    const envelopes = new Envelopes({ ...parts, author, recipient })
+    const envelopes = new Envelopes({ ...parts, author: parts.identity.id, recipient })
     this.#envelopes = envelopes
     this.#sender = new Sender({
       ...parts,
@@ -112,6 +111,11 @@ export class Outgoing {
   /** Whether an epoch is this agent's own towards this recipient, or was not long ago. */
   has(epoch: string): boolean {
     return this.#epochs.knows(epoch)
+  }
+
+  /** Whether a message that waits is on the disk. */
+  keeps(messageId: string): boolean {
+    return this.#epochs.find(messageId) !== undefined || this.#unsealed.keeps(messageId)
   }
 
   /**
@@ -316,7 +320,7 @@ export class Outgoing {
       const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random, now }
       this.#epochs.begin(await openEpoch(options))
     }
-    const append: Append = (epoch, draft, rows) => this.#append(epoch, draft, rows)
+    const append: Append = (...draft) => this.#append(...draft)
     void this.#unsealed.seal(() => this.#usable(), append).then(() => this.cardChanged())
     return true
   }

@@ -53,12 +53,18 @@ export async function loadReceipt(store: Store, id: string): Promise<MessageRece
 
 /**
  * The receipts of messages under way, or whose recipient has not had its last word, page by page: what a new run has to
- * know at once.
+ * know at once, beside those of which the rows of their messages say all there is, see `isImplied`.
+ * @param onClosed is told the ids of the others
  * @throws AfpDataStoreError STORE_FAILED when a row is damaged
  */
-export async function* openReceipts(store: Store, next?: NextTask): AsyncGenerator<MessageReceipt> {
+export async function* openReceipts(
+  store: Store,
+  next?: NextTask,
+  onClosed = (_id: string): void => {},
+): AsyncGenerator<MessageReceipt> {
   for await (const receipt of storedReceipts(store, next)) {
     if (isOpen(receipt)) yield receipt
+    else onClosed(receipt.id)
   }
 }
 

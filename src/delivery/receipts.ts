@@ -144,6 +144,17 @@ export const hasFailed = ({ state }: RecipientReceipt): boolean => !PROGRESS.inc
 export const isUnderWay = ({ recipients }: MessageReceipt): boolean =>
   [...recipients.values()].some(each => !each.arrived && !hasFailed(each))
 
+/**
+ * Whether the row of its message says as much: it waits for its one recipient, and nothing has happened to it yet. Then
+ * nothing else is written of it.
+ */
+export function isImplied({ recipients }: MessageReceipt): boolean {
+  const [only] = recipients.values()
+  if (only === undefined || recipients.size > 1) return false
+  const { state, retries, retry, left, error } = only
+  return state === 'queued' && retries === 0 && retry.attempts === 0 && !left && error === undefined
+}
+
 /** Why a message is not sent: another one is kept under its id. */
 export const duplicate = (id: string): AfpError =>
   new AfpError('DUPLICATE_MESSAGE', `there is a message with the id ${id}; this one was not sent`)

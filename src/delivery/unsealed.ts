@@ -96,6 +96,11 @@ export class Unsealed {
     return this.#unkept.size > 0
   }
 
+  /** Whether a message is here and on the disk. */
+  keeps(messageId: string): boolean {
+    return this.#byMessage.get(messageId)?.row !== undefined
+  }
+
   /**
    * Takes a message; with the row that it has, if it has one. Resolves when it is on the disk, here or sealed.
    * @param calledOff see {@link callOff}; from the start

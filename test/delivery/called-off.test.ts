@@ -1,9 +1,9 @@
 /** What is called off for good does not leave, though the disk cannot be told of it yet. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { Disk } from './held-disk.ts'
+import { keptState } from './kept-state.ts'
 import { refuseEnds } from './refusing-disk.ts'
 import { DeliveryWorld, type Machine, type Node } from './world.ts'
 
@@ -36,8 +36,7 @@ function show(): void {
   ada.delivery.cardChanged(bob.id)
 }
 
-const state = async (id: string): Promise<string | undefined> =>
-  (await loadReceipt(adas.store, id))?.recipients.get(bob.id)?.state
+const state = async (id: string): Promise<string | undefined> => keptState(adas.store, id, bob.id)
 
 const ways = [
   ['sealed', true],
