@@ -25,7 +25,13 @@ export class Asking {
     this.#toldAt = now
   }
 
-  /** It spoke, or another link is open. */
+  /** Another link is open. How long ago it was told anything counts over this one: it is told now, or has nothing to be told of. */
+  linked(now: number): void {
+    this.told(now)
+    this.heard(now)
+  }
+
+  /** It spoke. */
   heard(now: number): void {
     this.#later(now, ASK_PAUSE)
   }

@@ -80,27 +80,21 @@ export class Outgoing {
       open: () => this.#open(),
       announce: epoch => this.#sender.announce(epoch),
     })
+    const own = { recipient, envelopes, epochs: this.#epochs, sender: this.#sender, recorder: this.#recorder }
+    const shared = { ...parts, ...own }
     this.ends = new EpochEnds({
-      ...parts,
-      recipient,
-      epochs: this.#epochs,
-      recorder: this.#recorder,
+      ...shared,
       drop: epoch => this.#drop(epoch),
       // There may be room to open another.
       onDropped: () => this.cardChanged(),
     })
     this.#heard = new Heard({
-      ...parts,
-      recipient,
-      epochs: this.#epochs,
-      sender: this.#sender,
-      envelopes,
-      recorder: this.#recorder,
+      ...shared,
       remove: (epoch, number) => this.#remove(epoch, number),
       ends: this.ends,
       onRoom: () => this.cardChanged(),
     })
-    this.#fencing = new Fencing({ ...parts, envelopes, recipient, recorder: this.#recorder, sender: this.#sender })
+    this.#fencing = new Fencing(shared)
   }
 
   /** Messages that are not settled. */
@@ -150,10 +144,12 @@ export class Outgoing {
 
   linked(): void {
     this.#epochs.linked()
+    this.#envelopes.linked = true
     this.#sender.linked(this.#epochs.used)
   }
 
   unlinked(): void {
+    this.#envelopes.linked = false
     this.#sender.unlinked()
   }
 

@@ -22,8 +22,8 @@ const PATIENCE = 1_000
 const PATIENCE_ROUND_TRIPS = 4
 /** How long a message waits after the connection would not take it, ms. */
 const BUSY_PAUSE = 100
-/** How long one waits whose row cannot be read, ms. */
-const UNREAD_PAUSE = 60_000
+/** The longest pause before it is looked again, ms; one whose row cannot be read waits as long. */
+const LONGEST_PAUSE = 60_000
 
 /** What handing over needs. */
 export interface SenderParts extends CopiesParts {
@@ -76,8 +76,11 @@ export class Sender {
     this.#parts = parts
     this.#queue = new SendQueue(parts.window)
     this.#copies = new Copies(parts, this.#leaving, entry => this.#isBarred(entry))
-    const hand = (entry: Entry, frame: Uint8Array | undefined): void => this.#handStaged(entry, frame)
-    this.#staging = new Staging({ ...parts, hand, onRead: () => this.pump() })
+    this.#staging = new Staging({
+      ...parts,
+      hand: (...staged) => this.#handStaged(...staged),
+      onRead: () => this.pump(),
+    })
     // Whoever closes it by hand wants what waits to go now.
     parts.breaker.addEventListener(
       'change',
@@ -131,15 +134,12 @@ export class Sender {
   linked(ask: boolean): void {
     const { clock } = this.#parts
     this.#linked = true
-    this.#parts.envelopes.linked = true
     this.#announced = new WeakSet()
     this.#copies.linked()
     this.#repeated = new WeakMap()
     // What failed did so over another link. Its recipient holds back for it what came after it, and not for ever.
     this.#queue.wake()
-    // How long ago it was told anything counts over this link: it is told now, or has nothing to be told of.
-    this.#asking.told(clock.monotonic())
-    this.#asking.heard(clock.monotonic())
+    this.#asking.linked(clock.monotonic())
     if (ask) {
       this.#holdUntil = clock.monotonic() + this.#patience()
       this.#sendStates()
@@ -150,7 +150,6 @@ export class Sender {
   /** It is gone. */
   unlinked(): void {
     this.#linked = false
-    this.#parts.envelopes.linked = false
     this.#staging.clear()
     // The next word is the first one of another link, and maybe of another run.
     this.#queue.window = this.#parts.window
@@ -275,10 +274,10 @@ export class Sender {
   }
 
   #handStaged(entry: Entry, frame: Uint8Array | undefined): void {
-    const { clock } = this.#parts
-    if (this.#closed || !this.#queue.unstage(entry, clock.monotonic())) return
+    const now = this.#parts.clock.monotonic()
+    if (this.#closed || !this.#queue.unstage(entry, now)) return
     if (frame !== undefined) return this.#hand(entry, frame)
-    this.#queue.again(entry, clock.monotonic() + UNREAD_PAUSE)
+    this.#queue.again(entry, now + LONGEST_PAUSE)
     this.#untried(entry)
   }
 
@@ -325,8 +324,7 @@ export class Sender {
   }
 
   #patience(): number {
-    const { lines, recipient } = this.#parts
-    return Math.max(PATIENCE, PATIENCE_ROUND_TRIPS * lines.rtt(recipient))
+    return Math.max(PATIENCE, PATIENCE_ROUND_TRIPS * this.#parts.lines.rtt(this.#parts.recipient))
   }
 
   /** Sets the timer to when something is to be done next, or sooner. */
@@ -344,7 +342,8 @@ export class Sender {
       // With a probe under way its acknowledgement, or the lack of it, goes on from there.
       const due = this.#probe === undefined && !this.#staging.busy ? queue.nextDue : undefined
       // Half-open and not let through: somebody else tries it, and tells nobody when that ends.
-      const pause = breaker.state === 'half-open' ? BUSY_PAUSE : finite(breaker.retryAfter)
+      // One that was opened by hand does not say when it closes: it tells when it has.
+      const pause = breaker.state === 'half-open' ? BUSY_PAUSE : Math.min(breaker.retryAfter, LONGEST_PAUSE)
       if (due !== undefined) next = Math.min(next, Math.max(due, this.#holdUntil, now + pause))
     }
     // Mostly there is more time than there was: then the timer that is set looks at it anew.
@@ -398,6 +397,3 @@ export class Sender {
     this.#arm()
   }
 }
-
-/** A breaker that was opened by hand does not say when it closes: it tells when it has. */
-const finite = (ms: number): number => (Number.isFinite(ms) ? ms : 60_000)

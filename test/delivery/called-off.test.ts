@@ -3,8 +3,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { memoryStore } from '../../src/store/memory.ts'
 import { Disk } from './held-disk.ts'
-import { keptState } from './kept-state.ts'
 import { refuseEnds } from './refusing-disk.ts'
+import { storedReceipt } from './stored-receipt.ts'
 import { DeliveryWorld, type Machine, type Node } from './world.ts'
 
 let world: DeliveryWorld
@@ -36,7 +36,8 @@ function show(): void {
   ada.delivery.cardChanged(bob.id)
 }
 
-const state = async (id: string): Promise<string | undefined> => keptState(adas.store, id, bob.id)
+const state = async (id: string): Promise<string | undefined> =>
+  (await storedReceipt(adas.store, id))?.recipients.get(bob.id)?.state
 
 const ways = [
   ['sealed', true],

@@ -5,7 +5,7 @@ import type { Clock, Timer } from '../../src/common/clock.ts'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Batch } from '../../src/store/store.ts'
-import { keptState } from './kept-state.ts'
+import { storedReceipt } from './stored-receipt.ts'
 import { DeliveryWorld, type Node } from './world.ts'
 
 let world: DeliveryWorld
@@ -114,6 +114,8 @@ describe('a message that an agent closes upon', () => {
     ada.tracker.close()
     await sending
     expect(await ada.machine.store.count('outbox')).toBe(2)
-    expect(await keptState(ada.machine.store, message.id, bob.id)).toBe('queued')
+    expect((await storedReceipt(ada.machine.store, message.id))?.recipients.get(bob.id)).toMatchObject({
+      state: 'queued',
+    })
   })
 })

@@ -38,7 +38,6 @@ function lonely(
   const sender: Sender = new Sender({
     recipient: 'bob',
     envelopes: {
-      linked: false,
       keep: () => {},
       take: ({ number }: Entry) => Uint8Array.of(FrameType.envelope, number),
     } as unknown as Envelopes,
