@@ -15,7 +15,8 @@ export const isUuid = (value: unknown): value is string => typeof value === 'str
 export function bytesToUuid(bytes: Uint8Array): string {
   if (bytes.length !== 16) throw new AfpMessageError('INVALID_MESSAGE', `a UUID has 16 bytes, not ${bytes.length}`)
   const codes: number[] = []
-  for (const [i, byte] of bytes.entries()) {
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number
     if (i === 4 || i === 6 || i === 8 || i === 10) codes.push(DASH)
     codes.push(DIGITS.charCodeAt(byte >> 4), DIGITS.charCodeAt(byte & 15))
   }
