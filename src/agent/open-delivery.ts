@@ -47,7 +47,7 @@ export async function openPrekeys(parts: { store: Store; random: Random; clock: 
 export interface OpenDeliveryParts
   extends Omit<
     DeliveryParts,
-    'tracker' | 'deadLetters' | 'breakers' | 'prekeyOf' | 'strategy' | 'handlerStrategy' | 'onRollback'
+    'tracker' | 'isClosed' | 'deadLetters' | 'breakers' | 'prekeyOf' | 'strategy' | 'handlerStrategy' | 'onRollback'
   > {
   readonly options: AgentOptions
   readonly ids: () => string
@@ -74,7 +74,8 @@ export interface Kept {
 export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
   const { options, store, clock, prekeys, known, identity } = parts
   const tracker = new Tracker({ clock, load: id => loadReceipt(store, id) })
-  for await (const receipt of openReceipts(store)) tracker.track(receipt)
+  const closed = new Set<string>()
+  for await (const receipt of openReceipts(store, undefined, id => closed.add(id))) tracker.track(receipt)
   const breakers = new CircuitBreakers({ clock, ...options.breaker })
   const heldOpen = await HeldOpen.open({ ...parts, breakers })
   const deadLetters: DeadLetters = await DeadLetters.open({
@@ -86,6 +87,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
   const delivery: Delivery = await Delivery.open({
     ...parts,
     tracker,
+    isClosed: id => closed.has(id),
     deadLetters,
     breakers,
     prekeyOf: agent => {
@@ -98,6 +100,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     strategy: options.retry ?? untilExpiry({ cap: LONGEST_PAUSE }),
     handlerStrategy: options.handlerRetry ?? exponentialRetry(),
   })
+  closed.clear()
   // By the clock that nobody sets: after one that was ahead for a while, what is old goes on being forgotten.
   let purgeAt = Number.NEGATIVE_INFINITY
   return {

@@ -3,7 +3,9 @@
  * says which entries no longer count: those are passed over, and swept out once they may be more than half.
  */
 export class Heap<T> {
-  readonly #items: { at: number; value: T }[] = []
+  /** Numbers and values side by side: an object for each pair would cost more than both. */
+  readonly #ats: number[] = []
+  readonly #values: T[] = []
   readonly #gone: (value: T, at: number) => boolean
   /** Pushed since the last sweep, and left over by it. */
   #pushed = 0
@@ -16,55 +18,60 @@ export class Heap<T> {
 
   /** Entries held, those that no longer count among them. */
   get size(): number {
-    return this.#items.length
+    return this.#ats.length
   }
 
   push(at: number, value: T): void {
     // Swept when as many came as were there after the last sweep: constant cost for each.
     if (++this.#pushed > Math.max(64, this.#kept)) this.#sweep()
-    const items = this.#items
-    let index = items.push({ at, value }) - 1
-    while (index > 0) {
-      const parent = (index - 1) >> 1
-      if (this.#at(parent) <= at) break
-      this.#swap(index, parent)
-      index = parent
-    }
+    this.#values.push(value)
+    this.#rise(this.#ats.push(at) - 1)
   }
 
   /** The least number; undefined when nothing is there. */
   peek(): number | undefined {
     this.#skip()
-    return this.#items[0]?.at
+    return this.#ats[0]
   }
 
   /** Takes the least value if its number is not above `limit`. */
   shift(limit: number): T | undefined {
     this.#skip()
-    const first = this.#items[0]
-    if (first === undefined || first.at > limit) return undefined
+    if (this.#ats.length === 0 || this.#at(0) > limit) return undefined
+    const first = this.#values[0] as T
     this.#removeFirst()
-    return first.value
+    return first
   }
 
   #skip(): void {
-    for (let first = this.#items[0]; first !== undefined; first = this.#items[0]) {
-      if (!this.#gone(first.value, first.at)) return
-      this.#removeFirst()
-    }
+    while (this.#ats.length > 0 && this.#gone(this.#values[0] as T, this.#at(0))) this.#removeFirst()
   }
 
   #removeFirst(): void {
-    const items = this.#items
-    const last = items.pop()
-    if (last === undefined || items.length === 0) return
-    items[0] = last
-    let index = 0
-    for (;;) {
+    const at = this.#ats.pop() as number
+    const value = this.#values.pop() as T
+    if (this.#ats.length === 0) return
+    this.#ats[0] = at
+    this.#values[0] = value
+    this.#sink()
+  }
+
+  #rise(index: number): void {
+    while (index > 0) {
+      const parent = (index - 1) >> 1
+      if (this.#at(parent) <= this.#at(index)) return
+      this.#swap(index, parent)
+      index = parent
+    }
+  }
+
+  #sink(): void {
+    const { length } = this.#ats
+    for (let index = 0; ; ) {
       const left = 2 * index + 1
-      if (left >= items.length) return
-      const child = left + 1 < items.length && this.#at(left + 1) < this.#at(left) ? left + 1 : left
-      if (this.#at(child) >= last.at) return
+      if (left >= length) return
+      const child = left + 1 < length && this.#at(left + 1) < this.#at(left) ? left + 1 : left
+      if (this.#at(child) >= this.#at(index)) return
       this.#swap(index, child)
       index = child
     }
@@ -72,23 +79,31 @@ export class Heap<T> {
 
   #sweep(): void {
     this.#pushed = 0
-    const kept = this.#items.filter(({ value, at }) => !this.#gone(value, at))
+    const kept: { at: number; value: T }[] = []
+    for (const [i, value] of this.#values.entries()) {
+      if (!this.#gone(value, this.#at(i))) kept.push({ at: this.#at(i), value })
+    }
     this.#kept = kept.length
-    if (kept.length === this.#items.length) return
+    if (kept.length === this.#ats.length) return
     // A sorted array is a heap.
     kept.sort((a, b) => a.at - b.at)
-    this.#items.length = 0
-    for (const item of kept) this.#items.push(item)
+    this.#ats.length = 0
+    this.#values.length = 0
+    for (const { at, value } of kept) {
+      this.#ats.push(at)
+      this.#values.push(value)
+    }
   }
 
   #at(index: number): number {
-    return (this.#items[index] as { at: number }).at
+    return this.#ats[index] as number
   }
 
   #swap(a: number, b: number): void {
-    const items = this.#items
-    const held = items[a] as { at: number; value: T }
-    items[a] = items[b] as { at: number; value: T }
-    items[b] = held
+    const [at, value] = [this.#at(a), this.#values[a] as T]
+    this.#ats[a] = this.#at(b)
+    this.#values[a] = this.#values[b] as T
+    this.#ats[b] = at
+    this.#values[b] = value
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The ledger: a receipt for each message, a dead letter for each that ends undelivered, in the batch that makes it so.
  *
- * A receipt is one row for all of a message's recipients, and their batches do not wait for one another: each is made from
+ * A message that waits for one recipient has no row but its own. A receipt is one row for all of a message's recipients, and their batches do not wait for one another: each is made from
  * the ones before it. What these say of other recipients may yet fail, and has to take with it what was made from it: so a
  * batch is written only where the row is what it was made from.
  */
@@ -12,7 +12,7 @@ import { DEAD_REASONS, type DeadReason, type NewDeadLetter } from './dead-letter
 import type { DeadLetters } from './dead-letters.ts'
 import type { Fate, Ledger, Staged } from './ledger.ts'
 import { type ReceiptWrite, writeReceipt } from './receipt-rows.ts'
-import type { MessageReceipt, ReceiptEvent } from './receipts.ts'
+import { isImplied, type MessageReceipt, type ReceiptEvent } from './receipts.ts'
 import type { InboxOwes } from './rows.ts'
 import type { Tracker } from './tracker.ts'
 
@@ -94,7 +94,7 @@ export class Books implements Ledger {
     // The newest word on each, also where this batch changes nothing of it: a receipt begins with its first row.
     for (const [id, own] of byMessage(fates)) {
       const receipt = tracker.latest(id)
-      if (receipt === undefined) continue
+      if (receipt === undefined || (own.every(({ status }) => status === 'queued') && isImplied(receipt))) continue
       const last = this.#ahead(id, own).at(-1)?.write
       if (last !== undefined) checks.push({ table: last.table, key: last.key, value: last.value })
       const write = writeReceipt(receipt)

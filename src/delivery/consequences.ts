@@ -1,16 +1,17 @@
 /** What a recipient's word on an epoch comes to: fates of messages, and what is written of them. */
 
+import { inSlices, type NextTask } from '../common/slices.ts'
 import type { AckNews } from '../feed/index.ts'
 import type { Write } from '../store/store.ts'
 import { deleteRow, draftAgain, endedOf, fateOf, fateOfEnd, rowKeyOf } from './entries.ts'
-import { NO_BYTES } from './fencing.ts'
+import type { Envelopes } from './envelopes.ts'
 import type { Fate } from './ledger.ts'
 import type { OutRow } from './loading.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
 import { owedRow } from './owed-letters.ts'
 import { isKept } from './receipts.ts'
-import { putOutbox } from './rows.ts'
+import { NO_BYTES, putOutbox } from './rows.ts'
 
 /** See the head of this file. */
 export interface Consequences {
@@ -28,7 +29,7 @@ export interface Consequences {
 export async function consequences(
   news: AckNews,
   epoch: OutEpoch,
-  { author, recipient }: { readonly author: string; readonly recipient: string },
+  { envelopes, recipient }: { readonly envelopes: Envelopes; readonly recipient: string },
 ): Promise<Consequences> {
   const refused = new Map(news.refused)
   const skipped = new Set(news.skipped)
@@ -64,10 +65,10 @@ export async function consequences(
     // One that is being given up has its letter with that, unless that cannot be written.
     if (!keeps || entry?.owed) await entry?.giving?.catch(() => undefined)
     const lettered = keeps || entry === undefined || entry.awaited || entry.lettered
-    const ended = lettered ? undefined : await endedOf(entry, author)
+    const ended = lettered ? undefined : await endedOf(entry, envelopes)
     // Its recipient is quicker than whoever makes room for the letter.
     const owes = status === 'skipped' && !entry?.lettered ? entry?.owed : undefined
-    const owed = entry && owes ? [await fateOfEnd(recipient, { ...entry, left: false }, owes, author)] : []
+    const owed = entry && owes ? [await fateOfEnd(recipient, { ...entry, left: false }, owes, envelopes)] : []
     const end = [...owed, { ...fateOf(recipient, epoch, number, messageId, status), reason, ended }]
     const row = owedRow(end)
     if (row !== undefined) letters.push({ epoch: epoch.id, number, row })
@@ -93,15 +94,24 @@ export interface LostEpoch {
  * Waits for what is being written of an epoch that takes nothing more, and reads what is in it then. A message that is
  * still on its way into it would be lost with it; one that is being given up would go all the same.
  */
-export async function unsealEpoch(epoch: OutEpoch, author: string): Promise<ReadonlyMap<Entry, Draft>> {
+export async function unsealEpoch(
+  epoch: OutEpoch,
+  envelopes: Envelopes,
+  next?: NextTask,
+): Promise<ReadonlyMap<Entry, Draft>> {
   await epoch.writing.ended()
-  const entries = [...epoch.entries.values()]
-  return new Map(await Promise.all(entries.map(async entry => [entry, await draftAgain(entry, author)] as const)))
+  const drafts = new Map<Entry, Draft>()
+  for await (const entry of inSlices([...epoch.entries.values()], next)) {
+    const draft = await draftAgain(entry, envelopes)
+    if (draft !== undefined) drafts.set(entry, draft)
+  }
+  return drafts
 }
 
 /** @param drafts of all that is in it, see {@link unsealEpoch} */
 export function lostEpoch(epoch: OutEpoch, drafts: ReadonlyMap<Entry, Draft>, recipient: string): LostEpoch {
-  const again = [...epoch.entries.values()].map(entry => ({ entry, draft: drafts.get(entry) as Draft }))
+  // What cannot be read stays where it is: the next run says so.
+  const again = [...drafts].flatMap(([entry, draft]) => (epoch.entries.has(entry.number) ? { entry, draft } : []))
   const over = [...epoch.messages.keys()].filter(number => !epoch.entries.has(number))
   return {
     again,

@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../common/clock.ts'
 import { AfpError } from '../common/errors.ts'
 import { type NextTask, Slices } from '../common/slices.ts'
 import { draftAgain } from './entries.ts'
+import type { Envelopes } from './envelopes.ts'
 import type { Leaving } from './leaving.ts'
 import type { Entry } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
@@ -20,8 +21,7 @@ const LONGEST_PAUSE = 5_000
 
 /** What copying needs. */
 export interface CopiesParts {
-  /** This agent's id. */
-  readonly author: string
+  readonly envelopes: Envelopes
   readonly clock: Clock
   /** Hands a message to the connection that is open, sealed but not kept. */
   readonly copy: (draft: Draft) => Promise<void>
@@ -97,10 +97,10 @@ export class Copies {
   }
 
   async #copy(entry: Entry): Promise<void> {
-    const { author, copy } = this.#parts
+    const { envelopes, copy } = this.#parts
     const link = this.#link
     // One that cannot be opened cannot be the next time either.
-    const draft = await draftAgain(entry, author).catch(() => undefined)
+    const draft = await draftAgain(entry, envelopes).catch(() => undefined)
     // Its recipient has it by now, or it was given up, or the link is another one, or none.
     if (link !== this.#link || !this.#due.has(entry) || !this.#mayGo(entry)) return
     if (draft === undefined) return this.#end(entry)

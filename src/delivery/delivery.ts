@@ -26,6 +26,7 @@ import type { RetryOutcome } from './dead-letter-retries.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { draftOf } from './drafts.ts'
 import { FrameType, LOST_KEY_LABEL, lostKeyBody, readAcks, readEpochs, readLostKey, readStates } from './frames.ts'
+import { trackImplied } from './implied.ts'
 import { KEEP_ENDED } from './in-epoch.ts'
 import type { DEFAULT_INBOX, InboxLimits } from './inbox-room.ts'
 import { retryLetter } from './letter-retry.ts'
@@ -61,6 +62,8 @@ export interface DeliveryParts
   readonly limits: Limits
   readonly prekeys: PrekeyRing
   readonly tracker: Tracker
+  /** Asked at the start: whether there is a receipt of a message that is not followed, since all is said of it. Default: none. */
+  readonly isClosed?: ((messageId: string) => boolean) | undefined
   readonly deadLetters: DeadLetters
   readonly breakers: CircuitBreakers
   /** The newest prekey on an agent's card. */
@@ -135,6 +138,7 @@ export class Delivery {
     const { store, clock, tracker, nextTask } = this.#parts
     const follows = (id: string): boolean => tracker.tracking(id) !== undefined
     const remains = await loadOutgoing(store, { now: clock.now(), follows, next: nextTask })
+    await trackImplied(this.#parts, remains)
     await failUnkept({ ...this.#parts, recorder: this.#recorder }, remains)
     await this.#recipients.load(remains)
     await this.#authors.load()

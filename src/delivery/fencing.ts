@@ -6,22 +6,19 @@
  */
 
 import { deleteRow, fateOfEnd, rowKeyOf } from './entries.ts'
+import type { Envelopes } from './envelopes.ts'
 import type { Fate, Quota } from './ledger.ts'
 import { LettersFull } from './letter-room.ts'
 import { type NextTryParts, nextTry } from './next-try.ts'
 import { type Entry, isUnknown } from './out-epoch.ts'
 import type { Recorder } from './recorder.ts'
-import { type FenceReason, putOutbox } from './rows.ts'
+import { type FenceReason, NO_BYTES, putOutbox } from './rows.ts'
 import type { Sender } from './sender.ts'
-
-/** What a fenced row keeps of its message. */
-export const NO_BYTES = new Uint8Array(0)
 
 /** What fencing needs. */
 export interface FencingParts extends NextTryParts {
-  /** This agent's id. */
-  readonly author: string
   readonly recipient: string
+  readonly envelopes: Envelopes
   readonly quota: Quota
   readonly recorder: Recorder
   readonly sender: Sender
@@ -94,14 +91,15 @@ export class Fencing {
   }
 
   async #fence(entry: Entry, reason: FenceReason): Promise<boolean> {
-    const { author, recipient, recorder, quota, sender } = this.#parts
+    const { envelopes, recipient, recorder, quota, sender } = this.#parts
     const { epoch, number, row } = entry
     // Whether it has left is said for good: it must not leave while that is being written.
     sender.hold(entry)
     const fenced = { ...row, fence: reason, frame: NO_BYTES }
     let over = false
     try {
-      const end = await fateOfEnd(recipient, entry, reason, author)
+      await envelopes.pin(entry)
+      const end = await fateOfEnd(recipient, entry, reason, envelopes)
       over = isUnknown(entry) || (entry.awaited && reason === 'expired')
       const fate: Fate = { ...end, inDoubt: entry.left, final: over }
       // At the next start a number without a row is skipped as well.
@@ -112,6 +110,7 @@ export class Fencing {
       entry.lettered = end.ended !== undefined
     } catch (error) {
       if (error instanceof LettersFull) await this.#owe(entry, reason)
+      envelopes.unpin(entry)
       throw error
     }
     // Its recipient's word may have taken it out meanwhile.
@@ -134,10 +133,12 @@ export class Fencing {
    * told of that. Its bytes stay, for the letter.
    */
   async #owe(entry: Entry, reason: FenceReason): Promise<void> {
-    const { recipient, recorder, sender } = this.#parts
+    const { recipient, recorder, sender, envelopes } = this.#parts
     const { epoch, number, row } = entry
     if (entry.owed !== undefined || !epoch.entries.has(number)) return
-    await recorder.record([], [putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason })])
+    const frame = await envelopes.pin(entry)
+    if (frame === undefined || !epoch.entries.has(number)) return
+    await recorder.record([], [putOutbox(rowKeyOf(recipient, entry), { ...row, fence: reason, frame })])
     entry.owed = reason
     epoch.feed.skip(number)
     sender.stateChanged()

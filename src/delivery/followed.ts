@@ -32,7 +32,7 @@ export interface Tracking {
 type Recipients = ReadonlyMap<string, RecipientReceipt>
 
 /** A change that is neither committed nor abandoned. */
-interface Open {
+export interface Open {
   readonly recipient: string
   readonly after: RecipientReceipt
 }
@@ -46,16 +46,19 @@ interface Goal {
 
 type GoalName = 'delivered' | 'processed'
 
+/** Most messages wait, and nothing changes of them meanwhile: they share it. */
+const NONE: readonly Open[] = []
+
 /** What is followed of a message. Its promises are made for those who ask for them: most do not, or for one. */
 export class Followed implements Tracking {
   readonly id: string
   receipt: MessageReceipt
   /** With the changes that are not committed yet. */
   latest: MessageReceipt
-  /** Number of the change that is published for each recipient. */
-  readonly versions = new Map<string, number>()
   /** In their order. */
-  readonly open = new Set<Open>()
+  open: readonly Open[] = NONE
+  /** By recipient, while there may be older ones: number of the change that is published. */
+  #versions: Map<string, number> | undefined
   settledAt = 0
   #delivered: Goal | undefined
   #processed: Goal | undefined
@@ -80,6 +83,29 @@ export class Followed implements Tracking {
   get processed(): Promise<Recipients> {
     this.#processed ??= this.#goal('processed')
     return this.#processed.promise
+  }
+
+  begin(change: Open): void {
+    this.open = [...this.open, change]
+  }
+
+  /** A change is committed or abandoned; false where it was already. */
+  end(change: Open): boolean {
+    if (!this.open.includes(change)) return false
+    this.open = this.open.length === 1 ? NONE : this.open.filter(other => other !== change)
+    return true
+  }
+
+  /** Whether a change that has ended is the newest one of its recipient. */
+  publishes(recipient: string, version: number): boolean {
+    const newest = (this.#versions?.get(recipient) ?? 0) <= version
+    // Older ones that are not published yet are among the open ones.
+    if (this.open.length === 0) this.#versions = undefined
+    else if (newest) {
+      this.#versions ??= new Map()
+      this.#versions.set(recipient, version)
+    }
+    return newest
   }
 
   /** The promises of its first life are broken; whoever asks from now on gets those of the next. */

@@ -3,6 +3,7 @@
 import type { AckNews, FeedAck } from '../feed/index.ts'
 import type { Write } from '../store/store.ts'
 import { type Consequences, consequences } from './consequences.ts'
+import type { Envelopes } from './envelopes.ts'
 import type { EpochEnds } from './epoch-ends.ts'
 import type { OutRow } from './loading.ts'
 import type { OutEpoch } from './out-epoch.ts'
@@ -13,10 +14,11 @@ import type { Recorder } from './recorder.ts'
 import type { Sender } from './sender.ts'
 
 /** What hearing needs. */
-export interface HeardParts extends Pick<OutgoingParts, 'identity' | 'quota' | 'onRollback'> {
+export interface HeardParts extends Pick<OutgoingParts, 'quota' | 'onRollback'> {
   readonly recipient: string
   readonly epochs: OwnEpochs
   readonly sender: Sender
+  readonly envelopes: Envelopes
   readonly recorder: Recorder
   /** Takes a message out of memory. */
   readonly remove: (epoch: OutEpoch, number: number) => void
@@ -52,12 +54,12 @@ export class Heard {
   }
 
   async #take(epoch: OutEpoch, ack: FeedAck): Promise<{ written: Promise<void> }> {
-    const { identity, recipient, sender, remove, onRollback, onRoom } = this.#parts
+    const { envelopes, recipient, sender, remove, onRollback, onRoom } = this.#parts
     const { arrived } = epoch.feed
     const news = epoch.feed.acked(ack)
     if (epoch.feed.arrived && !arrived) onRoom()
     if (news.rollback) onRollback(recipient, epoch.id)
-    const ends = await consequences(news, epoch, { author: identity.id, recipient })
+    const ends = await consequences(news, epoch, { envelopes, recipient })
     const { over } = ends
     sender.heard({ arrived: news.delivered.length > 0, news: over.size > 0 })
     for (const number of [...news.delivered, ...over]) remove(epoch, number)

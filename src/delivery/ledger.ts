@@ -3,7 +3,7 @@
 import type { Failure } from '../message/failure.ts'
 import type { Check, Write } from '../store/store.ts'
 import type { MessageReceipt } from './receipts.ts'
-import type { OutboxRow } from './rows.ts'
+import type { OutboxHead } from './rows.ts'
 
 /** A message at a position. */
 export interface Position {
@@ -13,7 +13,7 @@ export interface Position {
   readonly number: number
 }
 
-/** Something that happened to a message on its way to one recipient. */
+/** Something that happened to a message on its way to one recipient. `queued`: its row is put with it. */
 export interface Fate extends Position {
   readonly status:
     | 'queued'
@@ -36,7 +36,7 @@ export interface Fate extends Position {
   /** Tries so far. */
   readonly attempts?: number | undefined
   /** The row that ends, and its content: what a dead letter keeps. */
-  readonly ended?: { readonly row: OutboxRow; readonly payload: Uint8Array } | undefined
+  readonly ended?: { readonly row: OutboxHead; readonly payload: Uint8Array } | undefined
 }
 
 /** What is to be recorded of fates. One of its functions has to be called. */

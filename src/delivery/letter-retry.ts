@@ -75,7 +75,9 @@ async function sendNow(
   const stored = await loadReceipt(store, before.id)
   const known = tracker.tracking(before.id)?.receipt ?? stored
   // Somebody sends another one under its id just now, which is not on the disk yet, and may never be.
-  if (stored === undefined && known !== undefined && isUnderWay(known)) throw duplicate(before.id)
+  const keeps = (recipient: string): boolean => outgoingTo(recipient).keeps(before.id)
+  if (stored === undefined && known !== undefined && isUnderWay(known) && ![...known.recipients.keys()].some(keeps))
+    throw duplicate(before.id)
   const standing = known?.recipients.get(peer)
   // Without a receipt nobody knows any more what became of it.
   if (standing === undefined ? inDoubt : standing.inDoubt) return 'waiting'

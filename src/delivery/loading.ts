@@ -16,7 +16,9 @@ import { Entries, type Entry, type OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
 import {
   type FenceReason,
+  NO_BYTES,
   type OpeningRow,
+  type OutboxHead,
   type OutboxRow,
   readEpoch,
   readInbox,
@@ -28,7 +30,7 @@ import {
 export interface OutgoingRemains {
   readonly epochs: readonly OutEpoch[]
   /** Messages without an epoch: there was no key for them. */
-  readonly waiting: readonly { readonly key: Key; readonly draft: Draft }[]
+  readonly waiting: readonly { readonly key: Key; readonly row: OutboxHead; readonly draft: Draft }[]
   /** What has its end and owes a dead letter, whether or not its epoch is there. */
   readonly owed: readonly OutRow[]
   /** Messages whose epoch is not there, as in a store that was damaged: with its key nobody can read them any more. */
@@ -51,7 +53,14 @@ export interface IncomingRemains {
 export interface OutRow {
   readonly epoch: string
   readonly number: number
+  /** Without its bytes where these are sealed: they are read again when they are needed. */
   readonly row: OutboxRow
+}
+
+interface ReadRow extends OutRow {
+  readonly recipient: string
+  /** How many bytes there are of its envelope. */
+  readonly bytes: number
 }
 
 /**
@@ -64,13 +73,14 @@ export async function loadOutgoing(
   { now, follows, next }: { now: number; follows: (messageId: string) => boolean; next?: NextTask | undefined },
 ): Promise<Map<string, OutgoingRemains>> {
   const openings = Map.groupBy(await readAll(store, 'epochs', ['out'], next, readOpeningRow), by('recipient'))
-  const rows = Map.groupBy(await readAll(store, 'outbox', [], next, readOutbox), by('recipient'))
+  const rows = Map.groupBy(await readAll(store, 'outbox', [], next, readHead), by('recipient'))
   const remains = new Map<string, OutgoingRemains>()
   const slices = new Slices(next)
   for (const recipient of new Set([...openings.keys(), ...rows.keys()])) {
     const [owed, others] = partition(rows.get(recipient) ?? [], ({ row }) => row.owes !== undefined)
-    const [forgotten, mine] = partition(others, ({ row }) => {
-      if (row.fence === undefined || isOwed(row)) return false
+    const [forgotten, mine] = partition(others, read => {
+      const { row } = read
+      if (row.fence === undefined || isOwed(read)) return false
       if (row.expiresAt + KEEP_ENDED < now) return true
       return (isGivenUp(row) || row.awaited === true) && !follows(row.messageId)
     })
@@ -82,6 +92,7 @@ export async function loadOutgoing(
     }
     const waiting = (byEpoch.get('') ?? []).map(({ number, row }) => ({
       key: [recipient, '', number] as Key,
+      row,
       draft: { ...row, payload: row.frame },
     }))
     const opened = new Set(['', ...epochs.map(({ id }) => id)])
@@ -92,7 +103,7 @@ export async function loadOutgoing(
   return remains
 }
 
-async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, rows: OutRow[]): Promise<OutEpoch> {
+async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, rows: ReadRow[]): Promise<OutEpoch> {
   const delivered = rows.filter(({ row }) => row.fence === 'delivered')
   const kept = rows.filter(({ row }) => row.fence === undefined)
   const fenced = rows.filter(({ row }) => isGivenUp(row))
@@ -109,12 +120,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     notAfter,
     entries: new Entries(),
     fences: new Map(),
-    messages: new Map(
-      rows.map(({ number, row: { messageId, awaited = false, expiresAt } }) => [
-        number,
-        { messageId, awaited, expiresAt },
-      ]),
-    ),
+    messages: new Map(rows.map(({ number, row }) => [number, row])),
     stored: true,
     told: Number.POSITIVE_INFINITY,
     writing: new Underway(),
@@ -122,11 +128,11 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
     lost: false,
     unnumbered: 0,
   }
-  const entryOf = ({ number, row }: OutRow): Entry => ({
+  const entryOf = ({ number, row, bytes }: ReadRow): Entry => ({
     epoch,
     number,
     row,
-    bytes: row.frame.length,
+    bytes,
     retry: row.retry,
     tries: 0,
     awaited: row.awaited === true,
@@ -139,7 +145,7 @@ async function outEpoch(id: string, { packet, keyBytes, notAfter }: OpeningRow, 
   for (const row of kept) epoch.entries.add(entryOf(row))
   for (const given of fenced) {
     const { number, row } = given
-    if (isOwed(row)) epoch.entries.add({ ...entryOf(given), owed: row.fence as FenceReason })
+    if (isOwed(given)) epoch.entries.add({ ...entryOf(given), owed: row.fence as FenceReason })
     else epoch.fences.set(number, row)
   }
   return epoch
@@ -166,7 +172,7 @@ export async function loadIncoming(store: Store, next?: NextTask): Promise<Map<s
 }
 
 /** Whether its letter has found no room. */
-const isOwed = (row: OutboxRow): boolean => isGivenUp(row) && row.frame.length > 0
+const isOwed = ({ row, bytes }: ReadRow): boolean => isGivenUp(row) && bytes > 0
 
 const isGivenUp = ({ fence }: OutboxRow): boolean => fence !== undefined && fence !== 'delivered'
 
@@ -185,6 +191,15 @@ async function readAll<T>(
   const all: T[] = []
   for await (const row of paged(store, table, prefix, next)) all.push(wholeRow(table, row.key, () => read(row)))
   return all
+}
+
+/** Of an envelope in an epoch not the bytes: as many wait as the outbox has room for. */
+function readHead(stored: Row): ReadRow {
+  const read = readOutbox(stored)
+  const { row, epoch } = read
+  const bytes = row.frame.length
+  const sealed = epoch !== '' && row.owes === undefined
+  return { ...read, row: sealed ? { ...row, frame: NO_BYTES } : row, bytes }
 }
 
 function readArrived(row: Row): ReturnType<typeof readInbox> & Pick<Arrived, 'message' | 'kind'> {

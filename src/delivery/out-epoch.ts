@@ -7,7 +7,7 @@ import { type AeadKey, importKey } from '../security/aead.ts'
 import { type MakeOpeningOptions, makeOpening } from '../security/opening.ts'
 import { PREKEY_USABLE } from '../security/prekeys.ts'
 import { NEVER_TRIED, type RetryState } from './retry.ts'
-import type { FenceReason, OutboxRow } from './rows.ts'
+import type { FenceReason, OutboxHead } from './rows.ts'
 import type { Sendable } from './send-queue.ts'
 
 /** See the head of this file. */
@@ -27,8 +27,8 @@ export interface OutEpoch {
   /** When its prekey ends: nothing is appended afterwards. Ms since 1970. */
   readonly notAfter: number
   readonly entries: Entries
-  /** Rows of positions given up, until the recipient says what it knows of them: none of them has any bytes. */
-  readonly fences: Map<number, OutboxRow>
+  /** Rows of positions given up, until the recipient says what it knows of them. */
+  readonly fences: Map<number, OutboxHead>
   /** What is at a position, until it is processed. */
   readonly messages: Map<number, Numbered>
   /** The row of the opening is on the disk. */
@@ -49,7 +49,8 @@ export interface OutEpoch {
 export interface Entry extends Sendable {
   readonly epoch: OutEpoch
   readonly number: number
-  readonly row: OutboxRow
+  /** What is in its row, but for the envelope: see `envelopes.ts`. */
+  readonly row: OutboxHead
   /** What it counts for in the quota. */
   readonly bytes: number
   /** Where its tries stand. */
@@ -72,7 +73,7 @@ export interface Entry extends Sendable {
 export interface Numbered {
   readonly messageId: string
   /** See `Draft.awaited`: nobody asks whether it was processed. */
-  readonly awaited: boolean
+  readonly awaited?: boolean | undefined
   /** When it ends, ms since 1970. */
   readonly expiresAt: number
 }
@@ -142,7 +143,7 @@ export const isSpent = ({ feed, stored, keyBytes, entries, writing, recording }:
 export const newEntry = (
   epoch: OutEpoch,
   number: number,
-  row: OutboxRow,
+  row: OutboxHead,
   { bytes, order }: Pick<Entry, 'bytes' | 'order'>,
 ): Entry => ({
   epoch,

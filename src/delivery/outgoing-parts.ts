@@ -13,7 +13,7 @@ import type { CircuitBreaker } from './breaker.ts'
 import type { Ledger, Quota } from './ledger.ts'
 import type { Lines } from './lines.ts'
 import { NEVER_TRIED, type RetryStrategy } from './retry.ts'
-import type { OutboxRow } from './rows.ts'
+import type { OutboxHead } from './rows.ts'
 import type { Tries } from './tries.ts'
 
 /** What is written together with a message: as of the moment of the call, in which it is committed. */
@@ -67,8 +67,8 @@ export interface OutgoingParts {
   readonly onError: (error: unknown) => void
 }
 
-/** The row of a message that was never tried. */
-export const rowOf = (draft: Draft, now: number, frame: Uint8Array): OutboxRow => ({
+/** The row of a message that was never tried, but for its bytes. */
+export const headOf = (draft: Draft, now: number): OutboxHead => ({
   messageId: draft.messageId,
   guarantee: draft.guarantee,
   priority: draft.priority,
@@ -80,7 +80,6 @@ export const rowOf = (draft: Draft, now: number, frame: Uint8Array): OutboxRow =
   asks: draft.asks,
   awaited: draft.awaited,
   lettered: draft.lettered,
-  frame,
 })
 
 /** There is no way to seal anything to the recipient. */

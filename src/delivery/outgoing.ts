@@ -14,13 +14,14 @@ import type { Batch, Check, Key, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
 import { lostEpoch, unsealEpoch } from './consequences.ts'
 import { fateOf, rowKeyOf } from './entries.ts'
+import { Envelopes } from './envelopes.ts'
 import { EpochEnds } from './epoch-ends.ts'
 import { Fencing } from './fencing.ts'
 import { Heard } from './heard.ts'
 import type { OutgoingRemains } from './loading.ts'
 import { OnceSender } from './once-sender.ts'
 import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
-import { type Draft, type OutgoingParts, rowOf } from './outgoing-parts.ts'
+import { type Draft, headOf, type OutgoingParts } from './outgoing-parts.ts'
 import { OwnEpochs } from './own-epochs.ts'
 import { commitFates, Recorder } from './recorder.ts'
 import { outboxKey, putOpening, putOutbox } from './rows.ts'
@@ -39,6 +40,7 @@ export class Outgoing {
   readonly #unsealed: Unsealed
   readonly #recorder: Recorder
   readonly #fencing: Fencing
+  readonly #envelopes: Envelopes
   readonly #heard: Heard
   readonly #epochs: OwnEpochs
   #opening: Promise<void> | undefined
@@ -56,10 +58,12 @@ export class Outgoing {
     this.#to = { mesh: parts.mesh, destination: publicKeyOf(recipient) as Uint8Array }
     this.#breaker = parts.breaker(recipient)
     this.#epochs = new OwnEpochs(recipient, parts.clock, () => this.cardChanged())
+    const envelopes = new Envelopes({ ...parts, author: parts.identity.id, recipient })
+    this.#envelopes = envelopes
     this.#sender = new Sender({
       ...parts,
       recipient,
-      author: parts.identity.id,
+      envelopes,
       copy: draft => this.sendOnce(draft),
       breaker: this.#breaker,
       states: () => this.#epochs.states(),
@@ -76,27 +80,21 @@ export class Outgoing {
       open: () => this.#open(),
       announce: epoch => this.#sender.announce(epoch),
     })
+    const own = { recipient, envelopes, epochs: this.#epochs, sender: this.#sender, recorder: this.#recorder }
+    const shared = { ...parts, ...own }
     this.ends = new EpochEnds({
-      ...parts,
-      recipient,
-      epochs: this.#epochs,
-      recorder: this.#recorder,
+      ...shared,
       drop: epoch => this.#drop(epoch),
       // There may be room to open another.
       onDropped: () => this.cardChanged(),
     })
     this.#heard = new Heard({
-      ...parts,
-      recipient,
-      epochs: this.#epochs,
-      sender: this.#sender,
-      recorder: this.#recorder,
+      ...shared,
       remove: (epoch, number) => this.#remove(epoch, number),
       ends: this.ends,
       onRoom: () => this.cardChanged(),
     })
-    const author = parts.identity.id
-    this.#fencing = new Fencing({ ...parts, author, recipient, recorder: this.#recorder, sender: this.#sender })
+    this.#fencing = new Fencing(shared)
   }
 
   /** Messages that are not settled. */
@@ -107,6 +105,11 @@ export class Outgoing {
   /** Whether an epoch is this agent's own towards this recipient, or was not long ago. */
   has(epoch: string): boolean {
     return this.#epochs.knows(epoch)
+  }
+
+  /** Whether a message that waits is on the disk. */
+  keeps(messageId: string): boolean {
+    return this.#epochs.find(messageId) !== undefined || this.#unsealed.keeps(messageId)
   }
 
   /**
@@ -141,10 +144,12 @@ export class Outgoing {
 
   linked(): void {
     this.#epochs.linked()
+    this.#envelopes.linked = true
     this.#sender.linked(this.#epochs.used)
   }
 
   unlinked(): void {
+    this.#envelopes.linked = false
     this.#sender.unlinked()
   }
 
@@ -173,10 +178,10 @@ export class Outgoing {
    * numbers. Its word is the fence: nothing of the old ones can have an effect any more.
    */
   async lostKey(ids: readonly string[]): Promise<void> {
-    const { quota, identity } = this.#parts
+    const { quota, nextTask } = this.#parts
     for (const epoch of this.#epochs.lose(ids)) {
       let drafts: Awaited<ReturnType<typeof unsealEpoch>>
-      do drafts = await unsealEpoch(epoch, identity.id)
+      do drafts = await unsealEpoch(epoch, this.#envelopes, nextTask)
       while (epoch.writing.busy)
       const { again, fates: given, writes } = lostEpoch(epoch, drafts, this.recipient)
       // What is still being written of them finds no row to change.
@@ -256,6 +261,7 @@ export class Outgoing {
   close(): void {
     this.#closed = true
     this.#sender.close()
+    this.#envelopes.close()
     this.#epochs.close()
     this.#fencing.close()
     this.#unsealed.close()
@@ -310,7 +316,7 @@ export class Outgoing {
       const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random, now }
       this.#epochs.begin(await openEpoch(options))
     }
-    const append: Append = (epoch, draft, rows) => this.#append(epoch, draft, rows)
+    const append: Append = (...draft) => this.#append(...draft)
     void this.#unsealed.seal(() => this.#usable(), append).then(() => this.cardChanged())
     return true
   }
@@ -339,12 +345,12 @@ export class Outgoing {
   async #commit(epoch: OutEpoch, draft: Draft, number: number, frame: Uint8Array, rows: Replaced): Promise<void> {
     const { replaces, before } = rows
     const { clock, tries } = this.#parts
-    const row = rowOf(draft, clock.now(), frame)
+    const row = headOf(draft, clock.now())
     const fates = [fateOf(this.recipient, epoch, number, draft.messageId, 'queued')]
     const batch = (): Batch => {
       // With an earlier row they were written with that.
       const { checks = [], writes: also } = (replaces === undefined && draft.also?.()) || { writes: [] }
-      const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), row), ...also]
+      const writes = [putOutbox(outboxKey(this.recipient, epoch.id, number), { ...row, frame }), ...also]
       if (!epoch.stored) writes.push(putOpening(this.recipient, epoch.id, epoch))
       if (replaces !== undefined) writes.push({ op: 'delete', table: 'outbox', key: replaces })
       const ordered: Check[] = before === undefined ? [] : [{ table: 'outbox', key: before.row, value: undefined }]
@@ -359,12 +365,12 @@ export class Outgoing {
       await commitFates(this.#parts, fates, batch)
     }
     epoch.stored = true
-    const { messageId, awaited = false, expiresAt } = draft
-    epoch.messages.set(number, { messageId, awaited, expiresAt })
+    epoch.messages.set(number, row)
     const entry = newEntry(epoch, number, row, { bytes: draft.payload.length, order: ++this.#order })
     // There were some under another number where the recipient lost the key of that.
     tries.resume(this.recipient, entry)
     epoch.entries.add(entry)
+    this.#envelopes.keep(entry, frame)
     this.#sender.add(entry)
     this.#sender.pump()
   }

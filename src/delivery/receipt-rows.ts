@@ -9,6 +9,7 @@ import { paged } from '../store/paged.ts'
 import type { Store } from '../store/store.ts'
 import { DEAD_REASONS } from './dead-letter.ts'
 import { hasFailed, isUnderWay, type MessageReceipt, RECEIPT_STATES, type RecipientReceipt } from './receipts.ts'
+import { recipientMap } from './recipient-map.ts'
 import { NEVER_TRIED, retryStateFromWire, retryStateToWire } from './retry.ts'
 import { failure, list, notOne, pick, text, time, whole } from './row-fields.ts'
 
@@ -52,12 +53,18 @@ export async function loadReceipt(store: Store, id: string): Promise<MessageRece
 
 /**
  * The receipts of messages under way, or whose recipient has not had its last word, page by page: what a new run has to
- * know at once.
+ * know at once, beside those of which the rows of their messages say all there is, see `isImplied`.
+ * @param onClosed is told the ids of the others
  * @throws AfpDataStoreError STORE_FAILED when a row is damaged
  */
-export async function* openReceipts(store: Store, next?: NextTask): AsyncGenerator<MessageReceipt> {
+export async function* openReceipts(
+  store: Store,
+  next?: NextTask,
+  onClosed = (_id: string): void => {},
+): AsyncGenerator<MessageReceipt> {
   for await (const receipt of storedReceipts(store, next)) {
     if (isOpen(receipt)) yield receipt
+    else onClosed(receipt.id)
   }
 }
 
@@ -132,7 +139,7 @@ export function readReceipt(id: string, value: Uint8Array): MessageReceipt {
       createdAt: time(createdAt),
       expiresAt: time(expiresAt),
       awaited: awaited === true,
-      recipients: new Map(all),
+      recipients: recipientMap(all),
     }
     if (receipt.recipients.size !== all.length) throw notOne()
     return receipt

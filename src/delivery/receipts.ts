@@ -26,6 +26,7 @@ import { AfpError, type AfpErrorCode } from '../common/errors.ts'
 import type { Failure } from '../message/failure.ts'
 import type { Guarantee } from '../message/message.ts'
 import { cutFailure, type DeadReason } from './dead-letter.ts'
+import { recipientMap, withEntry } from './recipient-map.ts'
 import { NEVER_TRIED, type RetryState } from './retry.ts'
 
 /** Where a message stands with one recipient. `stored`: a relay keeps it, which is no promise of the recipient. */
@@ -143,6 +144,17 @@ export const hasFailed = ({ state }: RecipientReceipt): boolean => !PROGRESS.inc
 export const isUnderWay = ({ recipients }: MessageReceipt): boolean =>
   [...recipients.values()].some(each => !each.arrived && !hasFailed(each))
 
+/**
+ * Whether the row of its message says as much: it waits for its one recipient, and nothing has happened to it yet. Then
+ * nothing else is written of it.
+ */
+export function isImplied({ recipients }: MessageReceipt): boolean {
+  const [only] = recipients.values()
+  if (only === undefined || recipients.size > 1) return false
+  const { state, retries, retry, left, error } = only
+  return state === 'queued' && retries === 0 && retry.attempts === 0 && !left && error === undefined
+}
+
 /** Why a message is not sent: another one is kept under its id. */
 export const duplicate = (id: string): AfpError =>
   new AfpError('DUPLICATE_MESSAGE', `there is a message with the id ${id}; this one was not sent`)
@@ -154,7 +166,7 @@ export function newReceipt(
 ): MessageReceipt {
   const queued = queuedAt(message.createdAt, 0)
   const { awaited = false } = message
-  return { ...message, awaited, recipients: new Map([...recipients].map(recipient => [recipient, queued])) }
+  return { ...message, awaited, recipients: recipientMap([...recipients].map(recipient => [recipient, queued])) }
 }
 
 /**
@@ -171,7 +183,7 @@ export function advance(
   // Of a message that is sent again the receipt may have gone meanwhile, and begun anew with another of its recipients.
   const joins = before === undefined && event.type === 'queued'
   const after = joins ? queuedAt(at, 0) : before && step(before, event, at)
-  return after && { ...receipt, recipients: new Map(receipt.recipients).set(recipient, after) }
+  return after && { ...receipt, recipients: withEntry(receipt.recipients, recipient, after) }
 }
 
 /** What errors say of one that {@link hasFailed}. */

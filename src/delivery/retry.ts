@@ -175,6 +175,7 @@ export const retryStateToWire = (state: RetryState): unknown[] => [state.attempt
 export function retryStateFromWire(value: unknown): RetryState {
   const [attempts, nextAt] = Array.isArray(value) && value.length === 2 ? value : []
   if (!isCount(attempts) || !isCount(nextAt)) throw damaged('retry state')
+  if (attempts === 0 && nextAt === 0) return NEVER_TRIED
   return { attempts, nextAt }
 }
 

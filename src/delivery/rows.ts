@@ -60,6 +60,12 @@ export interface OutboxRow {
   readonly frame: Uint8Array
 }
 
+/** All of a row but its bytes. */
+export type OutboxHead = Omit<OutboxRow, 'frame'>
+
+/** What a row keeps of a message whose bytes are not needed any more. */
+export const NO_BYTES = new Uint8Array(0)
+
 /** How a message ended whose dead letter has found no room, see `Fate`. */
 export type OutboxOwes = readonly [status: 'refused' | 'expired' | 'dead', reason: string, attempts: number]
 

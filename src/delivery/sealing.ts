@@ -14,7 +14,7 @@ import type { AeadKey } from '../security/aead.ts'
 import { openDirect, sealDirect } from '../security/seal.ts'
 import { openShared, type SharedContent } from '../security/shared-content.ts'
 import { arrayOf, type Envelope, encodeHeader, envelopeFrame, malformed, readEnvelope } from './frames.ts'
-import type { Entry, OutEpoch } from './out-epoch.ts'
+import type { OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
 
 /** Where an envelope goes. */
@@ -114,8 +114,8 @@ async function openWrapped(
 }
 
 /** What an author sealed in an envelope of its own. */
-export async function openPayload({ row, epoch }: Entry, author: string): Promise<Uint8Array> {
-  const envelope = readEnvelope(row.frame.subarray(1))
-  const { payload } = await openEnvelope(epoch.key, envelope, { author, self: agentIdOf(envelope.header.destination) })
+export async function openPayload(frame: Uint8Array, key: AeadKey, author: string): Promise<Uint8Array> {
+  const envelope = readEnvelope(frame.subarray(1))
+  const { payload } = await openEnvelope(key, envelope, { author, self: agentIdOf(envelope.header.destination) })
   return payload
 }

@@ -6,7 +6,7 @@ import { toFailure } from '../message/failure.ts'
 import { eventOf } from './books.ts'
 import type { DeadReason } from './dead-letter.ts'
 import type { Fate } from './ledger.ts'
-import { type Draft, rowOf } from './outgoing-parts.ts'
+import { type Draft, headOf } from './outgoing-parts.ts'
 import { newReceipt } from './receipts.ts'
 import type { Recorder } from './recorder.ts'
 import type { Tracker, Tracking } from './tracker.ts'
@@ -68,7 +68,7 @@ export async function sendToAll(
     throw error
   }
   for (const end of ends) end?.committed()
-  const ended = { row: rowOf(draft, clock.now(), payload), payload }
+  const ended = { row: headOf(draft, clock.now()), payload }
   const fates = [...failed].map(([recipient, error]): Fate => {
     const position = { messageId: id, recipient, epoch: '', number: 0 }
     const fate = { ...position, error: toFailure(error), inDoubt: false, final: true }

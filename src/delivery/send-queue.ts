@@ -19,7 +19,7 @@ export interface Sendable {
 
 interface Slot<E> {
   readonly entry: E
-  state: 'ready' | 'flying' | 'later' | 'gone'
+  state: 'ready' | 'staged' | 'flying' | 'later' | 'gone'
   /** When it was handed to a connection, or when it may be. */
   at: number
 }
@@ -37,6 +37,8 @@ export class SendQueue<E extends Sendable> {
   #lapsed = false
   /** Under way, the longest first. */
   readonly #flying = new Set<Slot<E>>()
+  /** Taken, and not with a connection yet. */
+  readonly #staged = new Set<Slot<E>>()
 
   constructor(window: number) {
     this.window = window
@@ -64,7 +66,7 @@ export class SendQueue<E extends Sendable> {
   /** Whether a message is here and not under way. */
   waits(entry: E): boolean {
     const slot = this.#slots.get(entry)
-    return slot !== undefined && slot.state !== 'flying'
+    return slot !== undefined && slot.state !== 'flying' && slot.state !== 'staged'
   }
 
   /** Takes a message in; it may go from `at` on. */
@@ -90,7 +92,25 @@ export class SendQueue<E extends Sendable> {
   /** Whether {@link take} has something to give. */
   ready(now: number): boolean {
     this.#wake(now)
-    return this.#flying.size < this.window && this.#front() !== undefined
+    return !this.#full && this.#front() !== undefined
+  }
+
+  /** What was just taken is not handed over yet: it takes its place in the window, and cannot be overdue. */
+  stage(entry: E): void {
+    const slot = this.#slots.get(entry)
+    if (slot === undefined || !this.#flying.delete(slot)) return
+    slot.state = 'staged'
+    this.#staged.add(slot)
+  }
+
+  /** It is handed over now; false when it is not to go any more. */
+  unstage(entry: E, now: number): boolean {
+    const slot = this.#slots.get(entry)
+    if (slot === undefined || !this.#staged.delete(slot)) return false
+    slot.state = 'flying'
+    slot.at = now
+    this.#flying.add(slot)
+    return true
   }
 
   /** It has arrived, or will never: nothing more is done for it. */
@@ -99,6 +119,7 @@ export class SendQueue<E extends Sendable> {
     if (slot === undefined) return false
     this.#slots.delete(entry)
     if (this.#flying.delete(slot)) this.#lapsed = false
+    this.#staged.delete(slot)
     slot.state = 'gone'
     return true
   }
@@ -117,6 +138,7 @@ export class SendQueue<E extends Sendable> {
     const slot = this.#slots.get(entry)
     if (slot === undefined) return
     this.#flying.delete(slot)
+    this.#staged.delete(slot)
     slot.state = 'later'
     slot.at = Number.POSITIVE_INFINITY
   }
@@ -136,6 +158,7 @@ export class SendQueue<E extends Sendable> {
 
   /** What was under way, or of it what `lost` says, has not arrived: it may go again at once. */
   recall(now: number, lost: (entry: E) => boolean = () => true): void {
+    for (const slot of [...this.#staged]) if (lost(slot.entry)) this.unstage(slot.entry, now)
     for (const slot of [...this.#flying]) if (lost(slot.entry)) this.again(slot.entry, now)
   }
 
@@ -173,8 +196,12 @@ export class SendQueue<E extends Sendable> {
 
   /** When {@link take} has something to give; undefined when nothing waits, or when only an acknowledgement makes room. */
   get nextDue(): number | undefined {
-    if (this.#flying.size >= this.window) return undefined
+    if (this.#full) return undefined
     return this.#front() === undefined ? this.#later.peek() : 0
+  }
+
+  get #full(): boolean {
+    return this.#flying.size + this.#staged.size >= this.window
   }
 
   #wait(slot: Slot<E>, at: number): void {

@@ -7,6 +7,7 @@
 import type { Timer } from '../common/clock.ts'
 import { AfpError } from '../common/errors.ts'
 import { nextTask, SLICE_ITEMS } from '../common/slices.ts'
+import { Asking } from './asking.ts'
 import type { BreakerCall, CircuitBreaker } from './breaker.ts'
 import { Copies, type CopiesParts } from './copies.ts'
 import { FrameType, frameOf } from './frames.ts'
@@ -14,19 +15,15 @@ import { Leaving } from './leaving.ts'
 import type { Lines } from './lines.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
 import { SendQueue } from './send-queue.ts'
+import { Staging } from './staging.ts'
 
 /** How long the recipient may take to acknowledge before a message goes again, ms, and in round trips of the link. */
 const PATIENCE = 1_000
 const PATIENCE_ROUND_TRIPS = 4
-/**
- * How long after its last word the recipient is asked what it has, ms, while something has no end: an answer may have
- * been lost with a connection that another one stood in for. Doubled with each question up to the other, which is below
- * the patience of recipients with what is missing: the question says that it is there.
- */
-const ASK_PAUSE = 5_000
-const LONGEST_ASK_PAUSE = 20_000
 /** How long a message waits after the connection would not take it, ms. */
 const BUSY_PAUSE = 100
+/** The longest pause before it is looked again, ms; one whose row cannot be read waits as long. */
+const LONGEST_PAUSE = 60_000
 
 /** What handing over needs. */
 export interface SenderParts extends CopiesParts {
@@ -53,16 +50,14 @@ export class Sender {
   readonly #queue: SendQueue<Entry>
   readonly #copies: Copies
   readonly #leaving = new Leaving()
+  readonly #staging: Staging
   /** Epochs whose opening went over the link that is open. */
   #announced = new WeakSet<OutEpoch>()
   #linked = false
   /** After a link came up: until the recipient says what it has, or this time, nothing goes. */
   #holdUntil = 0
   #stateDue = false
-  #askPause = ASK_PAUSE
-  #askAt = 0
-  /** When the recipient was told the states, or had nothing to be told of. */
-  #toldAt = 0
+  readonly #asking = new Asking()
   /** The one message that a half-open breaker let go. */
   #probe: { readonly call: BreakerCall; readonly entry: Entry } | undefined
   /** Handed over since the recipient spoke last over this link. */
@@ -81,6 +76,11 @@ export class Sender {
     this.#parts = parts
     this.#queue = new SendQueue(parts.window)
     this.#copies = new Copies(parts, this.#leaving, entry => this.#isBarred(entry))
+    this.#staging = new Staging({
+      ...parts,
+      hand: (...staged) => this.#handStaged(...staged),
+      onRead: () => this.pump(),
+    })
     // Whoever closes it by hand wants what waits to go now.
     parts.breaker.addEventListener(
       'change',
@@ -99,13 +99,14 @@ export class Sender {
 
   /** A message that is on the disk; it may go from `at` on, ms since 1970. */
   add(entry: Entry, at = 0): void {
-    if (this.#queue.size === 0) this.#toldAt = this.#parts.clock.monotonic()
+    if (this.#queue.size === 0) this.#asking.told(this.#parts.clock.monotonic())
     this.#queue.add(entry, this.#moment(at))
     this.#copies.add(entry)
   }
 
   remove(entry: Entry): void {
     this.#queue.remove(entry)
+    this.#parts.envelopes.take(entry)
     this.#copies.remove(entry)
     this.#untried(entry)
   }
@@ -138,9 +139,7 @@ export class Sender {
     this.#repeated = new WeakMap()
     // What failed did so over another link. Its recipient holds back for it what came after it, and not for ever.
     this.#queue.wake()
-    // How long ago it was told anything counts over this link: it is told now, or has nothing to be told of.
-    this.#toldAt = clock.monotonic()
-    this.#askLater(ASK_PAUSE)
+    this.#asking.linked(clock.monotonic())
     if (ask) {
       this.#holdUntil = clock.monotonic() + this.#patience()
       this.#sendStates()
@@ -151,6 +150,7 @@ export class Sender {
   /** It is gone. */
   unlinked(): void {
     this.#linked = false
+    this.#staging.clear()
     // The next word is the first one of another link, and maybe of another run.
     this.#queue.window = this.#parts.window
     this.#holdUntil = 0
@@ -179,7 +179,7 @@ export class Sender {
   heard({ arrived, news }: { arrived: boolean; news: boolean }): void {
     this.#holdUntil = 0
     this.#unanswered.clear()
-    if (arrived || news) this.#askLater(ASK_PAUSE)
+    if (arrived || news) this.#asking.heard(this.#parts.clock.monotonic())
     if (!arrived) return
     const { breaker } = this.#parts
     if (this.#probe === undefined && breaker.failureCount === 0) return
@@ -229,7 +229,8 @@ export class Sender {
     const now = this.#parts.clock.monotonic()
     if (this.#linked && !this.#closed && now >= this.#holdUntil) {
       // What is there comes first: a call that the breaker lets through for nothing would never end.
-      while (this.#queue.ready(now) && this.#handNext(now));
+      while (!this.#staging.full && this.#queue.ready(now) && this.#handNext(now));
+      void this.#staging.read()
       if (this.#stateDue) this.#sendStates()
       void this.#copies.send()
     }
@@ -252,7 +253,7 @@ export class Sender {
 
   /** Hands over what is next, if the circuit breaker lets one more message go. */
   #handNext(now: number): boolean {
-    const { breaker } = this.#parts
+    const { breaker, envelopes } = this.#parts
     const closed = breaker.state === 'closed'
     const call = closed || this.#probe !== undefined ? undefined : breaker.admit()
     if (!closed && call === undefined) return false
@@ -263,11 +264,21 @@ export class Sender {
       return false
     }
     if (call !== undefined) this.#probe = { call, entry }
-    this.announce(entry.epoch)
-    this.#hand(entry)
-    // After a silence the recipient is asked as well: one that will not take this message says at least that it is there.
-    this.#stateDue ||= breaker.failureCount > 0
+    const frame = this.#staging.busy ? undefined : envelopes.take(entry)
+    if (frame !== undefined) this.#hand(entry, frame)
+    else {
+      this.#queue.stage(entry)
+      this.#staging.add(entry)
+    }
     return true
+  }
+
+  #handStaged(entry: Entry, frame: Uint8Array | undefined): void {
+    const now = this.#parts.clock.monotonic()
+    if (this.#closed || !this.#queue.unstage(entry, now)) return
+    if (frame !== undefined) return this.#hand(entry, frame)
+    this.#queue.again(entry, now + LONGEST_PAUSE)
+    this.#untried(entry)
   }
 
   /** Nothing will be heard of a message: if it was to tell the breaker how its recipient is, another one has to. */
@@ -279,32 +290,30 @@ export class Sender {
     this.#arm()
   }
 
-  #hand(entry: Entry): void {
-    const { lines, recipient, clock, onHanded, onOver } = this.#parts
+  #hand(entry: Entry, frame: Uint8Array): void {
+    const { lines, recipient, clock, breaker, envelopes, onHanded, onOver } = this.#parts
+    this.announce(entry.epoch)
     this.#leaving.starts(entry)
     this.#unanswered.add(entry)
-    lines.send(recipient, entry.row.frame).catch(error => {
+    lines.send(recipient, frame).catch(error => {
       if (error instanceof AfpError && error.code === 'MESSAGE_TOO_LARGE') {
         this.#leaving.refused(entry)
         return onOver(entry, 'too-large')
       }
       // Too slow a peer, or a link that has just closed: neither is a try that failed.
       this.#queue.again(entry, clock.monotonic() + BUSY_PAUSE)
+      if (this.#queue.has(entry)) envelopes.keep(entry, frame)
       this.#untried(entry)
       this.#arm()
     })
     onHanded(entry)
-  }
-
-  #askLater(pause: number): void {
-    this.#askPause = pause
-    // However much news comes: it waits for what is missing only as long as it is told that this is there.
-    this.#askAt = Math.min(this.#parts.clock.monotonic() + pause, this.#toldAt + LONGEST_ASK_PAUSE)
+    // After a silence the recipient is asked as well: one that will not take this message says at least that it is there.
+    this.#stateDue ||= breaker.failureCount > 0
   }
 
   #sendStates(): void {
     this.#stateDue = false
-    this.#toldAt = this.#parts.clock.monotonic()
+    this.#asking.told(this.#parts.clock.monotonic())
     const frame = this.#parts.states()
     if (frame !== undefined) this.#frame(frame)
   }
@@ -315,8 +324,7 @@ export class Sender {
   }
 
   #patience(): number {
-    const { lines, recipient } = this.#parts
-    return Math.max(PATIENCE, PATIENCE_ROUND_TRIPS * lines.rtt(recipient))
+    return Math.max(PATIENCE, PATIENCE_ROUND_TRIPS * this.#parts.lines.rtt(this.#parts.recipient))
   }
 
   /** Sets the timer to when something is to be done next, or sooner. */
@@ -330,11 +338,12 @@ export class Sender {
     let next = now + (expiry ?? Number.POSITIVE_INFINITY) - clock.now()
     if (this.#linked) {
       next = Math.min(next, queue.nextOverdue(this.#patience()) ?? next)
-      if (this.#parts.waits()) next = Math.min(next, this.#askAt)
+      if (this.#parts.waits()) next = Math.min(next, this.#asking.at)
       // With a probe under way its acknowledgement, or the lack of it, goes on from there.
-      const due = this.#probe === undefined ? queue.nextDue : undefined
+      const due = this.#probe === undefined && !this.#staging.busy ? queue.nextDue : undefined
       // Half-open and not let through: somebody else tries it, and tells nobody when that ends.
-      const pause = breaker.state === 'half-open' ? BUSY_PAUSE : finite(breaker.retryAfter)
+      // One that was opened by hand does not say when it closes: it tells when it has.
+      const pause = breaker.state === 'half-open' ? BUSY_PAUSE : Math.min(breaker.retryAfter, LONGEST_PAUSE)
       if (due !== undefined) next = Math.min(next, Math.max(due, this.#holdUntil, now + pause))
     }
     // Mostly there is more time than there was: then the timer that is set looks at it anew.
@@ -353,10 +362,9 @@ export class Sender {
     const { clock, onOverdue, breaker } = this.#parts
     const now = clock.monotonic()
     if (!this.#expiring) void this.#expire()
-    if (this.#linked && now >= this.#askAt) {
+    if (this.#linked && now >= this.#asking.at) {
       this.#stateDue ||= this.#parts.waits()
-      this.#toldAt = now
-      this.#askLater(Math.min(2 * this.#askPause, LONGEST_ASK_PAUSE))
+      this.#asking.asked(now)
     }
     const overdue = this.#queue.overdue(now, this.#patience())
     if (overdue.length > 0) {
@@ -389,6 +397,3 @@ export class Sender {
     this.#arm()
   }
 }
-
-/** A breaker that was opened by hand does not say when it closes: it tells when it has. */
-const finite = (ms: number): number => (Number.isFinite(ms) ? ms : 60_000)

@@ -19,6 +19,7 @@ import {
   type ReceiptEvent,
   type RecipientReceipt,
 } from './receipts.ts'
+import { withEntry } from './recipient-map.ts'
 
 export type { Tracking } from './followed.ts'
 
@@ -143,7 +144,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   /** Whether changes of a message, of these recipients not counted, are neither committed nor abandoned. */
   changing(id: string, but: ReadonlySet<string> = new Set()): boolean {
     const entry = this.#entries.get(id)
-    if (entry === undefined || entry.open.size === 0) return false
+    if (entry === undefined || entry.open.length === 0) return false
     for (const [recipient, state] of entry.latest.recipients) {
       if (entry.receipt.recipients.get(recipient) !== state && !but.has(recipient)) return true
     }
@@ -164,12 +165,12 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     entry.latest = receipt
     // What is on its way to the disk is not forgotten: the next change is made from it.
     const change = { recipient, after }
-    entry.open.add(change)
+    entry.begin(change)
     this.#waiting.delete(id)
     this.#settled.delete(id)
     const version = ++this.#version
     const end = (effect: () => void) => (): void => {
-      if (entry.open.delete(change)) effect()
+      if (entry.end(change)) effect()
     }
     return {
       receipt,
@@ -180,7 +181,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
         // A later change has been made from this one, and stands for it.
         if (entry.latest.recipients.get(recipient) === after) {
           // Those it was made from may have been abandoned before it.
-          const left = [...entry.open].findLast(other => other.recipient === recipient)?.after
+          const left = entry.open.findLast(other => other.recipient === recipient)?.after
           entry.latest = withRecipient(entry.latest, recipient, left ?? entry.receipt.recipients.get(recipient))
         }
         this.#settle(entry)
@@ -223,8 +224,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   }
 
   #publish(entry: Followed, recipient: string, event: ReceiptEvent, after: RecipientReceipt, version: number): void {
-    if ((entry.versions.get(recipient) ?? 0) > version) return this.#settle(entry)
-    entry.versions.set(recipient, version)
+    if (!entry.publishes(recipient, version)) return this.#settle(entry)
     const before = entry.receipt.recipients.get(recipient)
     entry.receipt = withRecipient(entry.receipt, recipient, after)
     if (event.type === 'queued' && before !== undefined) entry.renew()
@@ -248,7 +248,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     const once = receipt.guarantee === 'at-most-once'
     const settled = all.every(state => state.final || (once && (state.left || hasFailed(state))))
     const waiting = !settled && all.every(state => state.arrived || hasFailed(state))
-    const closed = entry.open.size === 0
+    const closed = entry.open.length === 0
     if (waiting && closed) this.#waiting.add(id)
     else this.#waiting.delete(id)
     if (settled && !this.#settled.has(id)) entry.settledAt = this.#clock.monotonic()
@@ -282,13 +282,8 @@ const lasting = (receipt: MessageReceipt, expiresAt: number): MessageReceipt =>
   receipt.expiresAt < expiresAt ? { ...receipt, expiresAt } : receipt
 
 /** @param state undefined: it is none of its recipients */
-function withRecipient(
+const withRecipient = (
   receipt: MessageReceipt,
   recipient: string,
   state: RecipientReceipt | undefined,
-): MessageReceipt {
-  const recipients = new Map(receipt.recipients)
-  if (state === undefined) recipients.delete(recipient)
-  else recipients.set(recipient, state)
-  return { ...receipt, recipients }
-}
+): MessageReceipt => ({ ...receipt, recipients: withEntry(receipt.recipients, recipient, state) })

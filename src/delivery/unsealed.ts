@@ -11,7 +11,7 @@ import type { Key } from '../store/store.ts'
 import type { Fate, Position } from './ledger.ts'
 import { nextTry, WRITE_PAUSE } from './next-try.ts'
 import type { OutEpoch } from './out-epoch.ts'
-import { type Draft, type OutgoingParts, rowOf } from './outgoing-parts.ts'
+import { type Draft, headOf, type OutgoingParts } from './outgoing-parts.ts'
 import type { Recorder } from './recorder.ts'
 import { outboxKey, putOutbox } from './rows.ts'
 
@@ -94,6 +94,11 @@ export class Unsealed {
   /** Whether somebody waits to hear that a message is on the disk. */
   get unkept(): boolean {
     return this.#unkept.size > 0
+  }
+
+  /** Whether a message is here and on the disk. */
+  keeps(messageId: string): boolean {
+    return this.#byMessage.get(messageId)?.row !== undefined
   }
 
   /**
@@ -216,7 +221,7 @@ export class Unsealed {
     const { clock, recorder } = this.#parts
     const { draft, resolve, reject } = pending
     const key = outboxKey(this.#recipient, '', ++this.#count)
-    const put = putOutbox(key, rowOf(draft, clock.now(), draft.payload))
+    const put = putOutbox(key, { ...headOf(draft, clock.now()), frame: draft.payload })
     pending.writing = true
     try {
       // That may throw: it is this one's failure then, and nobody else's.
@@ -327,7 +332,7 @@ export class Unsealed {
     const { draft, row } = pending
     this.#remove(pending)
     const position = this.#position(pending)
-    const ended = { row: rowOf(draft, clock.now(), draft.payload), payload: draft.payload }
+    const ended = { row: headOf(draft, clock.now()), payload: draft.payload }
     const fates: Fate[] = [
       { ...position, status, reason: status, inDoubt: false, attempts: 0, ended },
       { ...position, status: 'skipped' },

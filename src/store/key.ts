@@ -9,7 +9,7 @@
 
 import { compare, concat, equal } from '../common/bytes.ts'
 import { AfpDataStoreError } from '../common/errors.ts'
-import { type BatchCodec, checkedKey, copy } from './batch.ts'
+import { checkedKey } from './batch.ts'
 import { type Key, type KeyPart, type KeyRange, MAX_KEY_BYTES } from './store.ts'
 
 const NUMBER = 0x01
@@ -117,13 +117,6 @@ export function encodeRange(range: KeyRange = {}): ByteRange {
   if (range.lt !== undefined) below(encodeKey(range.lt))
   if (range.lte !== undefined) below(successor(range.lte))
   return { from, to }
-}
-
-/** Batches with keys and ranges as bytes. */
-export const keyBytes: BatchCodec<Uint8Array<ArrayBuffer>, ByteRange> = {
-  key: encodeKey,
-  range: encodeRange,
-  value: copy,
 }
 
 /** The least bytes above those of `key`. */

@@ -27,12 +27,11 @@ import { LastWrites, RowWrite } from './last-writes.ts'
 import { damagedRow, decodeRow, encodeRows, RedoLog, type RedoRow } from './redo-log.ts'
 import { TABLES } from './schema.ts'
 import { mapError } from './sqlite-errors.ts'
+import { merged } from './sqlite-merge.ts'
 import {
-  bytesOf,
   limitWal,
   type NameRange,
   nameOf,
-  nameOfBytes,
   nameRange,
   pragma,
   ROOMY_WAL_PAGES,
@@ -106,20 +105,12 @@ export class SqliteStore implements Store {
   async range(table: string, options: RangeOptions = {}): Promise<Row[]> {
     const rows = this.#open(table)
     const range = nameRange(options)
-    const limit = knownLimit(options) ?? -1
+    const limit = knownLimit(options) ?? Number.POSITIVE_INFINITY
     const { reverse = false } = options
-    const written = this.#log.range(table, range.from, range.to)
-    // Of so many rows more, each that was written may hide one.
-    const found = this.#read(() => rows.range(range, reverse, limit < 0 ? limit : limit + written.length))
-    if (written.length === 0) return found.map(({ k, v }) => ({ key: decodeKey(k), value: v }))
-    const merged = new Map(found.map(({ k, v }) => [nameOfBytes(k), v]))
-    for (const { name, value } of written) {
-      if (value === undefined) merged.delete(name)
-      else merged.set(name, copy(value))
-    }
-    const sorted = [...merged].sort(([a], [b]) => (a < b === reverse ? 1 : -1))
-    const first = limit < 0 ? sorted : sorted.slice(0, limit)
-    return first.map(([name, value]) => ({ key: decodeKey(bytesOf(name)), value }))
+    const found = this.#read(() =>
+      merged(rows, range, this.#log.range(table, range.from, range.to), { reverse, limit }),
+    )
+    return found.map(({ k, v }) => ({ key: decodeKey(k), value: v }))
   }
 
   async count(table: string, range?: KeyRange): Promise<number> {

@@ -19,7 +19,7 @@ import { DeadLetters } from '../../src/delivery/dead-letters.ts'
 import { Delivery, type DeliveryParts } from '../../src/delivery/delivery.ts'
 import { draftOf } from '../../src/delivery/drafts.ts'
 import { openEpoch } from '../../src/delivery/out-epoch.ts'
-import { rowOf } from '../../src/delivery/outgoing-parts.ts'
+import { headOf } from '../../src/delivery/outgoing-parts.ts'
 import { loadReceipt, openReceipts, writeReceipt } from '../../src/delivery/receipt-rows.ts'
 import { newReceipt } from '../../src/delivery/receipts.ts'
 import { exponentialRetry, NEVER_TRIED, untilExpiry } from '../../src/delivery/retry.ts'
@@ -85,7 +85,7 @@ async function* outbox(self: Identity, other: Identity, prekey: Prekey): AsyncGe
       { number, prev, numbered: true },
       { mesh: MESH, destination: other.publicKey },
     )
-    yield putOutbox(outboxKey(other.id, epoch.id, number), rowOf(each, clock.now(), frame))
+    yield putOutbox(outboxKey(other.id, epoch.id, number), { ...headOf(each, clock.now()), frame })
     yield receiptOf(each, other.id)
   }
 }
@@ -93,7 +93,7 @@ async function* outbox(self: Identity, other: Identity, prekey: Prekey): AsyncGe
 function* unsealed(self: Identity, other: Identity): Generator<Write> {
   for (let number = 1; number <= COUNT; number++) {
     const each = draft(self, other.id)
-    yield putOutbox(outboxKey(other.id, '', number), rowOf(each, clock.now(), each.payload))
+    yield putOutbox(outboxKey(other.id, '', number), { ...headOf(each, clock.now()), frame: each.payload })
     yield receiptOf(each, other.id)
   }
 }

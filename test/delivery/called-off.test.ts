@@ -1,10 +1,10 @@
 /** What is called off for good does not leave, though the disk cannot be told of it yet. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { Disk } from './held-disk.ts'
 import { refuseEnds } from './refusing-disk.ts'
+import { storedReceipt } from './stored-receipt.ts'
 import { DeliveryWorld, type Machine, type Node } from './world.ts'
 
 let world: DeliveryWorld
@@ -37,7 +37,7 @@ function show(): void {
 }
 
 const state = async (id: string): Promise<string | undefined> =>
-  (await loadReceipt(adas.store, id))?.recipients.get(bob.id)?.state
+  (await storedReceipt(adas.store, id))?.recipients.get(bob.id)?.state
 
 const ways = [
   ['sealed', true],

@@ -3,9 +3,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Clock, Timer } from '../../src/common/clock.ts'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
-import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Batch } from '../../src/store/store.ts'
+import { storedReceipt } from './stored-receipt.ts'
 import { DeliveryWorld, type Node } from './world.ts'
 
 let world: DeliveryWorld
@@ -114,7 +114,7 @@ describe('a message that an agent closes upon', () => {
     ada.tracker.close()
     await sending
     expect(await ada.machine.store.count('outbox')).toBe(2)
-    expect((await loadReceipt(ada.machine.store, message.id))?.recipients.get(bob.id)).toMatchObject({
+    expect((await storedReceipt(ada.machine.store, message.id))?.recipients.get(bob.id)).toMatchObject({
       state: 'queued',
     })
   })

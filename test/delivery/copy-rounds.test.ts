@@ -5,14 +5,17 @@ import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { AfpRoutingError } from '../../src/common/errors.ts'
 import { seededRandom } from '../../src/common/random.ts'
 import { CircuitBreaker } from '../../src/delivery/breaker.ts'
+import { Envelopes } from '../../src/delivery/envelopes.ts'
 import type { Lines } from '../../src/delivery/lines.ts'
 import { type Entry, newEntry, type OutEpoch, openEpoch } from '../../src/delivery/out-epoch.ts'
-import { type Draft, rowOf } from '../../src/delivery/outgoing-parts.ts'
+import { type Draft, headOf } from '../../src/delivery/outgoing-parts.ts'
+import { outboxKey, putOutbox } from '../../src/delivery/rows.ts'
 import { sealFrame } from '../../src/delivery/sealing.ts'
 import { Sender } from '../../src/delivery/sender.ts'
 import { createIdentity, type Identity, publicKeyOf } from '../../src/identity/keys.ts'
 import { PrekeyRing } from '../../src/security/prekeys.ts'
 import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
 
 const MESH = 'demo'
 const random = seededRandom(1)
@@ -21,6 +24,7 @@ let clock: DrivenClock
 let ada: Identity
 let bob: Identity
 let epoch: OutEpoch
+let store: Store
 /** When a copy came to the connection, ms since the link came up, and which message it was of. */
 let copied: { at: number; id: string }[]
 /** What the connection does with a copy, and with a frame that has a number. */
@@ -50,6 +54,7 @@ beforeEach(async () => {
   })
   copied = []
   opened = 0
+  store = memoryStore()
   takeCopy = async () => {}
   takeFrame = async () => {}
   const lines = {
@@ -58,7 +63,18 @@ beforeEach(async () => {
   } as unknown as Lines
   sender = new Sender({
     recipient: bob.id,
-    author: ada.id,
+    envelopes: new Envelopes({
+      store: {
+        range: (...args) => {
+          opened++
+          return store.range(...args)
+        },
+      },
+      author: ada.id,
+      recipient: bob.id,
+      clock,
+      onError: error => expect.unreachable(String(error)),
+    }),
     copy: ({ messageId }: Draft) => {
       copied.push({ at: clock.monotonic() - linkedAt, id: messageId })
       return takeCopy()
@@ -91,14 +107,9 @@ async function replies(count: number, spoil?: number): Promise<Entry[]> {
     const destination = publicKeyOf(bob.id) as Uint8Array
     const frame = await sealFrame(epoch, draft, { number, prev: 0, numbered: true }, { mesh: MESH, destination })
     if (number === spoil) frame[frame.length - 1] = (frame.at(-1) as number) ^ 1
-    const row = rowOf(draft, clock.now(), frame)
-    const watched = new Proxy(row, {
-      get: (target, name, receiver) => {
-        if (name === 'frame') opened++
-        return Reflect.get(target, name, receiver)
-      },
-    })
-    entries.push(newEntry(epoch, number, watched, { bytes: 1, order: number }))
+    const row = headOf(draft, clock.now())
+    await store.commit({ writes: [putOutbox(outboxKey(bob.id, epoch.id, number), { ...row, frame })] })
+    entries.push(newEntry(epoch, number, row, { bytes: 1, order: number }))
   }
   sender.linked(false)
   linkedAt = clock.monotonic()

@@ -1,15 +1,17 @@
 /** What an agent keeps of messages of which nothing is left but their recipient's last word. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Envelopes } from '../../src/delivery/envelopes.ts'
 import { Fencing } from '../../src/delivery/fencing.ts'
 import { FrameType } from '../../src/delivery/frames.ts'
 import { newEntry, type OutEpoch, openEpoch } from '../../src/delivery/out-epoch.ts'
-import { rowOf } from '../../src/delivery/outgoing-parts.ts'
+import { headOf } from '../../src/delivery/outgoing-parts.ts'
 import { loadReceipt, openReceipts } from '../../src/delivery/receipt-rows.ts'
 import { sealFrame } from '../../src/delivery/sealing.ts'
 import { Tracker } from '../../src/delivery/tracker.ts'
 import { createIdentity, publicKeyOf } from '../../src/identity/keys.ts'
 import type { Prekey } from '../../src/security/prekeys.ts'
+import { memoryStore } from '../../src/store/memory.ts'
 import { DeliveryWorld, type Handler, type Machine, type Node } from './world.ts'
 
 const FOLLOWED = 3
@@ -162,12 +164,12 @@ it.each(['expired', 'cancelled', 'attempts-exhausted'] as const)(
   async reason => {
     const bob = await world.start(await world.machine())
     const ada = await createIdentity(undefined, world.random)
-    const { epoch, entry, writes } = await appended(ada, bob)
+    const { epoch, entry, writes, envelopes } = await appended(ada, bob)
     entry.left = true
     const fencing = new Fencing({
       clock: world.clock,
       onError: () => {},
-      author: ada.id,
+      envelopes,
       recipient: bob.id,
       quota: { take: () => {}, keep: () => {}, give: () => {} },
       recorder: { record: async (_: unknown, batch: unknown[]) => writes.push(...batch) > 0 } as never,
@@ -176,6 +178,7 @@ it.each(['expired', 'cancelled', 'attempts-exhausted'] as const)(
     expect(await fencing.fence(entry, reason)).toBe(true)
     expect(epoch.entries.has(entry.number)).toBe(false)
     expect(epoch.fences.get(entry.number)).toMatchObject({ fence: reason, frame: new Uint8Array(0) })
+    expect(entry.row).not.toHaveProperty('frame')
     expect([...epoch.fences.values()].some(row => row === entry.row)).toBe(false)
     expect(writes).toHaveLength(1)
   },
@@ -199,8 +202,17 @@ async function appended(author: Awaited<ReturnType<typeof createIdentity>>, bob:
   const { number, prev } = epoch.feed.next(0)
   const to = { mesh: 'm', destination: publicKeyOf(bob.id) as Uint8Array }
   const frame = await sealFrame(epoch, draft, { number, prev, numbered: true }, to)
-  const entry = newEntry(epoch, number, rowOf(draft, clock.now(), frame), { bytes: frame.length, order: 1 })
+  const entry = newEntry(epoch, number, headOf(draft, clock.now()), { bytes: frame.length, order: 1 })
   epoch.entries.add(entry)
   epoch.messages.set(number, { messageId: draft.messageId, awaited: false, expiresAt: draft.expiresAt })
-  return { epoch, entry, writes: [] as unknown[] }
+  const envelopes = new Envelopes({
+    store: memoryStore(),
+    author: author.id,
+    recipient: bob.id,
+    clock,
+    onError: () => {},
+  })
+  envelopes.linked = true
+  envelopes.keep(entry, frame)
+  return { epoch, entry, envelopes, writes: [] as unknown[] }
 }

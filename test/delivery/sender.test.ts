@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { CircuitBreaker } from '../../src/delivery/breaker.ts'
+import type { Envelopes } from '../../src/delivery/envelopes.ts'
 import { FrameType } from '../../src/delivery/frames.ts'
 import type { Lines } from '../../src/delivery/lines.ts'
 import type { Entry, OutEpoch } from '../../src/delivery/out-epoch.ts'
@@ -36,7 +37,10 @@ function lonely(
   } as unknown as Lines
   const sender: Sender = new Sender({
     recipient: 'bob',
-    author: 'ada',
+    envelopes: {
+      keep: () => {},
+      take: ({ number }: Entry) => Uint8Array.of(FrameType.envelope, number),
+    } as unknown as Envelopes,
     copy: async () => {},
     lines,
     clock,
@@ -59,7 +63,7 @@ function lonely(
   })
   const epoch = { packet: new Uint8Array(0), order: 1 } as OutEpoch
   const add = (number: number, expiresAt = clock.now() + 86_400_000): void => {
-    const entry = { epoch, number, order: number, priority: 0, expiresAt, row: { frame: Uint8Array.of(16, number) } }
+    const entry = { epoch, number, order: number, priority: 0, expiresAt, bytes: 2 }
     entries.set(number, entry as unknown as Entry)
     sender.add(entry as unknown as Entry)
     sender.pump()

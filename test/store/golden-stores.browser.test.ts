@@ -6,6 +6,8 @@ import type { Store } from '../../src/store/store.ts'
 import schema1 from '../vectors/stores/schema-1.json' with { type: 'json' }
 import schema2Ada from '../vectors/stores/schema-2-ada.json' with { type: 'json' }
 import schema2Bob from '../vectors/stores/schema-2-bob.json' with { type: 'json' }
+import schema4Ada from '../vectors/stores/schema-4-ada.json' with { type: 'json' }
+import schema4Bob from '../vectors/stores/schema-4-bob.json' with { type: 'json' }
 import { type GoldenStore, goldenStores } from './golden-stores-contract.ts'
 
 /** A part of a key. JSON has no bytes. */
@@ -22,6 +24,8 @@ const dumps = {
   'schema-1': schema1,
   'schema-2-ada': schema2Ada,
   'schema-2-bob': schema2Bob,
+  'schema-4-ada': schema4Ada,
+  'schema-4-bob': schema4Bob,
 } as unknown as Readonly<Record<GoldenStore, Dump>>
 const names: string[] = []
 afterAll(async () => {

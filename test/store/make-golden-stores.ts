@@ -11,6 +11,7 @@ import { seededRandom } from '../../src/common/random.ts'
 import { fixedRetry } from '../../src/delivery/retry.ts'
 import type { Identity } from '../../src/identity/keys.ts'
 import { MemoryNet } from '../../src/network/memory.ts'
+import { SCHEMA_VERSION } from '../../src/store/schema.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
 import { BEGAN, people } from './golden-world.ts'
 
@@ -21,8 +22,8 @@ const random = seededRandom(2)
 const net = new MemoryNet({ clock, random })
 const { ada: adas, bob: bobs, carol, zoe } = await people()
 const stores = {
-  ada: await sqliteStore(join(target, 'schema-2-ada.db')),
-  bob: await sqliteStore(join(target, 'schema-2-bob.db')),
+  ada: await sqliteStore(join(target, `schema-${SCHEMA_VERSION}-ada.db`)),
+  bob: await sqliteStore(join(target, `schema-${SCHEMA_VERSION}-bob.db`)),
 }
 
 const start = (name: 'ada' | 'bob', identity: Identity, peers: readonly string[] = []): Promise<Agent> =>

@@ -2,8 +2,8 @@
 
 import type { AfpError } from '../../../src/common/errors.ts'
 import type { LetterEntry } from '../../../src/delivery/dead-letter.ts'
-import { loadReceipt } from '../../../src/delivery/receipt-rows.ts'
 import type { RecipientReceipt } from '../../../src/delivery/receipts.ts'
+import { storedReceipt } from '../../delivery/stored-receipt.ts'
 import { isOpen } from '../disk.ts'
 import { Refused } from '../mortal-store.ts'
 import { retriable } from './letters.ts'
@@ -74,7 +74,7 @@ async function judgeWay({ counters, faults }: Run, entry: Sent, way: Way, of: (l
       `${text} (${kind}, ${guarantee}, ${state}): ${what}; ${effects} effects, letters: [${seen}], ${receipt}`,
     )
   }
-  const receipt = known ? await loadReceipt(from.disk, id) : undefined
+  const receipt = known ? await storedReceipt(from.disk, id) : undefined
   const receiptOfWay = receipt?.recipients.get(to.id)
   counters.handled += effects
   if (way.failedIn !== undefined && effects > 0 && !way.handledAgain) counters.unlike++

@@ -1,7 +1,6 @@
 /** What a run of the simulation knows: its machines, what was to be sent, and what has been seen of it. */
 
 import type { Random } from '../../../src/common/random.ts'
-import { loadReceipt } from '../../../src/delivery/receipt-rows.ts'
 import { hasFailed, type MessageReceipt, type RecipientReceipt } from '../../../src/delivery/receipts.ts'
 import type { Identity } from '../../../src/identity/keys.ts'
 import { decode } from '../../../src/message/codec.ts'
@@ -9,6 +8,7 @@ import { contentFromWire } from '../../../src/message/content.ts'
 import type { Guarantee } from '../../../src/message/message.ts'
 import type { Prekey } from '../../../src/security/prekeys.ts'
 import type { Store } from '../../../src/store/store.ts'
+import { storedReceipt } from '../../delivery/stored-receipt.ts'
 import type { DeliveryWorld, Node } from '../../delivery/world.ts'
 import type { LetterBook } from '../disk.ts'
 import type { MortalStore, Refusals } from '../mortal-store.ts'
@@ -211,7 +211,7 @@ export const isKnown = ({ disk, from }: Sent): boolean => disk === from.lostDisk
 
 /** The receipt of a message as its sender would read it now, if it had power for that. */
 export const receiptOf = async ({ id, from }: Sent): Promise<MessageReceipt | undefined> =>
-  from.now?.node.tracker.tracking(id)?.receipt ?? loadReceipt(from.disk, id)
+  from.now?.node.tracker.tracking(id)?.receipt ?? storedReceipt(from.disk, id)
 
 /** Whether its sender says that it is not, and will not be, handled. */
 export const isOver = (receipt: RecipientReceipt): boolean => hasFailed(receipt) && !receipt.inDoubt

@@ -5,7 +5,6 @@
 
 import { createHash } from 'node:crypto'
 import { seededRandom } from '../../../src/common/random.ts'
-import { loadReceipt } from '../../../src/delivery/receipt-rows.ts'
 import { buildMessage } from '../../../src/message/build.ts'
 import { decode, encode } from '../../../src/message/codec.ts'
 import { contentFromWire } from '../../../src/message/content.ts'
@@ -14,6 +13,7 @@ import type { Guarantee } from '../../../src/message/message.ts'
 import { DEFAULT_LIMITS } from '../../../src/message/validate.ts'
 import { memoryStore } from '../../../src/store/memory.ts'
 import { TABLES } from '../../../src/store/schema.ts'
+import { storedReceipt } from '../../delivery/stored-receipt.ts'
 import { DeliveryWorld, type Handler, type Node } from '../../delivery/world.ts'
 import { MortalStore } from '../mortal-store.ts'
 import { watchNonces } from '../nonces.ts'
@@ -248,7 +248,7 @@ async function judge({ members, sent, counters, faults }: Run): Promise<void> {
   const wanted = new Map(members.map(member => [member, new Map<string, string[]>()]))
   for (const { id, text, from, to, priority, numbered, kept, calledOff } of sent) {
     if (!numbered) continue
-    const receipt = await loadReceipt(from.disk, id)
+    const receipt = await storedReceipt(from.disk, id)
     const log = `${from.id} ${priority}`
     for (const member of to) {
       const isHandled = logs.get(member)?.get(log)?.includes(text) === true

@@ -16,8 +16,8 @@
  * - at most once and gossip may be lost, and may come twice over a restart of who hears it.
  */
 
-import { loadReceipt } from '../../../src/delivery/receipt-rows.ts'
 import type { RecipientReceipt } from '../../../src/delivery/receipts.ts'
+import { storedReceipt } from '../../delivery/stored-receipt.ts'
 import { effectsOn, isCounted, logsOn, readValue, TOTAL } from '../delivery/state.ts'
 import { isOpen } from '../disk.ts'
 import { cipherNews } from './crypto.ts'
@@ -53,7 +53,7 @@ async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promi
   const { counters } = run
   const { id, text, kind, guarantee, from, state } = entry
   const { to } = way
-  const stored = await loadReceipt(from.disk, id)
+  const stored = await storedReceipt(from.disk, id)
   const receipt = stored?.recipients.get(to.id)
   const late = [...to.book.all.values()].filter(
     letter => letter.side === 'recipient' && letter.messageId === id && letter.peer === from.id,
