@@ -29,7 +29,7 @@ export class Envelopes {
   readonly #pinned = new WeakMap<Entry, Uint8Array>()
   #bytes = 0
   #linked = false
-  #closed = false
+  readonly #closing = new AbortController()
 
   constructor(parts: EnvelopesParts) {
     this.#parts = parts
@@ -111,7 +111,7 @@ export class Envelopes {
 
   /** Nothing is tried again. */
   close(): void {
-    this.#closed = true
+    this.#closing.abort()
     this.linked = false
   }
 
@@ -121,12 +121,12 @@ export class Envelopes {
     const gte = outboxKey(recipient, first.epoch.id, first.number)
     const lte = outboxKey(recipient, last.epoch.id, last.number)
     for (;;) {
-      if (this.#closed) throw new AfpRoutingError('CLOSED', 'this agent has closed')
+      if (this.#closing.signal.aborted) throw new AfpRoutingError('CLOSED', 'this agent has closed')
       let rows: Row[]
       try {
         rows = await store.range('outbox', { gte, lte })
       } catch (error) {
-        await nextTry(this.#parts, error)
+        await nextTry(this.#parts, error, this.#closing.signal)
         continue
       }
       const missing = new Map(run.map(entry => [entry.number, entry]))
