@@ -76,8 +76,9 @@ export class UnnumberedReader {
     const waiting: Waiting[] = []
     this.#waiting = waiting
     await before.catch(() => {})
-    // It grows as it is read.
-    for (const { epoch, envelope, resolve, reject } of waiting) {
+    // Others come as it is read, and it may never be empty: what is read is let go of.
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const { epoch, envelope, resolve, reject } = next
       try {
         const looked = this.#look(epoch, envelope)
         const handed = looked instanceof Promise ? await looked : looked

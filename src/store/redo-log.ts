@@ -21,7 +21,8 @@ const FORMAT = 1
 const WRITE_BYTES = 11
 
 /** The most that a write takes in the log. */
-export const sizeOf = ({ name, value }: RowWrite): number => name.length + (value?.length ?? 0) + WRITE_BYTES
+export const sizeOf = ({ name, value }: Pick<RowWrite, 'name' | 'value'>): number =>
+  name.length + (value?.length ?? 0) + WRITE_BYTES
 
 /** A row of the log with what it says. */
 export interface RedoRow {
@@ -123,12 +124,18 @@ export class RedoLog {
   readonly #last = new LastWrites()
   #rows: RedoRow[] = []
   #bytes = 0
+  #writes = 0
   /** The number of the next row. They are counted from 1 whenever the log is empty. */
   #next = 1
 
   /** Its bytes. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** How many writes are in its rows. */
+  get writes(): number {
+    return this.#writes
   }
 
   /** Its rows, the oldest first. */
@@ -164,6 +171,7 @@ export class RedoLog {
     for (const write of row.writes) this.#last.set(write)
     this.#rows.push(row)
     this.#bytes += row.bytes
+    this.#writes += row.writes.length
     this.#next = row.seq + 1
   }
 
@@ -172,6 +180,7 @@ export class RedoLog {
     for (const row of this.#rows.splice(0, count)) {
       for (const write of row.writes) this.#last.drop(write)
       this.#bytes -= row.bytes
+      this.#writes -= row.writes.length
     }
     if (this.#rows.length === 0) this.#next = 1
   }

@@ -24,7 +24,7 @@ import {
 import { GroupCommit, type Pending } from './group-commit.ts'
 import { decodeKey } from './key.ts'
 import { LastWrites, RowWrite } from './last-writes.ts'
-import { damagedRow, decodeRow, encodeRows, RedoLog, type RedoRow } from './redo-log.ts'
+import { damagedRow, decodeRow, encodeRows, RedoLog, type RedoRow, sizeOf } from './redo-log.ts'
 import { TABLES } from './schema.ts'
 import { mapError } from './sqlite-errors.ts'
 import { merged } from './sqlite-merge.ts'
@@ -45,6 +45,9 @@ const REDO_BYTES = 2 * 1024 * 1024
 
 /** How many rows it has, one for each small commit, before all of them do. */
 const REDO_ROWS = 128
+
+/** And how many writes, since whoever reads a range looks through them. A group that has more does not come into it. */
+const REDO_WRITES = 4_096
 
 /** How much room there has to be for the redo log and a larger write-ahead log, and half of that to go on with them. */
 const ROOM = 16 * 1024 * 1024
@@ -196,14 +199,16 @@ export class SqliteStore implements Store {
   /** Whether a group may take the way through the redo log. */
   #mayLog(pending: readonly PendingBatch[]): boolean {
     let bytes = 0
+    let writes = 0
     for (const { batch } of pending) {
       for (const write of batch.writes) {
         // Private keys are to be gone for good when they are deleted: they are never in it.
         if (write.op === 'deleteRange' || write.table === 'prekeys') return false
-        if (write.op === 'put') bytes += write.value.length
+        bytes += sizeOf({ name: write.key, value: write.op === 'put' ? write.value : undefined })
       }
+      writes += batch.writes.length
     }
-    return this.#hasRoom() && bytes <= REDO_BYTES
+    return bytes <= REDO_BYTES && writes <= REDO_WRITES && this.#hasRoom()
   }
 
   /** Whether there is so much room that all of the redo log will find some in the tables. */
@@ -213,10 +218,11 @@ export class SqliteStore implements Store {
     try {
       const { bavail, bsize } = statfsSync(dirname(this.#path))
       roomy = bavail * bsize >= least && this.#grows() >= least
+      if (roomy !== this.#roomy) limitWal(this.#db, roomy ? ROOMY_WAL_PAGES : WAL_PAGES)
     } catch {
       // The folder is gone, and the file is not: nobody can say.
+      return false
     }
-    if (roomy !== this.#roomy) limitWal(this.#db, roomy ? ROOMY_WAL_PAGES : WAL_PAGES)
     this.#roomy = roomy
     return roomy
   }
@@ -291,9 +297,9 @@ export class SqliteStore implements Store {
 
   /** Brings rows of a log that is too long into the tables; returns how many. */
   #applyOldest(): number {
-    const { rows } = this.#log
+    const { rows, writes } = this.#log
     let { bytes } = this.#log
-    const least = rows.length < REDO_ROWS ? 0 : rows.length
+    const least = rows.length < REDO_ROWS && writes < REDO_WRITES ? 0 : rows.length
     let count = 0
     for (; count < least || bytes > REDO_BYTES; count++) {
       const row = rows[count] as RedoRow

@@ -182,6 +182,22 @@ describe('a store with a redo log', () => {
     await store.close()
   })
 
+  it('takes no group of many writes or of long keys, and never has many writes in all', async () => {
+    const path = newPath()
+    const store = await sqliteStore(path)
+    const some = (count: number, from: number, length = 1): Write[] =>
+      Array.from({ length: count }, (_, i) => put(['x'.repeat(length), from + i]))
+    await store.commit({ writes: some(4_097, 0) })
+    expect(redoRows(path)).toBe(0)
+    await store.commit({ writes: Array.from({ length: 3_000 }, (_, i) => del(['x'.repeat(900), i])) })
+    expect(redoRows(path)).toBe(0)
+    for (let n = 0; n < 5; n++) await store.commit({ writes: some(1_000, n * 1_000) })
+    expect(redoRows(path)).toBe(5)
+    await store.commit({ writes: some(1, 0) })
+    expect(redoRows(path)).toBe(1)
+    await store.close()
+  })
+
   it('is opened with what is in its log as it is, writes nothing then, and goes on', async () => {
     const path = newPath()
     const store = await sqliteStore(path)
