@@ -43,8 +43,8 @@ export const AUTHOR_BUGS: readonly Bug[] = [
     name: 'outbox-not-loaded',
     breaks: 'A restart does not take up what waits in the outbox.',
     file: loading,
-    find: "await readAll(store, 'outbox', [], next, readOutbox)",
-    put: '([] as ReturnType<typeof readOutbox>[])',
+    find: "await readAll(store, 'outbox', [], next, readHead)",
+    put: '([] as ReturnType<typeof readHead>[])',
   },
   {
     name: 'own-epochs-not-loaded',

@@ -341,6 +341,9 @@ export function endClone(run: Run, twin: Machine, isNoticed = true): void {
     machine.generation++
     machine.losses++
   }
+  // The copy may have shown cards that are newer than the original's: who knew it believes these.
+  original.mostSkew = Math.max(original.mostSkew, twin.mostSkew)
+  original.skew = original.mostSkew
   for (const { ways } of run.sent) {
     const way = ways.get(original.id)
     if (way === undefined) continue
