@@ -96,10 +96,11 @@ async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promi
 
 /** Whether a message without effect has the end that its sender asked for, or that its recipient made. */
 function isHonest({ ttl, ownRetry }: Sent, way: Way, receipt: RecipientReceipt, letterThere: boolean): boolean {
-  const { state, reason, inDoubt, final } = receipt
+  const { state, reason, inDoubt, final, error } = receipt
   // All have spoken to each other: nothing is in doubt any more.
   if (inDoubt || !final) return false
-  if (state === 'cancelled') return way.calledOff
+  // Of several recipients some may be refused as the agent closes: the receipt that `send` resolves with says so.
+  if (state === 'cancelled') return way.calledOff || error?.code === 'CLOSED'
   if (state === 'expired') return ttl !== undefined || letterThere
   if (state !== 'dead') return false
   if (reason === 'handler-error' || reason === 'rejected') return letterThere

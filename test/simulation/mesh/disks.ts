@@ -39,7 +39,11 @@ export async function newDisk(
       // It has no place among the others any more.
       way.loose = true
       if (side === 'recipient') way.handledAgain = true
-      else way.sentAgain = true
+      else {
+        way.sentAgain = true
+        // Its sender may have stopped before it was told that it is under way again.
+        way.over = false
+      }
       history.add(machine.name, 'letter retried', { side, message: byId.get(messageId)?.text ?? messageId })
     },
     gone: () => {},
