@@ -41,6 +41,9 @@ export async function newDisk(
       if (side === 'recipient') way.handledAgain = true
       else {
         way.sentAgain = true
+        // A copy of its machine has the letter too, and sends it under a number of its own.
+        if (run.machines.some(({ id, original, gone }) => id === machine.id && original !== undefined && !gone))
+          way.mayGoTwice = true
         // Its sender may have stopped before it was told that it is under way again.
         way.over = false
       }

@@ -344,7 +344,9 @@ export function endClone(run: Run, twin: Machine, isNoticed = true): void {
   // The copy may have shown cards that are newer than the original's: who knew it believes these.
   original.mostSkew = Math.max(original.mostSkew, twin.mostSkew)
   original.skew = original.mostSkew
-  for (const { ways } of run.sent) {
+  for (const { from, ways } of run.sent) {
+    // What one of two authors says of an epoch ends what the other has in it.
+    if (from.id === original.id) for (const way of ways.values()) way.loose = true
     const way = ways.get(original.id)
     if (way === undefined) continue
     way.loose = true
