@@ -7,6 +7,7 @@ import type { Write } from '../store/store.ts'
 import type { CircuitBreakers } from './breakers.ts'
 import type { Fate } from './ledger.ts'
 import type { OutgoingRemains, OutRow } from './loading.ts'
+import { nextTry } from './next-try.ts'
 import type { OutboxQuota } from './outbox-quota.ts'
 import { Outgoing } from './outgoing.ts'
 import type { OutgoingParts } from './outgoing-parts.ts'
@@ -48,7 +49,7 @@ export class Recipients {
   /** The one that nothing was sent to for longest first. */
   readonly #held = new Map<string, Held>()
   #timer: Timer | undefined
-  #closed = false
+  readonly #closing = new AbortController()
 
   constructor(parts: RecipientsParts) {
     this.#parts = parts
@@ -83,7 +84,7 @@ export class Recipients {
 
   /** Takes in what was on the disk. {@link resume} follows. */
   async load(remains: ReadonlyMap<string, OutgoingRemains>): Promise<void> {
-    const { quota, clock, nextTask, store, onError } = this.#parts
+    const { quota, clock, nextTask } = this.#parts
     const slices = new Slices(nextTask)
     for (const [recipient, left] of remains) {
       const { epochs, waiting, owed, unreadable, forgotten } = left
@@ -92,7 +93,7 @@ export class Recipients {
       const [over, kept] = [epochs.filter(({ feed }) => feed.done), epochs.filter(({ feed }) => !feed.done)]
       const gone = over.map(({ id }): Write => ({ op: 'delete', table: 'epochs', key: epochKey('out', recipient, id) }))
       gone.push(...deletions(recipient, forgotten))
-      if (gone.length > 0) store.commit({ writes: gone }).catch(onError)
+      if (gone.length > 0) void this.#delete(gone)
       if (kept.length + waiting.length + owed.length > 0) {
         const share = quota.share()
         for (const { entries } of kept) for (const { bytes, awaited } of entries.values()) share.keep(bytes, awaited)
@@ -102,6 +103,18 @@ export class Recipients {
         await outgoing.load({ ...left, epochs: kept })
       }
       if (slices.did()) await slices.pause()
+    }
+  }
+
+  /** Until the disk has it: in this run nobody else knows of these rows. */
+  async #delete(writes: readonly Write[]): Promise<void> {
+    const { store } = this.#parts
+    while (!this.#closing.signal.aborted) {
+      try {
+        return await store.commit({ writes })
+      } catch (error) {
+        await nextTry(this.#parts, error, this.#closing.signal)
+      }
     }
   }
 
@@ -123,7 +136,7 @@ export class Recipients {
     const { clock, nextTask, onError } = this.#parts
     const slices = new Slices(nextTask)
     for (const { outgoing, usedAt } of [...this.#held.values()]) {
-      if (this.#closed) return
+      if (this.#closing.signal.aborted) return
       // What is not written now is the next time, or by the next run.
       await outgoing.ends.tidy(usedAt + QUIET <= clock.monotonic()).catch(onError)
       if (slices.did()) await slices.pause()
@@ -131,7 +144,7 @@ export class Recipients {
   }
 
   close(): void {
-    this.#closed = true
+    this.#closing.abort()
     this.#timer?.cancel()
     for (const { outgoing } of this.#held.values()) outgoing.close()
   }
@@ -158,7 +171,7 @@ export class Recipients {
   }
 
   #arm(): void {
-    if (this.#closed || this.#timer !== undefined || this.#held.size <= MAX_RECIPIENTS) return
+    if (this.#closing.signal.aborted || this.#timer !== undefined || this.#held.size <= MAX_RECIPIENTS) return
     this.#timer = this.#parts.clock.after(SWEEP_PAUSE, () => {
       this.#sweep()
         .catch(this.#parts.onError)
@@ -173,7 +186,8 @@ export class Recipients {
     const { clock, nextTask } = this.#parts
     const slices = new Slices(nextTask)
     for (const [recipient, held] of [...this.#held]) {
-      if (this.#closed || this.#held.size <= MAX_RECIPIENTS || held.usedAt + IDLE > clock.monotonic()) return
+      if (this.#closing.signal.aborted || this.#held.size <= MAX_RECIPIENTS || held.usedAt + IDLE > clock.monotonic())
+        return
       await this.#letGo(recipient, held)
       if (slices.did()) await slices.pause()
     }
@@ -191,7 +205,7 @@ export class Recipients {
     if (!mayGo()) return
     await outgoing.ends.retire()
     // Something may have been sent while the disk was at work: that has opened another epoch, or waits for one.
-    if (!mayGo() || !outgoing.blank || this.#closed) return
+    if (!mayGo() || !outgoing.blank || this.#closing.signal.aborted) return
     this.#held.delete(recipient)
     outgoing.close()
     breakers.giveBack(recipient)
