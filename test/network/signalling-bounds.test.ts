@@ -25,6 +25,8 @@ async function silence(stranger: Node, to: Node, connections: number, streams: n
   const opened: Stream[] = []
   for (let i = 0; i < connections; i++) {
     const connection = await stranger.dial(address, { force: true } as object)
+    // libp2p ends a connection of which more than ten streams come before it is open at their end too.
+    await until(() => to.getConnections(stranger.peerId).length > i, [to, 'connection:open'])
     opened.push(...(await Promise.all(Array.from({ length: streams }, () => connection.newStream(SIGNALLING)))))
   }
   return opened
