@@ -26,7 +26,7 @@ async function silence(stranger: Node, to: Node, connections: number, streams: n
   for (let i = 0; i < connections; i++) {
     const before = to.getConnections(stranger.peerId).length
     const connection = await stranger.dial(address, { force: true } as object)
-    // libp2p ends streams that come before the other side has made what it needs for them.
+    // libp2p ends a connection of which more than ten streams come before it is open at their end too.
     await until(() => to.getConnections(stranger.peerId).length > before, [to, 'connection:open'])
     opened.push(...(await Promise.all(Array.from({ length: streams }, () => connection.newStream(SIGNALLING)))))
   }
