@@ -1,9 +1,10 @@
 /**
  * The ledger: a receipt for each message, a dead letter for each that ends undelivered, in the batch that makes it so.
  *
- * A message that waits for one recipient has no row but its own. A receipt is one row for all of a message's recipients, and their batches do not wait for one another: each is made from
- * the ones before it. What these say of other recipients may yet fail, and has to take with it what was made from it: so a
- * batch is written only where the row is what it was made from.
+ * A message that waits for one recipient has no row but its own. A receipt is one row for all of a message's recipients,
+ * and their batches do not wait for one another: each is made from the ones before it. What these say of recipients of
+ * whom it says nothing new may yet fail, and has to take with it what was made from it: so a batch is written only where
+ * the row is what it was made from.
  */
 
 import type { Check } from '../store/store.ts'
@@ -12,7 +13,7 @@ import { DEAD_REASONS, type DeadReason, type NewDeadLetter } from './dead-letter
 import type { DeadLetters } from './dead-letters.ts'
 import type { Fate, Ledger, Staged } from './ledger.ts'
 import { type ReceiptWrite, writeReceipt } from './receipt-rows.ts'
-import { isImplied, type MessageReceipt, type ReceiptEvent } from './receipts.ts'
+import { advance, isImplied, type MessageReceipt, type ReceiptEvent } from './receipts.ts'
 import type { InboxOwes } from './rows.ts'
 import type { Tracker } from './tracker.ts'
 
@@ -55,12 +56,16 @@ export class Books implements Ledger {
 
   stage(fates: readonly Fate[], stored: ReadonlyMap<string, MessageReceipt> = new Map()): Staged {
     const staged: Pick<Staged, 'committed' | 'abandoned'>[] = []
+    const news = new Set<Fate>()
     const writes: Staged['writes'][number][] = []
     const { self, tracker, deadLetters } = this.#parts
     try {
       for (const fate of fates) {
         const change = tracker.apply(fate.messageId, fate.recipient, eventOf(fate), stored.get(fate.messageId))
-        if (change !== undefined) staged.push(change)
+        if (change !== undefined) {
+          staged.push(change)
+          news.add(fate)
+        }
         if (fate.ended === undefined || fate.status === 'cancelled') continue
         // Its recipient has spoken meanwhile, and its word stands. Of what is not followed, nobody knows more than this.
         const known = tracker.latest(fate.messageId) ?? stored.get(fate.messageId)
@@ -95,7 +100,7 @@ export class Books implements Ledger {
     for (const [id, own] of byMessage(fates)) {
       const receipt = tracker.latest(id)
       if (receipt === undefined || (own.every(({ status }) => status === 'queued') && isImplied(receipt))) continue
-      const last = this.#ahead(id, own).at(-1)?.write
+      const last = this.#ahead(id, () => own.filter(fate => news.has(fate))).at(-1)?.write
       if (last !== undefined) checks.push({ table: last.table, key: last.key, value: last.value })
       const write = writeReceipt(receipt)
       receipts.push(write)
@@ -124,7 +129,8 @@ export class Books implements Ledger {
     const before = messages.map(([id]) => this.#turns.get(id))
     const { promise: over, resolve } = Promise.withResolvers<void>()
     for (const [id] of messages) this.#turns.set(id, over)
-    const underway = (): Underway[] => messages.flatMap(([id, own]) => this.#ahead(id, own))
+    const isNews = (fate: Fate): boolean => this.#isNews(fate)
+    const underway = (): Underway[] => messages.flatMap(([id, own]) => this.#ahead(id, () => own.filter(isNews)))
     try {
       await Promise.all(before)
       // Whoever does not wait for a turn may have come in between.
@@ -138,11 +144,20 @@ export class Books implements Ledger {
     }
   }
 
-  /** What a batch with these fates of a message is made from: those under way, where they say something of others. */
-  #ahead(id: string, own: readonly Fate[]): readonly Underway[] {
+  /**
+   * What a batch is made from that has this news of a message: those under way, where they say something of others. A word
+   * that changes nothing is no news: it may be a change that is under way that it comes too late for.
+   */
+  #ahead(id: string, news: () => readonly Fate[]): readonly Underway[] {
     const underway = this.#underway.get(id)
     if (underway === undefined) return []
-    return this.#parts.tracker.changing(id, new Set(own.map(({ recipient }) => recipient))) ? underway : []
+    return this.#parts.tracker.changing(id, new Set(news().map(({ recipient }) => recipient))) ? underway : []
+  }
+
+  /** Whether a fate changes what its receipt says. */
+  #isNews(fate: Fate): boolean {
+    const receipt = this.#parts.tracker.latest(fate.messageId)
+    return receipt !== undefined && advance(receipt, fate.recipient, eventOf(fate), 0) !== undefined
   }
 
   #over(write: ReceiptWrite): void {

@@ -89,6 +89,28 @@ it('what a batch says of one recipient is not written with that of another befor
   expect(await ada.deadLetters.list()).toHaveLength(1)
 })
 
+it('a last word that comes while its message is being queued again is not lost where that fails', async () => {
+  const { ada, books, fate } = await expired()
+  const { messageId: id, recipient } = fate
+  const { store } = ada.machine
+  ada.tracker.track(newReceipt({ id, guarantee: 'exactly-once', createdAt: 0, expiresAt: 1 }, [recipient]))
+  const writing = (fate: Fate): Promise<boolean> =>
+    commitFates({ store, ledger: books }, [fate], () => ({ writes: [] }))
+  await writing({ ...fate, inDoubt: false })
+  const commit = store.commit.bind(store)
+  store.commit = async () => {
+    store.commit = commit
+    throw new AfpDataStoreError('STORE_FULL', 'there is no room')
+  }
+  const again = writing({ ...fate, number: 2, status: 'queued', ended: undefined })
+  const skipped = writing({ ...fate, status: 'skipped', ended: undefined })
+  await expect(again).rejects.toMatchObject({ code: 'STORE_FULL' })
+  await skipped
+  const ended = { state: 'expired', inDoubt: false, final: true }
+  expect(ada.tracker.latest(id)?.recipients.get(recipient)).toMatchObject(ended)
+  expect((await loadReceipt(store, id))?.recipients.get(recipient)).toMatchObject(ended)
+})
+
 it('those that are written at once are all there in the end, and wait for nobody', async () => {
   const { ada, books, fate } = await expired()
   const { messageId: id, recipient: bob } = fate
