@@ -317,7 +317,9 @@ export class Epochs {
       changed.add(id)
       kept.final = true
       kept.unlisted = unlisted
-      if (unlisted) kept.awaits.clear()
+      if (!unlisted) continue
+      // Its author may have forgotten it, with a store that was set back: what is listed before it is waited for all the same.
+      for (const id of kept.awaits) if (!listed.has(id) || !this.#kept.has(id)) kept.awaits.delete(id)
     }
   }
 

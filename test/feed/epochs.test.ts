@@ -154,6 +154,15 @@ describe('order over epochs', () => {
     expect(epochs.check(B, at(1))).toBe('new')
   })
 
+  it('waits for what is listed before an epoch that is not: its author may have forgotten that one', () => {
+    epochs.open(A, [])
+    epochs.open(B, [A])
+    epochs.open(C, [A])
+    expect(take(B, at(1))).toEqual([])
+    expect(epochs.applyStates([stateOf(A, 0, 1), stateOf(C, 0, 1)]).released).toEqual([])
+    expect(take(A, at(1)).flat()).toEqual([A, B].map(epoch => ({ epoch, numbers: [1] })))
+  })
+
   it('waits no longer for an epoch that was given up, and what comes of it is late', () => {
     epochs.open(B, [A])
     take(B, at(1))
