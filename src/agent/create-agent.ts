@@ -3,6 +3,7 @@
 import { openProfile, page } from '#profile'
 import { checkOption } from '../common/check-options.ts'
 import { repeat, systemClock } from '../common/clock.ts'
+import { EndingClock } from '../common/ending-clock.ts'
 import { AfpError } from '../common/errors.ts'
 import { BoundedQueue } from '../common/queue.ts'
 import { systemRandom } from '../common/random.ts'
@@ -93,6 +94,8 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
   const closing = new AbortController()
   /** What several rooms take. */
   const shared = { ...settings, self: identity.id, name, mesh, identity, store, signal: closing.signal }
+  /** What rooms take that wait for the application's own code: it may never be done, and is waited for until the end. */
+  const handing = { ...shared, clock: new EndingClock(clock) }
   const metrics = new Metrics(shared)
   const known = new KnownAgents({
     store,
@@ -158,7 +161,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     emit('handler:error', { id: message?.id ?? '', error }),
   )
   const subscriptions = new SubscriptionManager({
-    ...shared,
+    ...handing,
     senders,
     ids,
     subscriber: name,
@@ -174,7 +177,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     onLetGo: message => inbound.leases.letGo(message),
   })
   const inbound: Inbound = new Inbound({
-    ...shared,
+    ...handing,
     requests,
     reservations,
     window: new DuplicateWindow(),
@@ -265,6 +268,7 @@ export async function createAgent(options: AgentOptions): Promise<Agent> {
     closing,
     release: async () => {
       refresh.cancel()
+      handing.clock.end()
       storage.close()
       standing.close()
       await known.saved()
