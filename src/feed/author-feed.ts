@@ -20,7 +20,7 @@ export interface AckNews {
   /** The recipient will never take them: what was in them may go again under another number. */
   readonly skipped: readonly number[]
   /**
-   * The recipient no longer knows something that it said before: its store was lost or set back. Nothing that was known
+   * The recipient no longer has something that it said it had: its store was lost or set back. Nothing that was known
    * is taken back. What it lost is skipped, since its bytes need not be here any more. An acknowledgement that came by
    * a slower way looks the same, and does no other harm.
    */
@@ -188,6 +188,9 @@ export class AuthorFeed {
     const missed = this.#known.minus(delivered).minus(skipped)
     if (!this.#firm && delivered.max > 0) this.#makeFirm(missed, skipped)
     const lost = missed.common(this.#firm ? this.#known : this.#had)
+    // What it skips that it had: it was told to by an earlier run, and the store was set back to before that.
+    if (this.#awaited !== undefined && skipped.max > 0)
+      lost.union(skipped.minus(delivered).common(this.#known).minus(this.#skips).minus(this.#ended))
     const rollback = lost.minus(this.#lost).max > 0
     this.#lost = lost
     this.#present = delivered

@@ -236,8 +236,10 @@ export class ReaderFeed {
     this.#last = Math.max(this.#last, last)
     const raised = base > this.#base
     const lost = raised ? this.#raiseBase(base) : NONE
-    skips.forget(this.#base)
     const fresh = skips.minus(this.#delivered).minus(this.#skipped).minus(RangeSet.ofNumbers(this.#underway))
+    // Lost here, and told anew by an author that does not know after a restart that it is settled: it needs a word on it.
+    for (const set of [this.#delivered, this.#processed]) set.union(fresh.common(RangeSet.of([[1, this.#base]])))
+    fresh.forget(this.#base)
     const skipped: Range[] = []
     for (const [first, end] of fresh) {
       // What does not fit is not confirmed, and so is said again. The first of what has no end always fits: it comes

@@ -335,6 +335,14 @@ describe('a feed after a restart', () => {
     expect(feed.done).toBe(true)
   })
 
+  it('has lost what was skipped meanwhile, as its recipient has it, by a run that the store does not know any more', () => {
+    const feed = AuthorFeed.restore(epoch, remains)
+    const news = hear(feed, { delivered: [1, 2], processed: [1, 2], skipped: [3, 4, 6] })
+    expect(news).toEqual({ ...nothing, delivered: [2], processed: [2], skipped: [3, 6], rollback: true })
+    hear(feed, { delivered: [1, 2, 5], processed: [1, 2, 5], skipped: [3, 4, 6] })
+    expect(feed.done).toBe(true)
+  })
+
   it('takes it well that the recipient has later numbers, whose rows are gone', () => {
     const feed = AuthorFeed.restore(epoch, { kept: [2] })
     const ack = ackOf({ delivered: [1, 2, 3, 900], processed: [1, 2, 3], refused: [[900, 'x']], skipped: [901] })

@@ -254,6 +254,14 @@ describe('what a reader tells', () => {
     expect(feed.ack()).toEqual({ epoch, delivered: [2, []], processed: [2, []], refused: [], skipped: [0, []] })
   })
 
+  it('has a word on what was lost here below the base once the author skips it, having forgotten that it is settled', () => {
+    const feed = ReaderFeed.begin(epoch)
+    feed.applyState(stateOf(2, 3))
+    expect(feed.ack()).toMatchObject({ delivered: [0, []], processed: [0, []], skipped: [0, []] })
+    expect(feed.applyState(stateOf(0, 3, [1, 2]))).toEqual({ released: [], skipped: [], lost: [], holes: [[3, 3]] })
+    expect(feed.ack()).toMatchObject({ delivered: [2, []], processed: [2, []], skipped: [0, []] })
+  })
+
   it('shows the author what was lost here: it is delivered nowhere below the base', () => {
     const feed = ReaderFeed.begin(epoch)
     take(feed, at(1, 0))

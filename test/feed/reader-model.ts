@@ -46,8 +46,9 @@ export class ReaderModel {
     const lost = range(this.base + 1, base).filter(number => !this.arrived.has(number) && !this.skipped.has(number))
     this.base = Math.max(this.base, base)
     this.last = Math.max(this.last, last)
-    const skipped = skips.filter(number => this.verdict(number) === 'new')
-    for (const number of skipped) this.skipped.add(number)
+    const fresh = skips.filter(number => !this.arrived.has(number) && !this.skipped.has(number))
+    for (const number of fresh) this.skipped.add(number)
+    const skipped = fresh.filter(number => number > this.base)
     return { released: this.release(), skipped, lost }
   }
 
