@@ -8,7 +8,7 @@ import type { Write } from '../store/store.ts'
 import { wholeRow } from '../store/whole-row.ts'
 import type { IncomingParts } from './arrived.ts'
 import type { InEpochs } from './in-epoch.ts'
-import { WRITE_PAUSE } from './next-try.ts'
+import { writePause } from './next-try.ts'
 import { epochKey, putEpoch, putSettled } from './rows.ts'
 
 /** What keeping them needs. */
@@ -21,7 +21,7 @@ export interface EpochRowsParts extends Pick<IncomingParts, 'store' | 'clock' | 
 /** See the head of this file. */
 export class EpochRows {
   readonly #parts: EpochRowsParts
-  #closed = false
+  readonly #closing = new AbortController()
 
   constructor(parts: EpochRowsParts) {
     this.#parts = parts
@@ -58,9 +58,10 @@ export class EpochRows {
       for (const { committed } of rows) committed()
       then()
     } catch (error) {
-      if (this.#closed) return
+      const { signal } = this.#closing
+      if (signal.aborted) return
       onError(error)
-      clock.after(WRITE_PAUSE, () => void this.keep(changed, then))
+      void writePause(clock, signal).then(() => (signal.aborted ? undefined : this.keep(changed, then)))
     }
   }
 
@@ -103,6 +104,6 @@ export class EpochRows {
 
   /** What failed is not tried again. */
   close(): void {
-    this.#closed = true
+    this.#closing.abort()
   }
 }

@@ -9,7 +9,7 @@ import { Slices } from '../common/slices.ts'
 import { Turns } from '../common/turns.ts'
 import type { Key } from '../store/store.ts'
 import type { Fate, Position } from './ledger.ts'
-import { nextTry, WRITE_PAUSE } from './next-try.ts'
+import { nextTry, writePause } from './next-try.ts'
 import type { OutEpoch } from './out-epoch.ts'
 import { type Draft, headOf, type OutgoingParts } from './outgoing-parts.ts'
 import type { Recorder } from './recorder.ts'
@@ -140,7 +140,7 @@ export class Unsealed {
       if (error === undefined || this.#closing.signal.aborted) continue
       onError(error)
       await this.keep()
-      await new Promise<void>(resolve => clock.after(WRITE_PAUSE, resolve))
+      await writePause(clock, this.#closing.signal)
     }
     this.#sealing = false
     // Those that failed meanwhile.

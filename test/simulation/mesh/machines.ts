@@ -13,9 +13,6 @@ import { newDisk, snapshotOf } from './disks.ts'
 import { listen } from './handlers.ts'
 import { type Boot, begin, fault, type Machine, MESH, type Run, type Snapshot } from './state.ts'
 
-/** A disk that has just failed is looked at again, by an agent that has closed meanwhile too: after so long not any more, ms. */
-const LINGER = 1_100
-
 /** Starts a machine, which may lose its power meanwhile. */
 export function boot(run: Run, machine: Machine): void {
   const { random, counters, history, net, machines, relays } = run
@@ -225,7 +222,7 @@ export function close(run: Run, machine: Machine, mayCrash: boolean): void {
       if (now.state === 'dead') return
       counters.closed++
       history.add(machine.name, 'closed')
-      clock.after(LINGER, () => checkOver(run, machine, now))
+      checkOver(run, machine, now)
     },
     error => {
       if (now.state !== 'dead') fault(run, 'error', `${machine.name} does not close: ${error?.stack ?? error}`)
