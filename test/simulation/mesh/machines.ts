@@ -222,7 +222,8 @@ export function close(run: Run, machine: Machine, mayCrash: boolean): void {
       if (now.state === 'dead') return
       counters.closed++
       history.add(machine.name, 'closed')
-      checkOver(run, machine, now)
+      // What rests for one turn of the event loop has it.
+      clock.after(0, () => checkOver(run, machine, now))
     },
     error => {
       if (now.state !== 'dead') fault(run, 'error', `${machine.name} does not close: ${error?.stack ?? error}`)
