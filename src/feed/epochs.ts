@@ -5,7 +5,17 @@
 
 import { earliestFirst } from '../common/earliest-first.ts'
 import type { EpochAccepted, EpochGivenUp, EpochRefused, EpochsNews, Handed } from './epochs-news.ts'
-import { isBefore, isEpochId, isOver, type KeptEpoch, readKept, writeKept } from './kept-epoch.ts'
+import {
+  type Beyond,
+  giveUpBeyond,
+  isBefore,
+  isBehind,
+  isEpochId,
+  isOver,
+  type KeptEpoch,
+  readKept,
+  writeKept,
+} from './kept-epoch.ts'
 import { MAX_RANGES, malformed, type Range } from './ranges.ts'
 import { ReaderFeed, type Verdict } from './reader-feed.ts'
 import { KEEP_SETTLED, type SettledEpoch, SettledEpochs } from './settled.ts'
@@ -76,7 +86,7 @@ export class Epochs {
     before.delete(epoch)
     const awaits = new Set([...before].filter(id => !this.#isOver(id)))
     const order = ++this.#opened
-    const held = awaits.size > 0 || this.#isBehind(epoch, { earlier: before, order })
+    const held = awaits.size > 0 || isBehind(epoch, { earlier: before, order }, this.#kept)
     const feed = ReaderFeed.begin(epoch, { held })
     // It was given up before it came.
     if (
@@ -214,7 +224,12 @@ export class Epochs {
     for (const state of listed.values()) {
       const later = this.#kept.get(state.epoch)
       // An epoch without numbers says nothing: an author may keep it from any list.
-      if (later !== undefined && state.last > 0) this.#conclude(later, listed, changed)
+      if (later === undefined || state.last === 0) continue
+      for (const { epoch, released: numbers, ...rest } of this.#conclude(later, listed, changed)) {
+        news.push({ epoch, ...rest })
+        changed.add(epoch)
+        if (numbers.length > 0) released.push({ epoch, numbers })
+      }
     }
     for (const [epoch, { feed, unlisted }] of this.#kept) {
       const numbers = unlisted ? feed.waitForNothing() : NONE
@@ -301,8 +316,9 @@ export class Epochs {
     return { settled, untaken, forgotten: this.#settled.forget(now - keep) }
   }
 
-  /** What a later epoch and the list that it is in say about the earlier ones. */
-  #conclude(later: KeptEpoch, listed: ReadonlyMap<string, FeedState>, changed: Set<string>): void {
+  /** What a later epoch and the list that it is in say about the earlier ones; returns what of them is waited for no more. */
+  #conclude(later: KeptEpoch, listed: ReadonlyMap<string, FeedState>, changed: Set<string>): Beyond[] {
+    const beyond: Beyond[] = []
     for (const id of later.awaits) {
       if (this.#kept.has(id)) continue
       const state = listed.get(id)
@@ -312,8 +328,11 @@ export class Epochs {
       changed.add(id)
     }
     for (const [id, kept] of this.#kept) {
+      if (!isBefore(kept, later)) continue
+      const over = giveUpBeyond(kept, listed.get(id))
+      if (over !== undefined) beyond.push(over)
       const unlisted = kept.unlisted || !listed.has(id)
-      if ((kept.final && kept.unlisted === unlisted) || !isBefore(kept, later)) continue
+      if (kept.final && kept.unlisted === unlisted) continue
       changed.add(id)
       kept.final = true
       kept.unlisted = unlisted
@@ -321,6 +340,7 @@ export class Epochs {
       // Its author may have forgotten it, with a store that was set back: what is listed before it is waited for all the same.
       for (const id of kept.awaits) if (!listed.has(id) || !this.#kept.has(id)) kept.awaits.delete(id)
     }
+    return beyond
   }
 
   /** Whether order waits for nothing in an epoch any more. */
@@ -333,17 +353,6 @@ export class Epochs {
   #tellsItself(epoch: string): boolean {
     const feed = this.#kept.get(epoch)?.feed
     return feed !== undefined && !feed.free && !feed.untouched
-  }
-
-  /**
-   * Whether something waits in an epoch that came here before: one of which everything has arrived need not be named, but
-   * may have to wait itself.
-   */
-  #isBehind(epoch: string, { earlier, order }: Pick<KeptEpoch, 'earlier' | 'order'>): boolean {
-    for (const [id, other] of this.#kept) {
-      if (other.order < order && other.feed.waiting > 0 && !earlier.has(id) && !other.earlier.has(epoch)) return true
-    }
-    return false
   }
 
   /** Hands on what waited for an epoch in which nothing waits now. */
@@ -364,7 +373,7 @@ export class Epochs {
       for (const [epoch, kept] of this.#kept) {
         if (!kept.held) continue
         for (const id of kept.awaits) if (this.#isOver(id)) kept.awaits.delete(id)
-        if (kept.awaits.size > 0 || this.#isBehind(epoch, kept)) continue
+        if (kept.awaits.size > 0 || isBehind(epoch, kept, this.#kept)) continue
         kept.held = false
         this.#holding--
         again = true

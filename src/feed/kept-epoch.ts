@@ -7,9 +7,9 @@
  */
 
 import { isNumber } from './ranges.ts'
-import { ReaderFeed } from './reader-feed.ts'
+import { ReaderFeed, type StateNews } from './reader-feed.ts'
 import { damaged } from './snapshot.ts'
-import type { Position } from './wire.ts'
+import type { FeedState, Position } from './wire.ts'
 
 /** See the head of this file. */
 export interface KeptEpoch {
@@ -34,6 +34,35 @@ export const isEpochId = (value: unknown): value is string => typeof value === '
 /** Whether an epoch was opened before another: the other names it, or did not need to and came here later. */
 export const isBefore = (kept: KeptEpoch, other: KeptEpoch): boolean =>
   other.earlier.has(kept.feed.epoch) || (kept.order < other.order && !kept.earlier.has(other.feed.epoch))
+
+/** As {@link StateNews}, of one epoch. */
+export type Beyond = StateNews & { readonly epoch: string }
+
+/**
+ * Gives up what is missing behind the last number that there is by the word of an author that has opened a later epoch: it
+ * knows of none, be it that its store was set back, and will send none.
+ */
+export function giveUpBeyond({ feed }: KeptEpoch, state: FeedState | undefined): Beyond | undefined {
+  if (state === undefined || state.last >= feed.last) return undefined
+  const { released, given } = feed.giveUp([[state.last + 1, feed.last]])
+  const { epoch } = feed
+  return given.length > 0 ? { epoch, released, skipped: [], lost: given, holes: feed.holes() } : undefined
+}
+
+/**
+ * Whether something waits in an epoch that came here before: one of which everything has arrived need not be named, but
+ * may have to wait itself.
+ */
+export function isBehind(
+  epoch: string,
+  { earlier, order }: Pick<KeptEpoch, 'earlier' | 'order'>,
+  all: ReadonlyMap<string, KeptEpoch>,
+): boolean {
+  for (const [id, other] of all) {
+    if (other.order < order && other.feed.waiting > 0 && !earlier.has(id) && !other.earlier.has(epoch)) return true
+  }
+  return false
+}
 
 /** Whether order waits for nothing in an epoch any more, so that later ones may go on. */
 export const isOver = ({ feed, final }: KeptEpoch): boolean => (final || feed.free) && feed.complete

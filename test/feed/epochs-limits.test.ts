@@ -105,3 +105,23 @@ describe('what an author can make its reader keep', () => {
     expect(epochs.check(id(2), at(1))).toBe('duplicate')
   })
 })
+
+describe('an author whose store was set back', () => {
+  it('is not waited for with numbers of which it knows nothing any more', () => {
+    epochs.open(A, [])
+    epochs.accept(A, at(1))
+    epochs.accept(A, at(4))
+    epochs.open(B, [A])
+    epochs.accept(B, at(1))
+    // It goes on in the epoch by its word, and has opened no other one: the rest may be on its way.
+    expect(epochs.applyStates([stateOf(A, 0, 2)]).released).toEqual([])
+    const { released, news, changed } = epochs.applyStates([stateOf(A, 0, 2), stateOf(B, 0, 1)])
+    expect(released).toEqual([])
+    expect(news.filter(({ lost }) => lost.length > 0)).toMatchObject([{ epoch: A, lost: [[3, 3]], holes: [[2, 2]] }])
+    expect(changed).toContain(A)
+    expect(epochs.accept(A, at(2))).toMatchObject({
+      released: [2, 4],
+      others: [{ epoch: B, numbers: [1] }],
+    })
+  })
+})
