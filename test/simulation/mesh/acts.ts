@@ -2,7 +2,18 @@
 
 import type { Batch } from '../../../src/store/store.ts'
 import { pick } from '../delivery/state.ts'
-import { boot, changeDisk, clone, close, crash, crashSoon, endClone, keepSnapshot, loseKeys } from './machines.ts'
+import {
+  boot,
+  changeDisk,
+  clone,
+  close,
+  crash,
+  crashSoon,
+  endClone,
+  keepSnapshot,
+  loseKeys,
+  setClock,
+} from './machines.ts'
 import { cancelOne, retryOne, sendOne, tellAll } from './sends.ts'
 import type { Boot, Machine, Relay, Run } from './state.ts'
 
@@ -203,8 +214,7 @@ export function startRelay({ net, history }: Run, relay: Relay): void {
 /** Somebody sets its clock. */
 function jump({ random, counters, history }: Run, machine: Machine): void {
   counters.jumps++
-  machine.skew = Math.round((random.float() * 2 - 1) * FURTHEST)
-  machine.mostSkew = Math.max(machine.mostSkew, machine.skew)
+  setClock(machine, Math.round((random.float() * 2 - 1) * FURTHEST))
   history.add(machine.name, 'clock', { ahead: machine.skew })
 }
 

@@ -10,7 +10,7 @@
  * - order holds between messages of one sender, recipient and class that went under their first numbers to keys that the
  *   recipient still has (`Way.loose`), and not between those of two disks of the sender;
  * - a message to a machine that never returns has no end that anybody could wait for here; one of its own has it where it came;
- * - a machine that has lost its disk has a clock that was not set back: else its old card is believed instead of its new one;
+ * - a machine that has lost its disk has a clock that is not set back before it has shown a card: else its old one is believed;
  * - two machines with one identity are noticed where their cards meet, which two that have all their links with the same
  *   others need not;
  * - at most once and gossip may be lost, and may come twice over a restart of who hears it.

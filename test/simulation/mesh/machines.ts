@@ -71,6 +71,7 @@ export function boot(run: Run, machine: Machine): void {
       if (isOver(now)) return
       now.agent = agent
       now.state = 'up'
+      machine.unshown = false
       store.refuse(run.calm ? undefined : run.refusals)
       history.add(name, 'up', { number: now.number })
       run.lossesAt.set(agent.card.instance, machine.losses)
@@ -279,10 +280,17 @@ export async function changeDisk(run: Run, machine: Machine, to: 'empty' | 'earl
   if (to === 'empty') machine.snapshot = undefined
   counters[to === 'empty' ? 'lostDisks' : 'rolledBack']++
   // The numbers of its cards went with the disk: where its clock was set back too, who knew it before believes the old one.
-  machine.skew = machine.mostSkew
+  machine.unshown = true
+  setClock(machine, machine.mostSkew)
   history.add(machine.name, 'disk', { now: to })
   Object.assign(machine, await newDisk(run, machine, before?.rows))
   mayGoTwice(run, before?.rows ?? [])
+}
+
+/** Somebody sets a machine's clock. */
+export function setClock(machine: Machine, skew: number): void {
+  machine.skew = machine.unshown ? Math.max(skew, machine.mostSkew) : skew
+  machine.mostSkew = Math.max(machine.mostSkew, machine.skew)
 }
 
 /** A machine that is down loses its keys. */

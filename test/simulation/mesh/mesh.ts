@@ -14,7 +14,7 @@ import { MeshClock } from './clock.ts'
 import { cipherNews, primitives as ours, useCrypto } from './crypto.ts'
 import { newDisk } from './disks.ts'
 import { History } from './history.ts'
-import { boot, crash } from './machines.ts'
+import { boot, crash, setClock } from './machines.ts'
 import { checkClosed, settle } from './settling.ts'
 import { type Machine, noCounters, type Outcome, type Relay, type Run } from './state.ts'
 
@@ -48,7 +48,7 @@ export async function simulateMesh(seed: number, { timeline }: MeshOptions = {})
     startRelay(run, relay)
   }
   for (const machine of machines) {
-    machine.skew = 0
+    setClock(machine, 0)
     machine.now?.store.dieAfter(Number.POSITIVE_INFINITY)
     machine.now?.store.refuse(undefined)
   }
@@ -122,6 +122,7 @@ async function open(seed: number): Promise<Run> {
       gone: false,
       skew: 0,
       mostSkew: 0,
+      unshown: false,
       now: undefined,
     }
     const whole: Machine = Object.assign(machine, await newDisk(run, machine))
