@@ -15,7 +15,10 @@ export interface AckNews {
   readonly delivered: readonly number[]
   /** The recipient's handlers are done with them. */
   readonly processed: readonly number[]
-  /** The recipient ended them itself, with its reason. Never in `processed`. */
+  /**
+   * The recipient ended them itself, with its reason. Never in `processed`. What it skips though nobody told it to, as far as
+   * is known here, is `rejected`.
+   */
   readonly refused: readonly (readonly [number: number, reason: string])[]
   /** The recipient will never take them: what was in them may go again under another number. */
   readonly skipped: readonly number[]
@@ -184,13 +187,14 @@ export class AuthorFeed {
    * @throws AfpMessageError MALFORMED for another form, and for numbers that were never given out
    */
   acked(ack: FeedAck): AckNews {
-    const { delivered, processed, refused, skipped } = this.#read(ack)
+    const { delivered, processed, refused: told, skipped } = this.#read(ack)
     const missed = this.#known.minus(delivered).minus(skipped)
     if (!this.#firm && delivered.max > 0) this.#makeFirm(missed, skipped)
     const lost = missed.common(this.#firm ? this.#known : this.#had)
-    // What it skips that it had: it was told to by an earlier run, and the store was set back to before that.
-    if (this.#awaited !== undefined && skipped.max > 0)
-      lost.union(skipped.minus(delivered).common(this.#known).minus(this.#skips).minus(this.#ended))
+    // It was told to by an earlier run, which did not come to write that, or whose store was set back since.
+    const unasked = this.#awaited === undefined ? new RangeSet() : skipped.minus(delivered).minus(this.#skips)
+    const unwanted = unasked.minus(this.#known).minus(this.#ended)
+    lost.union(unasked.common(this.#known).minus(this.#ended))
     const rollback = lost.minus(this.#lost).max > 0
     this.#lost = lost
     this.#present = delivered
@@ -199,6 +203,7 @@ export class AuthorFeed {
     const arrived = this.#news(delivered, this.#known)
     this.#known.union(delivered)
     if (!this.#firm) this.#had.union(delivered)
+    const refused = [...told, ...Array.from(numbersIn(unwanted), number => [number, 'rejected'] as const)]
     const refusals = refused.filter(([number]) => !this.#ended.has(number) && this.#awaited?.has(number) !== false)
     const before = this.#ended.clone()
     this.#ended.union(RangeSet.of(refused.map(([number]) => [number, number])))

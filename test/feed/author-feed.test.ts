@@ -343,6 +343,14 @@ describe('a feed after a restart', () => {
     expect(feed.done).toBe(true)
   })
 
+  it('takes for refused what its recipient was told to skip by a run of which it knows nothing', () => {
+    const feed = AuthorFeed.restore(epoch, remains)
+    const refused = [[5, 'rejected']]
+    expect(hear(feed, { delivered: [1, 2, 3], skipped: [4, 5, 6] })).toMatchObject({ refused, skipped: [6] })
+    expect(hear(feed, { delivered: [1, 2, 3], skipped: [4, 5, 6] })).toEqual(nothing)
+    expect(feed.unsettled()).toEqual([[1, 3]])
+  })
+
   it('takes it well that the recipient has later numbers, whose rows are gone', () => {
     const feed = AuthorFeed.restore(epoch, { kept: [2] })
     const ack = ackOf({ delivered: [1, 2, 3, 900], processed: [1, 2, 3], refused: [[900, 'x']], skipped: [901] })
