@@ -8,7 +8,8 @@
  * - such a message, and what such a disk has given up, may also wait until its time to live ends, where its recipient has
  *   settled its number already;
  * - order holds between messages of one sender, recipient and class that went under their first numbers to keys that the
- *   recipient still has (`Way.loose`), and not between those of two disks of the sender;
+ *   recipient still has (`Way.loose`), and not between those of two disks of the sender, nor of what was on its way when
+ *   that of its sender was lost or set back;
  * - a message to a machine that never returns has no end that anybody could wait for here; one of its own has it where it came;
  * - a machine that has lost its disk has a clock that is not set back before it has shown a card: else its old one is believed;
  * - two machines with one identity are noticed where their cards meet, which two that have all their links with the same
@@ -21,7 +22,7 @@ import { storedReceipt } from '../../delivery/stored-receipt.ts'
 import { effectsOn, isCounted, logsOn, readValue, TOTAL } from '../delivery/state.ts'
 import { isOpen } from '../disk.ts'
 import { cipherNews } from './crypto.ts'
-import { countedAs, goesTwice } from './handlers.ts'
+import { countedAs, mayComeTwice } from './handlers.ts'
 import { fault, isKnown, type Machine, type Run, type Sent, type Way } from './state.ts'
 
 type Effects = Awaited<ReturnType<typeof effectsOn>>
@@ -65,8 +66,7 @@ async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promi
     fault(run, category, `${text} (${way}): ${what}; ${effects} effects, letters there: [${letters}], ${told}`)
   }
   if (effects > 0) counters[kind === 'once' ? 'handledOnce' : 'handled'] += effects
-  const anew = (way.sentAgain && !isKnown(entry)) || goesTwice(way)
-  if (effects > 1 && kind !== 'once' && !anew) say('duplicated effect', 'it counts more than once')
+  if (effects > 1 && kind !== 'once' && !mayComeTwice(entry, way)) say('duplicated effect', 'it counts more than once')
   if (effects > 1 && kind === 'once' && to.boots === 1) say('duplicated effect', 'it counts more than once in one run')
   if (kind === 'once') return
   if (state === 'refused' && effects > 0) say('phantom', 'its sender was told that nothing of it was kept')

@@ -10,13 +10,16 @@ import { messageIdFrom } from '../../../src/message/ids.ts'
 import type { Message } from '../../../src/message/message.ts'
 import { countKey, isCounted, logKey, TOTAL } from '../delivery/state.ts'
 import { newSent } from './sends.ts'
-import { type Boot, fault, type Machine, type Run, type Sent, TOPIC, type Way } from './state.ts'
+import { type Boot, fault, isKnown, type Machine, type Run, type Sent, TOPIC, type Way } from './state.ts'
 
 /** As what the effects of a message are kept, where they are counted and not listed. */
 export const countedAs = ({ kind, byHandler }: Sent): string => (kind === 'message' && byHandler ? 'thanks' : kind)
 
 /** Whether a message has two numbers, of two copies of its sender's disk. */
-export const goesTwice = ({ mayGoTwice, copied, to }: Way): boolean => mayGoTwice || (copied && to.losses > 0)
+const goesTwice = ({ mayGoTwice, copied, to }: Way): boolean => mayGoTwice || (copied && to.losses > 0)
+
+/** Whether a message may come twice: see the head of the checker. */
+export const mayComeTwice = (sent: Sent, way: Way): boolean => (way.sentAgain && !isKnown(sent)) || goesTwice(way)
 
 /** What is thanked for. */
 export const isThanked = (text: string): boolean => text.includes('!')
@@ -46,7 +49,7 @@ async function handle(
   if (redelivered) counters.redelivered++
   if (late) counters.late++
   const way = sent.ways.get(machine.id)
-  if (boot.begun.has(text) && !redelivered && !(way !== undefined && goesTwice(way)))
+  if (boot.begun.has(text) && !redelivered && !(way !== undefined && mayComeTwice(sent, way)))
     fault(run, 'duplicated effect', `${text} at ${machine.name}: its handler runs again, and is not told`)
   boot.begun.add(text)
   if (message.isExpired(boot.clock.now()) && !way?.handledAgain && !redelivered && kind !== 'once')

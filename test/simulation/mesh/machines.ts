@@ -267,6 +267,13 @@ function mayGoTwice({ byId }: Run, rows: Snapshot): void {
   }
 }
 
+/** What is on its way from a machine whose disk knows nothing of it any more is handled as it comes, and told to be late. */
+function scatter({ sent }: Run, machine: Machine): void {
+  for (const { id, from, ways } of sent) {
+    if (from === machine) for (const way of ways.values()) if (!way.to.arrived.has(id)) way.loose = true
+  }
+}
+
 /** A machine that is down has another disk from now on: none, or an earlier one. */
 export async function changeDisk(run: Run, machine: Machine, to: 'empty' | 'earlier'): Promise<void> {
   const { counters, history } = run
@@ -275,6 +282,7 @@ export async function changeDisk(run: Run, machine: Machine, to: 'empty' | 'earl
   const had = machine.arrived
   machine.arrived = new Set(before?.arrived)
   excuse(run, machine, had, machine.arrived)
+  scatter(run, machine)
   machine.generation++
   machine.losses++
   if (to === 'empty') machine.snapshot = undefined
