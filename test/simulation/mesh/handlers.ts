@@ -62,7 +62,7 @@ async function handle(
     return new Error('a bad day')
   }
   if (fails && atOnce) throw failed()
-  if (random.float() < 0.3) await new Promise<void>(resolve => boot.clock.after(random.float() * 200, resolve))
+  if (random.float() < 0.3) await rest(boot, random.float() * 200, context.signal)
   if (kind === 'message' && !sent.byHandler) {
     const log = logKey(from.id, priority)
     transaction.put(log, [...((await transaction.get<string[]>(log)) ?? []), text])
@@ -76,6 +76,18 @@ async function handle(
   if (fails) throw failed()
   history.add(machine.name, 'handler ended', { message: text })
   return kind === 'request' ? text : undefined
+}
+
+/** As handlers should, it rests no longer than its agent is there. */
+function rest({ clock }: Boot, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) return resolve()
+    const timer = clock.after(ms, resolve)
+    signal.addEventListener('abort', () => {
+      timer.cancel()
+      resolve()
+    })
+  })
 }
 
 /** What was sent, if it is what came: its content, its author, and one of its recipients. */
