@@ -212,9 +212,10 @@ export function startRelay({ net, history }: Run, relay: Relay): void {
 }
 
 /** Somebody sets its clock. */
-function jump({ random, counters, history }: Run, machine: Machine): void {
+function jump(run: Run, machine: Machine): void {
+  const { random, counters, history } = run
   counters.jumps++
-  setClock(machine, Math.round((random.float() * 2 - 1) * FURTHEST))
+  setClock(run, machine, Math.round((random.float() * 2 - 1) * FURTHEST))
   history.add(machine.name, 'clock', { ahead: machine.skew })
 }
 

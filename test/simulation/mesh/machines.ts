@@ -289,15 +289,20 @@ export async function changeDisk(run: Run, machine: Machine, to: 'empty' | 'earl
   counters[to === 'empty' ? 'lostDisks' : 'rolledBack']++
   // The numbers of its cards went with the disk: where its clock was set back too, who knew it before believes the old one.
   machine.unshown = true
-  setClock(machine, machine.mostSkew)
+  setClock(run, machine, machine.mostSkew)
   history.add(machine.name, 'disk', { now: to })
   Object.assign(machine, await newDisk(run, machine, before?.rows))
   mayGoTwice(run, before?.rows ?? [])
 }
 
 /** Somebody sets a machine's clock. */
-export function setClock(machine: Machine, skew: number): void {
+export function setClock({ sent }: Run, machine: Machine, skew: number): void {
+  const before = machine.skew
   machine.skew = machine.unshown ? Math.max(skew, machine.mostSkew) : skew
+  // What had expired, and had no end on the disk yet, goes after all, behind what was sent since.
+  if (machine.skew < before)
+    for (const { from, ttl, ways } of sent)
+      if (from === machine && ttl !== undefined) for (const way of ways.values()) way.loose = true
   machine.mostSkew = Math.max(machine.mostSkew, machine.skew)
 }
 

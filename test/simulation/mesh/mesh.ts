@@ -48,7 +48,7 @@ export async function simulateMesh(seed: number, { timeline }: MeshOptions = {})
     startRelay(run, relay)
   }
   for (const machine of machines) {
-    setClock(machine, 0)
+    setClock(run, machine, 0)
     machine.now?.store.dieAfter(Number.POSITIVE_INFINITY)
     machine.now?.store.refuse(undefined)
   }
