@@ -296,9 +296,10 @@ export async function changeDisk(run: Run, machine: Machine, to: 'empty' | 'earl
 }
 
 /** Somebody sets a machine's clock. */
-export function setClock({ sent }: Run, machine: Machine, skew: number): void {
+export function setClock({ sent, refusals }: Run, machine: Machine, skew: number): void {
   const before = machine.skew
-  machine.skew = machine.unshown ? Math.max(skew, machine.mostSkew) : skew
+  // The number of its card may be nowhere but in its time.
+  machine.skew = machine.unshown || refusals !== undefined ? Math.max(skew, machine.mostSkew) : skew
   // What had expired, and had no end on the disk yet, goes after all, behind what was sent since.
   if (machine.skew < before)
     for (const { from, ttl, ways } of sent)
@@ -355,7 +356,7 @@ export function endClone(run: Run, twin: Machine, isNoticed = true): void {
   twin.gone = true
   if (isNoticed) run.counters.clonesNoticed++
   if (twin.now !== undefined) powerOff(run, twin, twin.now)
-  // Two machines with one identity are promised nothing but that this is noticed, and effects that count once on each.
+  // Two machines with one identity are promised nothing but that this is noticed.
   for (const machine of [original, twin]) {
     machine.generation++
     machine.losses++
@@ -370,6 +371,8 @@ export function endClone(run: Run, twin: Machine, isNoticed = true): void {
     if (way === undefined) continue
     way.loose = true
     way.excused ??= 'its recipient was two machines'
+    // One of them may have said of the other's keys that they are lost.
+    way.mayGoTwice = true
   }
   run.history.add(original.name, 'told', { event: 'one again' })
 }
