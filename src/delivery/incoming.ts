@@ -74,7 +74,7 @@ export class Incoming {
     settled: readonly SettledEpoch[],
     arrived: readonly Arrived[],
   ): Promise<void> {
-    for (const { epoch, floor, at } of settled) this.#epochs.restoreSettled(epoch, floor, at)
+    for (const entry of settled) this.#epochs.restoreSettled(entry)
     for (const entry of arrived) if (entry.row.owes) this.#arrived.add(entry)
     const byEpoch = Map.groupBy(arrived, ({ epoch, row }) => (row.owes ? undefined : epoch))
     for (const { id, key, notAfter, earlier, snapshot } of epochs) {

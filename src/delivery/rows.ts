@@ -12,7 +12,7 @@
  */
 
 import { AfpDataStoreError } from '../common/errors.ts'
-import { isNumber, type SettledEpoch } from '../feed/index.ts'
+import { isNumber, RangeSet, type SettledEpoch } from '../feed/index.ts'
 import { BOUNDS } from '../message/bounds.ts'
 import { decode, encode } from '../message/codec.ts'
 import type { MessageKind } from '../message/envelope.ts'
@@ -225,19 +225,26 @@ export function readEpoch({ key, value }: Row): { author: string; epoch: string;
   const fields = readAny('epochs', value)
   const author = text(key[1])
   const epoch = text(key[2])
-  if (fields.length === 2) return { author, epoch, row: { epoch, floor: whole(fields[0]), at: time(fields[1]) } }
+  if (fields.length < 4) return { author, epoch, row: readSettled(epoch, fields) }
   const [feedKey, notAfter, earlier, snapshot] = held('epochs', fields, 4)
   const names = list(earlier).map(text)
   return { author, epoch, row: { key: bytes(feedKey, KEY_BYTES), notAfter: time(notAfter), earlier: names, snapshot } }
 }
 
 /** What is left of an epoch that is over, in the place of its own row: its key is gone with it. */
-export const putSettled = (author: string, { epoch, floor, at }: SettledEpoch): Write => ({
+export const putSettled = (author: string, { epoch, floor, at, unhandled }: SettledEpoch): Write => ({
   op: 'put',
   table: 'epochs',
   key: epochKey('in', author, epoch),
-  value: encode([floor, at]),
+  value: encode(unhandled === undefined ? [floor, at] : [floor, at, unhandled]),
 })
+
+function readSettled(epoch: string, fields: unknown[]): SettledEpoch {
+  const [floor, at] = held('epochs', fields, fields.length === 3 ? 3 : 2)
+  const unhandled = fields[2]
+  const end = { epoch, floor: whole(floor), at: time(at) }
+  return unhandled === undefined ? end : { ...end, unhandled: RangeSet.fromWire(unhandled).toWire() }
+}
 
 /** The opening of an epoch of one's own, with its key: what ends undelivered has to be read again. */
 export interface OpeningRow {

@@ -1,7 +1,27 @@
 /** What the epochs of an author tell of what came. */
 
 import type { Range } from './ranges.ts'
-import type { Accepted, StateNews } from './reader-feed.ts'
+
+/** What came of an envelope. */
+export interface Accepted {
+  /** False: it was there already, or was skipped; nothing changed. */
+  readonly taken: boolean
+  /** What may be handed on now, ascending: in order within each class. */
+  readonly released: readonly number[]
+  /** Order waited for it no longer: where it is released, it may be out of its turn. */
+  readonly late: boolean
+}
+
+/** What came of an author's state. */
+export interface StateNews {
+  readonly released: readonly number[]
+  /** Skips that were not known. */
+  readonly skipped: readonly Range[]
+  /** What the author has settled and this reader has never seen: its store was lost or set back. */
+  readonly lost: readonly Range[]
+  /** What exists and has neither arrived nor been skipped or given up; at most `MAX_RANGES` ranges. */
+  readonly holes: readonly Range[]
+}
 
 /** Numbers of one epoch to be handed on, in this order. */
 export interface Handed {

@@ -242,10 +242,7 @@ export class Epochs {
   ack(epoch: string): FeedAck | undefined {
     const kept = this.#kept.get(epoch)
     if (kept !== undefined) return kept.feed.ack()
-    const floor = this.#settled.floorOf(epoch)
-    if (floor === undefined) return undefined
-    const all = [floor, []] as const
-    return { epoch, delivered: all, processed: all, refused: NONE, skipped: [0, []] }
+    return this.#settled.ack(epoch)
   }
 
   /**
@@ -273,8 +270,8 @@ export class Epochs {
   }
 
   /** A settled epoch as {@link shrink} told it. */
-  restoreSettled(epoch: string, floor: number, at: number): void {
-    this.#settled.add({ epoch, floor, at })
+  restoreSettled(entry: SettledEpoch): void {
+    this.#settled.add(entry)
   }
 
   /** After the last {@link restore} and {@link restoreSettled}: what may be handed on, of each epoch in order. */
@@ -309,7 +306,7 @@ export class Epochs {
         untaken.push(epoch)
         continue
       }
-      const entry = { epoch, floor: feed.last, at: now }
+      const entry = { epoch, floor: feed.last, at: now, unhandled: feed.unhandled }
       this.#settled.add(entry)
       settled.push(entry)
     }

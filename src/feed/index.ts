@@ -26,7 +26,7 @@ export {
   MAX_OPEN,
 } from './epochs.ts'
 export { isNumber, MAX_NUMBER, MAX_RANGES, numbersIn, type Range, RangeSet, type RangeWire } from './ranges.ts'
-export { type Accepted, MAX_BUFFERED, ReaderFeed, type StateNews, type Verdict } from './reader-feed.ts'
+export { MAX_BUFFERED, ReaderFeed, type Verdict } from './reader-feed.ts'
 export { KEEP_SETTLED, MAX_SETTLED, type SettledEpoch } from './settled.ts'
 export type { Snapshot } from './snapshot.ts'
 export {

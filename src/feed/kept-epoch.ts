@@ -6,8 +6,9 @@
  * ```
  */
 
+import type { StateNews } from './epochs-news.ts'
 import { isNumber } from './ranges.ts'
-import { ReaderFeed, type StateNews } from './reader-feed.ts'
+import { ReaderFeed } from './reader-feed.ts'
 import { damaged } from './snapshot.ts'
 import type { FeedState, Position } from './wire.ts'
 

@@ -211,6 +211,13 @@ export class RangeSet implements Iterable<Range> {
     )
   }
 
+  /** What is in this set or in another one. */
+  with(other: RangeSet): RangeSet {
+    const both = this.clone()
+    both.union(other)
+    return both
+  }
+
   /** A set of its own with the same positions. */
   clone(): RangeSet {
     const copy = new RangeSet()

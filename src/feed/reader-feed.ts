@@ -4,11 +4,13 @@
  * told in acknowledgements only once a snapshot that has them is on the disk.
  */
 
+import type { Accepted, StateNews } from './epochs-news.ts'
 import { Fingerprints } from './fingerprints.ts'
 import { Order } from './order.ts'
-import { isNumber, MAX_RANGES, malformed, type Range, RangeSet } from './ranges.ts'
+import { isNumber, MAX_RANGES, malformed, type Range, RangeSet, type RangeWire } from './ranges.ts'
 import { Refusals } from './refusals.ts'
 import { type Kept, readSnapshot, type Snapshot, writeSnapshot } from './snapshot.ts'
+import { lostBelow, Unhandled } from './unhandled.ts'
 import {
   type FeedAck,
   type FeedState,
@@ -22,35 +24,12 @@ import {
 
 /** Envelopes that may wait for one before them; beyond it they are not taken, so not acknowledged. */
 export const MAX_BUFFERED = 1_024
-/** Ranges of what was lost that are remembered below the base: beyond it all below counts as delivered. */
-const MAX_LOST = 16
 
 /**
  * What is known of a number before its envelope is opened. `duplicate`: it has arrived, is on its way to the disk, or
  * its author has settled it. `skipped`: its author gave it up, it is never taken. `full`: there is no room for it now.
  */
 export type Verdict = 'new' | 'duplicate' | 'skipped' | 'full'
-
-/** What came of an envelope. */
-export interface Accepted {
-  /** False: it was there already, or was skipped; nothing changed. */
-  readonly taken: boolean
-  /** What may be handed on now, ascending: in order within each class. */
-  readonly released: readonly number[]
-  /** Order waited for it no longer: where it is released, it may be out of its turn. */
-  readonly late: boolean
-}
-
-/** What came of an author's state. */
-export interface StateNews {
-  readonly released: readonly number[]
-  /** Skips that were not known. */
-  readonly skipped: readonly Range[]
-  /** What the author has settled and this reader has never seen: its store was lost or set back. */
-  readonly lost: readonly Range[]
-  /** What exists and has neither arrived nor been skipped or given up; at most {@link MAX_RANGES} ranges. */
-  readonly holes: readonly Range[]
-}
 
 const NONE: readonly never[] = []
 const NOT_TAKEN: Accepted = { taken: false, released: NONE, late: false }
@@ -68,6 +47,8 @@ export class ReaderFeed {
   readonly #processed: RangeSet
   /** Above the base, and never delivered. */
   readonly #skipped: RangeSet
+  /** At or below the base: see `unhandled.ts`. */
+  readonly #unhandled: Unhandled
   /** Order waits for them no longer; they may still come. */
   readonly #givenUp: RangeSet
   readonly #order: Order
@@ -90,8 +71,10 @@ export class ReaderFeed {
     this.#base = kept.base
     this.#last = kept.last
     this.#delivered = kept.delivered
-    this.#skipped = kept.skipped
-    this.#toldSkips = kept.skipped.clone()
+    this.#skipped = kept.skipped.clone()
+    this.#skipped.forget(kept.base)
+    this.#unhandled = new Unhandled(kept.skipped.minus(this.#skipped))
+    this.#toldSkips = this.#skipped.clone()
     this.#givenUp = kept.givenUp
     this.#held = held ? [] : undefined
     this.#pending = new Set(rows.map(({ number }) => number))
@@ -238,7 +221,7 @@ export class ReaderFeed {
     const lost = raised ? this.#raiseBase(base) : NONE
     const fresh = skips.minus(this.#delivered).minus(this.#skipped).minus(RangeSet.ofNumbers(this.#underway))
     // Lost here, and told anew by an author that does not know after a restart that it is settled: it needs a word on it.
-    for (const set of [this.#delivered, this.#processed]) set.union(fresh.common(RangeSet.of([[1, this.#base]])))
+    this.#end(fresh.common(RangeSet.of([[1, this.#base]])))
     fresh.forget(this.#base)
     const skipped: Range[] = []
     for (const [first, end] of fresh) {
@@ -306,7 +289,7 @@ export class ReaderFeed {
     }
     if (!pending || this.#order.isWaiting(number)) this.#order.pass(number)
     const code = reason.slice(0, MAX_REASON).toWellFormed() || 'refused'
-    if (number <= this.#base) this.#processed.add(number)
+    if (number <= this.#base) this.#end(RangeSet.ofNumbers([number]))
     else this.#refused.add(number, code, pending ? 'row' : 'nothing')
     if (this.#held !== undefined) this.#held = this.#held.filter(held => held !== number)
     return { taken: true, released: this.#hand(this.#order.sweep()) }
@@ -324,12 +307,18 @@ export class ReaderFeed {
   /** The word for the author. */
   ack(): FeedAck {
     const unkept = this.#refused.unkept()
-    return writeAck(this.epoch, {
+    const told = this.#unhandled.told({
       delivered: unkept.length > 0 ? this.#delivered.minus(RangeSet.ofNumbers(unkept)) : this.#delivered,
       processed: this.#processed,
       refused: this.#refused.told(),
       skipped: this.#toldSkips,
     })
+    return writeAck(this.epoch, told)
+  }
+
+  /** As {@link SettledEpoch}. */
+  get unhandled(): RangeWire | undefined {
+    return this.#unhandled.upTo(this.last, this.#processed)
   }
 
   /**
@@ -343,7 +332,7 @@ export class ReaderFeed {
       base: this.#base,
       last: this.#last,
       delivered: this.#delivered,
-      skipped: this.#skipped,
+      skipped: this.#skipped.with(this.#unhandled.below),
       givenUp: this.#givenUp,
       passed: this.#order.turnless,
       refused,
@@ -376,25 +365,21 @@ export class ReaderFeed {
     return NONE
   }
 
+  /** Below the base it was not handled, and need not be any more. */
+  #end(unhandled: RangeSet): void {
+    for (const set of [this.#delivered, this.#processed]) set.union(unhandled)
+    this.#unhandled.add(unhandled)
+  }
+
   /** Takes in what the author has settled; returns what of it was never seen here. */
   #raiseBase(base: number): Range[] {
     const from = this.#base + 1
     this.#base = base
-    const skipped = this.#skipped.common(RangeSet.of([[from, base]]))
-    this.#delivered.union(skipped)
-    this.#processed.union(skipped)
-    this.#processed.union(RangeSet.ofNumbers(this.#refused.forget(base)))
+    this.#end(this.#skipped.common(RangeSet.of([[from, base]])).with(RangeSet.ofNumbers(this.#refused.forget(base))))
     for (const set of [this.#skipped, this.#toldSkips, this.#givenUp]) set.forget(base)
     this.#order.raiseFloor(base)
     this.#fingerprints.forget(base)
-    const lost = [
-      ...RangeSet.of(this.#delivered.missing(base, MAX_RANGES, from)).minus(RangeSet.ofNumbers(this.#underway)),
-    ]
-    // What is missing below the base shows the author what was lost here, but only as long as that takes little room.
-    if (this.#delivered.missing(base, MAX_LOST + 1).length > MAX_LOST) {
-      this.#delivered.raiseFloor(base)
-      this.#processed.raiseFloor(base)
-    }
-    return lost
+    const lost = lostBelow(this.#delivered, this.#processed, from, base)
+    return [...lost.minus(RangeSet.ofNumbers(this.#underway))]
   }
 }

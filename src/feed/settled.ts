@@ -4,6 +4,10 @@
  * still on its way, by a slower connection, would miss them.
  */
 
+import type { RangeWire } from './ranges.ts'
+import { settledAck } from './unhandled.ts'
+import type { FeedAck } from './wire.ts'
+
 /**
  * Settled epochs in which something was taken that are remembered; the oldest gives way. Only its author could have it
  * taken again, and has forgotten it itself, unless its store is set back.
@@ -24,6 +28,8 @@ export interface SettledEpoch {
   readonly floor: number
   /** When it was settled, ms since 1970. */
   readonly at: number
+  /** See `unhandled.ts`. Default: nothing of it. */
+  readonly unhandled?: RangeWire | undefined
 }
 
 /** See the head of this file. */
@@ -42,14 +48,22 @@ export class SettledEpochs {
     return this.#taken.has(epoch) || this.#untaken.has(epoch)
   }
 
+  /** What its author is told; undefined for one that is not settled. */
+  ack(epoch: string): FeedAck | undefined {
+    const last = this.floorOf(epoch)
+    if (last === undefined) return undefined
+    const taken = this.#taken.get(epoch)
+    return settledAck(epoch, last, taken === undefined ? [last, []] : (taken.unhandled ?? [0, []]))
+  }
+
   /** Its last number; undefined for one that is not settled. */
   floorOf(epoch: string): number | undefined {
     return this.#taken.get(epoch)?.floor ?? this.#untaken.get(epoch)
   }
 
   /** One in which something was taken. */
-  add({ epoch, floor, at }: SettledEpoch): void {
-    this.#taken.set(epoch, { floor, at })
+  add({ epoch, ...end }: SettledEpoch): void {
+    this.#taken.set(epoch, end)
   }
 
   /** One in which nothing was. */

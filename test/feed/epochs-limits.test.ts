@@ -85,13 +85,13 @@ describe('what an author can make its reader keep', () => {
     expect(epochs.check(id(1), at(1))).toBe('unknown')
     expect(epochs.check(id(2), at(1))).toBe('duplicate')
     expect(epochs.open(id(2), [])).toBe('settled')
-    expect(epochs.ack(id(2))?.delivered).toEqual([2, []])
+    expect(epochs.ack(id(2))).toMatchObject({ delivered: [0, []], processed: [0, []], skipped: [2, []] })
     expect(epochs.drop(id(258))).toBe(true)
     expect(epochs.empty).toBe(true)
   })
 
   it('is so many settled epochs: the oldest gives way, and what is opened is taken', () => {
-    for (const index of range(1, MAX_SETTLED)) epochs.restoreSettled(id(index), 1, index)
+    for (const index of range(1, MAX_SETTLED)) epochs.restoreSettled({ epoch: id(index), floor: 1, at: index })
     epochs.resume()
     expect(epochs.shrink(MAX_SETTLED).forgotten).toEqual([])
     const [next, last] = [id(MAX_SETTLED + 1), id(MAX_SETTLED + 2)]
@@ -123,5 +123,21 @@ describe('an author whose store was set back', () => {
       released: [2, 4],
       others: [{ epoch: B, numbers: [1] }],
     })
+  })
+
+  it('is told what was never handled of an epoch that is settled, after a restart too', () => {
+    epochs.open(A, [])
+    epochs.accept(A, at(1))
+    epochs.open(B, [])
+    epochs.accept(B, at(1))
+    epochs.applyStates([stateOf(A, 0, 3, [0, [1, 2]]), stateOf(B, 0, 1)])
+    epochs.applyStates([stateOf(B, 0, 1)])
+    epochs.processed(A, 1)
+    const [entry] = epochs.shrink(5).settled
+    const told = { delivered: [1, []], processed: [1, []], skipped: [0, [1, 2]] }
+    expect(epochs.ack(A)).toMatchObject(told)
+    epochs = new Epochs()
+    if (entry !== undefined) epochs.restoreSettled(entry)
+    expect(epochs.ack(A)).toMatchObject(told)
   })
 })

@@ -245,13 +245,17 @@ describe('what a reader tells', () => {
     ])
   })
 
-  it('forgets skips and refusals below the base, which count as done then', () => {
+  it('says of skips and refusals below the base that they never will be handled, also when it is settled', () => {
     const feed = ReaderFeed.begin(epoch)
     feed.refuse(1, 'x')
     feed.applyState(stateOf(0, 3, [2]))
     feed.snapshot().committed()
     feed.applyState(stateOf(2, 3))
-    expect(feed.ack()).toEqual({ epoch, delivered: [2, []], processed: [2, []], refused: [], skipped: [0, []] })
+    const never = { epoch, delivered: [0, []], processed: [0, []], refused: [], skipped: [2, []] }
+    expect(feed.ack()).toEqual(never)
+    const later = ReaderFeed.restore(epoch, copied(feed.snapshot().value), [])
+    expect(later.ack()).toEqual(never)
+    expect(later.unhandled).toEqual([3, []])
   })
 
   it('has a word on what was lost here below the base once the author skips it, having forgotten that it is settled', () => {
@@ -259,7 +263,7 @@ describe('what a reader tells', () => {
     feed.applyState(stateOf(2, 3))
     expect(feed.ack()).toMatchObject({ delivered: [0, []], processed: [0, []], skipped: [0, []] })
     expect(feed.applyState(stateOf(0, 3, [1, 2]))).toEqual({ released: [], skipped: [], lost: [], holes: [[3, 3]] })
-    expect(feed.ack()).toMatchObject({ delivered: [2, []], processed: [2, []], skipped: [0, []] })
+    expect(feed.ack()).toMatchObject({ delivered: [0, []], processed: [0, []], skipped: [2, []] })
   })
 
   it('shows the author what was lost here: it is delivered nowhere below the base', () => {

@@ -75,13 +75,16 @@ export class ReaderModel {
   }
 
   delivered(): number[] {
-    return ascending([...this.arrived.keys(), ...[...this.skipped].filter(number => number <= this.base)])
+    return ascending([...this.arrived.keys()].filter(number => !this.unhandled().includes(number)))
+  }
+
+  /** What the author has settled, and was never handled here. */
+  unhandled(): number[] {
+    return [...this.skipped, ...this.refused].filter(number => number <= this.base)
   }
 
   processed(): number[] {
-    return this.delivered().filter(
-      number => !this.pending.has(number) && (number <= this.base || !this.refused.has(number)),
-    )
+    return this.delivered().filter(number => !this.pending.has(number) && !this.refused.has(number))
   }
 
   release(): number[] {

@@ -367,7 +367,7 @@ export class World {
     this.expired.clear()
     this.#latest = []
     this.reader = new Epochs()
-    for (const [id, { floor, at }] of this.disk.settled) this.reader.restoreSettled(id, floor, at)
+    for (const [id, { floor, at }] of this.disk.settled) this.reader.restoreSettled({ epoch: id, floor, at })
     for (const [id, snapshot] of this.disk.snapshots) {
       this.reader.restore(id, snapshot, this.disk.rows.get(id)?.values() ?? [])
     }
