@@ -193,8 +193,7 @@ export class AuthorFeed {
     const lost = missed.common(this.#firm ? this.#known : this.#had)
     // It was told to by an earlier run, which did not come to write that, or whose store was set back since.
     const unasked = this.#awaited === undefined ? new RangeSet() : skipped.minus(delivered).minus(this.#skips)
-    const unwanted = unasked.minus(this.#known).minus(this.#ended)
-    lost.union(unasked.common(this.#known).minus(this.#ended))
+    const unwanted = unasked.minus(this.#ended)
     const rollback = lost.minus(this.#lost).max > 0
     this.#lost = lost
     this.#present = delivered

@@ -40,7 +40,7 @@ const ACTS: readonly Act[] = [
   ...times(2, kill),
   ...times(3, relayFails),
   ...times(3, jump),
-  ...times(4, (_, machine) => keepSnapshot(machine)),
+  ...times(4, keepSnapshot),
   ...times(1, cloneOne),
 ]
 

@@ -80,14 +80,14 @@ async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promi
     say('phantom', 'it was handled, and there is a letter that says it failed')
   if (settled && way.over && effects > 0 && !way.handledAgain)
     say('phantom', 'it was handled, though its sender was told that it would not be')
-  if (state !== 'accepted' || !isKnown(entry) || from.gone) return
+  if (state !== 'accepted' || entry.forgotten || from.gone) return
   if (receipt === undefined) return say('lost', 'nothing is known of it')
   if (receipt.state === 'expired') counters.expired++
   else if (receipt.reason === 'attempts-exhausted') counters.exhausted++
   else if (receipt.reason === 'handler-error') counters.failedForGood++
-  if (to.gone || way.excused !== undefined || to.generation !== way.generation) return
+  if (to.gone || way.excused !== undefined) return
   if (effects > 0) {
-    if (receipt.state !== 'processed' && !way.handledAgain)
+    if (receipt.state !== 'processed' && !way.handledAgain && !mayComeTwice(entry, way))
       say('stuck', 'it was handled, and its sender is not told so')
     return
   }
@@ -96,7 +96,8 @@ async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promi
 }
 
 /** Whether a message without effect has the end that its sender asked for, or that its recipient made. */
-function isHonest({ ttl, ownRetry }: Sent, way: Way, receipt: RecipientReceipt, letterThere: boolean): boolean {
+function isHonest(entry: Sent, way: Way, receipt: RecipientReceipt, letterThere: boolean): boolean {
+  const { ttl, ownRetry } = entry
   const { state, reason, inDoubt, final, error } = receipt
   // All have spoken to each other: nothing is in doubt any more.
   if (inDoubt || !final) return false
@@ -104,7 +105,9 @@ function isHonest({ ttl, ownRetry }: Sent, way: Way, receipt: RecipientReceipt, 
   if (state === 'cancelled') return way.calledOff || error?.code === 'CLOSED'
   if (state === 'expired') return ttl !== undefined || letterThere
   if (state !== 'dead') return false
-  if (reason === 'handler-error' || reason === 'rejected') return letterThere
+  if (reason === 'handler-error') return letterThere
+  // What its recipient was told to skip by a run of which its sender knows nothing any more.
+  if (reason === 'rejected') return letterThere || !isKnown(entry) || way.to.generation !== way.generation
   return reason === 'attempts-exhausted' ? ownRetry || way.sentAgain : reason === 'quota' || reason === 'not-kept'
 }
 

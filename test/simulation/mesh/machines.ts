@@ -268,9 +268,11 @@ function mayGoTwice({ byId }: Run, rows: Snapshot): void {
 }
 
 /** What is on its way from a machine whose disk knows nothing of it any more is handled as it comes, and told to be late. */
-function scatter({ sent }: Run, machine: Machine): void {
-  for (const { id, from, ways } of sent) {
-    if (from === machine) for (const way of ways.values()) if (!way.to.arrived.has(id)) way.loose = true
+function scatter({ sent }: Run, machine: Machine, accepted?: ReadonlySet<string>): void {
+  for (const entry of sent) {
+    if (entry.from !== machine) continue
+    if (accepted?.has(entry.id) !== true) entry.forgotten = true
+    for (const way of entry.ways.values()) if (!way.to.arrived.has(entry.id)) way.loose = true
   }
 }
 
@@ -282,7 +284,7 @@ export async function changeDisk(run: Run, machine: Machine, to: 'empty' | 'earl
   const had = machine.arrived
   machine.arrived = new Set(before?.arrived)
   excuse(run, machine, had, machine.arrived)
-  scatter(run, machine)
+  scatter(run, machine, before?.accepted)
   machine.generation++
   machine.losses++
   if (to === 'empty') machine.snapshot = undefined
@@ -321,9 +323,13 @@ export async function loseKeys(run: Run, machine: Machine): Promise<void> {
 }
 
 /** Notes what a disk has now, to be set back to it. */
-export async function keepSnapshot(machine: Machine): Promise<void> {
+export async function keepSnapshot(run: Run, machine: Machine): Promise<void> {
   const arrived = new Set(machine.arrived)
-  machine.snapshot = { rows: await snapshotOf(machine.disk), arrived }
+  // By now: what is accepted while it is read may be there as well.
+  const accepted = new Set(
+    run.sent.flatMap(({ id, from, state }) => (from === machine && state === 'accepted' ? id : [])),
+  )
+  machine.snapshot = { rows: await snapshotOf(machine.disk), arrived, accepted }
 }
 
 /** A second machine starts from a copy of what a first one has on its disk, which goes on. */
@@ -364,9 +370,11 @@ export function endClone(run: Run, twin: Machine, isNoticed = true): void {
   // The copy may have shown cards that are newer than the original's: who knew it believes these.
   original.mostSkew = Math.max(original.mostSkew, twin.mostSkew)
   original.skew = original.mostSkew
-  for (const { from, ways } of run.sent) {
+  for (const entry of run.sent) {
+    const { from, ways } = entry
     // What one of two authors says of an epoch ends what the other has in it.
     if (from.id === original.id) for (const way of ways.values()) way.loose = true
+    if (from.id === original.id) entry.forgotten = true
     const way = ways.get(original.id)
     if (way === undefined) continue
     way.loose = true

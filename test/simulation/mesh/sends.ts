@@ -52,6 +52,7 @@ export function newSent(run: Run, from: Machine, boot: Boot, what: What): Sent {
     generation: from.generation,
     ways: new Map(to.map(machine => [machine.id, way(machine)])),
     state: 'asked',
+    forgotten: false,
   }
   byText.set(text, entry)
   byId.set(entry.id, entry)

@@ -3,7 +3,7 @@
 import { readInbox, readOutbox } from '../../../src/delivery/rows.ts'
 import { settleClones } from './acts.ts'
 import { boot, close, endClone } from './machines.ts'
-import { fault, isKnown, type Machine, type Run, type Sent } from './state.ts'
+import { fault, type Machine, type Run, type Sent } from './state.ts'
 
 /** How long everything may take once nothing fails, ms: the longest pauses of retries, breakers, order and redials, and some. */
 const LONGEST = 400_000
@@ -62,7 +62,7 @@ async function waiting(run: Run): Promise<string[]> {
       if (isGone(recipient)) continue
       // Since then its disk was set back or copied: its recipient may have settled its number with what is not there any more.
       const sent = byId.get(out.messageId)
-      if (sent === undefined ? machine.generation > 0 : !isKnown(sent)) continue
+      if (sent === undefined ? machine.generation > 0 : sent.forgotten) continue
       // It arrived, and went with its recipient's disk: nobody has a last word on it.
       if (out.fence === 'delivered' && isForgotten(recipient, sent)) continue
       const kind = out.owes ? 'owed' : (out.fence ?? 'unsent')

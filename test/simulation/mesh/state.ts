@@ -138,7 +138,9 @@ export interface Machine {
   /** Ids of messages that are on its disk, or were, as having arrived. */
   arrived: Set<string>
   /** An earlier state of it. */
-  snapshot: { readonly rows: Snapshot; readonly arrived: ReadonlySet<string> } | undefined
+  snapshot:
+    | { readonly rows: Snapshot; readonly arrived: ReadonlySet<string>; readonly accepted: ReadonlySet<string> }
+    | undefined
   /** How often what it keeps was lost, set back, or was two machines'. */
   generation: number
   /** How often what tells its place to others was lost: its keys, or all. */
@@ -208,6 +210,8 @@ export interface Sent {
   /** By a handler, which may run again: nothing tells an order. */
   readonly byHandler: boolean
   state: 'asked' | 'accepted' | 'refused' | 'replied' | 'not replied'
+  /** It is not on its sender's disk any more, which was lost or set back, or was two. */
+  forgotten: boolean
 }
 
 /** See the head of this file. */
