@@ -13,6 +13,9 @@ import { newDisk, snapshotOf } from './disks.ts'
 import { listen } from './handlers.ts'
 import { type Boot, begin, fault, type Machine, MESH, type Run, type Snapshot } from './state.ts'
 
+/** By then whoever dialled what was just closing has heard so, ms. */
+const LATEST = 100
+
 /** Starts a machine, which may lose its power meanwhile. */
 export function boot(run: Run, machine: Machine): void {
   const { random, counters, history, net, machines, relays } = run
@@ -237,8 +240,10 @@ function checkOver(run: Run, machine: Machine, boot: Boot): void {
   if (boot.state === 'dead') return
   const { clock, carrier } = boot
   if (clock.pending > 0) fault(run, 'leaked', `${clock.pending} timers of ${machine.name}, which has closed`)
-  if (carrier.connections().length > 0) fault(run, 'leaked', `connections of ${machine.name}, which has closed`)
-  powerOff(run, machine, boot)
+  clock.after(LATEST, () => {
+    if (carrier.connections().length > 0) fault(run, 'leaked', `connections of ${machine.name}, which has closed`)
+    powerOff(run, machine, boot)
+  })
 }
 
 /** What it had of messages that had arrived is gone, unless it is on the disk that it has now. */
