@@ -1,7 +1,7 @@
 /**
  * What must not have happened, by its name. The checker is as strict as docs/claims.md, and is loose where that is:
  *
- * - what a recipient's disk had, and was lost or set back or was a copy's, need not be there (`Way.excused`);
+ * - what a recipient's disk had, and was lost or set back or was a copy's, need not be there (`Way.excused`), nor its effect;
  * - what its sender's disk no longer knows, since that was lost, set back or copied, may be lost before it arrived;
  * - a message of which a letter was retried, and its sender's disk set back since, may come twice: the letter is there again;
  *   so may one that waited on a copy of that disk without a number, or whose recipient lost its keys: it gets another one;
@@ -104,6 +104,8 @@ function isHonest(entry: Sent, way: Way, receipt: RecipientReceipt, letterThere:
   // Of several recipients some may be refused as the agent closes: the receipt that `send` resolves with says so.
   if (state === 'cancelled') return way.calledOff || error?.code === 'CLOSED'
   if (state === 'expired') return ttl !== undefined || letterThere
+  // Its effect went with its recipient's disk.
+  if (state === 'processed') return way.to.generation !== way.generation
   if (state !== 'dead') return false
   if (reason === 'handler-error') return letterThere
   // What its recipient was told to skip by a run of which its sender knows nothing any more.
