@@ -14,8 +14,9 @@ const kept = (bench: string): string => projectFile(`test/bench/results/${bench}
 
 if (adopted !== undefined) {
   const text = readFileSync(resultFile(adopted), 'utf8')
-  const { cases } = JSON.parse(text) as Report
+  const { cases, commit } = JSON.parse(text) as Report
   if (cases !== undefined) throw new Error(`the last run of ${adopted} has but the cases ${cases}`)
+  if (/changed/.test(commit)) throw new Error(`the last run of ${adopted} is of what is in no commit: ${commit}`)
   writeFileSync(kept(adopted), text)
 }
 const path = projectFile('README.md')

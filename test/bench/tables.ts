@@ -139,11 +139,11 @@ function memory({ rows }: Report): string[] {
       }),
     ),
     table(
-      ['kept, of content', 'MiB', 'of it in the server', 'ms to open'],
+      ['kept, of content', 'MiB', 'of it in the server', 'MiB that the sender’s process grew by', 'ms to open'],
       costs.map(row => {
         const what = `${row.name}, ${size(row.bytes ?? 0)}`
         if (row.notRun !== undefined) return [what, 'not run', '', '']
-        return [what, ...['MiB', 'server RSS', 'open ms'].map(figure => short(of(row, figure)))]
+        return [what, ...['MiB', 'server RSS', 'sender RSS', 'open ms'].map(figure => short(of(row, figure)))]
       }),
     ),
   ]

@@ -130,7 +130,7 @@ export const MEMORY_CASE = {
 
 /** Memory. */
 export const MEMORY_TARGETS: readonly Target[] = [
-  ...['at-most-once', 'at-least-once, SQLite'].flatMap(what =>
+  ...['at-most-once', 'at-least-once, SQLite', 'at-least-once, memory'].flatMap(what =>
     (['sender', 'recipient'] as const).map(side => ({
       text: `memory of the ${side} is flat over messages ${what}: less than 16 bytes more for each`,
       figure: `${side} slope`,
