@@ -87,8 +87,8 @@ async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promi
   else if (receipt.reason === 'handler-error') counters.failedForGood++
   if (to.gone || way.excused !== undefined) return
   if (effects > 0) {
-    if (receipt.state !== 'processed' && !way.handledAgain && !mayComeTwice(entry, way))
-      say('stuck', 'it was handled, and its sender is not told so')
+    const again = way.handledAgain || mayComeTwice(entry, way) || to.generation !== way.generation
+    if (receipt.state !== 'processed' && !again) say('stuck', 'it was handled, and its sender is not told so')
     return
   }
   if (!isHonest(entry, way, receipt, late.length > 0))

@@ -374,7 +374,9 @@ export function endClone(run: Run, twin: Machine, isNoticed = true): void {
   }
   // The copy may have shown cards that are newer than the original's: who knew it believes these.
   original.mostSkew = Math.max(original.mostSkew, twin.mostSkew)
+  original.unshown = true
   original.skew = original.mostSkew
+  if (original.now !== undefined) powerOff(run, original, original.now)
   for (const entry of run.sent) {
     const { from, ways } = entry
     // What one of two authors says of an epoch ends what the other has in it.
