@@ -164,8 +164,8 @@ export const FEED_BUGS: readonly Bug[] = [
     breaks:
       'What is left of an epoch that is over is not kept in mind: its opening and all that was in it are new again.',
     file: epochs,
-    find: 'this.#settled.add(entry)',
-    put: '',
+    find: 'this.#settled.add(entry)\n      settled.push(entry)',
+    put: 'settled.push(entry)',
   },
   {
     name: 'processed-forgotten-at-restart',
@@ -178,7 +178,7 @@ export const FEED_BUGS: readonly Bug[] = [
     name: 'later-epoch-not-held',
     breaks: 'What comes in a later epoch is handed on before what is left of the earlier ones.',
     file: epochs,
-    find: 'const held = awaits.size > 0 || this.#isBehind(epoch, { earlier: before, order })',
+    find: 'const held = awaits.size > 0 || isBehind(epoch, { earlier: before, order }, this.#kept)',
     put: 'const held = false',
   },
 ]
