@@ -21,8 +21,6 @@ type Act = (run: Run, machine: Machine, boot: Boot) => Promise<void> | void
 
 /** How long a cut or an outage lasts at most, ms. */
 const LONGEST = 25_000
-/** The furthest that a wall clock is set ahead or back: others believe what is within 120 s of theirs. */
-const FURTHEST = 50_000
 
 /** Each thing that may happen, as often as it does in a hundred. */
 const ACTS: readonly Act[] = [
@@ -213,9 +211,9 @@ export function startRelay({ net, history }: Run, relay: Relay): void {
 
 /** Somebody sets its clock. */
 function jump(run: Run, machine: Machine): void {
-  const { random, counters, history } = run
+  const { random, counters, history, furthest } = run
   counters.jumps++
-  setClock(run, machine, Math.round((random.float() * 2 - 1) * FURTHEST))
+  setClock(run, machine, Math.round((random.float() * 2 - 1) * furthest))
   history.add(machine.name, 'clock', { ahead: machine.skew })
 }
 

@@ -9,7 +9,8 @@ import { pick } from '../delivery/state.ts'
 import { MortalStore, Refused } from '../mortal-store.ts'
 import { MachineClock } from './clock.ts'
 import { behindRelays } from './corruption.ts'
-import { newDisk, snapshotOf } from './disks.ts'
+import { newDisk, nextTry, opened } from './disks.ts'
+import { snapshotOf } from './file-disk.ts'
 import { listen } from './handlers.ts'
 import { type Boot, begin, fault, type Machine, MESH, type Run, type Snapshot } from './state.ts'
 
@@ -18,7 +19,7 @@ export function boot(run: Run, machine: Machine): void {
   const { random, counters, history, net, machines, relays } = run
   const clock = new MachineClock(run.clock, () => machine.skew)
   // What is being written when an agent closes is its store's to finish.
-  const store = new MortalStore(machine.disk, run.clock, random)
+  const store = new MortalStore(opened(run, machine), run.clock, random)
   const { id, place, identity, name } = machine
   const carrier = net.carrier(id, { place, listen: machine.listens, relays: relays.map(({ address }) => address) })
   const few = !run.calm && random.float() < 0.25
@@ -86,8 +87,8 @@ export function boot(run: Run, machine: Machine): void {
       powerOff(run, machine, now)
     },
   )
-  void machine.disk.range('outbox').then(rows => {
-    if (rows.some(row => readOutbox(row).row.frame.length > 0)) counters.bootsInBackoff++
+  void nextTry(machine.disk).then(at => {
+    if (at > clock.now()) counters.bootsInBackoff++
   })
 }
 
@@ -122,9 +123,11 @@ function follow(run: Run, machine: Machine, boot: Boot, agent: Agent): void {
     if (detail.outcome === 'delivered') counters.foundDelivered++
     if (detail.outcome === 'retried' && !boot.byHand.has(detail.id)) counters.retriedByPolicy++
   })
-  agent.addEventListener('refused', ({ detail: { peer, reason } }) => {
+  agent.addEventListener('refused', ({ detail: { peer, reason, detail } }) => {
     if (isOver(boot)) return
     counters.refusedFrames++
+    // Of messages, not of gossip.
+    if (reason === 'clock-skew' && detail?.startsWith('made ')) counters.refusedTooEarly++
     history.add(name, 'refused', { peer: nameOf(peer), reason })
   })
   agent.addEventListener('store:error', ({ detail: { error } }) => {
@@ -154,7 +157,7 @@ function follow(run: Run, machine: Machine, boot: Boot, agent: Agent): void {
     // By itself: it has seen that there is another one of it.
     if (boot.state === 'up') {
       history.add(name, 'closed', { byItself: true })
-      powerOff(run, machine, boot)
+      powerOff(run, machine, boot, 'closed')
     }
   })
 }
@@ -164,19 +167,25 @@ export function crash(run: Run, machine: Machine, boot: Boot, why: string): void
   if (boot.state === 'dead') return
   run.counters.crashes++
   run.history.add(machine.name, 'crash', { why })
-  powerOff(run, machine, boot)
-  void boot.store.tear(run.random).then(landed => {
-    run.counters.torn++
-    run.counters.landedUnheard += landed
+  powerOff(run, machine, boot, 'cut')
+  void boot.store.tear(run.random).then(({ underWay, landed, overtaken }) => {
+    const { counters } = run
+    counters.landedUnheard += landed
+    if (underWay > 0) counters.torn++
+    if (landed < underWay) counters.tornLost++
+    if (landed > 0 && landed < underWay) counters.tornInParts++
+    if (overtaken) counters.tornReordered++
   })
 }
 
-/** It is not there any more. */
-export function powerOff(run: Run, machine: Machine, boot: Boot): void {
+/** It is not there any more: its power was cut, which is its disk's matter, its process was killed, or it has closed. */
+export function powerOff(run: Run, machine: Machine, boot: Boot, why: 'cut' | 'killed' | 'closed' = 'killed'): void {
   const { carrier, clock, store } = boot
   boot.state = 'dead'
   store.die()
   clock.stop()
+  if (why === 'killed') machine.file?.kill()
+  if (why === 'closed') void machine.file?.close()
   if (carrier.running) run.net.crash(machine.place)
   if (machine.now === boot) machine.now = undefined
 }
@@ -238,7 +247,7 @@ function checkOver(run: Run, machine: Machine, boot: Boot): void {
   const { clock, carrier } = boot
   if (clock.pending > 0) fault(run, 'leaked', `${clock.pending} timers of ${machine.name}, which has closed`)
   if (carrier.connections().length > 0) fault(run, 'leaked', `connections of ${machine.name}, which has closed`)
-  powerOff(run, machine, boot)
+  powerOff(run, machine, boot, 'closed')
 }
 
 /** What it had of messages that had arrived is gone, unless it is on the disk that it has now. */
@@ -307,12 +316,21 @@ export function setClock({ sent, refusals }: Run, machine: Machine, skew: number
   machine.mostSkew = Math.max(machine.mostSkew, machine.skew)
 }
 
+/** In the end clocks are right; those that were far apart all go as the furthest that must not be set back. */
+export function setClocks(run: Run): void {
+  const { machines, furthest, refusals } = run
+  const bound = machines.filter(({ unshown, gone }) => !gone && (unshown || refusals !== undefined))
+  const skew = furthest > 120_000 ? Math.max(0, ...bound.map(({ mostSkew }) => mostSkew)) : 0
+  for (const machine of machines) setClock(run, machine, skew)
+}
+
 /** A machine that is down loses its keys. */
 export async function loseKeys(run: Run, machine: Machine): Promise<void> {
   run.counters.lostKeys++
   machine.losses++
   run.history.add(machine.name, 'disk', { lost: 'keys' })
-  await machine.disk.commit({ writes: [{ op: 'deleteRange', table: 'prekeys', range: {} }] })
+  const { disk, file } = machine
+  await (file?.model === disk ? file : disk).commit({ writes: [{ op: 'deleteRange', table: 'prekeys', range: {} }] })
   // What was sealed to a key that is gone goes again, behind what was sealed to the new one.
   for (const { ways } of run.sent) {
     const way = ways.get(machine.id)
@@ -338,6 +356,7 @@ export async function clone(run: Run, machine: Machine): Promise<void> {
     original: machine,
     arrived: new Set(machine.arrived),
     snapshot: undefined,
+    file: undefined,
     now: undefined,
     boots: 0,
   }
