@@ -2,18 +2,8 @@
 
 import type { Batch } from '../../../src/store/store.ts'
 import { pick } from '../delivery/state.ts'
-import {
-  boot,
-  changeDisk,
-  clone,
-  close,
-  crash,
-  crashSoon,
-  endClone,
-  keepSnapshot,
-  loseKeys,
-  setClock,
-} from './machines.ts'
+import { setClock } from './clocks.ts'
+import { boot, changeDisk, clone, close, crash, crashSoon, endClone, keepSnapshot, loseKeys } from './machines.ts'
 import { cancelOne, retryOne, sendOne, tellAll } from './sends.ts'
 import type { Boot, Machine, Relay, Run } from './state.ts'
 

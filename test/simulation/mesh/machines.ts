@@ -8,6 +8,7 @@ import { readOutbox } from '../../../src/delivery/rows.ts'
 import { pick } from '../delivery/state.ts'
 import { MortalStore, Refused } from '../mortal-store.ts'
 import { MachineClock } from './clock.ts'
+import { setClock } from './clocks.ts'
 import { behindRelays } from './corruption.ts'
 import { newDisk, nextTry, opened } from './disks.ts'
 import { snapshotOf } from './file-disk.ts'
@@ -302,26 +303,6 @@ export async function changeDisk(run: Run, machine: Machine, to: 'empty' | 'earl
   history.add(machine.name, 'disk', { now: to })
   Object.assign(machine, await newDisk(run, machine, before?.rows))
   mayGoTwice(run, before?.rows ?? [])
-}
-
-/** Somebody sets a machine's clock. */
-export function setClock({ sent, refusals }: Run, machine: Machine, skew: number): void {
-  const before = machine.skew
-  // The number of its card may be nowhere but in its time.
-  machine.skew = machine.unshown || refusals !== undefined ? Math.max(skew, machine.mostSkew) : skew
-  // What had expired, and had no end on the disk yet, goes after all, behind what was sent since.
-  if (machine.skew < before)
-    for (const { from, ttl, ways } of sent)
-      if (from === machine && ttl !== undefined) for (const way of ways.values()) way.loose = true
-  machine.mostSkew = Math.max(machine.mostSkew, machine.skew)
-}
-
-/** In the end clocks are right; those that were far apart all go as the furthest that must not be set back. */
-export function setClocks(run: Run): void {
-  const { machines, furthest, refusals } = run
-  const bound = machines.filter(({ unshown, gone }) => !gone && (unshown || refusals !== undefined))
-  const skew = furthest > 120_000 ? Math.max(0, ...bound.map(({ mostSkew }) => mostSkew)) : 0
-  for (const machine of machines) setClock(run, machine, skew)
 }
 
 /** A machine that is down loses its keys. */
