@@ -4,7 +4,7 @@
  * have to say that, or that and the whole of what was being written.
  */
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Random, seededRandom } from '../../../src/common/random.ts'
@@ -28,9 +28,20 @@ export async function putAll(disk: Store, rows: Snapshot): Promise<void> {
   }
 }
 
-/** The files of a run. In memory, where the system has such a folder: the syncs of thousands of commits take seconds. */
+/** Where systems have a folder in memory. */
+const IN_MEMORY = '/dev/shm'
+/** What has to be free there, bytes: some have little. */
+const ENOUGH = 256 * 1024 * 1024
+
+function parentFolder(): string {
+  if (!existsSync(IN_MEMORY)) return tmpdir()
+  const { bavail, bsize } = statfsSync(IN_MEMORY)
+  return bavail * bsize < ENOUGH ? tmpdir() : IN_MEMORY
+}
+
+/** The files of a run. In memory, if there is such a folder: the syncs of thousands of commits take seconds. */
 export class Files {
-  readonly #folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'afp-mesh-'))
+  readonly #folder = mkdtempSync(join(parentFolder(), 'afp-mesh-'))
   #count = 0
 
   newPath(): string {
