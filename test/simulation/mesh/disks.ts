@@ -6,8 +6,9 @@ import { KEPT_LIMITS } from '../../../src/message/validate.ts'
 import type { Batch, Store } from '../../../src/store/store.ts'
 import { storedReceipt } from '../../delivery/stored-receipt.ts'
 import { isOpen, isRetried, type LetterBook, watchedDisk } from '../disk.ts'
-import { FileDisk, putAll } from './file-disk.ts'
-import { fault, type Machine, type Run, type Snapshot } from './state.ts'
+import { FileDisk } from './file-disk.ts'
+import { putAll, type Snapshot } from './snapshot.ts'
+import { fault, type Machine, type Run } from './state.ts'
 
 const SECURITY = { level: 'high', authenticatedBy: 'signature', roles: [] } as const
 

@@ -9,24 +9,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Random, seededRandom } from '../../../src/common/random.ts'
 import { memoryStore } from '../../../src/store/memory.ts'
-import { TABLES } from '../../../src/store/schema.ts'
 import { sqliteStore } from '../../../src/store/sqlite.ts'
 import type { Batch, Store } from '../../../src/store/store.ts'
 import type { Tearable } from '../mortal-store.ts'
 import { imageOf, removeFiles, torn, watched, writeImage } from './power-cut.ts'
-import type { Snapshot } from './state.ts'
-
-/** All rows of a disk. */
-export async function snapshotOf(disk: Store): Promise<Snapshot> {
-  return Promise.all(TABLES.map(async table => ({ table, rows: await disk.range(table) })))
-}
-
-/** Puts rows on a disk. */
-export async function putAll(disk: Store, rows: Snapshot): Promise<void> {
-  for (const { table, rows: all } of rows) {
-    if (all.length > 0) await disk.commit({ writes: all.map(row => ({ op: 'put', table, ...row })) })
-  }
-}
+import { putAll, type Snapshot, snapshotOf } from './snapshot.ts'
 
 /** Where systems have a folder in memory. */
 const IN_MEMORY = '/dev/shm'

@@ -11,9 +11,9 @@ import { MachineClock } from './clock.ts'
 import { setClock } from './clocks.ts'
 import { behindRelays } from './corruption.ts'
 import { newDisk, nextTry, opened } from './disks.ts'
-import { snapshotOf } from './file-disk.ts'
 import { listen } from './handlers.ts'
-import { type Boot, begin, fault, type Machine, MESH, type Run, type Snapshot } from './state.ts'
+import { type Snapshot, snapshotOf } from './snapshot.ts'
+import { type Boot, begin, fault, type Machine, MESH, type Run } from './state.ts'
 
 /** Starts a machine, which may lose its power meanwhile. */
 export function boot(run: Run, machine: Machine): void {

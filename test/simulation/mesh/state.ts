@@ -11,6 +11,7 @@ import type { MortalStore, Refusals } from '../mortal-store.ts'
 import type { MachineClock, MeshClock } from './clock.ts'
 import type { FileDisk, Files } from './file-disk.ts'
 import type { History } from './history.ts'
+import type { Snapshot } from './snapshot.ts'
 
 export const MESH = 'simulated'
 export const TOPIC = 'news'
@@ -165,9 +166,6 @@ export interface Machine {
   unshown: boolean
   now: Boot | undefined
 }
-
-/** All rows of a disk. */
-export type Snapshot = readonly { readonly table: string; readonly rows: Awaited<ReturnType<Store['range']>> }[]
 
 export interface Relay {
   readonly name: string
