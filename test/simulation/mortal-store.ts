@@ -28,6 +28,25 @@ export interface Refusals {
 interface Pending {
   readonly batch: Batch
   readonly refused: boolean
+  /** When it is written, ms. */
+  readonly due: number
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** A disk that knows by itself what a power cut leaves of what it is writing, and writes in one go what is due at a time. */
+export interface Tearable extends Store {
+  /** The power goes while it writes these; resolves with how many of them are there all the same. */
+  cut(batches: readonly Batch[], random: Random): Promise<number>
+}
+
+/** What became of what was under way when the power went. */
+export interface Torn {
+  readonly underWay: number
+  /** How much of it is there, though nobody was told. */
+  readonly landed: number
+  /** Whether something is there, and something is not that came before it. */
+  readonly overtaken: boolean
 }
 
 /** What a disk says that refuses something. */
@@ -35,7 +54,7 @@ export class Refused extends AfpDataStoreError {}
 
 export class MortalStore implements Store {
   readonly durability = 'strict'
-  readonly #disk: Store
+  readonly #disk: Store | Tearable
   readonly #clock: Clock
   readonly #random: Random
   readonly #slowest: number
@@ -48,7 +67,7 @@ export class MortalStore implements Store {
   readonly #pending = new Set<Pending>()
 
   /** @param slowest how long a commit takes at most, but for those now and then that take long, ms */
-  constructor(disk: Store, clock: Clock, random: Random, slowest = 20) {
+  constructor(disk: Store | Tearable, clock: Clock, random: Random, slowest = 20) {
     this.#disk = disk
     this.#clock = clock
     this.#random = random
@@ -67,24 +86,30 @@ export class MortalStore implements Store {
 
   /**
    * The power is gone, and of what was under way some is there all the same, and nobody was told: all up to one of them, or,
-   * where the disk has a cache that it writes in an order of its own, any of them whose checks hold then. How many.
+   * where the disk has a cache that it writes in an order of its own, any of them whose checks hold then.
    */
-  async tear(random: Random): Promise<number> {
+  async tear(random: Random): Promise<Torn> {
     this.#dead = true
-    const pending = [...this.#pending].filter(({ refused }) => !refused)
+    const pending = [...this.#pending].filter(({ refused }) => !refused).map(({ batch }) => batch)
     this.#pending.clear()
+    const underWay = pending.length
     const whole = random.float()
-    const upTo = Math.floor(random.float() * (pending.length + 1))
-    let landed = 0
-    for (const [index, { batch }] of pending.entries()) {
-      const lands = whole < 0.4 ? false : whole < 0.75 ? index < upTo : random.float() < 0.5
-      if (!lands) continue
-      landed += await this.#disk.commit(batch).then(
-        () => 1,
-        () => 0,
-      )
+    const upTo = Math.floor(random.float() * (underWay + 1))
+    if ('cut' in this.#disk) {
+      // What it was writing is the first of it; the rest was in the memory of the process.
+      const landed = await this.#disk.cut(pending.slice(0, upTo), random)
+      return { underWay, landed, overtaken: false }
     }
-    return landed
+    let landed = 0
+    let overtaken = false
+    for (const [index, batch] of pending.entries()) {
+      const lands = whole < 0.4 ? false : whole < 0.75 ? index < upTo : random.float() < 0.5
+      const isThere = lands && (await isWritten(this.#disk.commit(batch)))
+      if (!isThere) continue
+      overtaken ||= landed < index
+      landed++
+    }
+    return { underWay, landed, overtaken }
   }
 
   /** The power goes with the one after so many reads and commits: in the middle of what somebody does. */
@@ -129,19 +154,32 @@ export class MortalStore implements Store {
       checks: (batch.checks ?? []).map(check => ({ ...check, value: check.value?.slice() })),
       writes: batch.writes.map(write => (write.op === 'put' ? { ...write, value: write.value.slice() } : write)),
     }
-    const pending = { batch: copy, refused: refused !== undefined }
-    this.#pending.add(pending)
+    const due = this.#free
     return new Promise((resolve, reject) => {
-      this.#clock.after(this.#free - now, () => {
-        if (this.#dead) return
+      const pending = { batch: copy, refused: refused !== undefined, due, resolve, reject }
+      this.#pending.add(pending)
+      this.#clock.after(due - now, () => {
+        // It may have gone with one before it.
+        if (this.#dead || !this.#pending.has(pending)) return
+        if (refused === undefined) return this.#write(pending)
         this.#pending.delete(pending)
-        if (refused !== undefined) return reject(refused.error)
-        this.#disk.commit(copy).then(
-          () => !this.#dead && resolve(),
-          error => !this.#dead && reject(error),
-        )
+        reject(refused.error)
       })
     })
+  }
+
+  /** Writes something, and in the same go, where the disk writes so, what else is due soon. */
+  #write(first: Pending): void {
+    const soon = this.#clock.monotonic() + this.#slowest
+    const group =
+      'cut' in this.#disk ? [...this.#pending].filter(({ refused, due }) => !refused && due <= soon) : [first]
+    for (const one of group) {
+      this.#pending.delete(one)
+      this.#disk.commit(one.batch).then(
+        () => !this.#dead && one.resolve(),
+        error => !this.#dead && one.reject(error),
+      )
+    }
   }
 
   async close(): Promise<void> {}
@@ -182,3 +220,9 @@ export class MortalStore implements Store {
     })
   }
 }
+
+const isWritten = (work: Promise<void>): Promise<boolean> =>
+  work.then(
+    () => true,
+    () => false,
+  )

@@ -2,18 +2,8 @@
 
 import type { Batch } from '../../../src/store/store.ts'
 import { pick } from '../delivery/state.ts'
-import {
-  boot,
-  changeDisk,
-  clone,
-  close,
-  crash,
-  crashSoon,
-  endClone,
-  keepSnapshot,
-  loseKeys,
-  setClock,
-} from './machines.ts'
+import { setClock } from './clocks.ts'
+import { boot, changeDisk, clone, close, crash, crashSoon, endClone, keepSnapshot, loseKeys } from './machines.ts'
 import { cancelOne, retryOne, sendOne, tellAll } from './sends.ts'
 import type { Boot, Machine, Relay, Run } from './state.ts'
 
@@ -21,8 +11,6 @@ type Act = (run: Run, machine: Machine, boot: Boot) => Promise<void> | void
 
 /** How long a cut or an outage lasts at most, ms. */
 const LONGEST = 25_000
-/** The furthest that a wall clock is set ahead or back: others believe what is within 120 s of theirs. */
-const FURTHEST = 50_000
 
 /** Each thing that may happen, as often as it does in a hundred. */
 const ACTS: readonly Act[] = [
@@ -213,9 +201,9 @@ export function startRelay({ net, history }: Run, relay: Relay): void {
 
 /** Somebody sets its clock. */
 function jump(run: Run, machine: Machine): void {
-  const { random, counters, history } = run
+  const { random, counters, history, furthest } = run
   counters.jumps++
-  setClock(run, machine, Math.round((random.float() * 2 - 1) * FURTHEST))
+  setClock(run, machine, Math.round((random.float() * 2 - 1) * furthest))
   history.add(machine.name, 'clock', { ahead: machine.skew })
 }
 

@@ -7,6 +7,7 @@
 import { AfpError } from '../../../src/common/errors.ts'
 import type { Channel, Connection } from '../../../src/network/carrier.ts'
 import type { MemoryCarrier } from '../../../src/network/memory.ts'
+import { MemoryConnection } from '../../../src/network/memory-connection.ts'
 import type { Run } from './state.ts'
 
 /** Frames that prove themselves, whoever carries them. */
@@ -58,9 +59,10 @@ export function behindRelays(run: Run, carrier: MemoryCarrier): void {
     })
 }
 
-/** Whether a relay that a connection leads over changes what comes just now. Which one it is the address does not tell. */
-function isHit({ relays, random }: Run, _connection: Connection): boolean {
-  const part = Math.max(0, ...relays.map(({ corrupts }) => corrupts))
+/** Whether the relay that a connection leads over changes what comes just now. */
+function isHit({ relays, random }: Run, connection: Connection): boolean {
+  const path = connection instanceof MemoryConnection ? connection.wire.path : []
+  const part = relays.find(({ id }) => path.includes(id))?.corrupts ?? 0
   return part > 0 && random.float() < part
 }
 

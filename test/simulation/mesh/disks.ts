@@ -1,12 +1,14 @@
 /** Disks of machines: what is told of them, and how they are copied, set back and lost. */
 
-import { readInbox } from '../../../src/delivery/rows.ts'
+import { readInbox, readOutbox } from '../../../src/delivery/rows.ts'
 import { decodeMessage } from '../../../src/message/envelope.ts'
 import { KEPT_LIMITS } from '../../../src/message/validate.ts'
-import { TABLES } from '../../../src/store/schema.ts'
 import type { Batch, Store } from '../../../src/store/store.ts'
+import { storedReceipt } from '../../delivery/stored-receipt.ts'
 import { isOpen, isRetried, type LetterBook, watchedDisk } from '../disk.ts'
-import type { Machine, Run, Snapshot } from './state.ts'
+import { FileDisk } from './file-disk.ts'
+import { putAll, type Snapshot } from './snapshot.ts'
+import { fault, type Machine, type Run } from './state.ts'
 
 const SECURITY = { level: 'high', authenticatedBy: 'signature', roles: [] } as const
 
@@ -53,9 +55,7 @@ export async function newDisk(
     owes: () => {},
     told: () => {},
   })
-  for (const { table, rows: all } of rows) {
-    if (all.length > 0) await disk.commit({ writes: all.map(row => ({ op: 'put', table, ...row })) })
-  }
+  await putAll(disk, rows)
   quiet = false
   const watched: Store = {
     ...disk,
@@ -79,7 +79,32 @@ function noteArrivals({ history, byId }: Run, machine: Pick<Machine, 'name' | 'a
   }
 }
 
-/** All rows of a disk. */
-export async function snapshotOf(disk: Store): Promise<Snapshot> {
-  return Promise.all(TABLES.map(async table => ({ table, rows: await disk.range(table) })))
+/** What a machine starts with: its disk, or in some runs the same in files. */
+export function opened(run: Run, machine: Machine): Store {
+  const { files, counters } = run
+  if (files === undefined) return machine.disk
+  const { file } = machine
+  if (file?.model === machine.disk) {
+    if (machine.now !== undefined) throw new Error(`${machine.name} runs`)
+    return file
+  }
+  if (file !== undefined) run.over.push(file)
+  machine.file = new FileDisk(machine.disk, files, {
+    cut: landed => {
+      counters.filesTorn++
+      if (landed) counters.filesTornWhole++
+    },
+    wrong: what => fault(run, 'lost', `${machine.name}: ${what}`),
+  })
+  return machine.file
+}
+
+/** When the last of what waits on a disk is tried again, ms since 1970: its receipt says so, its row only what was at first. */
+export async function nextTry(disk: Store): Promise<number> {
+  const rows = (await disk.range('outbox')).map(readOutbox)
+  const times = rows.map(async ({ recipient, row }) => {
+    const receipt = await storedReceipt(disk, row.messageId)
+    return receipt?.recipients.get(recipient)?.retry.nextAt ?? 0
+  })
+  return Math.max(0, ...(await Promise.all(times)))
 }

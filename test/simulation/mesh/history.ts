@@ -58,9 +58,23 @@ export class History {
   digest(network: readonly MemoryEvent[]): string {
     const hash = createHash('sha256')
     for (const entry of this.entries) hash.update(`${JSON.stringify(entry)}\n`)
+    // There are many events, between few places: a number for each of their words is quicker than to hash them all.
+    const numbers = new Map<string, number>()
+    const numberOf = (word: string): number => {
+      const known = numbers.get(word)
+      if (known !== undefined) return known
+      const number = createHash('sha256').update(word).digest().readInt32LE()
+      numbers.set(word, number)
+      return number
+    }
     let mixed = 0
-    for (const { at, type, bytes } of network) {
-      mixed = (Math.imul(mixed, 31) + at * 1_000 + type.length * 7 + type.charCodeAt(1) + bytes) | 0
+    const mix = (number: number): void => {
+      mixed = (Math.imul(mixed, 31) + number) | 0
+    }
+    for (const { at, type, from, to, on, bytes } of network) {
+      mix(at * 1_000)
+      for (const word of [type, from, to, on]) mix(numberOf(word))
+      mix(bytes)
     }
     return hash.update(`${network.length} ${mixed}`).digest('hex')
   }

@@ -8,10 +8,12 @@ import { readOutbox } from '../../../src/delivery/rows.ts'
 import { pick } from '../delivery/state.ts'
 import { MortalStore, Refused } from '../mortal-store.ts'
 import { MachineClock } from './clock.ts'
+import { setClock } from './clocks.ts'
 import { behindRelays } from './corruption.ts'
-import { newDisk, snapshotOf } from './disks.ts'
+import { newDisk, nextTry, opened } from './disks.ts'
 import { listen } from './handlers.ts'
-import { type Boot, begin, fault, type Machine, MESH, type Run, type Snapshot } from './state.ts'
+import { type Snapshot, snapshotOf } from './snapshot.ts'
+import { type Boot, begin, fault, type Machine, MESH, type Run } from './state.ts'
 
 /** By then whoever dialled what was just closing has heard so, ms. */
 const LATEST = 100
@@ -21,7 +23,7 @@ export function boot(run: Run, machine: Machine): void {
   const { random, counters, history, net, machines, relays } = run
   const clock = new MachineClock(run.clock, () => machine.skew)
   // What is being written when an agent closes is its store's to finish.
-  const store = new MortalStore(machine.disk, run.clock, random)
+  const store = new MortalStore(opened(run, machine), run.clock, random)
   const { id, place, identity, name } = machine
   const carrier = net.carrier(id, { place, listen: machine.listens, relays: relays.map(({ address }) => address) })
   const few = !run.calm && random.float() < 0.25
@@ -89,8 +91,8 @@ export function boot(run: Run, machine: Machine): void {
       powerOff(run, machine, now)
     },
   )
-  void machine.disk.range('outbox').then(rows => {
-    if (rows.some(row => readOutbox(row).row.frame.length > 0)) counters.bootsInBackoff++
+  void nextTry(machine.disk).then(at => {
+    if (at > clock.now()) counters.bootsInBackoff++
   })
 }
 
@@ -125,9 +127,11 @@ function follow(run: Run, machine: Machine, boot: Boot, agent: Agent): void {
     if (detail.outcome === 'delivered') counters.foundDelivered++
     if (detail.outcome === 'retried' && !boot.byHand.has(detail.id)) counters.retriedByPolicy++
   })
-  agent.addEventListener('refused', ({ detail: { peer, reason } }) => {
+  agent.addEventListener('refused', ({ detail: { peer, reason, detail } }) => {
     if (isOver(boot)) return
     counters.refusedFrames++
+    // Of messages, not of gossip.
+    if (reason === 'clock-skew' && detail?.startsWith('made ')) counters.refusedTooEarly++
     history.add(name, 'refused', { peer: nameOf(peer), reason })
   })
   agent.addEventListener('store:error', ({ detail: { error } }) => {
@@ -157,7 +161,7 @@ function follow(run: Run, machine: Machine, boot: Boot, agent: Agent): void {
     // By itself: it has seen that there is another one of it.
     if (boot.state === 'up') {
       history.add(name, 'closed', { byItself: true })
-      powerOff(run, machine, boot)
+      powerOff(run, machine, boot, 'closed')
     }
   })
 }
@@ -167,19 +171,25 @@ export function crash(run: Run, machine: Machine, boot: Boot, why: string): void
   if (boot.state === 'dead') return
   run.counters.crashes++
   run.history.add(machine.name, 'crash', { why })
-  powerOff(run, machine, boot)
-  void boot.store.tear(run.random).then(landed => {
-    run.counters.torn++
-    run.counters.landedUnheard += landed
+  powerOff(run, machine, boot, 'cut')
+  void boot.store.tear(run.random).then(({ underWay, landed, overtaken }) => {
+    const { counters } = run
+    counters.landedUnheard += landed
+    if (underWay > 0) counters.torn++
+    if (landed < underWay) counters.tornLost++
+    if (landed > 0 && landed < underWay) counters.tornInParts++
+    if (overtaken) counters.tornReordered++
   })
 }
 
-/** It is not there any more. */
-export function powerOff(run: Run, machine: Machine, boot: Boot): void {
+/** It is not there any more: its power was cut, which is its disk's matter, its process was killed, or it has closed. */
+export function powerOff(run: Run, machine: Machine, boot: Boot, why: 'cut' | 'killed' | 'closed' = 'killed'): void {
   const { carrier, clock, store } = boot
   boot.state = 'dead'
   store.die()
   clock.stop()
+  if (why === 'killed') machine.file?.kill()
+  if (why === 'closed') void machine.file?.close()
   if (carrier.running) run.net.crash(machine.place)
   if (machine.now === boot) machine.now = undefined
 }
@@ -242,7 +252,7 @@ function checkOver(run: Run, machine: Machine, boot: Boot): void {
   if (clock.pending > 0) fault(run, 'leaked', `${clock.pending} timers of ${machine.name}, which has closed`)
   clock.after(LATEST, () => {
     if (carrier.connections().length > 0) fault(run, 'leaked', `connections of ${machine.name}, which has closed`)
-    powerOff(run, machine, boot)
+    powerOff(run, machine, boot, 'closed')
   })
 }
 
@@ -302,24 +312,13 @@ export async function changeDisk(run: Run, machine: Machine, to: 'empty' | 'earl
   mayGoTwice(run, before?.rows ?? [])
 }
 
-/** Somebody sets a machine's clock. */
-export function setClock({ sent, refusals }: Run, machine: Machine, skew: number): void {
-  const before = machine.skew
-  // The number of its card may be nowhere but in its time.
-  machine.skew = machine.unshown || refusals !== undefined ? Math.max(skew, machine.mostSkew) : skew
-  // What had expired, and had no end on the disk yet, goes after all, behind what was sent since.
-  if (machine.skew < before)
-    for (const { from, ttl, ways } of sent)
-      if (from === machine && ttl !== undefined) for (const way of ways.values()) way.loose = true
-  machine.mostSkew = Math.max(machine.mostSkew, machine.skew)
-}
-
 /** A machine that is down loses its keys. */
 export async function loseKeys(run: Run, machine: Machine): Promise<void> {
   run.counters.lostKeys++
   machine.losses++
   run.history.add(machine.name, 'disk', { lost: 'keys' })
-  await machine.disk.commit({ writes: [{ op: 'deleteRange', table: 'prekeys', range: {} }] })
+  const { disk, file } = machine
+  await (file?.model === disk ? file : disk).commit({ writes: [{ op: 'deleteRange', table: 'prekeys', range: {} }] })
   // What was sealed to a key that is gone goes again, behind what was sealed to the new one.
   for (const { ways } of run.sent) {
     const way = ways.get(machine.id)
@@ -349,6 +348,7 @@ export async function clone(run: Run, machine: Machine): Promise<void> {
     original: machine,
     arrived: new Set(machine.arrived),
     snapshot: undefined,
+    file: undefined,
     now: undefined,
     boots: 0,
   }

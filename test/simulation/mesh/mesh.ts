@@ -11,10 +11,12 @@ import type { Refusals } from '../mortal-store.ts'
 import { happen, settleClones, startRelay } from './acts.ts'
 import { check } from './checker.ts'
 import { MeshClock } from './clock.ts'
+import { setClocks } from './clocks.ts'
 import { cipherNews, primitives as ours, useCrypto } from './crypto.ts'
 import { newDisk } from './disks.ts'
+import { Files } from './file-disk.ts'
 import { History } from './history.ts'
-import { boot, crash, setClock } from './machines.ts'
+import { boot, crash } from './machines.ts'
 import { checkClosed, settle } from './settling.ts'
 import { type Machine, noCounters, type Outcome, type Relay, type Run } from './state.ts'
 
@@ -24,6 +26,11 @@ export interface MeshOptions {
   readonly timeline?: (lines: string) => void
 }
 
+/** The furthest that wall clocks are set ahead or back, ms: others believe what is within 120 s of theirs, or they do not. */
+const FURTHEST = { mostly: 50_000, inSome: 1_500_000 }
+/** In which part of the runs that is so far. */
+const FAR = 0.2
+
 const NAMES = ['ada', 'bob', 'cleo', 'dan', 'eve']
 
 /** One run: it is the same for the same seed, to the last thing that happens. */
@@ -32,6 +39,14 @@ export async function simulateMesh(seed: number, { timeline }: MeshOptions = {})
   const isReal = seed % 20 === 0
   useCrypto(isReal ? 'real' : 'quick')
   const run = await open(seed)
+  try {
+    return await play(run, isReal, timeline)
+  } finally {
+    run.files?.remove()
+  }
+}
+
+async function play(run: Run, isReal: boolean, timeline: MeshOptions['timeline']): Promise<Outcome> {
   run.counters.realCrypto = isReal ? 1 : 0
   const { random, clock, net, machines, relays, counters, history } = run
   const steps = 40 + Math.floor(random.float() * 60)
@@ -47,8 +62,8 @@ export async function simulateMesh(seed: number, { timeline }: MeshOptions = {})
     relay.corrupts = 0
     startRelay(run, relay)
   }
+  setClocks(run)
   for (const machine of machines) {
-    setClock(run, machine, 0)
     machine.now?.store.dieAfter(Number.POSITIVE_INFINITY)
     machine.now?.store.refuse(undefined)
   }
@@ -57,6 +72,7 @@ export async function simulateMesh(seed: number, { timeline }: MeshOptions = {})
   settleClones(run)
   await check(run)
   await checkClosed(run)
+  for (const file of [...run.over, ...machines.map(({ file }) => file)]) await file?.end()
   counters.seals = cipherNews().seals
   const events = net.history
   for (const { type } of events) if (type === 'lost' || type === 'duplicated' || type === 'reordered') counters[type]++
@@ -95,6 +111,10 @@ async function open(seed: number): Promise<Run> {
     byId: new Map(),
     counters: noCounters(),
     faults: [],
+    // With each of what is in every so many runs, over time.
+    files: seed % 7 === 3 ? new Files() : undefined,
+    over: [],
+    furthest: random.float() < FAR ? FURTHEST.inSome : FURTHEST.mostly,
     refusals: refusalsOf(seed),
     lossesAt: new Map(),
     begun: new Map(),
@@ -116,6 +136,7 @@ async function open(seed: number): Promise<Run> {
       original: undefined,
       arrived: new Set<string>(),
       snapshot: undefined,
+      file: undefined,
       generation: 0,
       losses: 0,
       boots: 0,

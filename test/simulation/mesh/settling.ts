@@ -13,9 +13,11 @@ const UNNOTICED = 60_000
 
 /** Runs everybody until nothing waits for anything. */
 export async function settle(run: Run): Promise<void> {
-  const { clock, machines } = run
+  const { clock, machines, furthest } = run
+  // What was made with a clock that was ahead waits until its time has come.
+  const longest = LONGEST + furthest
   let left: string[] = []
-  for (let at = 0; at < LONGEST; at += LOOK_EVERY) {
+  for (let at = 0; at < longest; at += LOOK_EVERY) {
     settleClones(run)
     if (at === UNNOTICED) for (const machine of machines) endClone(run, machine, false)
     for (const machine of machines) if (machine.now === undefined && !machine.gone) boot(run, machine)

@@ -22,7 +22,8 @@ describe('A mesh', () => {
   }, 330_000)
 
   it('does the same for the same seed, to the last thing that happens, one run after the other', async () => {
-    // With clones, with disks that refuse, with a machine that never returns, with the real cryptography.
+    // With clones, disks in files and clocks that are far apart; with disks that refuse; with a machine that never returns;
+    // with the real cryptography.
     for (const seed of [3, 4, 7, 20]) {
       const one = await simulateMesh(seed)
       await simulateMesh(seed + 100)

@@ -9,7 +9,9 @@ import type { Store } from '../../../src/store/store.ts'
 import type { LetterBook } from '../disk.ts'
 import type { MortalStore, Refusals } from '../mortal-store.ts'
 import type { MachineClock, MeshClock } from './clock.ts'
+import type { FileDisk, Files } from './file-disk.ts'
 import type { History } from './history.ts'
+import type { Snapshot } from './snapshot.ts'
 
 export const MESH = 'simulated'
 export const TOPIC = 'news'
@@ -63,6 +65,8 @@ export const noCounters = () => ({
   corruptedGossip: 0,
   corruptedLinks: 0,
   refusedFrames: 0,
+  /** Messages of a clock that is too far ahead of their recipient's. */
+  refusedTooEarly: 0,
   /** Machines. */
   boots: 0,
   bootsInBackoff: 0,
@@ -78,8 +82,16 @@ export const noCounters = () => ({
   refusedWrites: 0,
   outages: 0,
   stalls: 0,
+  /** Power cuts with something under way to a disk; of what was, some is lost, some only, or a later one before an earlier. */
   torn: 0,
+  tornLost: 0,
+  tornInParts: 0,
+  tornReordered: 0,
+  /** What was under way and is there, though nobody was told. */
   landedUnheard: 0,
+  /** Power cuts in the middle of what SQLite writes; what it wrote was there as a whole. */
+  filesTorn: 0,
+  filesTornWhole: 0,
   lostKeys: 0,
   lostDisks: 0,
   rolledBack: 0,
@@ -135,6 +147,8 @@ export interface Machine {
   readonly original: Machine | undefined
   disk: Store
   book: LetterBook
+  /** Its disk in files, in runs that have some; it was that of an earlier disk where that was changed since. */
+  file: FileDisk | undefined
   /** Ids of messages that are on its disk, or were, as having arrived. */
   arrived: Set<string>
   /** An earlier state of it. */
@@ -154,9 +168,6 @@ export interface Machine {
   unshown: boolean
   now: Boot | undefined
 }
-
-/** All rows of a disk. */
-export type Snapshot = readonly { readonly table: string; readonly rows: Awaited<ReturnType<Store['range']>> }[]
 
 export interface Relay {
   readonly name: string
@@ -228,6 +239,12 @@ export interface Run {
   readonly byId: Map<string, Sent>
   readonly counters: Counters
   readonly faults: string[]
+  /** Where disks have their files; undefined in runs in which they are in memory alone. */
+  readonly files: Files | undefined
+  /** Disks in files that no machine has any more. */
+  readonly over: FileDisk[]
+  /** The furthest that a wall clock is set ahead or back, ms. */
+  readonly furthest: number
   /** What disks refuse; undefined in runs in which they refuse nothing. */
   readonly refusals: Refusals | undefined
   /** By the run of an agent that its card names, how often that had lost its keys. */
