@@ -9,7 +9,7 @@ import type { FeedAck, ReadAck } from './wire.ts'
 /** Ranges of it that are remembered, the highest: what is below them counts as processed. */
 export const MAX_UNHANDLED = 32
 /** Ranges of what was lost that are remembered below the base: beyond it all below counts as delivered. */
-const MAX_LOST = 64
+const MAX_LOST = 16
 
 /** See the head of this file. */
 export class Unhandled {

@@ -95,6 +95,15 @@ describe('what a stranger can make a reader keep', () => {
     expect(JSON.stringify(feed.snapshot().value).length).toBeLessThan(300)
   })
 
+  it('is sixteen ranges of what was lost among what arrived, and beyond them nothing of it', () => {
+    const feed = ReaderFeed.begin(epoch)
+    for (const index of range(1, 17)) feed.accept(at(2 * index, 0))
+    feed.applyState(stateOf(32, 34))
+    expect(feed.ack().delivered).toEqual([0, new Array(34).fill(1)])
+    feed.applyState(stateOf(34, 34))
+    expect(feed.ack().delivered).toEqual([34, []])
+  })
+
   it('is 1,024 refusals, and the first of what has no end still fits', () => {
     const feed = ReaderFeed.begin(epoch)
     for (const number of range(2, MAX_REFUSED + 1)) feed.refuse(number, 'rejected')
