@@ -4,7 +4,8 @@
  * - what a recipient's disk had, and was lost or set back or was a copy's, need not be there (`Way.excused`), nor its effect;
  * - what its sender's disk no longer knows, since that was lost, set back or copied, may be lost before it arrived;
  * - a message of which a letter was retried, and its sender's disk set back since, may come twice: the letter is there again;
- *   so may one that waited on a copy of that disk without a number, or whose recipient lost its keys: it gets another one;
+ *   so may one that waited on a copy of that disk without a number, or whose recipient lost its keys or is two machines: it
+ *   gets another one;
  * - such a message, and what such a disk has given up, may also wait until its time to live ends, where its recipient has
  *   settled its number already;
  * - order holds between messages of one sender, recipient and class that went under their first numbers to keys that the

@@ -21,6 +21,10 @@ const goesTwice = ({ mayGoTwice, copied, to }: Way): boolean => mayGoTwice || (c
 /** Whether a message may come twice: see the head of the checker. */
 export const mayComeTwice = (sent: Sent, way: Way): boolean => (way.sentAgain && !isKnown(sent)) || goesTwice(way)
 
+/** Whether there are two machines with this one's identity: what the keys of one do not open goes again, to the other too. */
+const isTwo = ({ machines }: Run, { id }: Machine): boolean =>
+  machines.some(twin => twin.id === id && twin.original !== undefined && !twin.gone)
+
 /** What is thanked for. */
 export const isThanked = (text: string): boolean => text.includes('!')
 
@@ -49,7 +53,8 @@ async function handle(
   if (redelivered) counters.redelivered++
   if (late) counters.late++
   const way = sent.ways.get(machine.id)
-  if (boot.begun.has(text) && !redelivered && !(way !== undefined && mayComeTwice(sent, way)))
+  const again = boot.begun.has(text) && !redelivered
+  if (again && !isTwo(run, machine) && !(way !== undefined && mayComeTwice(sent, way)))
     fault(run, 'duplicated effect', `${text} at ${machine.name}: its handler runs again, and is not told`)
   boot.begun.add(text)
   if (message.isExpired(boot.clock.now()) && !way?.handledAgain && !redelivered && kind !== 'once')
