@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { DEFAULT_RELAY_LIMITS } from '../relay/limits.ts'
 import { HANDLER_TIMEOUT } from '../src/agent/create-agent.ts'
-import { KEEP_RECEIPTS, LONGEST_PAUSE, MOST_RECEIPTS } from '../src/agent/open-delivery.ts'
+import { KEEP_RECEIPTS, LONGEST_PAUSE, MOST_RECEIPTS, MOST_RECEIPTS_IN_MEMORY } from '../src/agent/open-delivery.ts'
 import { DEFAULT_TIMEOUT } from '../src/agent/outbound.ts'
 import { DrivenClock } from '../src/common/driven-clock.ts'
 import { CircuitBreakers } from '../src/delivery/breakers.ts'
@@ -133,7 +133,10 @@ test('Retries are by default as they are documented.', () => {
 test('Receipts are kept for as long, and as many of them, as it is documented.', () => {
   expect(KEEP_RECEIPTS).toBe(86_400_000)
   expect(said('src/agent/agent.ts', 'Deliveries', 'get')).toContain('ended more than a day ago')
+  const inMemory = `as soon as ${number(MOST_RECEIPTS_IN_MEMORY)} others have ended`
+  expect(said('src/agent/agent.ts', 'Deliveries', 'get')).toContain(inMemory)
   expect(textOf('docs/claims.md')).toContain(`**Receipts beyond ${number(MOST_RECEIPTS)}**`)
+  expect(textOf('docs/claims.md')).toContain(inMemory)
 })
 
 test('Each bound of messages, and of a relay, is by default as it is documented.', () => {

@@ -66,7 +66,10 @@ export interface AgentEvents extends Omit<NetworkEvents, 'refused'>, TrackerEven
 
 /** See {@link Agent.deliveries}. Both reject with CLOSED once `close` was called; what was called before is finished. */
 export interface Deliveries {
-  /** How a message stands; undefined when nothing is known of it: it was `at-most-once`, or ended more than a day ago. */
+  /**
+   * How a message stands; undefined when nothing is known of it: it was `at-most-once`, or ended more than a day ago; where
+   * the store is in memory, as soon as 10,000 others have ended since.
+   */
   get(id: string): Promise<Pick<Receipt, 'id' | 'status' | 'recipients'> | undefined>
   /**
    * Calls a message off for every recipient that has not acknowledged it. False when there is none. Its receipt says

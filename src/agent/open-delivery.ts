@@ -5,6 +5,7 @@ import type { Random } from '../common/random.ts'
 import { CircuitBreakers } from '../delivery/breakers.ts'
 import { DeadLetters } from '../delivery/dead-letters.ts'
 import { Delivery, type DeliveryParts } from '../delivery/delivery.ts'
+import { EndedReceipts } from '../delivery/ended-receipts.ts'
 import { HeldOpen } from '../delivery/held-open.ts'
 import { loadReceipt, openReceipts, purgeReceipts } from '../delivery/receipt-rows.ts'
 import { isUnderWay } from '../delivery/receipts.ts'
@@ -24,6 +25,8 @@ export const KEEP_RECEIPTS = 24 * 3_600_000
  * every start looks at.
  */
 export const MOST_RECEIPTS = 262_144
+/** As many stay in a store in memory, whether or not they have expired, beside those that are followed. */
+export const MOST_RECEIPTS_IN_MEMORY = 10_000
 /** How often those that are over are looked for, which reads all of them, ms. */
 const PURGE = 3_600_000
 
@@ -73,7 +76,18 @@ export interface Kept {
 /** @throws AfpDataStoreError STORE_FAILED when a row is damaged; AfpError INVALID_OPTION */
 export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
   const { options, store, clock, prekeys, known, identity } = parts
-  const tracker = new Tracker({ clock, load: id => loadReceipt(store, id) })
+  // However old a receipt is: its message may have been sent again.
+  const wanted = (id: string): boolean => {
+    const receipt = tracker.latest(id)
+    return deadLetters.asksFor(id) || (receipt !== undefined && isUnderWay(receipt))
+  }
+  const ended = new EndedReceipts({ store, most: MOST_RECEIPTS_IN_MEMORY, wanted })
+  const inMemory = store.durability === 'memory'
+  const tracker = new Tracker({
+    clock,
+    load: id => loadReceipt(store, id),
+    onEnded: inMemory ? id => ended.add(id) : undefined,
+  })
   const closed = new Set<string>()
   for await (const receipt of openReceipts(store, undefined, id => closed.add(id))) tracker.track(receipt)
   const breakers = new CircuitBreakers({ clock, ...options.breaker })
@@ -100,6 +114,7 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
     strategy: options.retry ?? untilExpiry({ cap: LONGEST_PAUSE }),
     handlerStrategy: options.handlerRetry ?? exponentialRetry(),
   })
+  if (inMemory) for (const id of closed) ended.add(id)
   closed.clear()
   // By the clock that nobody sets: after one that was ahead for a while, what is old goes on being forgotten.
   let purgeAt = Number.NEGATIVE_INFINITY
@@ -123,11 +138,6 @@ export async function openDelivery(parts: OpenDeliveryParts): Promise<Kept> {
       if (now < purgeAt) return
       purgeAt = now + PURGE
       await delivery.tidy()
-      // However old a receipt is: its message may have been sent again.
-      const wanted = (id: string): boolean => {
-        const receipt = tracker.latest(id)
-        return deadLetters.asksFor(id) || (receipt !== undefined && isUnderWay(receipt))
-      }
       const wall = clock.now()
       await purgeReceipts(store, wall - KEEP_RECEIPTS, wanted, { most: MOST_RECEIPTS, now: wall })
     },

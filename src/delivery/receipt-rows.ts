@@ -43,7 +43,7 @@ export function writeReceipt(receipt: MessageReceipt): ReceiptWrite {
 }
 
 /** See {@link ReceiptWrite}. */
-const deleteReceipt = (id: string): ReceiptWrite => ({ op: 'delete', table: 'receipts', key: [id] })
+export const deleteReceipt = (id: string): ReceiptWrite => ({ op: 'delete', table: 'receipts', key: [id] })
 
 /** The stored receipt of a message. @throws AfpDataStoreError STORE_FAILED when its row is damaged */
 export async function loadReceipt(store: Store, id: string): Promise<MessageReceipt | undefined> {

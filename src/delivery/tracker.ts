@@ -59,6 +59,8 @@ export interface TrackerOptions {
    * Those under way are bounded by the outbox. Default 10,000.
    */
   readonly limit?: number | undefined
+  /** Is told of each message about which everything is said as it leaves memory. */
+  readonly onEnded?: ((id: string) => void) | undefined
 }
 
 /** A change that is not on the disk yet. One of its functions has to be called. */
@@ -84,6 +86,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   readonly #load: (id: string) => Promise<MessageReceipt | undefined>
   readonly #keep: number
   readonly #limit: number
+  readonly #onEnded: (id: string) => void
   readonly #entries = new Map<string, Followed>()
   /** Ids of messages that wait only for a last word, and of those that wait for nothing; the oldest first. */
   readonly #waiting = new AgeSet<string>()
@@ -93,7 +96,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
   /** @throws AfpError INVALID_OPTION */
   constructor(options: TrackerOptions) {
     super()
-    const { clock, load = async () => undefined, keep = 300_000, limit = 10_000 } = options
+    const { clock, load = async () => undefined, keep = 300_000, limit = 10_000, onEnded = () => {} } = options
     if (!(keep >= 0) || !Number.isSafeInteger(limit) || limit < 1) {
       throw new AfpError('INVALID_OPTION', 'a tracker keeps a positive number of messages for a time from 0 ms')
     }
@@ -101,6 +104,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     this.#load = load
     this.#keep = keep
     this.#limit = limit
+    this.#onEnded = onEnded
   }
 
   /** Messages in memory. */
@@ -264,6 +268,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
       if (this.#settled.size <= this.#limit && now - settledAt < this.#keep) break
       this.#settled.delete(id)
       this.#entries.delete(id)
+      this.#onEnded(id)
     }
     while (this.#waiting.size > this.#limit) this.#letGo(this.#waiting.oldest as string, 'QUEUE_FULL')
   }
