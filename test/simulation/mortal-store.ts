@@ -27,7 +27,8 @@ export interface Refusals {
 /** What was given and is not written yet. */
 interface Pending {
   readonly batch: Batch
-  readonly refused: boolean
+  /** What it is refused with. */
+  readonly refused: Refused | undefined
   /** When it is written, ms. */
   readonly due: number
   readonly resolve: () => void
@@ -156,16 +157,25 @@ export class MortalStore implements Store {
     }
     const due = this.#free
     return new Promise((resolve, reject) => {
-      const pending = { batch: copy, refused: refused !== undefined, due, resolve, reject }
+      const pending = { batch: copy, refused: refused?.error, due, resolve, reject }
       this.#pending.add(pending)
-      this.#clock.after(due - now, () => {
-        // It may have gone with one before it.
-        if (this.#dead || !this.#pending.has(pending)) return
-        if (refused === undefined) return this.#write(pending)
-        this.#pending.delete(pending)
-        reject(refused.error)
-      })
+      this.#clock.after(due - now, () => this.#upTo(pending))
     })
+  }
+
+  /** Ends what is due, and what was given before it: two that are due at once may be apart by how their time is rounded. */
+  #upTo(last: Pending): void {
+    // It may have gone with one before it.
+    if (this.#dead || !this.#pending.has(last)) return
+    for (const one of [...this.#pending]) {
+      if (!this.#pending.has(one)) continue
+      if (one.refused === undefined) this.#write(one)
+      else {
+        this.#pending.delete(one)
+        one.reject(one.refused)
+      }
+      if (one === last) return
+    }
   }
 
   /** Writes something, and in the same go, where the disk writes so, what else is due soon. */
