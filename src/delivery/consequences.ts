@@ -86,8 +86,10 @@ export interface LostEpoch {
   readonly again: readonly { readonly entry: Entry; readonly draft: Draft }[]
   /** What was given up is that for good. */
   readonly fates: readonly Fate[]
-  /** What takes the rows away of which nothing is left to be sent: given up, or arrived. */
+  /** What takes their rows away. */
   readonly writes: readonly Write[]
+  /** What takes the rows of those away that had arrived: once that is on the disk, of which they tell alone until then. */
+  readonly arrived: readonly Write[]
 }
 
 /**
@@ -112,10 +114,13 @@ export async function unsealEpoch(
 export function lostEpoch(epoch: OutEpoch, drafts: ReadonlyMap<Entry, Draft>, recipient: string): LostEpoch {
   // What cannot be read stays where it is: the next run says so.
   const again = [...drafts].flatMap(([entry, draft]) => (epoch.entries.has(entry.number) ? { entry, draft } : []))
-  const over = [...epoch.messages.keys()].filter(number => !epoch.entries.has(number))
+  const deleted = (numbers: Iterable<number>): Write[] =>
+    Array.from(numbers, number => deleteRow(recipient, { epoch, number }))
+  const isArrived = (number: number): boolean => !epoch.entries.has(number) && !epoch.fences.has(number)
   return {
     again,
     fates: [...epoch.fences].map(([number, { messageId }]) => fateOf(recipient, epoch, number, messageId, 'skipped')),
-    writes: over.map(number => deleteRow(recipient, { epoch, number })),
+    writes: deleted(epoch.fences.keys()),
+    arrived: deleted([...epoch.messages.keys()].filter(isArrived)),
   }
 }

@@ -180,10 +180,9 @@ export class Outgoing {
   async lostKey(ids: readonly string[]): Promise<void> {
     const { quota, nextTask } = this.#parts
     for (const epoch of this.#epochs.lose(ids)) {
-      let drafts: Awaited<ReturnType<typeof unsealEpoch>>
-      do drafts = await unsealEpoch(epoch, this.#envelopes, nextTask)
-      while (epoch.writing.busy)
-      const { again, fates: given, writes } = lostEpoch(epoch, drafts, this.recipient)
+      let drafts = await unsealEpoch(epoch, this.#envelopes, nextTask)
+      while (epoch.writing.busy) drafts = await unsealEpoch(epoch, this.#envelopes, nextTask)
+      const { again, fates: given, writes, arrived } = lostEpoch(epoch, drafts, this.recipient)
       // What is still being written of them finds no row to change.
       epoch.messages.clear()
       const drop = this.#drop(epoch)
@@ -197,7 +196,8 @@ export class Outgoing {
       // Rows that are still of this epoch can be read with its key alone: after a crash they are moved anew.
       void Promise.allSettled(moved).then(async fates => {
         await epoch.recording.ended()
-        if (fates.every(({ status }) => status === 'fulfilled')) await this.#recorder.persist([], () => [drop])
+        const over = [...arrived, ...(fates.every(({ status }) => status === 'fulfilled') ? [drop] : [])]
+        if (over.length > 0) await this.#recorder.persist([], () => over)
       })
     }
   }

@@ -1,6 +1,8 @@
 /** A recipient has lost its key while its sender is still writing: nothing is lost with it, and nothing goes twice. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AfpDataStoreError } from '../../src/common/errors.ts'
+import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import { Disk } from './held-disk.ts'
 import { DeliveryWorld, type Machine, type Node } from './world.ts'
@@ -174,4 +176,51 @@ it('a key that is lost is not sealed to again, however long the card shows it', 
   ada.delivery.cardChanged(bob.id)
   await world.clock.advance(5_000)
   expect(bob.texts).toEqual(['waits', 'waits as well'])
+})
+
+describe('a message that arrived', () => {
+  let id: string
+  let mend: () => void
+
+  // Of which the disk takes no word, and whose recipient then loses its key.
+  beforeEach(async () => {
+    bob.crash()
+    bob = await world.start(bob.machine, () => 'waiting')
+    await ada.meet(bob)
+    const { commit } = adas.store
+    let refused = 0
+    adas.store.commit = (batch, ...options) => {
+      if (!batch.writes.some(({ op, table }) => op === 'put' && table === 'receipts')) return commit(batch, ...options)
+      refused++
+      return Promise.reject(new AfpDataStoreError('STORE_FULL', 'no room for this'))
+    }
+    mend = () => {
+      adas.store.commit = commit
+    }
+    ;({ id } = await ada.send(bob, 'x'))
+    await world.clock.advanceUntil(() => refused > 0)
+    world.net.partition([ada.id], [bob.id])
+    await bobLoses()
+    await hears()
+  })
+
+  it('is not gone with the key, and goes again, where the disk had no word of it', async () => {
+    ada.crash()
+    mend()
+    ada = await start()
+    expect(await ada.tracker.get(id)).toBeDefined()
+    await ada.meet(bob)
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual(['x'])
+    expect((await ada.tracker.get(id))?.recipients.get(bob.id)).toMatchObject({ state: 'processed' })
+    expect(await outRows('outbox')).toBe(0)
+  })
+
+  it('leaves its receipt alone, once the disk takes that', async () => {
+    mend()
+    await world.clock.advance(60_000)
+    expect((await loadReceipt(disk.rows, id))?.recipients.get(bob.id)).toMatchObject({ state: 'delivered' })
+    expect(await outRows('outbox')).toBe(0)
+    expect(bob.texts).toEqual([])
+  })
 })
