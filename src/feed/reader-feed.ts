@@ -220,8 +220,8 @@ export class ReaderFeed {
     const raised = base > this.#base
     const lost = raised ? this.#raiseBase(base) : NONE
     const fresh = skips.minus(this.#delivered).minus(this.#skipped).minus(RangeSet.ofNumbers(this.#underway))
-    // Lost here, and told anew by an author that does not know after a restart that it is settled: it needs a word on it.
-    this.#end(fresh.common(RangeSet.of([[1, this.#base]])))
+    // Lost here, and asked for anew by an author that does not know after a restart that it is settled: it needs a word on it.
+    this.#end(fresh.common(RangeSet.of([[1, this.#base]])).with(this.#unseen(base + 1, last)))
     fresh.forget(this.#base)
     const skipped: Range[] = []
     for (const [first, end] of fresh) {
@@ -363,6 +363,13 @@ export class ReaderFeed {
     if (this.#held === undefined) return released
     for (const number of released) this.#held.push(number)
     return NONE
+  }
+
+  /** What of these numbers is settled, is not here, and is not on its way to the disk. */
+  #unseen(from: number, to: number): RangeSet {
+    const end = Math.min(this.#base, to)
+    const missing = from > end ? NONE : this.#delivered.missing(end, MAX_RANGES, from)
+    return RangeSet.of(missing).minus(RangeSet.ofNumbers(this.#underway))
   }
 
   /** Below the base it was not handled, and need not be any more. */

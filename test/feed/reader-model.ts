@@ -48,6 +48,9 @@ export class ReaderModel {
     this.last = Math.max(this.last, last)
     const fresh = skips.filter(number => !this.arrived.has(number) && !this.skipped.has(number))
     for (const number of fresh) this.skipped.add(number)
+    // An author that asks for what it had settled before.
+    for (const number of range(base + 1, Math.min(this.base, last)))
+      if (!this.arrived.has(number)) this.skipped.add(number)
     const skipped = fresh.filter(number => number > this.base)
     return { released: this.release(), skipped, lost }
   }

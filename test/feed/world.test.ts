@@ -166,4 +166,32 @@ describe('a reader whose disk was set back', () => {
     expect(reader.applyState(author.state()).lost).toEqual([])
     expect(store(reader, send())).toEqual([5])
   })
+
+  it('gives what it lost its end, where its author was set back too and offers that again', () => {
+    const author = new AuthorFeed(epoch)
+    const send = (): Position => ({ ...author.next(0), priority: 0 })
+    const sent = [send(), send()]
+    let reader = ReaderFeed.begin(epoch)
+    store(reader, ...sent)
+    for (const number of [1, 2]) reader.processed(number)
+    author.acked(reader.ack()).committed()
+
+    reader = ReaderFeed.begin(epoch)
+    expect(reader.applyState(author.state()).lost).toEqual([[1, 2]])
+    store(reader, send())
+    reader.processed(3)
+    expect(author.acked(reader.ack()).rollback).toBe(true)
+
+    const earlier = AuthorFeed.restore(epoch, { kept: [1, 2] })
+    reader.applyState(earlier.state())
+    expect(sent.map(position => reader.check(position))).toEqual(['duplicate', 'duplicate'])
+    const told = earlier.acked(reader.ack())
+    expect(told.refused).toEqual([1, 2].map(number => [number, 'rejected']))
+    expect(told).toMatchObject({ processed: [], skipped: [] })
+    told.committed()
+    expect(earlier.done).toBe(true)
+    // And keeps it, on its disk too.
+    reader = ReaderFeed.restore(epoch, reader.snapshot().value, [])
+    expect(reader.ack()).toMatchObject({ delivered: [0, [2, 1]], processed: [0, [2, 1]], skipped: [2, []] })
+  })
 })
