@@ -30,7 +30,7 @@ export const AUTHOR_BUGS: readonly Bug[] = [
     breaks: 'Bytes leave before their row is on the disk: after a crash nobody knows that they did.',
     file: outgoing,
     find: '      await commitFates(this.#parts, fates, batch)\n    } catch (error) {\n      // The one',
-    put: '      void this.#parts.lines.send(this.recipient, row.frame).catch(() => {})\n      await commitFates(this.#parts, fates, batch)\n    } catch (error) {\n      // The one',
+    put: '      void this.#parts.lines.send(this.recipient, frame).catch(() => {})\n      await commitFates(this.#parts, fates, batch)\n    } catch (error) {\n      // The one',
   },
   {
     name: 'earlier-epochs-not-named',
