@@ -13,6 +13,6 @@ it.each(['ack-before-commit', 'number-counted-back', 'order-by-arrival', 'settle
   async name => {
     const bug = BUGS.find(known => known.name === name) as Bug
     const found = await hunt(bug, { from: 1, to: SEEDS })
-    expect(found?.fault).toEqual(expect.any(String))
+    expect(found).toMatchObject({ kind: 'fault', fault: expect.any(String) })
   },
 )
