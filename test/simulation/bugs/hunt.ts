@@ -114,6 +114,10 @@ export async function hunt(
   if (at === undefined) throw new Error(`${bug?.name ?? 'nothing'} could not be planted: ${errors}`)
   const { simulation, seed } = at
   if (stuck) return { kind: 'hang', simulation, seed, fault: `it comes to no end in ${longest} ms` }
-  if (FULL.test(errors)) return { kind: 'hang', simulation, seed, fault: 'it takes all memory' }
+  if (FULL.test(errors)) {
+    // What many seeds together have left there is none of this one's: alone it has to take all of it again.
+    if (seed > from) return hunt(bug, { simulations, from: seed, to, longest })
+    return { kind: 'hang', simulation, seed, fault: 'it takes all memory' }
+  }
   return { kind: 'crash', simulation, seed, fault: `its process ended with ${ended}: ${errors}` }
 }

@@ -101,6 +101,13 @@ export const AUTHOR_BUGS: readonly Bug[] = [
     file: 'src/delivery/out-epoch.ts',
     find: '!left && number > epoch.told',
     put: '(left || !left) && number > epoch.told',
+    also: [
+      {
+        file: 'src/delivery/fencing.ts',
+        find: 'inDoubt: entry.left, final: over }',
+        put: 'inDoubt: entry.left && !over, final: over }',
+      },
+    ],
   },
   {
     name: 'fence-not-told',
