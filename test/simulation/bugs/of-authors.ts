@@ -86,7 +86,7 @@ export const AUTHOR_BUGS: readonly Bug[] = [
     breaks: 'What is not acknowledged in time does not go again over the same connection.',
     file: outgoing,
     find: "if ('at' in step) this.#sender.again(entry, step.at)",
-    put: "if ('at' in step) void step.at",
+    put: "if ('at' in step) this.#sender.again(entry, Number.POSITIVE_INFINITY)",
   },
   {
     name: 'fence-left-out',
