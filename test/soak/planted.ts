@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { projectFile } from '../../e2e/fixtures/process.ts'
 import { origin } from '../bench/figures.ts'
 import { BUGS } from '../simulation/bugs/bugs.ts'
-import { type Catch, hunt } from '../simulation/bugs/hunt.ts'
+import { type Catch, hunt, isHonest } from '../simulation/bugs/hunt.ts'
 import type { Bug } from '../simulation/bugs/plant.ts'
 
 /** Which part of them has to be caught. */
@@ -24,7 +24,7 @@ interface Options {
   readonly out: string
 }
 
-/** What became of a bug. */
+/** What became of a bug. One that something but a checker has seen is not caught: nothing says that a checker would. */
 export interface Found extends Partial<Catch> {
   readonly name: string
   readonly breaks: string
@@ -53,17 +53,19 @@ export async function planted(
   const where = origin()
   const start = performance.now()
   const width = Math.max(...bugs.map(({ name }) => name.length))
-  console.log(`${'bug'.padEnd(width)}  caught by  seeds  first fault`)
+  console.log(`${'bug'.padEnd(width)}  caught by  seeds  how    first fault`)
   const found = new Map<Bug, Found>()
   const left = bugs.values()
   const work = async (): Promise<void> => {
     for (const bug of left) {
       const { name, breaks } = bug
-      const caught = await hunts(bug, seeds)
-      found.set(bug, { name, breaks, caught: caught !== undefined, ...caught })
-      const by = (caught?.simulation ?? 'nobody').padEnd(9)
-      const after = `${caught?.seed ?? seeds}`.padStart(5)
-      console.log(`${name.padEnd(width)}  ${by}  ${after}  ${caught === undefined ? '' : inShort(caught.fault)}`)
+      const seen = await hunts(bug, seeds)
+      const caught = seen !== undefined && isHonest(seen)
+      found.set(bug, { name, breaks, caught, ...seen })
+      const by = (caught ? seen.simulation : 'nobody').padEnd(9)
+      const after = `${caught ? seen.seed : seeds}`.padStart(5)
+      const how = (seen?.kind ?? '').padEnd(5)
+      console.log(`${name.padEnd(width)}  ${by}  ${after}  ${how}  ${seen === undefined ? '' : inShort(seen.fault)}`)
     }
   }
   await Promise.all(Array.from({ length: jobs }, work))

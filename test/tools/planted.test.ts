@@ -4,8 +4,8 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Catch } from '../simulation/bugs/hunt.ts'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Catch, CatchKind } from '../simulation/bugs/hunt.ts'
 import type { Bug } from '../simulation/bugs/plant.ts'
 import { planted } from '../soak/planted.ts'
 
@@ -24,7 +24,7 @@ const TWENTY = Array.from(
   { length: 20 },
   (_, i): Bug => ({ name: `bug ${i}`, breaks: 'It.', file: '', find: '', put: '' }),
 )
-const caught = (seed: number): Catch => ({ simulation: 'delivery', seed, fault: 'lost\nand more' })
+const caught = (seed: number): Catch => ({ kind: 'fault', simulation: 'delivery', seed, fault: 'lost\nand more' })
 
 describe('A soak with planted bugs', () => {
   test('says by what, and after how many seeds, one is caught', () => {
@@ -34,14 +34,16 @@ describe('A soak with planted bugs', () => {
       { encoding: 'utf8' },
     )
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    expect(stdout).toMatch(/ack-before-commit +(delivery|hostile) +\d/)
+    expect(stdout).toMatch(/ack-before-commit +(delivery|hostile) +\d+ +fault /)
     expect(report()).toMatchObject({
       name: 'planted',
       commit: expect.stringMatching(/^[0-9a-f]{7,}/),
       machine: expect.stringContaining('GiB'),
       seeds: 10,
       part: 1,
-      results: [{ name: 'ack-before-commit', caught: true, seed: expect.any(Number), fault: expect.any(String) }],
+      results: [
+        { name: 'ack-before-commit', caught: true, kind: 'fault', seed: expect.any(Number), fault: expect.any(String) },
+      ],
     })
   })
 
@@ -55,6 +57,27 @@ describe('A soak with planted bugs', () => {
     const missed = { name: 'bug 19', breaks: 'It.', caught: false }
     expect(report()).toMatchObject({ part: count / 20, control: { seeds: 7 } })
     expect((report() as { results: unknown[] }).results.at(-1)).toEqual(missed)
+  })
+
+  test.each<[CatchKind, number]>([
+    ['fault', 0],
+    ['hang', 0],
+    ['error', 1],
+    ['crash', 1],
+  ])('counts what is seen by a %s, or not: it exits with %i', async (kind, code) => {
+    const told = vi.spyOn(console, 'log')
+    const hunts = async (bug: Bug | undefined) => (bug === undefined ? undefined : { ...caught(3), kind })
+    expect(await planted(['--out', out], TWENTY, hunts)).toBe(code)
+    const results = TWENTY.map(({ name, breaks }) => ({ ...caught(3), name, breaks, kind, caught: code === 0 }))
+    expect(report()).toMatchObject({ part: 1 - code, results, control: { seeds: code === 0 ? 3 : 200 } })
+    const line = told.mock.calls.map(String).find(all => all.startsWith('bug 7 '))
+    expect(line?.split(/ {2,}/)).toEqual([
+      'bug 7',
+      code === 0 ? 'delivery' : 'nobody',
+      code === 0 ? '3' : '200',
+      kind,
+      'lost',
+    ])
   })
 
   test('fails where simulations find something with none planted, in as many seeds as were needed', async () => {

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { pathToFileURL } from 'node:url'
 import { projectFile } from '../../../e2e/fixtures/process.ts'
 import { type Bug, PLANTED } from './plant.ts'
-import { SIMULATIONS } from './simulations.ts'
+import { SIMULATIONS, USUAL } from './simulations.ts'
 
 /** What is run: all of these for a seed, then for the next one. */
 export interface Hunt {
@@ -21,29 +21,48 @@ interface At {
 /** What the process of a hunt tells. */
 export type HuntNews =
   | ({ readonly type: 'begins' } & At)
-  | ({ readonly type: 'caught'; readonly fault: string } & At)
+  | ({ readonly type: 'caught' } & Catch)
   | { readonly type: 'over' }
 
-/** By which simulation a bug was caught, with which seed, and the first fault's words. */
+/**
+ * How a bug was seen: by a checker, by a run that comes to no end or takes all memory, by what a run threw, or by the end of
+ * its process. Code that does not run at all is seen in one of the last two ways: they say nothing of what checkers see.
+ */
+export type CatchKind = 'fault' | 'hang' | 'error' | 'crash'
+
+/** By which simulation a bug was caught, with which seed, how, and the first fault's words. */
 export interface Catch extends At {
+  readonly kind: CatchKind
   readonly fault: string
 }
+
+/** Whether it is a simulation that has seen it. */
+export const isHonest = ({ kind }: Catch): boolean => kind === 'fault' || kind === 'hang'
 
 /** How long a seed may take before it counts as one that comes to no end, ms: many times what any takes. */
 const LONGEST_SEED = 60_000
 const folder = 'test/simulation/bugs'
 
-/** Words of a mistake in the table, and not of a simulation. */
-const BROKEN = /\b(SyntaxError|ReferenceError|ERR_INVALID_TYPESCRIPT_SYNTAX)\b|is not a function/
+/** What the engine says as it ends a process that has taken all memory it may have. */
+const FULL = /JavaScript heap out of memory/
+
+const preloaded = (file: string): string[] => ['--import', pathToFileURL(projectFile(file)).href]
+
+interface HuntOptions extends Omit<Hunt, 'simulations'> {
+  readonly simulations?: readonly string[]
+  /** How long a seed may take, ms. */
+  readonly longest?: number
+}
 
 /**
- * Resolves with undefined where no seed of the range finds anything.
+ * Resolves with undefined where no seed of the range finds anything. What was thrown counts for it only where no later seed
+ * of the range finds more.
  * @param bug undefined: none is planted
- * @throws Error where the bug cannot be planted, or is one that does not run
+ * @throws Error where the bug cannot be planted
  */
 export async function hunt(
   bug: Bug | undefined,
-  { simulations = bug?.by ?? [...SIMULATIONS.keys()], from, to }: Partial<Hunt> & Pick<Hunt, 'from' | 'to'>,
+  { simulations = bug?.by ?? (bug ? USUAL : [...SIMULATIONS.keys()]), from, to, longest = LONGEST_SEED }: HuntOptions,
 ): Promise<Catch | undefined> {
   const { [PLANTED]: _, NODE_OPTIONS: __, ...others } = process.env
   const child = spawn(
@@ -53,14 +72,15 @@ export async function hunt(
       '--disable-warning=ExperimentalWarning',
       // One that fills the memory is found by that before it takes it from others.
       '--max-old-space-size=1024',
-      '--import',
-      pathToFileURL(projectFile(`${folder}/bootstrap.ts`)).href,
+      // Its cryptography is watched; whatever else is run has the real one, under the same eyes.
+      ...(simulations.includes('mesh') ? preloaded('test/simulation/mesh/register.mjs') : []),
+      ...preloaded(`${folder}/bootstrap.ts`),
       projectFile(`${folder}/hunt-process.ts`),
       JSON.stringify({ simulations, from, to } satisfies Hunt),
     ],
     {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: bug === undefined ? others : { ...others, [PLANTED]: bug.name },
+      env: bug === undefined ? others : { ...others, [PLANTED]: JSON.stringify(bug) },
     },
   )
   let errors = ''
@@ -79,22 +99,25 @@ export async function hunt(
     late = setTimeout(() => {
       stuck = true
       child.kill('SIGKILL')
-    }, LONGEST_SEED)
+    }, longest)
   })
   const kill = (): boolean => child.kill('SIGKILL')
   process.on('exit', kill)
   const ended = await new Promise(resolve => child.once('close', (code, signal) => resolve(signal ?? code)))
   process.off('exit', kill)
   clearTimeout(late)
-  const name = bug?.name ?? 'nothing'
   if (last?.type === 'caught') {
-    const { simulation, seed, fault } = last
-    if (BROKEN.test(fault)) throw new Error(`${name} is a bug that does not run: ${fault}`)
-    return { simulation, seed, fault }
+    const { type: _, ...found } = last
+    return found
   }
   if (last?.type === 'over') return undefined
-  if (at === undefined) throw new Error(`${name} could not be planted: ${errors}`)
+  if (at === undefined) throw new Error(`${bug?.name ?? 'nothing'} could not be planted: ${errors}`)
   const { simulation, seed } = at
-  const fault = stuck ? `it comes to no end in ${LONGEST_SEED} ms` : `its process ended with ${ended}: ${errors}`
-  return { simulation, seed, fault }
+  if (stuck) return { kind: 'hang', simulation, seed, fault: `it comes to no end in ${longest} ms` }
+  if (FULL.test(errors)) {
+    // What many seeds together have left there is none of this one's: alone it has to take all of it again.
+    if (seed > from) return hunt(bug, { simulations, from: seed, to, longest })
+    return { kind: 'hang', simulation, seed, fault: 'it takes all memory' }
+  }
+  return { kind: 'crash', simulation, seed, fault: `its process ended with ${ended}: ${errors}` }
 }

@@ -30,7 +30,7 @@ export const AUTHOR_BUGS: readonly Bug[] = [
     breaks: 'Bytes leave before their row is on the disk: after a crash nobody knows that they did.',
     file: outgoing,
     find: '      await commitFates(this.#parts, fates, batch)\n    } catch (error) {\n      // The one',
-    put: '      void this.#parts.lines.send(this.recipient, row.frame).catch(() => {})\n      await commitFates(this.#parts, fates, batch)\n    } catch (error) {\n      // The one',
+    put: '      void this.#parts.lines.send(this.recipient, frame).catch(() => {})\n      await commitFates(this.#parts, fates, batch)\n    } catch (error) {\n      // The one',
   },
   {
     name: 'earlier-epochs-not-named',
@@ -86,7 +86,7 @@ export const AUTHOR_BUGS: readonly Bug[] = [
     breaks: 'What is not acknowledged in time does not go again over the same connection.',
     file: outgoing,
     find: "if ('at' in step) this.#sender.again(entry, step.at)",
-    put: "if ('at' in step) void step.at",
+    put: "if ('at' in step) this.#sender.again(entry, Number.POSITIVE_INFINITY)",
   },
   {
     name: 'fence-left-out',
@@ -101,6 +101,13 @@ export const AUTHOR_BUGS: readonly Bug[] = [
     file: 'src/delivery/out-epoch.ts',
     find: '!left && number > epoch.told',
     put: '(left || !left) && number > epoch.told',
+    also: [
+      {
+        file: 'src/delivery/fencing.ts',
+        find: 'inDoubt: entry.left, final: over }',
+        put: 'inDoubt: entry.left && !over, final: over }',
+      },
+    ],
   },
   {
     name: 'fence-not-told',

@@ -24,11 +24,11 @@ export interface Bug extends Edit {
   readonly breaks: string
   /** More that belongs to it, after the first one. */
   readonly also?: readonly Edit[]
-  /** The simulations that are to find it. Default: all there are. */
+  /** The simulations that are to find it. Default: those that are usual, see `simulations.ts`. */
   readonly by?: readonly string[]
 }
 
-/** The variable that names the bug to be planted in a process. */
+/** The variable that has the bug to be planted in a process, as JSON. */
 export const PLANTED = 'AFP_PLANTED'
 
 export const editsOf = (bug: Bug): readonly Edit[] => [bug, ...(bug.also ?? [])]
