@@ -6,8 +6,8 @@ import { build, parseSync } from 'vite'
 import { smaller, viteBase } from './vite-base.mjs'
 
 /** KB (1,000 bytes), minified and gzipped. */
-const PAGE_BUDGET = 303
-const OWN_BUDGET = 104
+const PAGE_BUDGET = 304
+const OWN_BUDGET = 105
 
 const kb = bytes => bytes / 1000
 const gzip = text => gzipSync(text, { level: 9 }).length
