@@ -12,7 +12,7 @@ export interface Clock {
   now(): number
   /** Milliseconds from an arbitrary start; never goes back. For measuring and for deadlines. */
   monotonic(): number
-  /** Calls `callback` once after `delay` milliseconds. */
+  /** Calls `callback` once after `delay` milliseconds; at once, but not before it returns, for a time that is over. */
   after(delay: number, callback: () => void): Timer
 }
 
@@ -28,7 +28,8 @@ export const systemClock: Clock = {
     const arm = (left: number): void => {
       handle = left > MAX_TIMEOUT ? setTimeout(() => arm(left - MAX_TIMEOUT), MAX_TIMEOUT) : setTimeout(callback, left)
     }
-    arm(delay)
+    // What is waited for by wall time may be over by the time that this is asked, and Node warns of such a delay.
+    arm(Math.max(0, delay))
     return { cancel: () => clearTimeout(handle) }
   },
 }

@@ -101,12 +101,16 @@ export async function unsealEpoch(
   envelopes: Envelopes,
   next?: NextTask,
 ): Promise<ReadonlyMap<Entry, Draft>> {
-  await epoch.writing.ended()
   const drafts = new Map<Entry, Draft>()
-  for await (const entry of inSlices([...epoch.entries.values()], next)) {
-    const draft = await draftAgain(entry, envelopes)
-    if (draft !== undefined) drafts.set(entry, draft)
-  }
+  do {
+    await epoch.writing.ended()
+    drafts.clear()
+    for await (const entry of inSlices([...epoch.entries.values()], next)) {
+      const draft = await draftAgain(entry, envelopes)
+      if (draft !== undefined) drafts.set(entry, draft)
+    }
+    // What began to be written meanwhile may be another one, or say that one of these is given up.
+  } while (epoch.writing.busy)
   return drafts
 }
 

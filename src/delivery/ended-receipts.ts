@@ -28,7 +28,7 @@ export class EndedReceipts {
     this.#parts = parts
   }
 
-  /** A message has its end, and is not followed any more. */
+  /** A message has its end, or waits for its recipient's last word alone, and is not followed any more. */
   add(id: string): void {
     const { store, most, wanted } = this.#parts
     // One that was sent again has ended just now.
@@ -37,11 +37,14 @@ export class EndedReceipts {
     if (this.#ids.size < most + PAGE) return
     const over: string[] = []
     for (const old of this.#ids) {
-      if (this.#ids.size - over.length <= most) break
+      if (over.length === PAGE) break
       over.push(old)
     }
     for (const old of over) this.#ids.delete(old)
-    const writes = over.filter(old => !wanted(old)).map(deleteReceipt)
+    const [asked, unasked] = [over.filter(wanted), over.filter(old => !wanted(old))]
+    // Behind what ended since: it goes once nobody asks.
+    for (const old of asked) this.#ids.add(old)
+    const writes = unasked.map(deleteReceipt)
     // It fails where the store is closed, and with it all that it kept is gone.
     if (writes.length > 0) store.commit({ writes }).catch(() => {})
   }

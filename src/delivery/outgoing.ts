@@ -178,35 +178,16 @@ export class Outgoing {
    * numbers. Its word is the fence: nothing of the old ones can have an effect any more.
    */
   async lostKey(ids: readonly string[]): Promise<void> {
-    const { quota, nextTask } = this.#parts
-    for (const epoch of this.#epochs.lose(ids)) {
-      let drafts = await unsealEpoch(epoch, this.#envelopes, nextTask)
-      while (epoch.writing.busy) drafts = await unsealEpoch(epoch, this.#envelopes, nextTask)
-      const { again, fates: given, writes, arrived } = lostEpoch(epoch, drafts, this.recipient)
-      // What is still being written of them finds no row to change.
-      epoch.messages.clear()
-      const drop = this.#drop(epoch)
-      const moved = again.map(({ entry, draft }) => {
-        this.#remove(epoch, entry.number)
-        quota.keep(draft.payload.length, draft.awaited)
-        return this.#unsealed.add(draft, rowKeyOf(this.recipient, entry), this.#fencing.isCalledOff(entry))
-      })
-      void this.#open()
-      if (writes.length > 0) await this.#recorder.persist(given, () => writes)
-      // Rows that are still of this epoch can be read with its key alone: after a crash they are moved anew.
-      void Promise.allSettled(moved).then(async fates => {
-        await epoch.recording.ended()
-        const over = [...arrived, ...(fates.every(({ status }) => status === 'fulfilled') ? [drop] : [])]
-        if (over.length > 0) await this.#recorder.persist([], () => over)
-      })
-    }
+    const failed: unknown[] = []
+    for (const epoch of this.#epochs.lose(ids)) await this.#sendAnew(epoch).catch(error => failed.push(error))
+    if (failed.length > 0) throw failed[0]
   }
 
   /** Calls a message off. False when it is settled, or not known. */
   async cancel(messageId: string): Promise<boolean> {
     if (await this.#unsealed.cancel(messageId)) return true
     const entry = this.#epochs.find(messageId)
-    return entry !== undefined && (await this.#fencing.fence(entry, 'cancelled'))
+    return entry !== undefined && this.#fencing.fence(entry, 'cancelled')
   }
 
   /** Calls a message off for good: it does not leave any more. Resolves once it was tried to write that. */
@@ -311,10 +292,8 @@ export class Outgoing {
     }
     if (this.#usable() === undefined) {
       this.#epochs.end()
-      const earlier = this.#epochs.earlier()
-      const now = clock.now()
-      const options = { author: identity, mesh, recipient: this.recipient, prekey: shown, earlier, random, now }
-      this.#epochs.begin(await openEpoch(options))
+      const to = { mesh, recipient: this.recipient, prekey: shown, earlier: this.#epochs.earlier() }
+      this.#epochs.begin(await openEpoch({ author: identity, ...to, random, now: clock.now() }))
     }
     const append: Append = (...draft) => this.#append(...draft)
     void this.#unsealed.seal(() => this.#usable(), append).then(() => this.cardChanged())
@@ -379,6 +358,28 @@ export class Outgoing {
     const step = this.#parts.tries.failed(this.recipient, entry)
     if ('at' in step) this.#sender.again(entry, step.at)
     else void this.#fencing.end(entry, step.exhausted)
+  }
+
+  /** What is unsettled in an epoch whose key its recipient has lost. */
+  async #sendAnew(epoch: OutEpoch): Promise<void> {
+    const drafts = await unsealEpoch(epoch, this.#envelopes, this.#parts.nextTask)
+    const { again, fates: given, writes, arrived } = lostEpoch(epoch, drafts, this.recipient)
+    // What is still being written of them finds no row to change.
+    epoch.messages.clear()
+    const drop = this.#drop(epoch)
+    const moved = again.map(({ entry, draft }) => {
+      this.#remove(epoch, entry.number)
+      this.#parts.quota.keep(draft.payload.length, draft.awaited)
+      return this.#unsealed.add(draft, rowKeyOf(this.recipient, entry), this.#fencing.isCalledOff(entry))
+    })
+    void this.#open()
+    if (writes.length > 0) await this.#recorder.persist(given, () => writes)
+    // Rows that are still of this epoch can be read with its key alone: after a crash they are moved anew.
+    void Promise.allSettled(moved).then(async fates => {
+      await epoch.recording.ended()
+      const over = [...arrived, ...(fates.every(({ status }) => status === 'fulfilled') ? [drop] : [])]
+      if (over.length > 0) await this.#recorder.persist([], () => over)
+    })
   }
 
   /** Takes a message out of memory. */

@@ -59,7 +59,7 @@ export interface TrackerOptions {
    * Those under way are bounded by the outbox. Default 10,000.
    */
   readonly limit?: number | undefined
-  /** Is told of each message about which everything is said as it leaves memory. */
+  /** Is told of each message that leaves memory, since everything is said about it or too many wait for a last word. */
   readonly onEnded?: ((id: string) => void) | undefined
 }
 
@@ -279,6 +279,7 @@ export class Tracker extends TypedEventTarget<TrackerEvents & Forgotten> {
     entry.giveUp(new AfpDeliveryError(why, message, { messageId: id }))
     this.#waiting.delete(id)
     this.#entries.delete(id)
+    this.#onEnded(id)
     this.emit('forgotten', entry.receipt)
   }
 }

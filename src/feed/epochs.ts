@@ -316,11 +316,11 @@ export class Epochs {
   /** What a later epoch and the list that it is in say about the earlier ones; returns what of them is waited for no more. */
   #conclude(later: KeptEpoch, listed: ReadonlyMap<string, FeedState>, changed: Set<string>): Beyond[] {
     const beyond: Beyond[] = []
+    // Of one whose opening never came here there may be nothing left to wait for.
+    const mayCome = ({ base, last }: FeedState): boolean => base < last
     for (const id of later.awaits) {
-      if (this.#kept.has(id)) continue
       const state = listed.get(id)
-      // Its opening never came here, and there is nothing left in it to wait for.
-      if (state !== undefined && state.base < state.last) continue
+      if (this.#kept.has(id) || (state !== undefined && mayCome(state))) continue
       later.awaits.delete(id)
       changed.add(id)
     }
@@ -335,7 +335,10 @@ export class Epochs {
       kept.unlisted = unlisted
       if (!unlisted) continue
       // Its author may have forgotten it, with a store that was set back: what is listed before it is waited for all the same.
-      for (const id of kept.awaits) if (!listed.has(id) || !this.#kept.has(id)) kept.awaits.delete(id)
+      for (const id of kept.awaits) {
+        const state = listed.get(id)
+        if (state === undefined || !(this.#kept.has(id) || mayCome(state))) kept.awaits.delete(id)
+      }
     }
     return beyond
   }

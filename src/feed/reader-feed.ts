@@ -10,7 +10,7 @@ import { Order } from './order.ts'
 import { isNumber, MAX_RANGES, malformed, type Range, RangeSet, type RangeWire } from './ranges.ts'
 import { Refusals } from './refusals.ts'
 import { type Kept, readSnapshot, type Snapshot, writeSnapshot } from './snapshot.ts'
-import { lostBelow, Unhandled } from './unhandled.ts'
+import { Unhandled } from './unhandled.ts'
 import {
   type FeedAck,
   type FeedState,
@@ -24,6 +24,8 @@ import {
 
 /** Envelopes that may wait for one before them; beyond it they are not taken, so not acknowledged. */
 export const MAX_BUFFERED = 1_024
+/** Ranges of what was lost below the base that are told as not delivered: beyond them all of it has its end, unhandled. */
+const MAX_LOST = 16
 
 /**
  * What is known of a number before its envelope is opened. `duplicate`: it has arrived, is on its way to the disk, or
@@ -368,7 +370,7 @@ export class ReaderFeed {
   /** What of these numbers is settled, is not here, and is not on its way to the disk. */
   #unseen(from: number, to: number): RangeSet {
     const end = Math.min(this.#base, to)
-    const missing = from > end ? NONE : this.#delivered.missing(end, MAX_RANGES, from)
+    const missing = from > end ? NONE : this.#delivered.missing(end, Number.POSITIVE_INFINITY, from)
     return RangeSet.of(missing).minus(RangeSet.ofNumbers(this.#underway))
   }
 
@@ -382,11 +384,13 @@ export class ReaderFeed {
   #raiseBase(base: number): Range[] {
     const from = this.#base + 1
     this.#base = base
-    this.#end(this.#skipped.common(RangeSet.of([[from, base]])).with(RangeSet.ofNumbers(this.#refused.forget(base))))
+    const ended = this.#skipped.common(RangeSet.of([[from, base]])).with(RangeSet.ofNumbers(this.#refused.forget(base)))
+    const lost = this.#unseen(1, base).minus(ended)
+    // What is missing below the base shows the author what was lost here, but only as long as that takes little room.
+    this.#end([...lost].length > MAX_LOST ? ended.with(lost) : ended)
     for (const set of [this.#skipped, this.#toldSkips, this.#givenUp]) set.forget(base)
     this.#order.raiseFloor(base)
     this.#fingerprints.forget(base)
-    const lost = lostBelow(this.#delivered, this.#processed, from, base)
-    return [...lost.minus(RangeSet.ofNumbers(this.#underway))]
+    return [...lost.common(RangeSet.of([[from, base]]))]
   }
 }

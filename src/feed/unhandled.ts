@@ -3,13 +3,8 @@
  * settled asks for nothing of it; one whose store was set back does, and must not be told that it was processed.
  */
 
-import { MAX_RANGES, RangeSet, type RangeWire } from './ranges.ts'
-import type { FeedAck, ReadAck } from './wire.ts'
-
-/** Ranges of it that are remembered, the highest: what is below them counts as processed. */
-export const MAX_UNHANDLED = 32
-/** Ranges of what was lost that are remembered below the base: beyond it all below counts as delivered. */
-const MAX_LOST = 16
+import { RangeSet, type RangeWire } from './ranges.ts'
+import { type FeedAck, MAX_UNHANDLED, type ReadAck } from './wire.ts'
 
 /** See the head of this file. */
 export class Unhandled {
@@ -48,6 +43,7 @@ export class Unhandled {
   }
 }
 
+/** What is below the {@link MAX_UNHANDLED} highest ranges counts as processed. */
 const highest = (set: RangeSet): RangeSet =>
   set.count < MAX_UNHANDLED ? set : RangeSet.of([...set].slice(-MAX_UNHANDLED))
 
@@ -58,15 +54,4 @@ export function settledAck(epoch: string, last: number, unhandled: RangeWire): F
     .minus(never)
     .toWire()
   return { epoch, delivered: handled, processed: handled, refused: [], skipped: never.toWire() }
-}
-
-/**
- * What of the numbers from one up to the base never came. What is missing below the base shows the author what was lost
- * here, but only as long as that takes little room.
- */
-export function lostBelow(delivered: RangeSet, processed: RangeSet, from: number, base: number): RangeSet {
-  const lost = RangeSet.of(delivered.missing(base, MAX_RANGES, from))
-  if (delivered.missing(base, MAX_LOST + 1).length > MAX_LOST)
-    for (const set of [delivered, processed]) set.raiseFloor(base)
-  return lost
 }

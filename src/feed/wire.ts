@@ -17,8 +17,11 @@ export const CLASSES = 10
  */
 export const MAX_ACK_RANGES = 2 * MAX_RANGES
 
-/** Ranges of skips that a reader has: as many, and the first of what has no end. */
-export const MAX_SKIP_RANGES = MAX_RANGES + 1
+/** Ranges that a reader never handled and its author has settled which are told all the same, the highest: see `unhandled.ts`. */
+export const MAX_UNHANDLED = 32
+
+/** Ranges of skips that a reader has: as many, the first of what has no end, and what its author has settled. */
+export const MAX_SKIP_RANGES = MAX_RANGES + 1 + MAX_UNHANDLED
 
 /** Refusals that an acknowledgement tells at once; the others follow as the author's base passes these. */
 export const MAX_REFUSED = 1_024

@@ -32,6 +32,17 @@ describe('the platform clock', () => {
     expect(cancelled).not.toHaveBeenCalled()
   })
 
+  it('calls back in the next turn for a time that is over, without a warning', () => {
+    const setting = vi.spyOn(globalThis, 'setTimeout')
+    const called = vi.fn()
+    systemClock.after(-215_745, called)
+    expect(called).not.toHaveBeenCalled()
+    expect(setting.mock.calls.map(([, delay]) => delay)).toEqual([0])
+    vi.advanceTimersByTime(0)
+    expect(called).toHaveBeenCalledTimes(1)
+    setting.mockRestore()
+  })
+
   it('waits longer than setTimeout can, and can be cancelled after its first leg', () => {
     const days = 86_400_000
     const [kept, cancelled] = [vi.fn(), vi.fn()]

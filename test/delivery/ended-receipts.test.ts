@@ -28,6 +28,17 @@ it('As many receipts stay as there may be, the newest, and those that are asked 
   expect(left.length).toBeLessThan(100 + 256 + 1)
 })
 
+it('A receipt that was asked for goes once nobody asks for it', async () => {
+  const { store, ids } = await stored(2_000)
+  const asked = new Set(['m00007'])
+  const ended = new EndedReceipts({ store, most: 100, wanted: id => asked.has(id) })
+  for (const id of ids.slice(0, 1_000)) ended.add(id)
+  expect(await idsIn(store)).toContain('m00007')
+  asked.clear()
+  for (const id of ids.slice(1_000)) ended.add(id)
+  expect(await idsIn(store)).not.toContain('m00007')
+})
+
 it('A message that ended again is as new as the others that did', async () => {
   const { store, ids } = await stored(500)
   const ended = new EndedReceipts({ store, most: 100, wanted: () => false })

@@ -357,7 +357,8 @@ describe('memory', () => {
   })
 
   it('waits for a last word as long as there is room, then says that it does not any more', async () => {
-    make({ limit: 2 })
+    const left: string[] = []
+    make({ limit: 2, onEnded: id => left.push(id) })
     const [oldest, doubtful, newest] = ['a', 'b', 'c'].map(id => tracker.track(receipt(id, ['bob'])))
     happen('a', 'bob', 'delivered')
     happen('b', 'bob', 'sent')
@@ -371,6 +372,7 @@ describe('memory', () => {
       code: 'QUEUE_FULL',
     })
     expect(tracker.tracking('a')).toBeUndefined()
+    expect(left.filter(id => id !== 'other')).toEqual(['a'])
     happen('b', 'bob', 'processed')
     expect(doubtful?.status).toBe('delivered')
     expect(await fate(newest?.processed as Promise<unknown>)).toBe('open')

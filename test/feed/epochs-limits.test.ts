@@ -125,6 +125,26 @@ describe('an author whose store was set back', () => {
     })
   })
 
+  it('has what it goes on with handed on before an epoch that it forgot, also where that epoch came first', () => {
+    epochs.open(B, [A])
+    epochs.begin(B, at(1))
+    epochs.accept(B, at(1))
+    epochs.open(C, [A])
+    expect(epochs.applyStates([stateOf(A, 0, 1), stateOf(C, 0, 1)])).toMatchObject({ released: [], unknown: [A] })
+    expect(epochs.open(A, [])).toBe('opened')
+    epochs.applyStates([stateOf(A, 0, 1), stateOf(C, 0, 1)])
+    epochs.begin(A, at(1))
+    expect(epochs.accept(A, at(1))).toMatchObject({ released: [1], late: false, others: [{ epoch: B, numbers: [1] }] })
+  })
+
+  it('is not waited for where nothing is left of what comes before an epoch that it forgot', () => {
+    epochs.open(B, [A])
+    epochs.begin(B, at(1))
+    epochs.accept(B, at(1))
+    epochs.open(C, [A])
+    expect(epochs.applyStates([stateOf(A, 1, 1), stateOf(C, 0, 1)]).released).toEqual([{ epoch: B, numbers: [1] }])
+  })
+
   it('is told what was never handled of an epoch that is settled, after a restart too', () => {
     epochs.open(A, [])
     epochs.accept(A, at(1))

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { MAX_RANGES } from '../../src/feed/ranges.ts'
 import { MAX_BUFFERED, ReaderFeed } from '../../src/feed/reader-feed.ts'
 import { MAX_REFUSED } from '../../src/feed/wire.ts'
-import { at, epoch, stateOf, take } from './positions.ts'
+import { at, epoch, stateOf, take, wire } from './positions.ts'
 import { range } from './reader-model.ts'
 
 describe('what a stranger can make a reader keep', () => {
@@ -88,20 +89,50 @@ describe('what a stranger can make a reader keep', () => {
     expect(feed.applyState(stateOf(32, 9_999)).lost).toHaveLength(16)
     expect(feed.ack()).toMatchObject({ delivered: [0, []], skipped: [0, new Array(32).fill(1)] })
     expect(feed.applyState(stateOf(2_048, 9_999)).lost).toHaveLength(1_008)
-    expect(feed.ack()).toMatchObject({
-      delivered: [1_985, new Array(62).fill(1)],
-      skipped: [0, [1_985, ...new Array(63).fill(1)]],
-    })
+    expect(feed.ack()).toMatchObject({ delivered: [0, []], skipped: [2_048, []] })
     expect(JSON.stringify(feed.snapshot().value).length).toBeLessThan(300)
   })
 
-  it('is sixteen ranges of what was lost among what arrived, and beyond them nothing of it', () => {
+  it('is sixteen ranges of what was lost among what arrived, and beyond them it is all told to have its end, unhandled', () => {
     const feed = ReaderFeed.begin(epoch)
-    for (const index of range(1, 17)) feed.accept(at(2 * index, 0))
+    const come = (from: number, to: number): void => {
+      for (const index of range(from, to)) feed.accept(at(2 * index, 0))
+    }
+    come(1, 17)
     feed.applyState(stateOf(32, 34))
-    expect(feed.ack().delivered).toEqual([0, new Array(34).fill(1)])
+    expect(feed.ack()).toMatchObject({ delivered: [0, new Array(34).fill(1)], skipped: [0, []] })
     feed.applyState(stateOf(34, 34))
-    expect(feed.ack().delivered).toEqual([34, []])
+    expect(feed.ack()).toMatchObject({
+      delivered: [0, new Array(34).fill(1)],
+      skipped: wire(range(1, 17).map(index => 2 * index - 1)),
+    })
+    come(18, 34)
+    feed.applyState(stateOf(68, 68))
+    // Of more than 32 of them the oldest count as processed.
+    expect(feed.ack()).toMatchObject({ delivered: [4, new Array(64).fill(1)] })
+  })
+
+  it('is told whole, however much there is of it', () => {
+    const feed = ReaderFeed.begin(epoch)
+    for (const number of range(1, 65)) {
+      if (number % 2 === 0) feed.refuse(number, 'rejected')
+      else feed.accept(at(number, 0))
+    }
+    feed.snapshot().committed()
+    const below = range(1, 32).map(index => 2 * index)
+    const above = range(50, MAX_RANGES + 49).map(index => 2 * index)
+    feed.applyState(stateOf(65, 9_999, above))
+    feed.snapshot().committed()
+    expect(feed.ack().skipped).toEqual(wire([...below, ...above]))
+  })
+
+  it('is what is on its way to the disk as well, however much before it was lost', () => {
+    const feed = ReaderFeed.begin(epoch)
+    for (const index of range(1, 40)) feed.accept(at(2 * index, 0))
+    expect(feed.begin(at(41, 0))).toBe(true)
+    feed.applyState(stateOf(80, 80))
+    expect(feed.accept(at(41, 0))).toMatchObject({ taken: true, released: [41] })
+    expect(feed.ack().skipped).toEqual(wire(range(8, 40).flatMap(index => (index === 21 ? [] : [2 * index - 1]))))
   })
 
   it('is 1,024 refusals, and the first of what has no end still fits', () => {

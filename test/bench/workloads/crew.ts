@@ -11,7 +11,7 @@ import { plainMember } from './plain.ts'
 /** How long no connection is made where none will be, ms. */
 const CALM = 1_500
 /** How long that is waited for, ms. */
-const PATIENCE = 20_000
+const PATIENCE = 90_000
 
 /** See the head of this file. */
 export class Crew {
