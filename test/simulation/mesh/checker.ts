@@ -8,6 +8,8 @@
  *   gets another one;
  * - such a message, and what such a disk has given up, may also wait until its time to live ends, where its recipient has
  *   settled its number already;
+ * - of what was on its way while its sender was two machines each of these may be told what is so of the other's alone, or
+ *   nothing; that it was processed is so of one of them;
  * - order holds between messages of one sender, recipient and class that went under their first numbers to keys that the
  *   recipient still has (`Way.loose`), and not between those of two disks of the sender, nor of what was on its way when
  *   that of its sender was lost or set back, nor of what may have expired by a clock of its sender that was set back then;
@@ -87,6 +89,10 @@ async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promi
   else if (receipt.reason === 'attempts-exhausted') counters.exhausted++
   else if (receipt.reason === 'handler-error') counters.failedForGood++
   if (to.gone || way.excused !== undefined) return
+  if (entry.ofTwo) {
+    if (effects === 0 && receipt.state === 'processed') say('lost', 'it has no effect, and its sender was told of one')
+    return
+  }
   if (effects > 0) {
     const again = way.handledAgain || mayComeTwice(entry, way) || to.generation !== way.generation
     if (receipt.state !== 'processed' && !again) say('stuck', 'it was handled, and its sender is not told so')
@@ -102,8 +108,8 @@ function isHonest(entry: Sent, way: Way, receipt: RecipientReceipt, letterThere:
   const { state, reason, inDoubt, final, error } = receipt
   // All have spoken to each other: nothing is in doubt any more.
   if (inDoubt || !final) return false
-  // Of several recipients some may be refused as the agent closes: the receipt that `send` resolves with says so.
-  if (state === 'cancelled') return way.calledOff || error?.code === 'CLOSED'
+  // Of several recipients there may be some for whom it is not kept: the receipt that `send` resolves with says so.
+  if (state === 'cancelled') return way.calledOff || (way.unkept && error?.code === 'CLOSED')
   if (state === 'expired') return ttl !== undefined || letterThere
   // Its effect went with its recipient's disk.
   if (state === 'processed') return way.to.generation !== way.generation
@@ -111,7 +117,9 @@ function isHonest(entry: Sent, way: Way, receipt: RecipientReceipt, letterThere:
   if (reason === 'handler-error') return letterThere
   // What its recipient was told to skip by a run of which its sender knows nothing any more.
   if (reason === 'rejected') return letterThere || !isKnown(entry) || way.to.generation !== way.generation
-  return reason === 'attempts-exhausted' ? ownRetry || way.sentAgain : reason === 'quota' || reason === 'not-kept'
+  return reason === 'attempts-exhausted'
+    ? ownRetry || way.sentAgain
+    : way.unkept && (reason === 'quota' || reason === 'not-kept')
 }
 
 /** Handlers that read and write one value do not lose what others wrote. */

@@ -346,6 +346,7 @@ export async function clone(run: Run, machine: Machine): Promise<void> {
     place: `${machine.place}-copy`,
     doomed: false,
     original: machine,
+    copiedAt: run.sent.length,
     arrived: new Set(machine.arrived),
     snapshot: undefined,
     file: undefined,
@@ -377,11 +378,15 @@ export function endClone(run: Run, twin: Machine, isNoticed = true): void {
   original.unshown = true
   original.skew = original.mostSkew
   if (original.now !== undefined) powerOff(run, original, original.now)
-  for (const entry of run.sent) {
+  for (const [at, entry] of run.sent.entries()) {
     const { from, ways } = entry
-    // What one of two authors says of an epoch ends what the other has in it.
-    if (from.id === original.id) for (const way of ways.values()) way.loose = true
-    if (from.id === original.id) entry.forgotten = true
+    if (from.id === original.id) {
+      // What one of two authors says of an epoch ends what the other has in it.
+      for (const way of ways.values()) way.loose = true
+      if (at >= twin.copiedAt || [...ways.values()].some(({ copied }) => copied)) entry.ofTwo = true
+      // What the copy was asked to send went with its disk.
+      if (from === twin) entry.forgotten = true
+    }
     const way = ways.get(original.id)
     if (way === undefined) continue
     way.loose = true

@@ -134,6 +134,7 @@ async function open(seed: number): Promise<Run> {
       listens: i === 0 || random.float() < 0.55,
       doomed: leaves && i === count - 1,
       original: undefined,
+      copiedAt: 0,
       arrived: new Set<string>(),
       snapshot: undefined,
       file: undefined,

@@ -25,6 +25,7 @@ export function newSent(run: Run, from: Machine, boot: Boot, what: What): Sent {
     generation: machine.generation,
     calledOff: false,
     over: false,
+    unkept: false,
     sentAgain: false,
     handledAgain: false,
     mayGoTwice: false,
@@ -53,6 +54,7 @@ export function newSent(run: Run, from: Machine, boot: Boot, what: What): Sent {
     ways: new Map(to.map(machine => [machine.id, way(machine)])),
     state: 'asked',
     forgotten: false,
+    ofTwo: false,
   }
   byText.set(text, entry)
   byId.set(entry.id, entry)
@@ -121,7 +123,12 @@ export function sendOne(
   }
   const sending = agent.send(ids.length === 1 ? (ids[0] as string) : ids, entry.content, { ...options, retry })
   begin(run, `${text} is being sent`, boot, sending)
-  follow(run, entry, sending, 'accepted', () => {})
+  follow(run, entry, sending, 'accepted', ({ recipients }) => {
+    for (const way of entry.ways.values()) {
+      const now = recipients.get(way.to.id)
+      way.unkept = now?.state === 'dead' || now?.state === 'cancelled'
+    }
+  })
 }
 
 function draw({ random }: Run, to: readonly Machine[], unheard: boolean): Pick<Sent, 'guarantee' | 'kind'> {

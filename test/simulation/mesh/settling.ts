@@ -64,7 +64,7 @@ async function waiting(run: Run): Promise<string[]> {
       if (isGone(recipient)) continue
       // Since then its disk was set back or copied: its recipient may have settled its number with what is not there any more.
       const sent = byId.get(out.messageId)
-      if (sent === undefined ? machine.generation > 0 : sent.forgotten) continue
+      if (sent === undefined ? machine.generation > 0 : sent.forgotten || sent.ofTwo) continue
       // It arrived, and went with its recipient's disk: nobody has a last word on it.
       if (out.fence === 'delivered' && isForgotten(recipient, sent)) continue
       const kind = out.owes ? 'owed' : (out.fence ?? 'unsent')

@@ -145,6 +145,8 @@ export interface Machine {
   readonly doomed: boolean
   /** A copy of another one, which is to be noticed. */
   readonly original: Machine | undefined
+  /** How many messages had been sent when it was made. */
+  readonly copiedAt: number
   disk: Store
   book: LetterBook
   /** Its disk in files, in runs that have some; it was that of an earlier disk where that was changed since. */
@@ -187,6 +189,8 @@ export interface Way {
   calledOff: boolean
   /** Its sender was told that it will not be handled. */
   over: boolean
+  /** `send` has told that it is not kept for this recipient. */
+  unkept: boolean
   /** A letter of it was retried: at its sender, or at its recipient with success. */
   sentAgain: boolean
   handledAgain: boolean
@@ -221,8 +225,10 @@ export interface Sent {
   /** By a handler, which may run again: nothing tells an order. */
   readonly byHandler: boolean
   state: 'asked' | 'accepted' | 'refused' | 'replied' | 'not replied'
-  /** It is not on its sender's disk any more, which was lost or set back, or was two. */
+  /** It is not on its sender's disk any more, which was lost or set back, or was its copy's. */
   forgotten: boolean
+  /** Its sender was two machines while it was on its way: what one said of it the other does not know. */
+  ofTwo: boolean
 }
 
 /** See the head of this file. */
