@@ -1,8 +1,10 @@
 import { afterEach, expect, it } from 'vitest'
 import { MOST_RECEIPTS_IN_MEMORY } from '../../src/agent/open-delivery.ts'
+import { DrivenClock } from '../../src/common/driven-clock.ts'
 import { EndedReceipts } from '../../src/delivery/ended-receipts.ts'
 import { writeReceipt } from '../../src/delivery/receipt-rows.ts'
 import { newReceipt } from '../../src/delivery/receipts.ts'
+import { Tracker } from '../../src/delivery/tracker.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/store.ts'
 import { acquainted, type DrivenWorld, drivenWorld } from '../agent/worlds.ts'
@@ -47,6 +49,16 @@ it('A message that ended again is as new as the others that did', async () => {
   for (const id of ids.slice(300, 356)) ended.add(id)
   expect(await idsIn(store)).not.toContain('m00001')
   expect(await idsIn(store)).toContain('m00000')
+})
+
+it('A message of which nobody waits for the last word any more is counted among those that ended', () => {
+  const left: string[] = []
+  const tracker = new Tracker({ clock: new DrivenClock(), limit: 1, onEnded: id => left.push(id) })
+  for (const id of ['first', 'second']) {
+    tracker.track(newReceipt({ id, guarantee: 'at-least-once', createdAt: 0, expiresAt: 1 }, ['bob']))
+    tracker.apply(id, 'bob', { type: 'delivered' })?.committed()
+  }
+  expect(left).toEqual(['first'])
 })
 
 it('A store that is closed meanwhile is no fault', async () => {

@@ -36,8 +36,8 @@ export const AUTHOR_BUGS: readonly Bug[] = [
     name: 'earlier-epochs-not-named',
     breaks: 'An opening does not name what is left of earlier runs: order ends with each restart.',
     file: outgoing,
-    find: 'const earlier = this.#epochs.earlier()',
-    put: 'const earlier: string[] = []',
+    find: 'earlier: this.#epochs.earlier() }',
+    put: 'earlier: [] as string[] }',
   },
   {
     name: 'outbox-not-loaded',

@@ -56,4 +56,13 @@ export const MESH_BUGS: readonly Bug[] = [
     find: 'if (ended !== undefined && (card.instance === ended.instance || card.seq <= ended.seq)) return true',
     put: 'if (ended !== undefined) return true',
   },
+  {
+    name: 'kept-taken-for-unkept',
+    breaks:
+      'After a start what is kept for one of several recipients is told not to be, as if the power had failed before.',
+    by,
+    file: 'src/delivery/unkept.ts',
+    find: 'if (kept.get(recipient)?.has(messageId)) continue',
+    put: 'if (kept.get(recipient)?.has(messageId) && recipients.size === 1) continue',
+  },
 ]
