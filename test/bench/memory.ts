@@ -25,6 +25,8 @@ const total = Number(process.argv[2] ?? 1_000_000)
 const queued = Number(process.env.BENCH_QUEUED ?? 100_000)
 const pattern = new RegExp(process.env.BENCH_CASES ?? '')
 const SAMPLES = 20
+/** Messages that are kept before it is looked at what others cost. */
+const WARM_UP = 100
 const MIB = 2 ** 20
 const SIDES = ['sender', 'recipient'] as const
 
@@ -56,6 +58,8 @@ async function flat(pair: Pair, mode: string): Promise<Row['figures']> {
 /** What it costs to keep so many that nobody takes, MiB: of objects and buffers of the sender, and of all of its server. */
 async function kept(pair: Pair, bytes: number, count: number): Promise<Row['figures']> {
   await pair.leave()
+  // What both of them need in any case is there then: code that is compiled, and buffers.
+  await pair.queue(run('', bytes, WARM_UP))
   const before: Memory = await pair.memory('sender')
   const serverBefore = pair.server?.memory()
   const start = performance.now()
