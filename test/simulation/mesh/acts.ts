@@ -114,6 +114,8 @@ function fail(run: Run, machine: Machine, { store }: Boot): void {
   history.add(machine.name, 'disk', { fails: refusals === undefined ? 'stalls' : 'refuses', ms: Math.round(ms) })
   if (refusals === undefined) {
     counters.stalls++
+    // The number of a card that it shows meanwhile may not be there yet when it stops.
+    machine.unshown = true
     return store.stall(ms)
   }
   counters.outages++

@@ -14,8 +14,8 @@
  *   recipient still has (`Way.loose`), and not between those of two disks of the sender, nor of what was on its way when
  *   that of its sender was lost or set back, nor of what may have expired by a clock of its sender that was set back then;
  * - a message to a machine that never returns has no end that anybody could wait for here; one of its own has it where it came;
- * - a machine that has lost its disk has a clock that is not set back before it has shown a card, and one whose disk refuses
- *   writes has none that is: else its old one is believed;
+ * - a machine that has lost its disk, or whose disk took its time, has a clock that is not set back before it has started and
+ *   shown a card, and one whose disk refuses writes has none that is: else its old one is believed;
  * - two machines with one identity are noticed where their cards meet, which two that have all their links with the same
  *   others need not;
  * - at most once and gossip may be lost, and may come twice over a restart of who hears it.

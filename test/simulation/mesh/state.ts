@@ -166,7 +166,7 @@ export interface Machine {
   /** How far its wall clock is ahead, ms, and the most that it ever was, at least 0. */
   skew: number
   mostSkew: number
-  /** It has lost what it kept, and shown no card since: until then nobody sets its clock back. */
+  /** It has lost what it kept, or may not have written it, and shown no card since: until then nobody sets its clock back. */
   unshown: boolean
   now: Boot | undefined
 }
