@@ -316,31 +316,32 @@ export class Epochs {
   /** What a later epoch and the list that it is in say about the earlier ones; returns what of them is waited for no more. */
   #conclude(later: KeptEpoch, listed: ReadonlyMap<string, FeedState>, changed: Set<string>): Beyond[] {
     const beyond: Beyond[] = []
-    // Of one whose opening never came here there may be nothing left to wait for.
-    const mayCome = ({ base, last }: FeedState): boolean => base < last
-    for (const id of later.awaits) {
-      const state = listed.get(id)
-      if (this.#kept.has(id) || (state !== undefined && mayCome(state))) continue
-      later.awaits.delete(id)
-      changed.add(id)
-    }
+    for (const id of this.#letGo(later, listed)) changed.add(id)
     for (const [id, kept] of this.#kept) {
       if (!isBefore(kept, later)) continue
       const over = giveUpBeyond(kept, listed.get(id))
       if (over !== undefined) beyond.push(over)
       const unlisted = kept.unlisted || !listed.has(id)
-      if (kept.final && kept.unlisted === unlisted) continue
-      changed.add(id)
+      if (!kept.final || kept.unlisted !== unlisted) changed.add(id)
       kept.final = true
       kept.unlisted = unlisted
-      if (!unlisted) continue
-      // Its author may have forgotten it, with a store that was set back: what is listed before it is waited for all the same.
-      for (const id of kept.awaits) {
-        const state = listed.get(id)
-        if (state === undefined || !(this.#kept.has(id) || mayCome(state))) kept.awaits.delete(id)
-      }
+      // Its author may have forgotten it, with a store that was set back: what is listed before it is waited for all the
+      // same, until a later word no longer lists that.
+      if (unlisted && this.#letGo(kept, listed).length > 0) changed.add(id)
     }
     return beyond
+  }
+
+  /** Of what an epoch waits for, what nothing can come of, by the list that it is in or that settles it: waits for it no more. */
+  #letGo({ awaits, unlisted }: KeptEpoch, listed: ReadonlyMap<string, FeedState>): string[] {
+    const over = [...awaits].filter(id => {
+      const state = listed.get(id)
+      if (this.#kept.has(id)) return unlisted && state === undefined
+      // Of one whose opening never came here there may be nothing left to wait for.
+      return state === undefined || state.base >= state.last
+    })
+    for (const id of over) awaits.delete(id)
+    return over
   }
 
   /** Whether order waits for nothing in an epoch any more. */

@@ -145,6 +145,19 @@ describe('an author whose store was set back', () => {
     expect(epochs.applyStates([stateOf(A, 1, 1), stateOf(C, 0, 1)]).released).toEqual([{ epoch: B, numbers: [1] }])
   })
 
+  it('is not waited for where what comes before an epoch that it forgot is over by a later word alone', () => {
+    for (const word of [[stateOf(C, 0, 1)], [stateOf(A, 1, 1), stateOf(C, 0, 1)]]) {
+      epochs = new Epochs()
+      for (const epoch of [B, C]) {
+        epochs.open(epoch, [A])
+        epochs.begin(epoch, at(1))
+        epochs.accept(epoch, at(1))
+      }
+      expect(epochs.applyStates([stateOf(A, 0, 1), stateOf(C, 0, 1)]).released).toEqual([])
+      expect(epochs.applyStates(word).released).toEqual([B, C].map(epoch => ({ epoch, numbers: [1] })))
+    }
+  })
+
   it('is told what was never handled of an epoch that is settled, after a restart too', () => {
     epochs.open(A, [])
     epochs.accept(A, at(1))
