@@ -1,14 +1,12 @@
 /** What a recipient's word on an epoch comes to: fates of messages, and what is written of them. */
 
-import { inSlices, type NextTask } from '../common/slices.ts'
 import type { AckNews } from '../feed/index.ts'
 import type { Write } from '../store/store.ts'
-import { deleteRow, draftAgain, endedOf, fateOf, fateOfEnd, rowKeyOf } from './entries.ts'
+import { deleteRow, endedOf, fateOf, fateOfEnd, rowKeyOf } from './entries.ts'
 import type { Envelopes } from './envelopes.ts'
 import type { Fate } from './ledger.ts'
 import type { OutRow } from './loading.ts'
-import type { Entry, OutEpoch } from './out-epoch.ts'
-import type { Draft } from './outgoing-parts.ts'
+import type { OutEpoch } from './out-epoch.ts'
 import { owedRow } from './owed-letters.ts'
 import { isKept } from './receipts.ts'
 import { NO_BYTES, putOutbox } from './rows.ts'
@@ -80,10 +78,8 @@ export async function consequences(
   return { fates, arrived, over, writes, letters }
 }
 
-/** What an epoch comes to that its recipient can never open, by its own signed word. */
+/** What an epoch comes to that its recipient can never open, by its own signed word, but for what goes again. */
 export interface LostEpoch {
-  /** What goes again under new numbers. */
-  readonly again: readonly { readonly entry: Entry; readonly draft: Draft }[]
   /** What was given up is that for good. */
   readonly fates: readonly Fate[]
   /** What takes their rows away. */
@@ -92,37 +88,12 @@ export interface LostEpoch {
   readonly arrived: readonly Write[]
 }
 
-/**
- * Waits for what is being written of an epoch that takes nothing more, and reads what is in it then. A message that is
- * still on its way into it would be lost with it; one that is being given up would go all the same.
- */
-export async function unsealEpoch(
-  epoch: OutEpoch,
-  envelopes: Envelopes,
-  next?: NextTask,
-): Promise<ReadonlyMap<Entry, Draft>> {
-  const drafts = new Map<Entry, Draft>()
-  do {
-    await epoch.writing.ended()
-    drafts.clear()
-    for await (const entry of inSlices([...epoch.entries.values()], next)) {
-      const draft = await draftAgain(entry, envelopes)
-      if (draft !== undefined) drafts.set(entry, draft)
-    }
-    // What began to be written meanwhile may be another one, or say that one of these is given up.
-  } while (epoch.writing.busy)
-  return drafts
-}
-
-/** @param drafts of all that is in it, see {@link unsealEpoch} */
-export function lostEpoch(epoch: OutEpoch, drafts: ReadonlyMap<Entry, Draft>, recipient: string): LostEpoch {
-  // What cannot be read stays where it is: the next run says so.
-  const again = [...drafts].flatMap(([entry, draft]) => (epoch.entries.has(entry.number) ? { entry, draft } : []))
+/** @param epoch nothing is being written of it */
+export function lostEpoch(epoch: OutEpoch, recipient: string): LostEpoch {
   const deleted = (numbers: Iterable<number>): Write[] =>
     Array.from(numbers, number => deleteRow(recipient, { epoch, number }))
   const isArrived = (number: number): boolean => !epoch.entries.has(number) && !epoch.fences.has(number)
   return {
-    again,
     fates: [...epoch.fences].map(([number, { messageId }]) => fateOf(recipient, epoch, number, messageId, 'skipped')),
     writes: deleted(epoch.fences.keys()),
     arrived: deleted([...epoch.messages.keys()].filter(isArrived)),

@@ -100,13 +100,13 @@ export class Copies {
     const { envelopes, copy } = this.#parts
     const link = this.#link
     // One that cannot be opened cannot be the next time either.
-    const draft = await draftAgain(entry, envelopes).catch(() => undefined)
+    const payload = await envelopes.payload(entry).catch(() => undefined)
     // Its recipient has it by now, or it was given up, or the link is another one, or none.
     if (link !== this.#link || !this.#due.has(entry) || !this.#mayGo(entry)) return
-    if (draft === undefined) return this.#end(entry)
+    if (payload === undefined) return this.#end(entry)
     this.#leaving.starts(entry)
     try {
-      await copy(draft)
+      await copy({ ...draftAgain(entry), payload })
       if (link !== this.#link) return
       this.#taken()
       this.#end(entry)

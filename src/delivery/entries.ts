@@ -1,14 +1,14 @@
 /** What an outbox row, a receipt and a dead letter are told of a message at its position. */
 
 import type { Key, Write } from '../store/store.ts'
-import type { Envelopes } from './envelopes.ts'
+import type { Envelopes, Stored } from './envelopes.ts'
 import type { Fate } from './ledger.ts'
 import type { Entry, OutEpoch } from './out-epoch.ts'
 import type { Draft } from './outgoing-parts.ts'
-import { type FenceReason, outboxKey } from './rows.ts'
+import { type FenceReason, NO_BYTES, outboxKey } from './rows.ts'
 
 /** Where its row is. */
-export const rowKeyOf = (recipient: string, { epoch, number }: Pick<Entry, 'epoch' | 'number'>): Key =>
+export const rowKeyOf = (recipient: string, { epoch, number }: Pick<Stored, 'epoch' | 'number'>): Key =>
   outboxKey(recipient, epoch.id, number)
 
 /** Takes its row away. */
@@ -50,9 +50,8 @@ export async function fateOfEnd(
   return { ...fateOf(recipient, epoch, number, row.messageId, status), reason, inDoubt: left, attempts: tries, ended }
 }
 
-/** The message as it was before it was sealed, to be sealed anew; undefined where it is not there any more. */
-export async function draftAgain(entry: Entry, envelopes: Envelopes): Promise<Draft | undefined> {
-  const { messageId, guarantee, priority, expiresAt, strategy, asks, awaited, lettered } = entry.row
-  const payload = await envelopes.payload(entry)
-  return payload && { messageId, guarantee, priority, expiresAt, strategy, asks, awaited, lettered, payload }
+/** The message as it was before it was sealed, to be sealed anew, but for its bytes: they are in its row. */
+export function draftAgain({ row }: Entry): Draft {
+  const { messageId, guarantee, priority, expiresAt, strategy, asks, awaited, lettered } = row
+  return { messageId, guarantee, priority, expiresAt, strategy, asks, awaited, lettered, payload: NO_BYTES }
 }

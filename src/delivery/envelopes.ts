@@ -4,7 +4,9 @@
  */
 
 import { AfpDataStoreError, AfpRoutingError } from '../common/errors.ts'
-import type { Row, Store } from '../store/store.ts'
+import { inSlices, type NextTask } from '../common/slices.ts'
+import type { AeadKey } from '../security/aead.ts'
+import type { Store } from '../store/store.ts'
 import { type NextTryParts, nextTry } from './next-try.ts'
 import type { Entry } from './out-epoch.ts'
 import { outboxKey, readOutbox } from './rows.ts'
@@ -19,6 +21,14 @@ export interface EnvelopesParts extends NextTryParts {
   /** This agent's id. */
   readonly author: string
   readonly recipient: string
+  readonly nextTask?: NextTask | undefined
+}
+
+/** A message with a row: in an epoch, under whose key its bytes are sealed, or waiting for one, as it was sent. */
+export interface Stored {
+  readonly epoch: { readonly id: string; readonly key?: AeadKey | undefined }
+  readonly number: number
+  readonly row: { readonly messageId: string }
 }
 
 /** See the head of this file. */
@@ -72,9 +82,27 @@ export class Envelopes {
   async read(entries: readonly Entry[]): Promise<Map<Entry, Uint8Array>> {
     const found = new Map<Entry, Uint8Array>()
     for (const run of runsOf(entries)) {
-      const first = (run[0] as Entry).number
-      for (const { number, frame } of await this.#rows(run)) {
-        if (frame.length > 0) found.set(run[number - first] as Entry, frame)
+      for (const [entry, frame] of await this.#again(run)) if (frame.length > 0) found.set(entry, frame)
+    }
+    return found
+  }
+
+  /**
+   * What these messages were as they were sent. What is not among them has no row any more, or one that is damaged, which
+   * is told.
+   * @throws AfpDataStoreError; then none is told of
+   */
+  async payloads<S extends Stored>(stored: readonly S[]): Promise<Map<S, Uint8Array>> {
+    const { author, nextTask, onError } = this.#parts
+    const found = new Map<S, Uint8Array>()
+    for (const run of runsOf(stored)) {
+      for await (const [one, frame] of inSlices(await this.#rows(run, () => true), nextTask)) {
+        const { key } = one.epoch
+        try {
+          found.set(one, key === undefined ? frame : await openPayload(frame, key, author))
+        } catch (error) {
+          onError(error)
+        }
       }
     }
     return found
@@ -115,40 +143,39 @@ export class Envelopes {
     this.linked = false
   }
 
-  async #rows(run: readonly Entry[]): Promise<{ number: number; frame: Uint8Array }[]> {
-    const { store, recipient, onError } = this.#parts
-    const [first, last] = [run[0] as Entry, run.at(-1) as Entry]
-    const gte = outboxKey(recipient, first.epoch.id, first.number)
-    const lte = outboxKey(recipient, last.epoch.id, last.number)
+  /** @throws AfpRoutingError CLOSED */
+  async #again(run: readonly Entry[]): Promise<[Entry, Uint8Array][]> {
     for (;;) {
       if (this.#closing.signal.aborted) throw new AfpRoutingError('CLOSED', 'this agent has closed')
-      let rows: Row[]
       try {
-        rows = await store.range('outbox', { gte, lte })
+        return await this.#rows(run, ({ epoch, number }) => epoch.entries.has(number))
       } catch (error) {
         await nextTry(this.#parts, error, this.#closing.signal)
-        continue
       }
-      const missing = new Map(run.map(entry => [entry.number, entry]))
-      const read = rows.flatMap(row => {
-        try {
-          const {
-            number,
-            row: { frame },
-          } = readOutbox(row)
-          missing.delete(number)
-          return { number, frame }
-        } catch (error) {
-          onError(error)
-          missing.delete(Number(row.key[2]))
-          return []
-        }
-      })
-      for (const { epoch, number, row } of missing.values()) {
-        if (epoch.entries.has(number)) onError(lost(row.messageId))
-      }
-      return read
     }
+  }
+
+  /** @param isThere whether a row is missed that is not there. @throws AfpDataStoreError */
+  async #rows<S extends Stored>(run: readonly S[], isThere: (one: S) => boolean): Promise<[S, Uint8Array][]> {
+    const { store, recipient, onError } = this.#parts
+    const [first, last] = [run[0] as S, run.at(-1) as S]
+    const gte = outboxKey(recipient, first.epoch.id, first.number)
+    const lte = outboxKey(recipient, last.epoch.id, last.number)
+    const rows = await store.range('outbox', { gte, lte })
+    const missing = new Map(run.map(one => [one.number, one]))
+    const read = rows.flatMap((row): [S, Uint8Array][] => {
+      const one = missing.get(Number(row.key[2]))
+      if (one === undefined) return []
+      missing.delete(one.number)
+      try {
+        return [[one, readOutbox(row).row.frame]]
+      } catch (error) {
+        onError(error)
+        return []
+      }
+    })
+    for (const one of missing.values()) if (isThere(one)) onError(lost(one.row.messageId))
+    return read
   }
 }
 
@@ -156,14 +183,14 @@ const lost = (id: string): AfpDataStoreError =>
   new AfpDataStoreError('STORE_FAILED', `the row of message ${id} is not in the store any more`, { reference: id })
 
 /** As they are in the store one after the other: each run is read at once. */
-function runsOf(entries: readonly Entry[]): Entry[][] {
-  const runs: Entry[][] = []
-  let before: Entry | undefined
-  for (const entry of entries) {
-    if (before !== undefined && before.epoch === entry.epoch && before.number + 1 === entry.number)
-      (runs.at(-1) as Entry[]).push(entry)
-    else runs.push([entry])
-    before = entry
+function runsOf<S extends Stored>(stored: readonly S[]): S[][] {
+  const runs: S[][] = []
+  let before: S | undefined
+  for (const one of stored) {
+    if (before !== undefined && before.epoch === one.epoch && before.number + 1 === one.number)
+      (runs.at(-1) as S[]).push(one)
+    else runs.push([one])
+    before = one
   }
   return runs
 }

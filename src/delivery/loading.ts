@@ -13,7 +13,6 @@ import { wholeRow } from '../store/whole-row.ts'
 import { type Arrived, SEALED } from './arrived.ts'
 import { KEEP_ENDED, type KeptEpoch } from './in-epoch.ts'
 import { Entries, type Entry, type OutEpoch } from './out-epoch.ts'
-import type { Draft } from './outgoing-parts.ts'
 import {
   type FenceReason,
   NO_BYTES,
@@ -30,7 +29,7 @@ import {
 export interface OutgoingRemains {
   readonly epochs: readonly OutEpoch[]
   /** Messages without an epoch: there was no key for them. */
-  readonly waiting: readonly { readonly key: Key; readonly row: OutboxHead; readonly draft: Draft }[]
+  readonly waiting: readonly Waiting[]
   /** What has its end and owes a dead letter, whether or not its epoch is there. */
   readonly owed: readonly OutRow[]
   /** Messages whose epoch is not there, as in a store that was damaged: with its key nobody can read them any more. */
@@ -40,6 +39,14 @@ export interface OutgoingRemains {
    * has none.
    */
   readonly forgotten: readonly OutRow[]
+}
+
+/** A message without an epoch. */
+export interface Waiting {
+  readonly number: number
+  readonly row: OutboxHead
+  /** How many it has. */
+  readonly bytes: number
 }
 
 /** What is left of one author. */
@@ -53,7 +60,7 @@ export interface IncomingRemains {
 export interface OutRow {
   readonly epoch: string
   readonly number: number
-  /** Without its bytes where these are sealed: they are read again when they are needed. */
+  /** Without its bytes where it has no end: they are read again when they are needed. */
   readonly row: OutboxRow
 }
 
@@ -90,11 +97,7 @@ export async function loadOutgoing(
       epochs.push(await outEpoch(epoch, row, byEpoch.get(epoch) ?? []))
       if (slices.did()) await slices.pause()
     }
-    const waiting = (byEpoch.get('') ?? []).map(({ number, row }) => ({
-      key: [recipient, '', number] as Key,
-      row,
-      draft: { ...row, payload: row.frame },
-    }))
+    const waiting = byEpoch.get('') ?? []
     const opened = new Set(['', ...epochs.map(({ id }) => id)])
     const unreadable = mine.filter(({ epoch }) => !opened.has(epoch))
     remains.set(recipient, { epochs, waiting, owed, unreadable, forgotten })
@@ -193,13 +196,12 @@ async function readAll<T>(
   return all
 }
 
-/** Of an envelope in an epoch not the bytes: as many wait as the outbox has room for. */
+/** Of what waits not the bytes: there is as much of it as the outbox has room for. */
 function readHead(stored: Row): ReadRow {
   const read = readOutbox(stored)
-  const { row, epoch } = read
+  const { row } = read
   const bytes = row.frame.length
-  const sealed = epoch !== '' && row.owes === undefined
-  return { ...read, row: sealed ? { ...row, frame: NO_BYTES } : row, bytes }
+  return { ...read, row: row.owes === undefined ? { ...row, frame: NO_BYTES } : row, bytes }
 }
 
 function readArrived(row: Row): ReturnType<typeof readInbox> & Pick<Arrived, 'message' | 'kind'> {

@@ -47,6 +47,8 @@ export interface OutEpoch {
 
 /** A message at its position. */
 export interface Entry extends Sendable {
+  /** Of one from an earlier run set by those who have all of them. */
+  order: number
   readonly epoch: OutEpoch
   readonly number: number
   /** What is in its row, but for the envelope: see `envelopes.ts`. */

@@ -8,7 +8,7 @@ import type { Identity } from '../identity/keys.ts'
 import type { Guarantee } from '../message/message.ts'
 import type { Prekey } from '../security/prekeys.ts'
 import type { SharedContent } from '../security/shared-content.ts'
-import type { Batch, Store } from '../store/store.ts'
+import type { Batch, Key, Store } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
 import type { Ledger, Quota } from './ledger.ts'
 import type { Lines } from './lines.ts'
@@ -41,6 +41,18 @@ export interface Draft {
     | undefined
   /** What is to be written in the same batch; asked for as that is made, since it may have changed by then. */
   readonly also?: Also | undefined
+}
+
+/** What a message brings into an epoch. */
+export interface From {
+  /** See `Sendable.order`. */
+  readonly order: number
+  /** What it counts for in the quota. */
+  readonly bytes: number
+  /** The row that its envelope takes the place of, if there is one. */
+  readonly replaces?: Key | undefined
+  /** That of the one before it: it has to be gone then. */
+  readonly before?: { readonly row: Key; readonly gone: Promise<void> } | undefined
 }
 
 /** What the author's side needs. */

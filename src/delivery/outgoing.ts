@@ -10,24 +10,24 @@ import type { FeedAck } from '../feed/index.ts'
 import { publicKeyOf } from '../identity/keys.ts'
 import type { Deadline } from '../network/network.ts'
 import type { Prekey } from '../security/prekeys.ts'
-import type { Batch, Check, Key, Write } from '../store/store.ts'
+import type { Batch, Check, Write } from '../store/store.ts'
 import type { CircuitBreaker } from './breaker.ts'
-import { lostEpoch, unsealEpoch } from './consequences.ts'
-import { fateOf, rowKeyOf } from './entries.ts'
+import { fateOf } from './entries.ts'
 import { Envelopes } from './envelopes.ts'
 import { EpochEnds } from './epoch-ends.ts'
 import { Fencing } from './fencing.ts'
 import { Heard } from './heard.ts'
 import type { OutgoingRemains } from './loading.ts'
+import { LostEpochs } from './lost-epochs.ts'
 import { OnceSender } from './once-sender.ts'
-import { type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
-import { type Draft, headOf, type OutgoingParts } from './outgoing-parts.ts'
+import { type Entries, type Entry, newEntry, type OutEpoch, openEpoch } from './out-epoch.ts'
+import { type Draft, type From, headOf, type OutgoingParts } from './outgoing-parts.ts'
 import { OwnEpochs } from './own-epochs.ts'
 import { commitFates, Recorder } from './recorder.ts'
 import { outboxKey, putOpening, putOutbox } from './rows.ts'
 import { type Destination, sealFrame } from './sealing.ts'
 import { Sender } from './sender.ts'
-import { type Append, type Replaced, Unsealed } from './unsealed.ts'
+import { type Append, Unsealed } from './unsealed.ts'
 
 /** See the head of this file. */
 export class Outgoing {
@@ -42,6 +42,7 @@ export class Outgoing {
   readonly #fencing: Fencing
   readonly #envelopes: Envelopes
   readonly #heard: Heard
+  readonly #lost: LostEpochs
   readonly #epochs: OwnEpochs
   #opening: Promise<void> | undefined
   #order = 0
@@ -54,12 +55,12 @@ export class Outgoing {
     this.#parts = parts
     this.recipient = recipient
     this.#recorder = new Recorder(parts)
-    this.#unsealed = new Unsealed({ ...parts, recorder: this.#recorder }, recipient)
     this.#to = { mesh: parts.mesh, destination: publicKeyOf(recipient) as Uint8Array }
     this.#breaker = parts.breaker(recipient)
     this.#epochs = new OwnEpochs(recipient, parts.clock, () => this.cardChanged())
     const envelopes = new Envelopes({ ...parts, author: parts.identity.id, recipient })
     this.#envelopes = envelopes
+    this.#unsealed = new Unsealed({ ...parts, recorder: this.#recorder, envelopes }, recipient)
     this.#sender = new Sender({
       ...parts,
       recipient,
@@ -95,6 +96,14 @@ export class Outgoing {
       onRoom: () => this.cardChanged(),
     })
     this.#fencing = new Fencing(shared)
+    this.#lost = new LostEpochs({
+      ...shared,
+      fencing: this.#fencing,
+      unsealed: this.#unsealed,
+      remove: (epoch, number) => this.#remove(epoch, number),
+      drop: epoch => this.#drop(epoch),
+      onWaiting: () => void this.#open(),
+    })
   }
 
   /** Messages that are not settled. */
@@ -120,7 +129,7 @@ export class Outgoing {
     const { quota } = this.#parts
     quota.take(draft.payload.length, draft.awaited)
     try {
-      await this.#place(draft, undefined)
+      await this.#place(draft)
     } catch (error) {
       quota.give(draft.payload.length, draft.awaited)
       throw error
@@ -173,14 +182,9 @@ export class Outgoing {
     if (epochs.length > 0) this.#sender.forgotten(epochs)
   }
 
-  /**
-   * The recipient said, signed, that it can never open these epochs: what is unsettled in them goes again under new
-   * numbers. Its word is the fence: nothing of the old ones can have an effect any more.
-   */
-  async lostKey(ids: readonly string[]): Promise<void> {
-    const failed: unknown[] = []
-    for (const epoch of this.#epochs.lose(ids)) await this.#sendAnew(epoch).catch(error => failed.push(error))
-    if (failed.length > 0) throw failed[0]
+  /** The recipient said, signed, that it can never open these epochs. See {@link LostEpochs}. */
+  lostKey(ids: readonly string[]): Promise<void> {
+    return this.#lost.lose(ids)
   }
 
   /** Calls a message off. False when it is settled, or not known. */
@@ -206,16 +210,16 @@ export class Outgoing {
   /** Takes in what was on the disk. Epochs of an earlier run are closed: no nonce of a lost row is ever used again. */
   async load({ epochs, waiting, owed }: OutgoingRemains): Promise<void> {
     this.#heard.load(owed)
-    const entries = this.#epochs.load(epochs).flatMap(({ entries }) => [...entries.values()])
+    const entries = this.#epochs.load(epochs).flatMap(({ entries }) => inOrder(entries))
     for await (const entry of inSlices(entries, this.#parts.nextTask)) {
-      this.#order = Math.max(this.#order, entry.order)
+      entry.order = ++this.#order
       this.#parts.tries.resume(this.recipient, entry)
       this.#sender.add(entry, entry.retry.nextAt)
       // Whoever waited for its reply is gone with that run. From here on it does not leave.
       const end = entry.owed ?? (entry.row.asks ? 'cancelled' : undefined)
       if (end !== undefined) void this.#fencing.end(entry, end)
     }
-    this.#unsealed.load(waiting)
+    this.#unsealed.load(waiting, () => ++this.#order)
   }
 
   /** Goes on with it, once everything else of that run is here. */
@@ -250,10 +254,11 @@ export class Outgoing {
   }
 
   /** Numbers and seals a message, or keeps it until there is a key. Numbers are given out in the order of the calls. */
-  #place(draft: Draft, replaces: Key | undefined): Promise<void> {
+  #place(draft: Draft): Promise<void> {
+    const order = ++this.#order
     const epoch = this.#unsealed.waiting === 0 ? this.#usable() : undefined
-    if (epoch !== undefined) return this.#append(epoch, draft, { replaces })
-    const placed = this.#unsealed.add(draft, replaces)
+    if (epoch !== undefined) return this.#append(epoch, draft, { order, bytes: draft.payload.length })
+    const placed = this.#unsealed.add(draft, order)
     void this.#open()
     return placed
   }
@@ -300,17 +305,17 @@ export class Outgoing {
     return true
   }
 
-  #append(epoch: OutEpoch, draft: Draft, rows: Replaced): Promise<void> {
-    return epoch.writing.add(this.#appendNow(epoch, draft, rows))
+  #append(epoch: OutEpoch, draft: Draft, from: From): Promise<void> {
+    return epoch.writing.add(this.#appendNow(epoch, draft, from))
   }
 
-  async #appendNow(epoch: OutEpoch, draft: Draft, rows: Replaced): Promise<void> {
+  async #appendNow(epoch: OutEpoch, draft: Draft, from: From): Promise<void> {
     const { number, prev } = epoch.feed.next(draft.priority)
     try {
       let frame = sealFrame(epoch, draft, { number, prev, numbered: true }, this.#to)
       // As above: where one takes the place of a row, the next one is committed after it.
       if (!(frame instanceof Uint8Array) || this.#appending.busy) frame = await this.#appending.take(async () => frame)
-      await this.#commit(epoch, draft, number, frame, rows)
+      await this.#commit(epoch, draft, number, frame, from)
     } catch (error) {
       // Never given out again: the recipient is told that nothing will come at this position.
       if (!epoch.messages.has(number)) {
@@ -321,8 +326,8 @@ export class Outgoing {
     }
   }
 
-  async #commit(epoch: OutEpoch, draft: Draft, number: number, frame: Uint8Array, rows: Replaced): Promise<void> {
-    const { replaces, before } = rows
+  async #commit(epoch: OutEpoch, draft: Draft, number: number, frame: Uint8Array, from: From): Promise<void> {
+    const { replaces, before, bytes, order } = from
     const { clock, tries } = this.#parts
     const row = headOf(draft, clock.now())
     const fates = [fateOf(this.recipient, epoch, number, draft.messageId, 'queued')]
@@ -345,7 +350,7 @@ export class Outgoing {
     }
     epoch.stored = true
     epoch.messages.set(number, row)
-    const entry = newEntry(epoch, number, row, { bytes: draft.payload.length, order: ++this.#order })
+    const entry = newEntry(epoch, number, row, { bytes, order })
     // There were some under another number where the recipient lost the key of that.
     tries.resume(this.recipient, entry)
     epoch.entries.add(entry)
@@ -358,28 +363,6 @@ export class Outgoing {
     const step = this.#parts.tries.failed(this.recipient, entry)
     if ('at' in step) this.#sender.again(entry, step.at)
     else void this.#fencing.end(entry, step.exhausted)
-  }
-
-  /** What is unsettled in an epoch whose key its recipient has lost. */
-  async #sendAnew(epoch: OutEpoch): Promise<void> {
-    const drafts = await unsealEpoch(epoch, this.#envelopes, this.#parts.nextTask)
-    const { again, fates: given, writes, arrived } = lostEpoch(epoch, drafts, this.recipient)
-    // What is still being written of them finds no row to change.
-    epoch.messages.clear()
-    const drop = this.#drop(epoch)
-    const moved = again.map(({ entry, draft }) => {
-      this.#remove(epoch, entry.number)
-      this.#parts.quota.keep(draft.payload.length, draft.awaited)
-      return this.#unsealed.add(draft, rowKeyOf(this.recipient, entry), this.#fencing.isCalledOff(entry))
-    })
-    void this.#open()
-    if (writes.length > 0) await this.#recorder.persist(given, () => writes)
-    // Rows that are still of this epoch can be read with its key alone: after a crash they are moved anew.
-    void Promise.allSettled(moved).then(async fates => {
-      await epoch.recording.ended()
-      const over = [...arrived, ...(fates.every(({ status }) => status === 'fulfilled') ? [drop] : [])]
-      if (over.length > 0) await this.#recorder.persist([], () => over)
-    })
   }
 
   /** Takes a message out of memory. */
@@ -398,3 +381,6 @@ export class Outgoing {
     return this.#epochs.drop(epoch)
   }
 }
+
+/** What comes last on the disk is what owes a letter. */
+const inOrder = (entries: Entries): Entry[] => [...entries.values()].sort((a, b) => a.number - b.number)

@@ -97,7 +97,7 @@ export class Recipients {
       if (kept.length + waiting.length + owed.length > 0) {
         const share = quota.share()
         for (const { entries } of kept) for (const { bytes, awaited } of entries.values()) share.keep(bytes, awaited)
-        for (const { draft } of waiting) share.keep(draft.payload.length, draft.awaited)
+        for (const { row, bytes } of waiting) share.keep(bytes, row.awaited)
         const outgoing = this.#make(recipient, share)
         this.#held.set(recipient, { outgoing, usedAt: clock.monotonic() })
         await outgoing.load({ ...left, epochs: kept })

@@ -51,6 +51,6 @@ export async function failUnkept(
 /** Messages that have a row, whatever it is there for. */
 function* messagesOf({ epochs, waiting, owed, unreadable }: OutgoingRemains): Iterable<string> {
   for (const { messages } of epochs) for (const { messageId } of messages.values()) yield messageId
-  for (const { draft } of waiting) yield draft.messageId
+  for (const { row } of waiting) yield row.messageId
   for (const { row } of [...owed, ...unreadable]) yield row.messageId
 }

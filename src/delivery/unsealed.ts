@@ -4,74 +4,60 @@
  */
 
 import type { Timer } from '../common/clock.ts'
-import { AfpRoutingError } from '../common/errors.ts'
+import { AfpDataStoreError, AfpRoutingError } from '../common/errors.ts'
 import { Slices } from '../common/slices.ts'
 import { Turns } from '../common/turns.ts'
 import type { Key } from '../store/store.ts'
+import type { Envelopes, Stored } from './envelopes.ts'
 import type { Fate, Position } from './ledger.ts'
+import type { Waiting } from './loading.ts'
 import { nextTry, writePause } from './next-try.ts'
 import type { OutEpoch } from './out-epoch.ts'
-import { type Draft, headOf, type OutgoingParts } from './outgoing-parts.ts'
+import { type Draft, type From, headOf, type OutgoingParts } from './outgoing-parts.ts'
 import type { Recorder } from './recorder.ts'
-import { outboxKey, putOutbox } from './rows.ts'
+import { NO_BYTES, outboxKey, putOutbox } from './rows.ts'
+import { byOrder, type End, keyIn, type Pending, WaitingList } from './waiting-list.ts'
 
 /** What keeping them needs. */
 export interface UnsealedParts extends Pick<OutgoingParts, 'clock' | 'quota' | 'onError' | 'nextTask'> {
   readonly recorder: Recorder
+  readonly envelopes: Pick<Envelopes, 'payloads'>
 }
 
-/** What they come to without leaving. */
-type End = 'expired' | 'cancelled'
-
-/** One of them. */
-export interface Pending {
-  readonly draft: Draft
-  /** Grows with each: the one that came first goes first, also after something of it failed. */
-  readonly order: number
-  /** Its row, once it has one. */
-  row: Key | undefined
-  /** That is on its way to the disk: whether it is there is known only then. */
-  writing: boolean
-  /** It was given up: that is tried until it is on the disk, and nothing of it is sealed meanwhile. */
-  ending: End | undefined
-  /** Whoever sent it hears that it is on the disk, or why it is not. */
-  readonly resolve: () => void
-  readonly reject: (error: unknown) => void
-}
-
-/** The row that an envelope takes the place of, if there is one, and that of the one before it: it has to be gone then. */
-export interface Replaced {
-  readonly replaces: Key | undefined
-  readonly before?: { readonly row: Key; readonly gone: Promise<void> } | undefined
+/** How one comes here that was somewhere before. */
+export interface Earlier {
+  readonly row?: Stored | undefined
+  /** What it counts for in the quota. Default: its payload */
+  readonly bytes?: number
+  /** See {@link Unsealed.callOff}; from the start. */
+  readonly calledOff?: boolean
 }
 
 /** Seals one of them and commits its envelope. */
-export type Append = (epoch: OutEpoch, draft: Draft, rows: Replaced) => Promise<void>
+export type Append = (epoch: OutEpoch, draft: Draft, from: From) => Promise<void>
+
+const unreadable = (id: string): AfpDataStoreError =>
+  new AfpDataStoreError('STORE_FAILED', `the row of message ${id} cannot be read any more`, { reference: id })
 
 const closed = (): AfpRoutingError => new AfpRoutingError('CLOSED', 'this agent has closed')
 
 /** How many are sealed before the fate of each of them is known. */
-const MOST_AT_ONCE = 1_024
+const MOST_AT_ONCE = { items: 1_024, bytes: 2 ** 21 }
+const ONE = { items: 1, bytes: 0 }
+/** Where the rows are of those that were in no epoch. */
+const NO_EPOCH: Stored['epoch'] = { id: '' }
 
 /** See the head of this file. */
 export class Unsealed {
   readonly #parts: UnsealedParts
   readonly #recipient: string
-  /** In their order, but for those that were given up. */
-  #all = new Set<Pending>()
-  /** Those. */
-  readonly #ending = new Set<Pending>()
-  /** By message: whoever calls one off knows nothing else of it. */
-  readonly #byMessage = new Map<string, Pending>()
-  /** Those of them that have no row. */
-  readonly #unkept = new Set<Pending>()
+  readonly #list = new WaitingList()
   /** How many are on their way into an epoch: what is sent meanwhile comes behind them. */
   #underway = 0
   #sealing = false
   /** Rounds of writing follow one another: none of these is to be written in two ways. */
   readonly #rounds = new Turns()
   #count = 0
-  #order = 0
   #timer: Timer | undefined
   #wakeAt = Number.POSITIVE_INFINITY
   readonly #closing = new AbortController()
@@ -83,44 +69,53 @@ export class Unsealed {
 
   /** How many have no end yet. */
   get size(): number {
-    return this.waiting + this.#ending.size
+    return this.waiting + this.#list.ending
   }
 
   /** How many of them are to be sealed. */
   get waiting(): number {
-    return this.#all.size + this.#underway
+    return this.#list.size + this.#underway
   }
 
   /** Whether somebody waits to hear that a message is on the disk. */
   get unkept(): boolean {
-    return this.#unkept.size > 0
+    return this.#list.unkept.size > 0
   }
 
   /** Whether a message is here and on the disk. */
   keeps(messageId: string): boolean {
-    return this.#byMessage.get(messageId)?.row !== undefined
+    return this.#list.ofMessage(messageId)?.row !== undefined
   }
 
   /**
-   * Takes a message; with the row that it has, if it has one. Resolves when it is on the disk, here or sealed.
-   * @param calledOff see {@link callOff}; from the start
+   * Takes a message, with the row that it has, if it has one. Resolves when it is on the disk, here or sealed.
+   * @param order as of {@link Pending.order}
    */
-  add(draft: Draft, row: Key | undefined, calledOff = false): Promise<void> {
-    if (row?.[1] === '') this.#count = Math.max(this.#count, row[2] as number)
+  add(
+    draft: Draft,
+    order: number,
+    { row, bytes = draft.payload.length, calledOff = false }: Earlier = {},
+  ): Promise<void> {
+    if (row?.epoch === NO_EPOCH) this.#count = Math.max(this.#count, row.number)
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const pending = { draft, order: ++this.#order, row, writing: false, ending: undefined, resolve, reject }
-    this.#all.add(pending)
+    const pending = { draft, bytes, order, row, writing: false, ending: undefined, resolve, reject }
     this.#note(pending)
     if (calledOff) void this.callOff(draft.messageId)
     return promise
   }
 
-  /** Takes in what was on the disk. Whoever waited for replies is gone with that run: requests are called off. */
-  load(waiting: readonly { readonly key: Key; readonly draft: Draft }[]): void {
-    const { onError } = this.#parts
-    for (const { key, draft } of waiting) this.add(draft, key).catch(onError)
+  /**
+   * Takes in what was on the disk. Whoever waited for replies is gone with that run: requests are called off.
+   * @param nextOrder see {@link Pending.order}
+   */
+  load(waiting: readonly Waiting[], nextOrder: () => number): void {
+    for (const { number, row: head, bytes } of waiting) {
+      const row = { epoch: NO_EPOCH, number, row: head }
+      // One whose row is damaged meanwhile is told of where that is read.
+      this.add({ ...head, payload: NO_BYTES }, nextOrder(), { row, bytes }).catch(() => {})
+    }
     void this.#giveUpAll(
-      [...this.#all].filter(({ draft }) => draft.asks),
+      [...this.#list.all()].filter(({ draft }) => draft.asks),
       'cancelled',
     )
   }
@@ -136,7 +131,7 @@ export class Unsealed {
     let most = MOST_AT_ONCE
     while (this.waiting > 0 && !this.#closing.signal.aborted && usable() !== undefined) {
       const error = await this.#rounds.take(() => this.#sealSome(usable, append, most))
-      most = error === undefined ? MOST_AT_ONCE : 1
+      most = error === undefined ? MOST_AT_ONCE : ONE
       if (error === undefined || this.#closing.signal.aborted) continue
       onError(error)
       await this.keep()
@@ -150,7 +145,7 @@ export class Unsealed {
   /** Puts those on the disk that are not there yet. */
   async keep(): Promise<void> {
     // Those that could not be sealed came back behind what was sent meanwhile.
-    const inOrder = (): Pending[] => [...this.#unkept].sort((a, b) => a.order - b.order)
+    const inOrder = (): Pending[] => [...this.#list.unkept].sort(byOrder)
     await this.#rounds.take(() => Promise.all(inOrder().map(pending => this.#keepOne(pending))))
   }
 
@@ -158,33 +153,50 @@ export class Unsealed {
    * Resolves with why the first one that is tried again could not be written. The batches of a slice share a sync of the
    * disk; while it is made the next one is sealed, as far as the event loop is free.
    */
-  async #sealSome(usable: () => OutEpoch | undefined, append: Append, most: number): Promise<unknown> {
-    const some = this.#take(most)
+  async #sealSome(usable: () => OutEpoch | undefined, append: Append, most: typeof ONE): Promise<unknown> {
+    const some = this.#list.take(most)
     this.#underway = some.length
     const slices = new Slices(this.#parts.nextTask)
-    const appended: Promise<void>[] = []
-    let before: Replaced['before']
-    for (const pending of some) {
-      // The epoch may have come to its end in the meantime.
-      const epoch = usable()
-      if (epoch === undefined) break
-      const end = append(epoch, pending.draft, { replaces: pending.row, before })
-      // Its fate is looked at below: until then it is nobody's.
-      end.catch(() => {})
-      appended.push(end)
-      if (pending.row !== undefined) before = { row: pending.row, gone: end }
-      if (slices.did(pending.draft.payload.length)) await slices.pause()
+    const appended = new Map<Pending, Promise<void>>()
+    const unreadable = new Set<Pending>()
+    let error: unknown
+    try {
+      const reading = this.#payloads(some)
+      const payloads = reading && (await reading)
+      let before: From['before']
+      for (const pending of some) {
+        // The epoch may have come to its end in the meantime.
+        const epoch = usable()
+        if (epoch === undefined) break
+        const { draft, order, bytes, row } = pending
+        const payload = row === undefined ? draft.payload : payloads?.get(row)
+        if (payload === undefined) {
+          unreadable.add(pending)
+          continue
+        }
+        const replaces = keyIn(this.#recipient, pending)
+        const end = append(epoch, { ...draft, payload }, { order, bytes, replaces, before })
+        // Its fate is looked at below: until then it is nobody's.
+        end.catch(() => {})
+        appended.set(pending, end)
+        if (replaces !== undefined) before = { row: replaces, gone: end }
+        if (slices.did(payload.length)) await slices.pause()
+      }
+    } catch (reason) {
+      // Of these nothing could be read: they are as they were.
+      error = reason
     }
-    const fates = await Promise.allSettled(appended)
+    const fates = await Promise.allSettled(some.map(pending => appended.get(pending)))
     this.#underway = 0
     const left: Pending[] = []
-    let error: unknown
     for (const [i, pending] of some.entries()) {
-      const fate = fates[i]
-      if (fate?.status === 'fulfilled') pending.resolve()
-      else if (fate !== undefined && pending.row === undefined && left.length === 0) pending.reject(fate.reason)
+      const fate = fates[i] as PromiseSettledResult<unknown>
+      if (unreadable.has(pending)) this.#lose(pending)
+      else if (!appended.has(pending)) left.push(pending)
+      else if (fate.status === 'fulfilled') pending.resolve()
+      else if (pending.row === undefined && left.length === 0) pending.reject(fate.reason)
       else {
-        error ??= fate?.reason
+        error ??= fate.reason
         left.push(pending)
       }
     }
@@ -192,47 +204,50 @@ export class Unsealed {
     return error
   }
 
-  /** Takes the first ones out. */
-  #take(most: number): Pending[] {
-    const some: Pending[] = []
-    for (const pending of this.#all) {
-      if (some.length === most) break
-      some.push(pending)
-    }
-    for (const pending of some) this.#remove(pending)
-    return some
+  /** What was sent, of those whose bytes are in their rows; undefined where that are none. @throws AfpDataStoreError */
+  #payloads(some: readonly Pending[]): Promise<ReadonlyMap<Stored, Uint8Array>> | undefined {
+    const rows = some.flatMap(({ row }) => row ?? [])
+    return rows.length > 0 ? this.#parts.envelopes.payloads(rows) : undefined
+  }
+
+  /** Its row is damaged, or gone: the next run says so as well. */
+  #lose({ draft, bytes, reject }: Pending): void {
+    this.#parts.quota.give(bytes, draft.awaited)
+    reject(unreadable(draft.messageId))
   }
 
   /** Where they were. */
   #putBack(some: readonly Pending[]): void {
-    if (some.length === 0) return
-    this.#all = new Set([...some, ...this.#all].sort((a, b) => a.order - b.order))
     for (const pending of some) this.#note(pending)
-    if (this.#closing.signal.aborted) this.refuse(closed())
+    if (some.length > 0 && this.#closing.signal.aborted) this.refuse(closed())
   }
 
   #note(pending: Pending): void {
-    this.#byMessage.set(pending.draft.messageId, pending)
-    if (pending.row === undefined) this.#unkept.add(pending)
-    else this.#arm(pending.draft.expiresAt)
+    this.#list.add(pending)
+    if (pending.row !== undefined) this.#arm(pending.draft.expiresAt)
   }
 
   async #keepOne(pending: Pending): Promise<void> {
     const { clock, recorder } = this.#parts
     const { draft, resolve, reject } = pending
-    const key = outboxKey(this.#recipient, '', ++this.#count)
-    const put = putOutbox(key, { ...headOf(draft, clock.now()), frame: draft.payload })
+    const number = ++this.#count
+    const put = putOutbox(outboxKey(this.#recipient, '', number), {
+      ...headOf(draft, clock.now()),
+      frame: draft.payload,
+    })
     pending.writing = true
     try {
       // That may throw: it is this one's failure then, and nobody else's.
       const { checks, writes } = draft.also?.() ?? { writes: [] }
       await recorder.record([{ ...this.#position(pending), status: 'queued' }], [put, ...writes], checks)
-      pending.row = key
-      this.#unkept.delete(pending)
+      // With several recipients each has it sealed by itself from here on, as after a restart.
+      pending.draft = { ...draft, payload: NO_BYTES, shared: undefined, also: undefined }
+      pending.row = { epoch: NO_EPOCH, number, row: pending.draft }
+      this.#list.kept(pending)
       resolve()
       this.#arm(draft.expiresAt)
     } catch (error) {
-      this.#remove(pending)
+      this.#list.remove(pending)
       reject(error)
     } finally {
       pending.writing = false
@@ -241,8 +256,8 @@ export class Unsealed {
 
   /** Gives those up that are not on the disk, nor on their way there. */
   refuse(error: unknown): void {
-    for (const pending of [...this.#unkept].filter(({ writing }) => !writing)) {
-      this.#remove(pending)
+    for (const pending of [...this.#list.unkept].filter(({ writing }) => !writing)) {
+      this.#list.remove(pending)
       pending.reject(error)
     }
   }
@@ -251,7 +266,7 @@ export class Unsealed {
   cancel(messageId: string): Promise<boolean> {
     // What is being sealed is nowhere until then.
     return this.#rounds.take(async () => {
-      const pending = this.#byMessage.get(messageId)
+      const pending = this.#list.ofMessage(messageId)
       if (pending?.row === undefined) return false
       await this.#end(pending, 'cancelled')
       return true
@@ -264,9 +279,9 @@ export class Unsealed {
    */
   callOff(messageId: string): Promise<boolean> {
     const hold = (): Pending | undefined => {
-      const pending = this.#byMessage.get(messageId)
+      const pending = this.#list.ofMessage(messageId)
       if (pending?.row === undefined) return undefined
-      this.#hold(pending, 'cancelled')
+      this.#list.hold(pending, 'cancelled')
       return pending
     }
     // At once: its time may end before its turn comes. What is being sealed is nowhere until then.
@@ -285,13 +300,6 @@ export class Unsealed {
     this.refuse(closed())
   }
 
-  #hold(pending: Pending, ending: End): void {
-    pending.ending = ending
-    this.#all.delete(pending)
-    this.#ending.add(pending)
-    this.#byMessage.set(pending.draft.messageId, pending)
-  }
-
   /** Resolves once it was tried. */
   async #giveUp(pending: Pending, status: End): Promise<void> {
     pending.ending = status
@@ -304,12 +312,12 @@ export class Unsealed {
 
   /** At once, so that none of them is sealed; a slice of them is written in one round, and others have theirs between. */
   async #giveUpAll(all: readonly Pending[], ending: End): Promise<void> {
-    for (const pending of all) this.#hold(pending, ending)
+    for (const pending of all) this.#list.hold(pending, ending)
     const slices = new Slices(this.#parts.nextTask)
     const some: Pending[] = []
     for (const [i, pending] of all.entries()) {
       some.push(pending)
-      if (!slices.did(pending.draft.payload.length) && i < all.length - 1) continue
+      if (!slices.did(pending.bytes) && i < all.length - 1) continue
       const slice = some.splice(0)
       await this.#rounds.take(() => Promise.all(slice.map(pending => this.#giveUpHeld(pending))))
       if (this.#closing.signal.aborted) return
@@ -319,7 +327,8 @@ export class Unsealed {
 
   /** Whoever calls off what has expired may have been quicker. */
   async #giveUpHeld(pending: Pending): Promise<void> {
-    if (!this.#closing.signal.aborted && this.#ending.has(pending)) await this.#giveUp(pending, pending.ending as End)
+    if (!this.#closing.signal.aborted && this.#list.isEnding(pending))
+      await this.#giveUp(pending, pending.ending as End)
   }
 
   async #tryAgain(pending: Pending, error: unknown): Promise<void> {
@@ -328,35 +337,35 @@ export class Unsealed {
   }
 
   async #end(pending: Pending, status: End): Promise<void> {
-    const { clock, recorder, quota } = this.#parts
-    const { draft, row } = pending
-    this.#remove(pending)
+    const { recorder, quota } = this.#parts
+    const { draft, bytes } = pending
+    const ended = await this.#endedOf(pending, status)
+    this.#list.remove(pending)
     const position = this.#position(pending)
-    const ended = { row: headOf(draft, clock.now()), payload: draft.payload }
     const fates: Fate[] = [
       { ...position, status, reason: status, inDoubt: false, attempts: 0, ended },
       { ...position, status: 'skipped' },
     ]
     try {
-      await recorder.record(fates, [{ op: 'delete', table: 'outbox', key: row as Key }])
+      await recorder.record(fates, [{ op: 'delete', table: 'outbox', key: keyIn(this.#recipient, pending) as Key }])
     } catch (error) {
       if (pending.ending === undefined) this.#putBack([pending])
-      else this.#hold(pending, pending.ending)
+      else this.#list.hold(pending, pending.ending)
       throw error
     }
-    quota.give(draft.payload.length, draft.awaited)
+    quota.give(bytes, draft.awaited)
     pending.resolve()
   }
 
-  #position({ draft, row }: Pending): Position {
-    return { messageId: draft.messageId, recipient: this.#recipient, epoch: '', number: (row?.[2] as number) ?? 0 }
+  /** What its dead letter keeps: there is none of what was called off, nor where nobody waits for it any more. */
+  async #endedOf({ draft, row }: Pending, status: End): Promise<Fate['ended']> {
+    if (status === 'cancelled' || draft.awaited || row === undefined) return undefined
+    const payload = (await this.#parts.envelopes.payloads([row])).get(row)
+    return payload && { row: headOf(draft, this.#parts.clock.now()), payload }
   }
 
-  #remove(pending: Pending): void {
-    this.#all.delete(pending)
-    this.#ending.delete(pending)
-    this.#byMessage.delete(pending.draft.messageId)
-    this.#unkept.delete(pending)
+  #position({ draft, row }: Pending): Position {
+    return { messageId: draft.messageId, recipient: this.#recipient, epoch: '', number: row?.number ?? 0 }
   }
 
   /** Looks for what has expired at `at`, ms since 1970, or sooner. */
@@ -373,7 +382,7 @@ export class Unsealed {
     const now = this.#parts.clock.now()
     const over: Pending[] = []
     // One that is being sealed meanwhile expires as what it is then.
-    for (const pending of this.#all) {
+    for (const pending of this.#list.all()) {
       if (pending.row === undefined) continue
       if (pending.draft.expiresAt >= now) this.#arm(pending.draft.expiresAt)
       else over.push(pending)

@@ -13,7 +13,7 @@ let adas: Machine
 let ada: Node
 let bob: Node
 /** What the sender believes to be the recipient's key. */
-let shown: ReturnType<Node['prekeys']['current']>
+let shown: ReturnType<Node['prekeys']['current']> | undefined
 let release: () => void
 beforeEach(async () => {
   world = new DeliveryWorld()
@@ -95,6 +95,91 @@ describe('a message that is still being written when its key is found to be lost
     expect(await outRows('outbox')).toBe(0)
     // The one that is open.
     expect(await outRows('epochs')).toBe(1)
+  })
+})
+
+describe('messages of several epochs whose keys are found to be lost', () => {
+  /** The sender is started anew between them, and so each has an epoch of its own. */
+  async function sendIn(...epochs: readonly (readonly string[])[]): Promise<void> {
+    for (const [at, texts] of epochs.entries()) {
+      if (at > 0) ada.crash()
+      ada = at > 0 ? await start() : ada
+      for (const text of texts) await ada.send(bob, text)
+    }
+  }
+
+  async function expectInOrder(many: number): Promise<void> {
+    const first = Array.from({ length: many }, (_, at) => `${at}`)
+    await sendIn(first, ['second'], ['third'])
+    await bobLoses()
+    await hears()
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual([...first, 'second', 'third'])
+    expect(await outRows('outbox')).toBe(0)
+    expect(ada.errors).toEqual([])
+  }
+
+  it('go again in the order in which they were sent', () => expectInOrder(1))
+
+  // So many that a slice of them, or more than one, is written before the others are heard of.
+  it('go again in that order however many there are', async () => {
+    await expectInOrder(300)
+  })
+
+  it('go again in that order where an earlier one has to wait for the disk', async () => {
+    const off = ada.message(bob, 'called off')
+    await ada.send(bob, 'first')
+    await ada.delivery.send(ada.delivery.draft(off, 'message'), [bob.id])
+    await sendIn([], ['second'])
+    await bobLoses()
+    hold()
+    const calledOff = ada.delivery.cancel(off.id)
+    await hears()
+    release()
+    await calledOff
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual(['first', 'second'])
+  })
+
+  it('go before what was sent after them, and was in no epoch yet', async () => {
+    await sendIn(['first'], ['second'])
+    await bobLoses()
+    ada.crash()
+    // Its prekey has ended by now.
+    shown = undefined
+    ada = await start()
+    await ada.send(bob, 'third')
+    await ada.meet(bob)
+    await world.clock.advance(1_000)
+    expect(bob.refused).toContain('lost-key')
+    shown = bob.prekeys.current()
+    ada.delivery.cardChanged(bob.id)
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual(['first', 'second', 'third'])
+  })
+
+  it('go before the others where their own new key is lost as well, in the middle of that', async () => {
+    const first = Array.from({ length: 1_100 }, (_, at) => `${at}`)
+    await sendIn(first, ['second'])
+    await bobLoses()
+    // Its card shows a key that is lost as well.
+    shown = bob.prekeys.current()
+    await bobLoses()
+    await ada.meet(bob)
+    await world.clock.advanceUntil(() => bob.refused.includes('lost-key'))
+    hold()
+    await world.clock.advanceUntil(() => disk.waiting > 0)
+    // It has the recipient see the opening, of which nothing is on the disk.
+    const once = ada.delivery.draft(ada.message(bob, 'once', { guarantee: 'at-most-once' }), 'message')
+    await ada.delivery.sendOnce(once, bob.id)
+    await world.clock.advance(1_000)
+    release()
+    await world.clock.advance(10_000)
+    shown = bob.prekeys.current()
+    ada.delivery.cardChanged(bob.id)
+    await world.clock.advance(10_000)
+    expect(bob.texts).toEqual([...first, 'second'])
+    expect(ada.errors).toEqual([])
   })
 })
 

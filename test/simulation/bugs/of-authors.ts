@@ -57,7 +57,7 @@ export const AUTHOR_BUGS: readonly Bug[] = [
     name: 'unsealed-not-loaded',
     breaks: 'A restart does not take up what waits for a key.',
     file: outgoing,
-    find: 'this.#unsealed.load(waiting)',
+    find: 'this.#unsealed.load(waiting, () => ++this.#order)',
     put: 'void waiting',
   },
   {
