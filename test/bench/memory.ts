@@ -15,11 +15,12 @@ import { slope, surroundings } from './figures.ts'
 import { printAbout, printTable, printTargets, writeReport } from './output.ts'
 import { Pair } from './pair.ts'
 import type { Memory, Run } from './peer-process.ts'
+import { STRANGER } from './peers/adapter.ts'
 import { PEERS } from './peers/peers.ts'
 import { judge, type Report, type Row } from './report.ts'
 import { NotRun } from './servers.ts'
 import { short } from './short.ts'
-import { MEMORY_CASE, MEMORY_TARGETS } from './targets.ts'
+import { MEMORY_CASE, MEMORY_TARGETS, TO_STRANGER } from './targets.ts'
 
 const total = Number(process.argv[2] ?? 1_000_000)
 const queued = Number(process.env.BENCH_QUEUED ?? 100_000)
@@ -56,14 +57,14 @@ async function flat(pair: Pair, mode: string): Promise<Row['figures']> {
 }
 
 /** What it costs to keep so many that nobody takes, MiB: of objects and buffers of the sender, and of all of its server. */
-async function kept(pair: Pair, bytes: number, count: number): Promise<Row['figures']> {
+async function kept(pair: Pair, bytes: number, count: number, mode = ''): Promise<Row['figures']> {
   await pair.leave()
   // What both of them need in any case is there then: code that is compiled, and buffers.
-  await pair.queue(run('', bytes, WARM_UP))
+  await pair.queue(run(mode, bytes, WARM_UP))
   const before: Memory = await pair.memory('sender')
   const serverBefore = pair.server?.memory()
   const start = performance.now()
-  await pair.queue(run('', bytes, count))
+  await pair.queue(run(mode, bytes, count))
   const seconds = (performance.now() - start) / 1_000
   const after = await pair.memory('sender')
   const serverGrew = (pair.server?.memory() ?? Number.NaN) - (serverBefore ?? Number.NaN)
@@ -112,10 +113,15 @@ for (const [mode, store] of [
 }
 const STORES = { memory: 'afp-memory', SQLite: 'afp-sqlite' } as const
 for (const [store, peer] of Object.entries(STORES)) {
-  await measure(peer, MEMORY_CASE.queued(queued, store), 1_024, async pair => {
-    const figures = await kept(pair, 1_024, queued)
-    return { ...figures, 'open ms': [await pair.reopen()] }
-  })
+  for (const [to, mode] of [
+    ['', ''],
+    [TO_STRANGER, STRANGER],
+  ] as const) {
+    await measure(peer, MEMORY_CASE.queued(queued, `${store}${to}`), 1_024, async pair => {
+      const figures = await kept(pair, 1_024, queued, mode)
+      return { ...figures, 'open ms': [await pair.reopen()] }
+    })
+  }
 }
 const KEEPERS = {
   'AFP, memory': 'afp-memory',

@@ -85,11 +85,11 @@ answerCalls({
   },
   left: () => sending?.left?.(),
   /** Keeps so many that nobody takes, a window at a time. */
-  queue: async ({ bytes, window: size, extent }: Run) => {
+  queue: async ({ mode, bytes, window: size, extent }: Run) => {
     const content = contentOf(bytes)
     let left = 'count' in extent ? extent.count : 0
     const lane = async (): Promise<void> => {
-      while (left-- > 0) await sending?.queue?.(content)
+      while (left-- > 0) await sending?.queue?.(content, mode)
     }
     await Promise.all(Array.from({ length: size }, lane))
   },

@@ -116,6 +116,8 @@ describe('a target', () => {
     expect(wanted(MEMORY_TARGETS).filter(([figure]) => figure === 'MiB')).toEqual([
       ['MiB', '100,000 queued, memory', undefined, '<', 300],
       ['MiB', '100,000 queued, SQLite', undefined, '<', 300],
+      ['MiB', '100,000 queued, memory, no card of their recipient', undefined, '<', 300],
+      ['MiB', '100,000 queued, SQLite, no card of their recipient', undefined, '<', 300],
     ])
   })
 })

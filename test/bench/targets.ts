@@ -128,6 +128,9 @@ export const MEMORY_CASE = {
   queued: (count: number, store: string): string => `${count.toLocaleString('en')} queued, ${store}`,
 } as const
 
+/** Those to somebody whose card, and so key, is not known: they wait unsealed. */
+export const TO_STRANGER = ', no card of their recipient'
+
 /** Memory. */
 export const MEMORY_TARGETS: readonly Target[] = [
   ...['at-most-once', 'at-least-once, SQLite', 'at-least-once, memory'].flatMap(what =>
@@ -138,7 +141,7 @@ export const MEMORY_TARGETS: readonly Target[] = [
       wanted: ['<', 16] as const,
     })),
   ),
-  ...['memory', 'SQLite'].map(store => ({
+  ...['memory', 'SQLite', `memory${TO_STRANGER}`, `SQLite${TO_STRANGER}`].map(store => ({
     text: `100,000 queued messages of 1 KiB cost less than 300 MiB (store: ${store})`,
     figure: 'MiB',
     of: MEMORY_CASE.queued(100_000, store),

@@ -22,6 +22,9 @@ export interface Receiving {
   settled?(): Promise<void>
 }
 
+/** As what messages are queued for somebody whose card, and so key, is not known. */
+export const STRANGER = 'stranger'
+
 /** The end that sends them. */
 export interface Sending {
   flow(mode: string): Flow
@@ -30,7 +33,7 @@ export interface Sending {
   /** The other end is about to be taken away: that it goes is no fault. */
   left?(): void
   /** Sends one that has to be kept; resolves when it is, whether or not anybody takes it. */
-  queue?(content: Uint8Array): Promise<unknown>
+  queue?(content: Uint8Array, mode: string): Promise<unknown>
   /** Ends it, and leaves what it keeps. */
   close?(): Promise<void>
 }

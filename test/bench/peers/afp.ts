@@ -4,11 +4,12 @@ import { join } from 'node:path'
 import type { Agent } from '../../../src/agent/agent.ts'
 import { createAgent } from '../../../src/agent/create-agent.ts'
 import type { AgentOptions } from '../../../src/agent/options.ts'
+import { createIdentity } from '../../../src/identity/keys.ts'
 import { memoryStore } from '../../../src/store/memory.ts'
 import { sqliteStore } from '../../../src/store/sqlite.ts'
 import type { Store } from '../../../src/store/store.ts'
 import type { SendWindow } from '../flow.ts'
-import type { Adapter, Place } from './adapter.ts'
+import { type Adapter, type Place, STRANGER } from './adapter.ts'
 import { FATAL, sendMessages, takeMessages } from './agents.ts'
 
 /** For what is queued; nothing else comes near it. */
@@ -56,10 +57,12 @@ async function send(place: Place, address: unknown, window: SendWindow) {
   const over = new AbortController()
   const agent = await agentOf('sender', store, { peers: addresses }, over.signal)
   await agent.waitFor(id)
+  const { id: stranger } = await createIdentity()
   return {
     ...sendMessages(agent, store, id, window),
     left: () => over.abort(),
-    queue: (content: Uint8Array) => agent.send(id, content, { guarantee: 'at-least-once' }),
+    queue: (content: Uint8Array, mode: string) =>
+      agent.send(mode === STRANGER ? stranger : id, content, { guarantee: 'at-least-once' }),
     close: async () => {
       await agent.close()
       if (place.peer !== 'afp-memory') await store.close()
