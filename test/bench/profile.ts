@@ -1,6 +1,6 @@
 /**
  * Tells by rooms of the house, and by the libraries below it, where the processor's time went: `npm run bench -- profile
- * <folder>` reads the profiles that `BENCH_PROFILE=<folder> npm run bench -- peers` left there.
+ * <folder>` reads the profiles that `BENCH_PROFILE=<folder> npm run bench -- peers|tabs` left there.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'

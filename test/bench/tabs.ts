@@ -2,8 +2,9 @@
  * What it costs to bring messages from tab to tab: agents beside a libp2p stream and a raw RTCDataChannel, in one run in
  * Chromium, each between two tabs of its own.
  *
- * `npm run bench -- tabs [rounds]`; `BENCH_CASES`, `BENCH_SIZES` and `BENCH_MS` as for `peers`. Processor time is that of
- * the whole browser meanwhile, both tabs and what it has beside them.
+ * `npm run bench -- tabs [rounds]`; `BENCH_CASES`, `BENCH_SIZES`, `BENCH_MS` and `BENCH_PROFILE` as for `peers`, the last
+ * of the main threads of both tabs. Processor time is that of the whole browser meanwhile, both tabs and what it has beside
+ * them.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -20,11 +21,13 @@ import { printAbout, printTable, printTargets, writeReport } from './output.ts'
 import { judge, middle, type Report, type Row, ratio } from './report.ts'
 import { short } from './short.ts'
 import type { Run } from './tabs/page.ts'
+import { TabProfiles } from './tabs/profile.ts'
 import { TAB_CASE, TAB_TARGETS } from './targets.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
 const pattern = new RegExp(process.env.BENCH_CASES ?? '')
-const MESSAGES_FOR = Number(process.env.BENCH_MS ?? 1_500)
+const profiles = process.env.BENCH_PROFILE
+const MESSAGES_FOR = Number(process.env.BENCH_MS ?? (profiles === undefined ? 1_500 : 8_000))
 const ROUND_TRIPS_FOR = 500
 const WARM_UP = 1_000
 const WAYS: Readonly<Record<string, Pick<Run, 'way' | 'mode'>>> = {
@@ -37,7 +40,8 @@ const WAYS: Readonly<Record<string, Pick<Run, 'way' | 'mode'>>> = {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'afp-bench-'))
-await buildPage('test/bench/tabs', join(folder, 'page'))
+await buildPage('test/bench/tabs', join(folder, 'page'), { sourcemap: profiles !== undefined })
+const profiling = profiles === undefined ? undefined : new TabProfiles(profiles, join(folder, 'page/assets'))
 const site = await serveSite(join(folder, 'page'))
 const relay = new RelayProcess(join(folder, 'relay.key'))
 await relay.start()
@@ -116,7 +120,14 @@ for (const { run } of cases) {
 }
 for (let round = 0; round < rounds; round++) {
   for (const { row, run } of cases) {
-    const found = { ...(await messages(run(MESSAGES_FOR))), ...(await trips(run(ROUND_TRIPS_FOR))) }
+    const measure = async (what: string, work: () => Promise<Record<string, number>>) => {
+      const [sender, recipient] = pairs.get(run(0).way) as Awaited<ReturnType<typeof pairOf>>
+      return profiling?.during(`${row.name} ${row.bytes} ${what}`, { sender, recipient }, work) ?? work()
+    }
+    const found = {
+      ...(await measure('one way', () => messages(run(MESSAGES_FOR)))),
+      ...(await measure('round trips', () => trips(run(ROUND_TRIPS_FOR)))),
+    }
     for (const [name, value] of Object.entries(found)) row.figures[name] = [...(row.figures[name] ?? []), value]
   }
   load.push(loadavg()[0] as number)
