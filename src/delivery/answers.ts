@@ -1,5 +1,6 @@
 /** What goes back to an author: everything that is due in one turn of the event loop, in as few frames as it fits. */
 
+import { type NextTask, nextTask } from '../common/slices.ts'
 import type { FeedAck } from '../feed/index.ts'
 import type { Answers } from './arrived.ts'
 import { acksFrames, LOST_KEY_LABEL, lostKeyBody, lostKeyFrame, MAX_EPOCHS, unknownEpochsFrame } from './frames.ts'
@@ -15,6 +16,8 @@ export interface AnswersParts {
   readonly credit: () => number
   /** Hands a frame to the connection, if there is one. */
   readonly send: (frame: Uint8Array) => void
+  /** Default: the platform's. */
+  readonly nextTask?: NextTask | undefined
 }
 
 /** See the head of this file. */
@@ -52,7 +55,9 @@ export class DueAnswers implements Answers {
     if (epochs.size < MAX_EPOCHS) epochs.add(epoch)
     if (this.#scheduled) return
     this.#scheduled = true
-    queueMicrotask(() => {
+    const { nextTask: next = nextTask } = this.#parts
+    // A store in memory commits at once: else each message would have an acknowledgement of its own.
+    void next().then(() => {
       this.#scheduled = false
       this.#flush()
     })

@@ -182,10 +182,11 @@ export class Authors {
   }
 
   #make(id: string): Author {
-    const { identity, mesh, lines, deadLetters, handlerStrategy } = this.#parts
+    const { identity, mesh, lines, deadLetters, handlerStrategy, nextTask } = this.#parts
     const answers = new DueAnswers({
       author: id,
       mesh,
+      nextTask,
       sign: identity.sign,
       ack: epoch => incoming.ack(epoch),
       credit: () => incoming.credit,

@@ -145,12 +145,14 @@ export class Envelopes {
 
   /** @throws AfpRoutingError CLOSED */
   async #again(run: readonly Entry[]): Promise<[Entry, Uint8Array][]> {
+    const { signal } = this.#closing
     for (;;) {
-      if (this.#closing.signal.aborted) throw new AfpRoutingError('CLOSED', 'this agent has closed')
       try {
+        // Once after it has closed, too: what is being called off then has to be written.
         return await this.#rows(run, ({ epoch, number }) => epoch.entries.has(number))
       } catch (error) {
-        await nextTry(this.#parts, error, this.#closing.signal)
+        if (!signal.aborted) await nextTry(this.#parts, error, signal)
+        if (signal.aborted) throw new AfpRoutingError('CLOSED', 'this agent has closed')
       }
     }
   }

@@ -119,3 +119,15 @@ describe('a message that an agent closes upon', () => {
     })
   })
 })
+
+it('A message that is called off just before its agent closes is called off', async () => {
+  world = new DeliveryWorld()
+  const store = memoryStore()
+  const ada = await world.start(await world.machine(store))
+  const bob = await world.start(await world.machine())
+  const { id } = await ada.send(bob, 'called off')
+  const cancelling = ada.delivery.cancel(id)
+  await ada.delivery.close()
+  expect(await cancelling).toBe(true)
+  expect((await storedReceipt(store, id))?.recipients.get(bob.id)).toMatchObject({ state: 'cancelled' })
+})
