@@ -47,6 +47,7 @@ export class LostEpochs {
     for (const { written } of await Promise.all(moves)) await written
   }
 
+  /** What is written of it, the next one does not wait for. */
   async #sendAnew(epoch: OutEpoch): Promise<{ written: Promise<unknown> | undefined }> {
     const { recipient, fencing, recorder, quota, unsealed, remove, drop, onWaiting } = this.#parts
     // A message that is still on its way into it would be lost with it; one that is being given up would go all the same.

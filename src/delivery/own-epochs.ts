@@ -1,7 +1,7 @@
 /** This agent's epochs towards one recipient: which are open, which has room for more, which are over. */
 
 import { toHex } from '../common/bytes.ts'
-import type { Clock } from '../common/clock.ts'
+import type { Clock, Timer } from '../common/clock.ts'
 import { earliestFirst } from '../common/earliest-first.ts'
 import { statesOf } from '../feed/index.ts'
 import { MAX_EARLIER } from '../security/opening.ts'
@@ -17,6 +17,8 @@ import { epochKey, putOpening } from './rows.ts'
 
 /** Epochs that are over and remembered. */
 const MAX_OVER = 64
+/** How long a recipient's word counts that it has lost the key that its card shows, ms: another machine may have said it. */
+const LOST_FOR = 300_000
 /** In place of a key that nothing is left for. */
 const NO_KEY = new Uint8Array(KEY_BYTES)
 
@@ -33,6 +35,10 @@ export class OwnEpochs {
   /** Ids of prekeys, hex, of which the recipient has said over this link that it has lost them: once, and again. */
   #doubted: string | undefined
   #lostPrekey: string | undefined
+  /** Until then that is so, unless another link is open before. */
+  #untilFound: Timer | undefined
+  readonly #clock: Clock
+  readonly #onOpenable: () => void
   readonly #losses: KeyLosses
   /** How many there were when its last loss was counted. */
   #lostOf = 0
@@ -40,6 +46,8 @@ export class OwnEpochs {
   /** @param onOpenable one may be opened again, after a pause */
   constructor(recipient: string, clock: Clock, onOpenable: () => void) {
     this.#recipient = recipient
+    this.#clock = clock
+    this.#onOpenable = onOpenable
     this.#losses = new KeyLosses(clock, onOpenable)
   }
 
@@ -140,6 +148,7 @@ export class OwnEpochs {
   }
 
   close(): void {
+    this.#untilFound?.cancel()
     this.#losses.close()
   }
 
@@ -164,7 +173,7 @@ export class OwnEpochs {
     for (const epoch of lost) {
       epoch.lost = true
       // The first word on it may have crossed a card that shows another one.
-      if (epoch.prekey !== undefined && epoch.prekey === this.#doubted) this.#lostPrekey = epoch.prekey
+      if (epoch.prekey !== undefined && epoch.prekey === this.#doubted) this.#isLost(epoch.prekey)
       this.#doubted = epoch.prekey
       this.#leave(epoch)
     }
@@ -174,6 +183,15 @@ export class OwnEpochs {
       this.#losses.add()
     }
     return lost
+  }
+
+  #isLost(prekey: string): void {
+    this.#lostPrekey = prekey
+    this.#untilFound?.cancel()
+    this.#untilFound = this.#clock.after(LOST_FOR, () => {
+      this.#lostPrekey = undefined
+      this.#onOpenable()
+    })
   }
 
   #leave(epoch: OutEpoch): void {
@@ -203,6 +221,7 @@ export class OwnEpochs {
 
   /** Another link is open; who is at its other end has perhaps found what it had lost. */
   linked(): void {
+    this.#untilFound?.cancel()
     this.#doubted = undefined
     this.#lostPrekey = undefined
   }

@@ -29,7 +29,7 @@ export interface Earlier {
   readonly row?: Stored | undefined
   /** What it counts for in the quota. Default: its payload */
   readonly bytes?: number
-  /** See {@link Unsealed.callOff}; from the start. */
+  /** It was called off before, see {@link Unsealed.callOff}. */
   readonly calledOff?: boolean
 }
 
@@ -41,7 +41,7 @@ const unreadable = (id: string): AfpDataStoreError =>
 
 const closed = (): AfpRoutingError => new AfpRoutingError('CLOSED', 'this agent has closed')
 
-/** How many are sealed before the fate of each of them is known. */
+/** How many are sealed, and in memory, before the fate of each of them is known. */
 const MOST_AT_ONCE = { items: 1_024, bytes: 2 ** 21 }
 const ONE = { items: 1, bytes: 0 }
 /** Where the rows are of those that were in no epoch. */
@@ -158,7 +158,7 @@ export class Unsealed {
     this.#underway = some.length
     const slices = new Slices(this.#parts.nextTask)
     const appended = new Map<Pending, Promise<void>>()
-    const unreadable = new Set<Pending>()
+    const gone = new Set<Pending>()
     let error: unknown
     try {
       const reading = this.#payloads(some)
@@ -171,7 +171,7 @@ export class Unsealed {
         const { draft, order, bytes, row } = pending
         const payload = row === undefined ? draft.payload : payloads?.get(row)
         if (payload === undefined) {
-          unreadable.add(pending)
+          gone.add(pending)
           continue
         }
         const replaces = keyIn(this.#recipient, pending)
@@ -191,7 +191,7 @@ export class Unsealed {
     const left: Pending[] = []
     for (const [i, pending] of some.entries()) {
       const fate = fates[i] as PromiseSettledResult<unknown>
-      if (unreadable.has(pending)) this.#lose(pending)
+      if (gone.has(pending)) this.#giveBack(pending)
       else if (!appended.has(pending)) left.push(pending)
       else if (fate.status === 'fulfilled') pending.resolve()
       else if (pending.row === undefined && left.length === 0) pending.reject(fate.reason)
@@ -204,14 +204,14 @@ export class Unsealed {
     return error
   }
 
-  /** What was sent, of those whose bytes are in their rows; undefined where that are none. @throws AfpDataStoreError */
+  /** What was sent, of those whose bytes are in their rows; undefined where there are none. @throws AfpDataStoreError */
   #payloads(some: readonly Pending[]): Promise<ReadonlyMap<Stored, Uint8Array>> | undefined {
     const rows = some.flatMap(({ row }) => row ?? [])
     return rows.length > 0 ? this.#parts.envelopes.payloads(rows) : undefined
   }
 
   /** Its row is damaged, or gone: the next run says so as well. */
-  #lose({ draft, bytes, reject }: Pending): void {
+  #giveBack({ draft, bytes, reject }: Pending): void {
     this.#parts.quota.give(bytes, draft.awaited)
     reject(unreadable(draft.messageId))
   }
