@@ -249,6 +249,8 @@ export class Processing {
 
   /** Has one that holds nothing up wait for its next try beside its lane. */
   #rest(entry: Arrived): void {
+    // Its handler may end as the agent does: the next run tries it again.
+    if (this.#stop.signal.aborted) return
     const timer = this.#parts.clock.after(Math.max(0, this.#wait(entry)), () => {
       this.#resting.delete(entry)
       this.#lane(entry.row.priority).queue.unshift(entry)

@@ -3,9 +3,10 @@
 import type { Batch } from '../../../src/store/store.ts'
 import { pick } from '../delivery/state.ts'
 import { setClock } from './clocks.ts'
-import { boot, changeDisk, clone, close, crash, crashSoon, endClone, keepSnapshot, loseKeys } from './machines.ts'
+import { boot, changeDisk, close, crash, crashSoon, keepSnapshot, loseKeys } from './machines.ts'
 import { cancelOne, retryOne, sendOne, tellAll } from './sends.ts'
 import type { Boot, Machine, Relay, Run } from './state.ts'
+import { clone, endClone } from './twins.ts'
 
 type Act = (run: Run, machine: Machine, boot: Boot) => Promise<void> | void
 

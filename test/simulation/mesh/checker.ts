@@ -1,7 +1,8 @@
 /**
  * What must not have happened, by its name. The checker is as strict as docs/claims.md, and is loose where that is:
  *
- * - what a recipient's disk had, and was lost or set back or was a copy's, need not be there (`Way.excused`), nor its effect;
+ * - what a recipient's disk had, and was lost or set back, need not be there (`Way.excused`), nor its effect; nor need what
+ *   was not processed yet, as its sender knew, when its recipient became two machines;
  * - what its sender's disk no longer knows, since that was lost, set back or copied, may be lost before it arrived;
  * - a message of which a letter was retried, and its sender's disk set back since, may come twice: the letter is there again;
  *   so may one that waited on a copy of that disk without a number, or whose recipient lost its keys or is two machines: it
@@ -12,7 +13,10 @@
  *   nothing; that it was processed is so of one of them;
  * - order holds between messages of one sender, recipient and class that went under their first numbers to keys that the
  *   recipient still has (`Way.loose`), and not between those of two disks of the sender, nor of what was on its way when
- *   that of its sender was lost or set back, nor of what may have expired by a clock of its sender that was set back then;
+ *   that of its sender or its recipient was lost, set back or copied, or its recipient's keys were lost, nor of what may have
+ *   expired by a clock of its sender that was set back then;
+ * - what ends undelivered has its dead letter, unless the disk of its sender or recipient was changed since;
+ * - in the end everybody asks somebody, and has a reply, unless its outbox is full of what waits for one that never returns;
  * - a message to a machine that never returns has no end that anybody could wait for here; one of its own has it where it came;
  * - a machine that has lost its disk, or whose disk took its time, has a clock that is not set back before it has started and
  *   shown a card, and one whose disk refuses writes has none that is: else its old one is believed;
@@ -89,36 +93,47 @@ async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promi
   else if (receipt.reason === 'attempts-exhausted') counters.exhausted++
   else if (receipt.reason === 'handler-error') counters.failedForGood++
   if (to.gone || way.excused !== undefined) return
+  counters.judged++
   if (entry.ofTwo) {
     if (effects === 0 && receipt.state === 'processed') say('lost', 'it has no effect, and its sender was told of one')
     return
   }
   if (effects > 0) {
-    const again = way.handledAgain || mayComeTwice(entry, way) || to.generation !== way.generation
+    const again = way.handledAgain || mayComeTwice(entry, way)
     if (receipt.state !== 'processed' && !again) say('stuck', 'it was handled, and its sender is not told so')
     return
   }
-  if (!isHonest(entry, way, receipt, late.length > 0))
+  const letterHere = [...from.book.all.values()].some(
+    letter => letter.side === 'sender' && letter.messageId === id && letter.peer === to.id,
+  )
+  if (!isHonest(entry, way, receipt, { letterHere, letterThere: late.length > 0 }))
     say('lost', 'it has neither effect nor an end that its sender was told')
 }
 
 /** Whether a message without effect has the end that its sender asked for, or that its recipient made. */
-function isHonest(entry: Sent, way: Way, receipt: RecipientReceipt, letterThere: boolean): boolean {
+function isHonest(
+  entry: Sent,
+  way: Way,
+  receipt: RecipientReceipt,
+  { letterHere, letterThere }: { readonly letterHere: boolean; readonly letterThere: boolean },
+): boolean {
   const { ttl, ownRetry } = entry
   const { state, reason, inDoubt, final, error } = receipt
   // All have spoken to each other: nothing is in doubt any more.
   if (inDoubt || !final) return false
   // Of several recipients there may be some for whom it is not kept: the receipt that `send` resolves with says so.
   if (state === 'cancelled') return way.calledOff || (way.unkept && error?.code === 'CLOSED')
-  if (state === 'expired') return ttl !== undefined || letterThere
-  // Its effect went with its recipient's disk.
-  if (state === 'processed') return way.to.generation !== way.generation
+  // Its letter went with the disk of one of them, or is on neither.
+  const hasLetter = letterThere || letterHere || !isKnown(entry) || way.to.generation !== way.generation
+  if (state === 'expired') return (ttl !== undefined || letterThere) && hasLetter
+  // Its effect went with its recipient's disk, to which it comes back as not handled yet: what becomes of it then has a letter.
+  if (state === 'processed') return letterThere && way.to.generation !== way.generation
   if (state !== 'dead') return false
   if (reason === 'handler-error') return letterThere
   // What its recipient was told to skip by a run of which its sender knows nothing any more.
-  if (reason === 'rejected') return letterThere || !isKnown(entry) || way.to.generation !== way.generation
+  if (reason === 'rejected') return letterThere || !isKnown(entry)
   return reason === 'attempts-exhausted'
-    ? ownRetry || way.sentAgain
+    ? (ownRetry || way.sentAgain) && hasLetter
     : way.unkept && (reason === 'quota' || reason === 'not-kept')
 }
 
@@ -146,6 +161,7 @@ async function checkOrder(run: Run, { id, name, disk }: Machine): Promise<void> 
     for (const same of Map.groupBy(mine, entry => `${entry.from.name} ${entry.generation}`).values()) {
       const firm = same.filter(({ ways }) => ways.get(id)?.loose === false).map(({ text }) => text)
       const wanted = firm.filter(text => texts.includes(text))
+      run.counters.inOrder += wanted.length
       const seen = [...new Set(texts)].filter(text => firm.includes(text))
       if (seen.join() === wanted.join()) continue
       const of = machines.find(machine => machine.id === author)?.name

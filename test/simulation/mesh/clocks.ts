@@ -12,8 +12,8 @@ export function setClock({ sent, refusals }: Run, machine: Machine, skew: number
   machine.skew = machine.unshown || refusals !== undefined ? Math.max(skew, machine.mostSkew) : skew
   // What had expired, and had no end on the disk yet, goes after all, behind what was sent since.
   if (machine.skew < before)
-    for (const { from, ttl, ways } of sent)
-      if (from === machine && ttl !== undefined) for (const way of ways.values()) way.loose = true
+    for (const { id, from, ttl, ways } of sent)
+      if (from === machine && ttl !== undefined) for (const way of ways.values()) way.loose ||= !way.to.arrived.has(id)
   machine.mostSkew = Math.max(machine.mostSkew, machine.skew)
 }
 

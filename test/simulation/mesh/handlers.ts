@@ -9,7 +9,7 @@ import { AfpError } from '../../../src/common/errors.ts'
 import { messageIdFrom } from '../../../src/message/ids.ts'
 import type { Message } from '../../../src/message/message.ts'
 import { countKey, isCounted, logKey, TOTAL } from '../delivery/state.ts'
-import { newSent } from './sends.ts'
+import { isAsked, newSent } from './sends.ts'
 import { type Boot, fault, isKnown, type Machine, type Run, type Sent, TOPIC, type Way } from './state.ts'
 
 /** As what the effects of a message are kept, where they are counted and not listed. */
@@ -59,7 +59,7 @@ async function handle(
   boot.begun.add(text)
   if (message.isExpired(boot.clock.now()) && !way?.handledAgain && !redelivered && kind !== 'once')
     fault(run, 'phantom', `${text} at ${machine.name}: its handler starts after its end`)
-  const fails = random.float() < boot.failing
+  const fails = random.float() < boot.failing && !isAsked(text)
   const atOnce = random.float() < 0.5
   const failed = (): Error => {
     counters.handlerFailures++

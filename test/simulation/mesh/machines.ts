@@ -118,9 +118,14 @@ function follow(run: Run, machine: Machine, boot: Boot, agent: Agent): void {
     const sent = byId.get(id)
     history.add(name, 'receipt', { message: sent?.text ?? id, to: nameOf(recipient), state, inDoubt, reason })
     const way = sent?.ways.get(recipient)
-    if (way === undefined) return
+    if (sent === undefined || way === undefined) return
+    way.processed = state === 'processed'
     if (['dead', 'expired', 'cancelled'].includes(state)) way.over = !inDoubt
     else if (state === 'queued') way.over = false
+    // By the clock of any of those that may have said so.
+    const latest = run.clock.now() + Math.max(...run.machines.map(({ mostSkew }) => mostSkew))
+    if (state === 'expired' && sent.kind !== 'request' && Math.ceil(latest) < Math.floor(sent.expiresAt))
+      fault(run, 'lost', `${sent.text} to ${nameOf(recipient)} has expired ${sent.expiresAt - latest} ms too soon`)
   })
   agent.addEventListener('dead-letter:retried', ({ detail }) => {
     if (isOver(boot)) return
@@ -260,9 +265,9 @@ function checkOver(run: Run, machine: Machine, boot: Boot): void {
 function excuse({ sent }: Run, machine: Machine, had: ReadonlySet<string>, has: ReadonlySet<string>): void {
   for (const { id, ways } of sent) {
     const way = ways.get(machine.id)
-    if (way === undefined) continue
+    if (way === undefined || has.has(id)) continue
     way.loose = true
-    if (had.has(id) && !has.has(id)) way.excused = 'it went with the disk of its recipient'
+    if (had.has(id)) way.excused = 'it went with the disk of its recipient'
   }
 }
 
@@ -270,7 +275,7 @@ function excuse({ sent }: Run, machine: Machine, had: ReadonlySet<string>, has: 
  * What waits on a copy of a disk that a sender had, and is not sealed yet or has to be sealed anew, goes under a number that
  * its recipient has not seen, though it may have gone under another one since: nothing tells it that this is one message.
  */
-function mayGoTwice({ byId }: Run, rows: Snapshot): void {
+export function mayGoTwice({ byId }: Run, rows: Snapshot): void {
   for (const row of rows.find(({ table }) => table === 'outbox')?.rows ?? []) {
     const { recipient, epoch, row: out } = readOutbox(row)
     const way = byId.get(out.messageId)?.ways.get(recipient)
@@ -320,9 +325,9 @@ export async function loseKeys(run: Run, machine: Machine): Promise<void> {
   const { disk, file } = machine
   await (file?.model === disk ? file : disk).commit({ writes: [{ op: 'deleteRange', table: 'prekeys', range: {} }] })
   // What was sealed to a key that is gone goes again, behind what was sealed to the new one.
-  for (const { ways } of run.sent) {
+  for (const { id, ways } of run.sent) {
     const way = ways.get(machine.id)
-    if (way !== undefined) way.loose = true
+    if (way !== undefined && !machine.arrived.has(id)) way.loose = true
   }
 }
 
@@ -334,65 +339,4 @@ export async function keepSnapshot(run: Run, machine: Machine): Promise<void> {
     run.sent.flatMap(({ id, from, state }) => (from === machine && state === 'accepted' ? id : [])),
   )
   machine.snapshot = { rows: await snapshotOf(machine.disk), arrived, accepted }
-}
-
-/** A second machine starts from a copy of what a first one has on its disk, which goes on. */
-export async function clone(run: Run, machine: Machine): Promise<void> {
-  const { machines, counters, history } = run
-  counters.clones++
-  const twin: Machine = {
-    ...machine,
-    name: `${machine.name}'`,
-    place: `${machine.place}-copy`,
-    doomed: false,
-    original: machine,
-    copiedAt: run.sent.length,
-    arrived: new Set(machine.arrived),
-    snapshot: undefined,
-    file: undefined,
-    now: undefined,
-    boots: 0,
-  }
-  history.add(twin.name, 'disk', { copyOf: machine.name })
-  const rows = await snapshotOf(machine.disk)
-  Object.assign(twin, await newDisk(run, twin, rows))
-  mayGoTwice(run, rows)
-  machines.push(twin)
-  boot(run, twin)
-}
-
-/** Of two machines that are one, one has noticed, and stopped, or somebody else has: it was the copy, and is thrown away. */
-export function endClone(run: Run, twin: Machine, isNoticed = true): void {
-  const { original } = twin
-  if (original === undefined || twin.gone) return
-  twin.gone = true
-  if (isNoticed) run.counters.clonesNoticed++
-  if (twin.now !== undefined) powerOff(run, twin, twin.now)
-  // Two machines with one identity are promised nothing but that this is noticed.
-  for (const machine of [original, twin]) {
-    machine.generation++
-    machine.losses++
-  }
-  // The copy may have shown cards that are newer than the original's: who knew it believes these.
-  original.mostSkew = Math.max(original.mostSkew, twin.mostSkew)
-  original.unshown = true
-  original.skew = original.mostSkew
-  if (original.now !== undefined) powerOff(run, original, original.now)
-  for (const [at, entry] of run.sent.entries()) {
-    const { from, ways } = entry
-    if (from.id === original.id) {
-      // What one of two authors says of an epoch ends what the other has in it.
-      for (const way of ways.values()) way.loose = true
-      if (at >= twin.copiedAt || [...ways.values()].some(({ copied }) => copied)) entry.ofTwo = true
-      // What the copy was asked to send went with its disk.
-      if (from === twin) entry.forgotten = true
-    }
-    const way = ways.get(original.id)
-    if (way === undefined) continue
-    way.loose = true
-    way.excused ??= 'its recipient was two machines'
-    // One of them may have said of the other's keys that they are lost.
-    way.mayGoTwice = true
-  }
-  run.history.add(original.name, 'told', { event: 'one again' })
 }

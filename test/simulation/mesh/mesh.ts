@@ -18,7 +18,7 @@ import { Files } from './file-disk.ts'
 import { History } from './history.ts'
 import { boot, crash } from './machines.ts'
 import { checkClosed, settle } from './settling.ts'
-import { type Machine, noCounters, type Outcome, type Relay, type Run } from './state.ts'
+import { type Machine, noCounters, type Outcome, type Relay, type Run, type Way } from './state.ts'
 
 /** How a run may differ from what its seed says. */
 export interface MeshOptions {
@@ -135,6 +135,7 @@ async function open(seed: number): Promise<Run> {
       doomed: leaves && i === count - 1,
       original: undefined,
       copiedAt: 0,
+      settledBefore: new Set<Way>(),
       arrived: new Set<string>(),
       snapshot: undefined,
       file: undefined,

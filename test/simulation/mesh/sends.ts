@@ -15,6 +15,14 @@ type What = Pick<Sent, 'id' | 'text' | 'kind' | 'priority'> &
     readonly unheard?: boolean
   }
 
+/** What ends the text of a request whose handler does not fail. */
+const ASKED = '?'
+export const isAsked = (text: string): boolean => text.endsWith(ASKED)
+/** How long it may take, ms: the longest pauses between tries, and some. */
+const LAST_TIMEOUT = 100_000
+/** Seconds. */
+const DEFAULT_TTL = 3_600
+
 /** Notes what is about to be sent. */
 export function newSent(run: Run, from: Machine, boot: Boot, what: What): Sent {
   const { random, byText, byId, sent, counters, history } = run
@@ -25,6 +33,7 @@ export function newSent(run: Run, from: Machine, boot: Boot, what: What): Sent {
     generation: machine.generation,
     calledOff: false,
     over: false,
+    processed: false,
     unkept: false,
     sentAgain: false,
     handledAgain: false,
@@ -45,6 +54,7 @@ export function newSent(run: Run, from: Machine, boot: Boot, what: What): Sent {
     guarantee: 'exactly-once',
     ...rest,
     ttl,
+    expiresAt: boot.clock.now() + (ttl ?? DEFAULT_TTL) * 1_000,
     ownRetry,
     byHandler,
     content: `${text} ${'x'.repeat(long < 0.9 ? 40 * long : 4_000 * long)}`,
@@ -129,6 +139,31 @@ export function sendOne(
       way.unkept = now?.state === 'dead' || now?.state === 'cancelled'
     }
   })
+}
+
+/** When nothing fails any more everybody asks somebody, and has a reply: see {@link isAsked}. */
+export function askLast(run: Run): void {
+  const up = run.machines.filter(({ now }) => now?.state === 'up')
+  for (const [at, machine] of up.entries()) {
+    const to = up[(at + 1) % up.length] as Machine
+    const { now: boot } = machine
+    if (boot?.agent === undefined || to.id === machine.id) continue
+    const { random, counters, seed } = run
+    const text = `${seed}-${run.sent.length}${ASKED}`
+    const id = createIds({ clock: boot.clock, random })()
+    const entry = newSent(run, machine, boot, { id, text, kind: 'request', priority: 0, to: [to] })
+    const asking = boot.agent.request(to.id, entry.content, { id, guarantee: entry.guarantee, timeout: LAST_TIMEOUT })
+    begin(run, `${text} waits for its reply`, boot, asking)
+    follow(run, entry, asking, 'replied', reply => {
+      counters.askedLast++
+      if (reply.content !== text) fault(run, 'phantom', `the reply to ${text} says ${reply.content}`)
+    })
+    asking.catch(error => {
+      // There may be no room beside what waits for one that never returns.
+      const isFull = error instanceof AfpError && error.code === 'QUEUE_FULL'
+      if (!isFull) fault(run, 'lost', `${text} of ${machine.name} to ${to.name} has no reply: ${error}`)
+    })
+  }
 }
 
 function draw({ random }: Run, to: readonly Machine[], unheard: boolean): Pick<Sent, 'guarantee' | 'kind'> {

@@ -2,8 +2,10 @@
 
 import { readInbox, readOutbox } from '../../../src/delivery/rows.ts'
 import { settleClones } from './acts.ts'
-import { boot, close, endClone } from './machines.ts'
+import { boot, close } from './machines.ts'
+import { askLast } from './sends.ts'
 import { fault, type Machine, type Run, type Sent } from './state.ts'
+import { endClone } from './twins.ts'
 
 /** How long everything may take once nothing fails, ms: the longest pauses of retries, breakers, order and redials, and some. */
 const LONGEST = 400_000
@@ -17,13 +19,18 @@ export async function settle(run: Run): Promise<void> {
   // What was made with a clock that was ahead waits until its time has come.
   const longest = LONGEST + furthest
   let left: string[] = []
+  let asked = false
   for (let at = 0; at < longest; at += LOOK_EVERY) {
     settleClones(run)
     if (at === UNNOTICED) for (const machine of machines) endClone(run, machine, false)
     for (const machine of machines) if (machine.now === undefined && !machine.gone) boot(run, machine)
     await clock.advance(LOOK_EVERY)
     left = await waiting(run)
-    if (left.length === 0) return
+    if (left.length === 0 && asked) return
+    if (left.length === 0) {
+      asked = true
+      askLast(run)
+    }
     await makeRoom(run)
   }
   for (const what of left) fault(run, 'stuck', `in the end ${what}`)

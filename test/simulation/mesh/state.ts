@@ -50,6 +50,11 @@ export const noCounters = () => ({
   retriedByHand: 0,
   retriedByPolicy: 0,
   foundDelivered: 0,
+  /** Requests when nothing fails any more: each has its reply. */
+  askedLast: 0,
+  /** Messages to one recipient that need no excuse, and those whose order is promised. */
+  judged: 0,
+  inOrder: 0,
   /** Of messages whose acknowledgement was cut off until their time was over. */
   retriedAfterLostAcks: 0,
   /** The network. */
@@ -147,6 +152,8 @@ export interface Machine {
   readonly original: Machine | undefined
   /** How many messages had been sent when it was made. */
   readonly copiedAt: number
+  /** What was processed by then, as its sender knew. */
+  readonly settledBefore: ReadonlySet<Way>
   disk: Store
   book: LetterBook
   /** Its disk in files, in runs that have some; it was that of an earlier disk where that was changed since. */
@@ -189,6 +196,8 @@ export interface Way {
   calledOff: boolean
   /** Its sender was told that it will not be handled. */
   over: boolean
+  /** Its sender was told that it was handled. */
+  processed: boolean
   /** `send` has told that it is not kept for this recipient. */
   unkept: boolean
   /** A letter of it was retried: at its sender, or at its recipient with success. */
@@ -216,6 +225,8 @@ export interface Sent {
   readonly content: string
   /** Seconds; undefined: an hour. */
   readonly ttl: number | undefined
+  /** By the clock of its sender, ms since 1970. */
+  readonly expiresAt: number
   readonly ownRetry: boolean
   readonly from: Machine
   readonly boot: Boot
