@@ -24,6 +24,7 @@ const soaks = new Map([
       options: '[--cycles N] [--party sender|recipient|relay|all|each] [--seed N] [--minutes M] [--out FILE]',
     },
   ],
+  ['adopt', { file: ['test/soak/adopt.ts'], options: 'FILE...' }],
   ['chromium-kills', { file: ['test/soak/chromium-kills.ts'], options: '[--cycles N] [--seed N] [--out FILE]' }],
 ])
 
