@@ -65,4 +65,12 @@ export const MESH_BUGS: readonly Bug[] = [
     find: 'if (kept.get(recipient)?.has(messageId)) continue',
     put: 'if (kept.get(recipient)?.has(messageId) && recipients.size === 1) continue',
   },
+  {
+    name: 'short-time-to-live-cut',
+    breaks: 'What is to live for seconds alone is given up as soon as it is sent.',
+    by,
+    file: 'src/delivery/drafts.ts',
+    find: 'const { id, recipients, guarantee, priority, expiresAt } = message',
+    put: 'const { id, recipients, guarantee, priority, timestamp, ttl } = message\n  const expiresAt = ttl < 10 ? Math.ceil(timestamp) + 1 : message.expiresAt',
+  },
 ]
