@@ -64,12 +64,14 @@ export class LostEpochs {
       return unsealed.add(draftAgain(entry), order, { row: entry, bytes, calledOff: fencing.isCalledOff(entry) })
     })
     onWaiting()
-    // Its rows can be read with its key alone: after a crash they are moved anew.
+    const written = writes.length > 0 ? recorder.persist(fates, () => writes) : undefined
+    // Its rows can be read with its key alone: after a crash they are moved anew. Without it nobody knows what a fence is.
     void Promise.allSettled(moved).then(async ends => {
+      await written
       await epoch.recording.ended()
       const over = [...arrived, ...(ends.every(({ status }) => status === 'fulfilled') ? [deletion] : [])]
       if (over.length > 0) await recorder.persist([], () => over)
     })
-    return { written: writes.length > 0 ? recorder.persist(fates, () => writes) : undefined }
+    return { written }
   }
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
 import { loadReceipt } from '../../src/delivery/receipt-rows.ts'
 import { memoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/store.ts'
 import { Disk } from './held-disk.ts'
 import { DeliveryWorld, type Machine, type Node } from './world.ts'
 
@@ -180,6 +181,37 @@ describe('messages of several epochs whose keys are found to be lost', () => {
     await world.clock.advance(10_000)
     expect(bob.texts).toEqual([...first, 'second'])
     expect(ada.errors).toEqual([])
+  })
+})
+
+it('an epoch whose key is lost is there until what was given up in it has its end on the disk', async () => {
+  await away()
+  const { id } = await ada.send(bob, 'called off in doubt')
+  // It may have left.
+  ada.crash()
+  ada = await start()
+  await ada.delivery.cancel(id)
+  const store = adas.store as Store
+  const { commit } = store
+  const gate = Promise.withResolvers<void>()
+  let ends = 0
+  store.commit = async (batch, ...options) => {
+    const isEnd = batch.writes.some(({ op, table }) => op === 'delete' && table === 'outbox')
+    if (isEnd) ends++
+    if (isEnd) await gate.promise
+    return commit(batch, ...options)
+  }
+  await hears()
+  expect(ends).toBe(1)
+  expect(await outRows('outbox')).toBe(1)
+  expect(await outRows('epochs')).toBe(1)
+  gate.resolve()
+  await world.clock.advance(10_000)
+  expect(await outRows('outbox')).toBe(0)
+  expect(await outRows('epochs')).toBe(0)
+  expect((await loadReceipt(disk.rows, id))?.recipients.get(bob.id)).toMatchObject({
+    state: 'cancelled',
+    inDoubt: false,
   })
 })
 

@@ -16,7 +16,8 @@
  *   that of its sender or its recipient was lost, set back or copied, or its recipient's keys were lost, nor of what may have
  *   expired by a clock of its sender that was set back then;
  * - what ends undelivered has its dead letter, unless the disk of its sender or recipient was changed since;
- * - in the end everybody asks somebody, and has a reply, unless its outbox is full of what waits for one that never returns;
+ * - in the end everybody asks somebody, and has a reply, unless something is before it that nobody waits for: of a disk that
+ *   was changed, or for one that never returns;
  * - a message to a machine that never returns has no end that anybody could wait for here; one of its own has it where it came;
  * - a machine that has lost its disk, or whose disk took its time, has a clock that is not set back before it has started and
  *   shown a card, and one whose disk refuses writes has none that is: else its old one is believed;
@@ -99,7 +100,8 @@ async function checkWay(run: Run, entry: Sent, way: Way, effects: number): Promi
     return
   }
   if (effects > 0) {
-    const again = way.handledAgain || mayComeTwice(entry, way)
+    // On a disk that was set back it is not handled yet, whatever its sender was told of that.
+    const again = way.handledAgain || mayComeTwice(entry, way) || to.generation !== way.generation
     if (receipt.state !== 'processed' && !again) say('stuck', 'it was handled, and its sender is not told so')
     return
   }

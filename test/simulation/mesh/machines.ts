@@ -124,7 +124,8 @@ function follow(run: Run, machine: Machine, boot: Boot, agent: Agent): void {
     else if (state === 'queued') way.over = false
     // By the clock of any of those that may have said so.
     const latest = run.clock.now() + Math.max(...run.machines.map(({ mostSkew }) => mostSkew))
-    if (state === 'expired' && sent.kind !== 'request' && Math.ceil(latest) < Math.floor(sent.expiresAt))
+    const isEarly = sent.kind !== 'request' && !way.sentAgain && Math.ceil(latest) < Math.floor(sent.expiresAt)
+    if (state === 'expired' && isEarly)
       fault(run, 'lost', `${sent.text} to ${nameOf(recipient)} has expired ${sent.expiresAt - latest} ms too soon`)
   })
   agent.addEventListener('dead-letter:retried', ({ detail }) => {

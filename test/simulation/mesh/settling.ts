@@ -29,7 +29,7 @@ export async function settle(run: Run): Promise<void> {
     if (left.length === 0 && asked) return
     if (left.length === 0) {
       asked = true
-      askLast(run)
+      await askLast(run)
     }
     await makeRoom(run)
   }
