@@ -132,10 +132,20 @@ function memory({ rows }: Report): string[] {
   const flat = rows.filter(({ figures }) => figures['sender slope'] !== undefined)
   return [
     table(
-      ['', 'sender: MiB at the end, bytes more a message', 'recipient: the same', 'messages/s'],
+      [
+        '',
+        'sender: MiB at the end, bytes more a message',
+        'its process: MiB after a twentieth, at the end',
+        'recipient: MiB at the end, bytes more a message',
+        'its process: MiB after a twentieth, at the end',
+        'messages/s',
+      ],
       flat.map(row => {
-        const end = (side: string): string => `${short(of(row, `${side} heap`))}, ${short(of(row, `${side} slope`))}`
-        return [row.name, end('sender'), end('recipient'), short(middle(rows, row.name, 'rate'))]
+        const end = (side: string): Cells => [
+          `${short(of(row, `${side} heap`))}, ${short(of(row, `${side} slope`))}`,
+          `${short(row.figures[`${side} RSS`]?.[0])}, ${short(of(row, `${side} RSS`))}`,
+        ]
+        return [row.name, ...end('sender'), ...end('recipient'), short(middle(rows, row.name, 'rate'))]
       }),
     ),
     table(
