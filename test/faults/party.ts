@@ -23,6 +23,7 @@ import { seededRandom } from '../../src/common/random.ts'
 import { fileIdentity } from '../../src/identity/file.ts'
 import { sqliteStore } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
+import { say } from './say.ts'
 import { listOf, waysOf } from './ways.ts'
 
 /** What a party is told to be. */
@@ -54,8 +55,6 @@ const LOOK_EVERY = 20
 
 /** How long a request waits for its reply, ms: longer than any of these tests. */
 const PATIENCE = 600_000
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 async function agentOf(part: Part, options: { listen: string[]; peers?: string[]; relays?: string[] }) {
   const { role, folder } = part

@@ -17,10 +17,9 @@ import { fileIdentity } from '../../../src/identity/file.ts'
 import { decode } from '../../../src/message/codec.ts'
 import { contentFromWire } from '../../../src/message/content.ts'
 import type { Store } from '../../../src/store/store.ts'
+import { say } from '../say.ts'
 import { limitedFile, mountedDisk } from './disks.ts'
 import { body, RETRY } from './world.ts'
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
 /** Where an error is none of this package's, its class: `Error` is no code that a test would expect. */
 const codeOf = (error: unknown): string => (error as AfpError).code ?? (error as Error).name

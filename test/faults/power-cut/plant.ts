@@ -4,6 +4,7 @@
  */
 
 import { registerHooks } from 'node:module'
+import { say } from '../say.ts'
 
 const SETTING = 'PRAGMA synchronous = FULL;'
 const value = process.env.AFP_SYNCHRONOUS
@@ -15,7 +16,7 @@ registerHooks({
     const { source } = loaded
     const parts = (typeof source === 'string' ? source : new TextDecoder().decode(source as Uint8Array)).split(SETTING)
     if (parts.length !== 2 || value === undefined) throw new Error(`the setting is there ${parts.length - 1} times`)
-    process.stdout.write(`planted ${value}\n`)
+    say(`planted ${value}`)
     return { ...loaded, source: parts.join(`PRAGMA synchronous = ${value};`) }
   },
 })

@@ -13,8 +13,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createAgent } from '../../../src/agent/create-agent.ts'
 import { sqliteStore } from '../../../src/store/sqlite.ts'
-
-const say = (line: string): void => void process.stdout.write(`${line}\n`)
+import { say } from '../say.ts'
 
 const [folder = '', mesh = '', address = ''] = process.argv.slice(2)
 const store = await sqliteStore(join(folder, 'traced.db'))

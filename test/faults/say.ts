@@ -1,0 +1,14 @@
+/** What a process that may be killed says. */
+
+import { writeSync } from 'node:fs'
+
+const STANDARD_OUTPUT = 1
+
+/**
+ * Says a line. It has left the process when this returns, whoever is slow to read it: what `process.stdout` cannot hand
+ * over at once it keeps to itself, and that would be gone with the process, though what the line tells of is not.
+ */
+export function say(line: string): void {
+  const bytes = Buffer.from(`${line}\n`)
+  for (let at = 0; at < bytes.length; ) at += writeSync(STANDARD_OUTPUT, bytes, at)
+}
