@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Clock, Timer } from '../../src/common/clock.ts'
 import { AfpDataStoreError } from '../../src/common/errors.ts'
+import { statesFrame } from '../../src/delivery/frames.ts'
 import { memoryStore } from '../../src/store/memory.ts'
 import type { Batch } from '../../src/store/store.ts'
 import { storedReceipt } from './stored-receipt.ts'
@@ -69,6 +70,29 @@ describe('an agent that has closed', () => {
     await clock.advance(500)
     expect(await machine.store.count('inbox')).toBe(1)
     expect(waiting.size).toBe(0)
+  })
+
+  it('writes nothing again of what its author said that the disk had refused', async () => {
+    const { ada, bob, meet } = await strangers()
+    world.nodes.set(bob.id, bob)
+    await bob.meet(ada)
+    await bob.send(ada, 'one')
+    await world.clock.advanceUntil(() => ada.texts.length === 1)
+    const [row] = await ada.machine.store.range('epochs', { prefix: ['in', bob.id] })
+    const epoch = row?.key[2] as string
+    let refused = 0
+    meet(() => {
+      refused++
+      throw new AfpDataStoreError('STORE_FAILED', 'the disk is gone')
+    })
+    // What came after the one is skipped; how the epoch stands is written before bob is told that it is known.
+    await ada.delivery.received(bob.id, statesFrame([{ epoch, base: 0, last: 2, skips: [0, [1, 1]] }]))
+    await world.clock.advanceUntil(() => refused === 3)
+    await ada.delivery.close()
+    refused = 0
+    await world.clock.advance(10_000)
+    expect(refused).toBe(0)
+    expect(ada.errors.length).toBeGreaterThan(2)
   })
 })
 
