@@ -167,6 +167,35 @@ it.each<[string, (bob: ReturnType<typeof lonely>, tried: Entry) => void, number]
   bob.sender.close()
 })
 
+it('tries with another when the link goes over which the one message left that its breaker let go', async () => {
+  const clock = new DrivenClock()
+  const bob = await silenced(clock)
+  await clock.advanceUntil(() => bob.sent.length > 0)
+  expect(bob.breaker.state).toBe('half-open')
+  bob.sender.unlinked()
+  bob.sender.linked(false)
+  await clock.advance(200)
+  expect(bob.sent).toEqual([1, 1])
+  bob.acknowledge(1)
+  expect(bob.breaker.state).toBe('closed')
+  bob.sender.close()
+})
+
+it('tries over a new link at once what waits for its time because another one failed', async () => {
+  const clock = new DrivenClock()
+  const bob = lonely(clock, { pause: 600_000 })
+  bob.sender.linked(false)
+  bob.add(1)
+  await clock.advanceUntil(() => bob.overdue.length > 0)
+  bob.sender.unlinked()
+  await clock.advance(10_000)
+  expect(bob.sent).toEqual([1])
+  bob.sender.linked(false)
+  await clock.advance(100)
+  expect(bob.sent).toEqual([1, 1])
+  bob.sender.close()
+})
+
 it('waits, and not in circles, while somebody else tries its breaker, and goes on when that ends', async () => {
   const clock = new DrivenClock()
   const bob = await silenced(clock)
