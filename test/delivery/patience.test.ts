@@ -106,4 +106,27 @@ describe('an author that lost its disk', () => {
     expect(bob.holes).toEqual([[]])
     expect(await bob.machine.store.count('inbox')).toBe(0)
   })
+
+  it('is heard all the same of what comes after that, which is told to be late', async () => {
+    world = new DeliveryWorld()
+    const { identity, store } = await world.machine()
+    const bob = await world.start(await world.machine())
+    let ada = await world.start({ identity, store })
+    for (const text of ['one', 'two']) await ada.send(bob, text)
+    ada.crash()
+    const rows = (await store.range('outbox', { prefix: [bob.id] })).map(readOutbox)
+    const [one, two] = rows.toSorted((a, b) => a.number - b.number).map(({ row }) => row.frame as Uint8Array)
+    const [opening] = (await store.range('epochs', { prefix: ['out', bob.id] })).map(readOpeningRow)
+    await bob.delivery.received(identity.id, frameOf(FrameType.opening, opening?.row.packet as Uint8Array))
+    await bob.delivery.received(identity.id, two as Uint8Array)
+    ada = await world.start({ identity, store: memoryStore() })
+    await ada.meet(bob)
+    await world.clock.advanceUntil(() => bob.texts.length === 1)
+    await bob.delivery.received(identity.id, one as Uint8Array)
+    await world.clock.advanceUntil(() => bob.texts.length === 2)
+    expect(bob.got.map(({ message, late }) => [message.content, late])).toEqual([
+      ['two', false],
+      ['one', true],
+    ])
+  })
 })

@@ -2,12 +2,13 @@
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { scarce } from '../simulation/mesh/floors.ts'
 import { simulateMesh } from '../simulation/mesh/mesh.ts'
 import { soak } from './soak.ts'
 
 const [first, ...rest] = process.argv.slice(2)
 process.exitCode =
-  first === '--timeline' ? await timeline(rest) : await soak('mesh', simulateMesh, process.argv.slice(2))
+  first === '--timeline' ? await timeline(rest) : await soak('mesh', simulateMesh, process.argv.slice(2), scarce)
 
 /** Writes what happens with a seed. The code to exit with, as that of a soak. */
 async function timeline([given, file = `mesh-${given}.jsonl`]: string[]): Promise<number> {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { projectFile } from '../../e2e/fixtures/process.ts'
+import { scarce } from '../simulation/mesh/floors.ts'
 import { keptReports } from './adopt.ts'
 import { keptAs, pageOf, type SoakReport } from './page.ts'
 
@@ -9,6 +10,18 @@ const origin = { date: '2026-11-23T00:00:00Z', commit: 'abc', node: 'v24.0.0', m
 describe('The page of long runs', () => {
   it('shows what is kept of them', () => {
     expect(readFileSync(projectFile('docs/soaks.md'), 'utf8')).toBe(pageOf(keptReports()))
+  })
+
+  it('shows meshes in which enough happened', () => {
+    const meshes = keptReports().filter(({ name }) => name === 'mesh')
+    expect(meshes).not.toEqual([])
+    for (const { counters = {}, seeds } of meshes as {
+      counters?: Record<string, number>
+      seeds: { count: number }
+    }[]) {
+      expect(scarce(counters, seeds.count)).toEqual([])
+      expect(scarce({ ...counters, heard: 0 }, seeds.count)).toHaveLength(1)
+    }
   })
 
   it('shows faults, and which bugs were not caught', () => {

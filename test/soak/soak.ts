@@ -27,11 +27,15 @@ interface Range {
   readonly out: string
 }
 
-/** The code to exit with: 0, 1 where there was a fault, 2 for options that are none. */
+/**
+ * The code to exit with: 0, 1 where there was a fault, 2 for options that are none.
+ * @param scarce what happened too seldom in so many runs to prove anything: a fault of all of them
+ */
 export async function soak(
   name: string,
   simulate: (seed: number) => Promise<Outcome>,
   args: readonly string[],
+  scarce: (sums: Readonly<Record<string, number>>, runs: number) => string[] = () => [],
 ): Promise<number> {
   let range: Range
   try {
@@ -70,6 +74,9 @@ export async function soak(
   for (const signal of signals) process.off(signal, stop)
   const seeds = { from, to: seed - 1, count: seed - from }
   const seconds = Math.round(elapsed() / 1_000)
+  const missing = scarce(counters, seeds.count)
+  for (const fault of missing) console.log(fault)
+  if (missing.length > 0) faults.push({ seed: from, faults: missing })
   await writeReport(out, { name, ...where, seeds, seconds, faults, counters })
   console.log(`${seeds.count} seeds in ${seconds} s, ${faults.length} with faults: ${out}`)
   return faults.length > 0 ? 1 : 0
