@@ -13,3 +13,16 @@ export function contentSizes(named = process.env.BENCH_SIZES ?? '1024'): number[
 
 /** Messages under way at a time: 1,024, but no more than 4 MiB of them. */
 export const windowOf = (bytes: number): number => Math.max(1, Math.min(1_024, Math.floor(2 ** 22 / bytes)))
+
+/** Variables that take something away from a run, so that it is not a whole one. */
+const PARTIAL = /\bBENCH_(CASES|MS|PROFILE|QUEUED)=/
+
+/** What has a benchmark run as it does now. Profiles slow it down, and are among what picks what is measured. */
+export function commandOf(bench: string, env: NodeJS.ProcessEnv = process.env, args = process.argv.slice(2)): string {
+  const picked = Object.entries(env).filter(([name]) => name.startsWith('BENCH_'))
+  const variables = picked.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => `${name}=${value}`)
+  return [...variables, 'npm run bench --', bench, ...args].join(' ')
+}
+
+/** Whether a command measures all that there is. */
+export const isWhole = (command: string): boolean => !PARTIAL.test(command)

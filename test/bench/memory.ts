@@ -10,7 +10,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { windowOf } from './extent.ts'
+import { commandOf, windowOf } from './extent.ts'
 import { slope, surroundings } from './figures.ts'
 import { printAbout, printTable, printTargets, writeReport } from './output.ts'
 import { Pair } from './pair.ts'
@@ -151,7 +151,7 @@ const report: Report = {
   bench: 'memory',
   ...about,
   rounds: 1,
-  cases: process.env.BENCH_CASES,
+  command: commandOf('memory'),
   load,
   notes,
   rows,

@@ -12,7 +12,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { contentSizes, windowOf } from './extent.ts'
+import { commandOf, contentSizes, windowOf } from './extent.ts'
 import { surroundings } from './figures.ts'
 import { printAbout, printTable, printTargets, writeReport } from './output.ts'
 import { Pair } from './pair.ts'
@@ -118,7 +118,7 @@ const report: Report = {
   bench: 'peers',
   ...about,
   rounds,
-  cases: process.env.BENCH_CASES,
+  command: commandOf('peers'),
   load,
   notes,
   rows,

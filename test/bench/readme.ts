@@ -5,6 +5,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { projectFile } from '../../e2e/fixtures/process.ts'
+import { isWhole } from './extent.ts'
 import { resultFile } from './output.ts'
 import type { Report } from './report.ts'
 import { PARTS, withPart } from './tables.ts'
@@ -14,8 +15,8 @@ const kept = (bench: string): string => projectFile(`test/bench/results/${bench}
 
 if (adopted !== undefined) {
   const text = readFileSync(resultFile(adopted), 'utf8')
-  const { cases, commit } = JSON.parse(text) as Report
-  if (cases !== undefined) throw new Error(`the last run of ${adopted} has but the cases ${cases}`)
+  const { command = '', commit } = JSON.parse(text) as Report
+  if (!isWhole(command)) throw new Error(`the last run of ${adopted} was not a whole one: ${command}`)
   if (/changed/.test(commit)) throw new Error(`the last run of ${adopted} is of what is in no commit: ${commit}`)
   writeFileSync(kept(adopted), text)
 }

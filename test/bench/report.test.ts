@@ -1,7 +1,7 @@
 /** What benchmarks make of what they measured: medians, ratios within rounds, targets. */
 
 import { describe, expect, test } from 'vitest'
-import { contentSizes, windowOf } from './extent.ts'
+import { commandOf, contentSizes, isWhole, windowOf } from './extent.ts'
 import { median, quantile, slope } from './figures.ts'
 import { judge, middle, type Row, ratio, type Target } from './report.ts'
 import { short } from './short.ts'
@@ -34,6 +34,14 @@ describe('the figures of a benchmark', () => {
     const rows = [row('a', [10, 40]), row('b', [10]), row('c', []), row('d', [1, 2], 256)]
     for (const other of ['b', 'c', 'd', 'nobody']) expect(ratio(rows, 'a', other, 'rate', 1_024)).toBeUndefined()
     expect(middle(rows, 'c', 'rate')).toBeUndefined()
+  })
+
+  test('the command that ran is told with all that picked what was measured, and a run that left something out is no whole one', () => {
+    const env = { BENCH_SIZES: 'all', HOME: '/root', BENCH_MS: '60' }
+    expect(commandOf('peers', env, ['5'])).toBe('BENCH_MS=60 BENCH_SIZES=all npm run bench -- peers 5')
+    for (const name of ['CASES', 'MS', 'PROFILE', 'QUEUED'])
+      expect(isWhole(commandOf('peers', { [`BENCH_${name}`]: '1' }, []))).toBe(false)
+    expect(isWhole(commandOf('tabs', { BENCH_SIZES: 'all' }, []))).toBe(true)
   })
 
   test('numbers have three digits that mean something', () => {

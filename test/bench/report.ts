@@ -42,8 +42,8 @@ export interface Report {
   readonly machine: string
   readonly disk?: string
   readonly rounds: number
-  /** What was picked; undefined for all. */
-  readonly cases?: string | undefined
+  /** What does the same again, with the variables that picked what was measured; runs of before it was kept have none. */
+  readonly command?: string
   readonly load: readonly number[]
   /** What else has to be known to read the figures, such as what is durable. */
   readonly notes: Readonly<Record<string, string>>

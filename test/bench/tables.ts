@@ -19,11 +19,11 @@ const namesOf = (rows: readonly Row[], bytes: number): string[] =>
   rows.filter(row => row.bytes === bytes).map(({ name }) => name)
 
 /** When, how often and on what it was measured. */
-function about({ bench, rounds, date, commit, node, machine, disk, load }: Report): string {
+function about({ bench, command, rounds, date, commit, node, machine, disk, load }: Report): string {
   const times = rounds === 1 ? 'one round' : `medians of ${rounds} rounds`
   const loads = `load ${short(Math.min(...load))} to ${short(Math.max(...load))}`
   const where = [machine, disk, loads].filter(Boolean).join('; ')
-  return `Measured by \`npm run bench -- ${bench}\` on ${date.slice(0, 10)}, ${times}, at ${commit}, Node ${node.slice(1)}; ${where}.`
+  return `Measured by \`${command ?? `npm run bench -- ${bench}`}\` on ${date.slice(0, 10)}, ${times}, at ${commit}, Node ${node.slice(1)}; ${where}.`
 }
 
 const notesOf = ({ notes }: Report): string =>

@@ -15,7 +15,7 @@ import { buildPage } from '../../e2e/fixtures/build.ts'
 import { launchChromium } from '../../e2e/fixtures/chromium.ts'
 import { RelayProcess } from '../../e2e/fixtures/relay.ts'
 import { serveSite } from '../../e2e/fixtures/site.ts'
-import { contentSizes, windowOf } from './extent.ts'
+import { commandOf, contentSizes, windowOf } from './extent.ts'
 import { origin, quantile } from './figures.ts'
 import { printAbout, printTable, printTargets, writeReport } from './output.ts'
 import { judge, middle, type Report, type Row, ratio } from './report.ts'
@@ -143,7 +143,7 @@ const report: Report = {
   bench: 'tabs',
   ...origin(),
   rounds,
-  cases: process.env.BENCH_CASES,
+  command: commandOf('tabs'),
   load,
   notes: {
     browser: `Chromium ${version}, two tabs in profiles of their own for each way, connected over WebRTC`,

@@ -11,6 +11,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Helper } from '../../e2e/fixtures/process.ts'
+import { commandOf } from './extent.ts'
 import { quantile, surroundings } from './figures.ts'
 import { contentOf } from './flow.ts'
 import { printAbout, printTable, printTargets, writeReport } from './output.ts'
@@ -235,7 +236,7 @@ const report: Report = {
   bench: 'workloads',
   ...about,
   rounds,
-  cases: process.env.BENCH_CASES,
+  command: commandOf('workloads'),
   load,
   notes: {
     kinds:
