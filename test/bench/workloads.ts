@@ -148,6 +148,7 @@ const workloads: Workload[] = [
     (steps): Workload => ({
       name: `chain of ${steps}`,
       workers: steps,
+      apart: true,
       cases: STEP_WORK.map(work => ({
         row: kind => chainCase(steps, work, kind),
         duties: chainOf(Crew.names(steps), { work }),
@@ -242,7 +243,9 @@ const report: Report = {
     kinds:
       'plain TCP: frames over connections that stay, kept nowhere. AFP at-most-once: sealed, kept nowhere. AFP at-least-once: sealed, and kept at both ends until it is processed, in memory, or in SQLite (WAL, synchronous=FULL: synced before it is sent on, and before it is acknowledged)',
     content: `${content.length} bytes; work keeps the processor busy; the API is another process that takes ${API_DELAY} ms, called by each of two workers: ${alone.toFixed(1)} ms without them`,
-    throughput: `direct: ${UNDER_WAY} questions under way; orchestration: each worker is asked, and all answers waited for, each kind by itself`,
+    throughput: `direct: ${UNDER_WAY} questions under way; orchestration: each worker is asked, and all answers waited for`,
+    apart:
+      'orchestration and chains have each kind by itself, all rounds in a row, since agents that are idle are at work too; in the others the kinds take turns, with all of them there',
   },
   rows,
   targets: judge(WORKLOAD_TARGETS, rows),
