@@ -6,6 +6,7 @@
 
 import type { Stream, StreamMuxer, Transport } from '@libp2p/interface'
 import { boundCrumbs, boundRequest } from './begun-input.ts'
+import { type ChannelWrites, writeWhole } from './channel-writes.ts'
 import type { TransportFactory } from './node.ts'
 import type { Inbound } from './yamux.ts'
 
@@ -17,7 +18,7 @@ const LENGTH_BYTES = 3
 const MAX_CHANNELS = 32
 
 /** What a stream keeps to itself. */
-interface ChannelStream extends Inbound {
+interface ChannelStream extends Inbound, ChannelWrites {
   readonly incomingData: { push(data: Uint8Array): unknown }
 }
 
@@ -38,32 +39,42 @@ interface Upgrading {
   upgradeOutbound: Upgrade
 }
 
-/** WebRTC with these bounds. */
+/** WebRTC with these bounds, and with streams that write each message in one piece. */
 export const withChannelBounds =
   (factory: TransportFactory): TransportFactory =>
   (components: { readonly upgrader: Upgrading }): Transport => {
-    const { upgrader } = components
-    const bounded =
-      (upgrade: 'upgradeInbound' | 'upgradeOutbound'): Upgrade =>
-      (connection, options) => {
-        const { muxerFactory } = options
-        const create = muxerFactory.createStreamMuxer.bind(muxerFactory)
-        muxerFactory.createStreamMuxer = of => bound(create(of) as ChannelMuxer)
-        return upgrader[upgrade](connection, options)
-      }
-    const upgrades = { upgradeInbound: bounded('upgradeInbound'), upgradeOutbound: bounded('upgradeOutbound') }
-    return factory(
+    const upgrader = bounding(components.upgrader)
+    const transport = factory(
       new Proxy(components, {
-        get: (target, name) =>
-          name === 'upgrader' ? Object.assign(Object.create(upgrader), upgrades) : Reflect.get(target, name),
+        get: (target, name) => (name === 'upgrader' ? upgrader : Reflect.get(target, name)),
       }) as never,
     )
+    // What is dialled is upgraded by what comes with the dial.
+    const dial = transport.dial.bind(transport)
+    transport.dial = (address, options) =>
+      dial(address, { ...options, upgrader: bounding(options.upgrader as unknown as Upgrading) as never })
+    return transport
   }
+
+/** An upgrader that bounds the connections that it makes. */
+function bounding(upgrader: Upgrading): Upgrading {
+  const bounded =
+    (upgrade: keyof Upgrading): Upgrade =>
+    (connection, options) => {
+      const { muxerFactory } = options
+      const create = muxerFactory.createStreamMuxer.bind(muxerFactory)
+      muxerFactory.createStreamMuxer = of => bound(create(of) as ChannelMuxer)
+      return upgrader[upgrade](connection, options)
+    }
+  const upgrades = { upgradeInbound: bounded('upgradeInbound'), upgradeOutbound: bounded('upgradeOutbound') }
+  return Object.assign(Object.create(upgrader), upgrades)
+}
 
 function bound(muxer: ChannelMuxer): StreamMuxer {
   const boundStream = (stream: Stream): void => {
     boundCrumbs(stream as ChannelStream)
     boundMessages(stream as ChannelStream)
+    writeWhole(stream as ChannelStream)
   }
   const onDataChannel = muxer.onDataChannel.bind(muxer)
   muxer.onDataChannel = (channel, early) => {

@@ -51,16 +51,18 @@ async function dial(node: Node, address: ReturnType<typeof multiaddr>): Promise<
 }
 
 /** A stranger's WebRTC connection to a node, and the node's end of it. */
-async function strangers() {
+async function strangers(dialled: 'the node' | 'the stranger' = 'the node') {
   const relay = await testRelay()
   const [node, stranger] = [await peer(relay), await peer(relay)]
-  await hasSlot({ node } as never)
-  const address = multiaddr(`${addressOf(relay, 'tcp')}/p2p-circuit/webrtc/p2p/${node.peerId}`)
-  const connection = await dial(stranger, address)
-  const direct = (): Connection | undefined =>
-    node.getConnections(stranger.peerId).find(({ limits }) => limits === undefined)
-  await until(() => direct() !== undefined, [node, 'connection:open'])
-  return { node, connection, into: direct() as Connection, goesOn: await pulse(node, connection) }
+  const [from, to] = dialled === 'the node' ? [stranger, node] : [node, stranger]
+  await hasSlot({ node: to } as never)
+  const address = multiaddr(`${addressOf(relay, 'tcp')}/p2p-circuit/webrtc/p2p/${to.peerId}`)
+  const made = await dial(from, address)
+  const direct = (): Connection | undefined => to.getConnections(from.peerId).find(({ limits }) => limits === undefined)
+  await until(() => direct() !== undefined, [to, 'connection:open'])
+  const taken = direct() as Connection
+  const [connection, into] = dialled === 'the node' ? [made, taken] : [taken, made]
+  return { node, connection, into, goesOn: await pulse(node, connection) }
 }
 
 /**
@@ -106,11 +108,11 @@ const closed = (channel: RTCDataChannel): Promise<void> =>
     channel.addEventListener('close', () => resolve())
   })
 
-test(
+test.each(['the node', 'the stranger'] as const)(
   'A message on a data channel that says it is longer than any ends its stream, and the connection goes on',
   WITHIN,
-  async () => {
-    const { connection, into, goesOn } = await strangers()
+  async dialled => {
+    const { connection, into, goesOn } = await strangers(dialled)
     const started = performance.now()
     const channel = await openChannel(muxerOf(connection))
     const gone = closed(channel)
@@ -128,18 +130,41 @@ test(
   },
 )
 
-test('The other side has 32 data channels open at a time, and the connection goes on', WITHIN, async () => {
-  const { connection, into, goesOn } = await strangers()
-  const started = performance.now()
-  const channels = await Promise.all(Array.from({ length: 40 }, () => openChannel(muxerOf(connection))))
-  const over = (): number => channels.filter(({ readyState }) => readyState === 'closed').length
-  while (over() < 8) await turn()
-  expect(performance.now() - started).toBeLessThan(SOON)
-  const inbound = muxerOf(into).streams.filter(({ direction }) => direction === 'inbound')
-  expect(inbound.length).toBeLessThanOrEqual(32)
-  for (const channel of channels) channel.close()
-  while (muxerOf(into).streams.filter(({ direction }) => direction === 'inbound').length > 24) await turn()
-  await goesOn()
+test.each(['the node', 'the stranger'] as const)(
+  'The other side has 32 data channels open at a time, and the connection goes on',
+  WITHIN,
+  async dialled => {
+    const { connection, into, goesOn } = await strangers(dialled)
+    const started = performance.now()
+    const channels = await Promise.all(Array.from({ length: 40 }, () => openChannel(muxerOf(connection))))
+    const over = (): number => channels.filter(({ readyState }) => readyState === 'closed').length
+    while (over() < 8) await turn()
+    expect(performance.now() - started).toBeLessThan(SOON)
+    const inbound = muxerOf(into).streams.filter(({ direction }) => direction === 'inbound')
+    expect(inbound.length).toBeLessThanOrEqual(32)
+    for (const channel of channels) channel.close()
+    while (muxerOf(into).streams.filter(({ direction }) => direction === 'inbound').length > 24) await turn()
+    await goesOn()
+  },
+)
+
+test('Each message of a stream leaves in one call of its data channel', WITHIN, async () => {
+  const { node, connection } = await strangers()
+  const { theirs, bytes } = await streamOf(node, connection)
+  const { channel } = muxerOf(connection).streams.find(({ id }) => id === theirs.id) as Muxer['streams'][number]
+  const send = channel.send.bind(channel)
+  const calls: number[] = []
+  channel.send = ((data: Uint8Array<ArrayBuffer>) => {
+    calls.push(data.byteLength)
+    send(data)
+  }) as RTCDataChannel['send']
+  for (const size of [1, 1_000, 10_000]) {
+    const before = bytes.length
+    theirs.send(new Uint8Array(size))
+    while (bytes.length < before + size) await turn()
+  }
+  // Its length before it, and the tag and length of its one field.
+  expect(calls).toEqual([1 + 2 + 1, 2 + 3 + 1_000, 2 + 3 + 10_000])
 })
 
 test('A request that is never whole is given up on a data channel too', WITHIN, async () => {
