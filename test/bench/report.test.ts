@@ -56,12 +56,13 @@ describe('the figures of a benchmark', () => {
   })
 
   test('a change is told in percent while it is small, else in times', () => {
-    expect([1.0849, 0.88, 2.04, 31, 0.01, undefined].map(inWords)).toEqual([
+    expect([1.0849, 0.88, 2.04, 31, 0.01, -18, undefined].map(inWords)).toEqual([
       '+8.5%',
       '-12%',
       '2.0 times',
       '31 times',
       '1/100',
+      'too little to compare',
       'not measured',
     ])
   })

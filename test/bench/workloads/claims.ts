@@ -30,6 +30,8 @@ export const ROW = {
 /** A ratio in words: a change in percent, or how many times where it is no small one. */
 export function inWords(measured: number | undefined): string {
   if (measured === undefined || !Number.isFinite(measured)) return 'not measured'
+  // One of the two is within what such measurements are off by.
+  if (measured <= 0) return 'too little to compare'
   if (measured >= 2) return `${measured.toFixed(measured < 10 ? 1 : 0)} times`
   if (measured < 0.1) return `1/${(1 / measured).toFixed(0)}`
   const percent = (measured - 1) * 100
