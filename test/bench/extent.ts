@@ -14,6 +14,9 @@ export function contentSizes(named = process.env.BENCH_SIZES ?? '1024'): number[
 /** Messages under way at a time: 1,024, but no more than 4 MiB of them. */
 export const windowOf = (bytes: number): number => Math.max(1, Math.min(1_024, Math.floor(2 ** 22 / bytes)))
 
+/** Of fewer round trips a 99th percentile would be the longest of all. */
+export const ROUND_TRIPS = { ms: 500, least: 200 } as const
+
 /** Variables that take something away from a run, so that it is not a whole one. */
 const PARTIAL = /\bBENCH_(CASES|MS|PROFILE|QUEUED)=/
 

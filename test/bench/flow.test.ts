@@ -1,7 +1,19 @@
 /** How benchmarks send: never more under way than the window has room for, whoever is compared. */
 
 import { describe, expect, test } from 'vitest'
-import { Arrivals, Credits, contentOf, creditFrame, creditOf, type Flow, KIND, pump, SendWindow } from './flow.ts'
+import {
+  Arrivals,
+  Credits,
+  contentOf,
+  creditFrame,
+  creditOf,
+  type Flow,
+  KIND,
+  pump,
+  roundTrips,
+  SendWindow,
+  timed,
+} from './flow.ts'
 
 const content = contentOf(64)
 
@@ -100,6 +112,46 @@ describe('a window', () => {
   })
 })
 
+test('sending ends when what was acknowledged is deleted', async () => {
+  const window = new SendWindow()
+  window.reset(2)
+  const deleted = Promise.withResolvers<void>()
+  let asked = 0
+  const settled = () => {
+    asked++
+    return deleted.promise
+  }
+  let over = false
+  const pumping = pump({ ...slowFlow().flow, settled }, window, content, { count: 2 }).then(() => {
+    over = true
+  })
+  await turns()
+  expect(asked).toBe(0)
+  window.free(2)
+  await turns()
+  expect([asked, over]).toEqual([1, false])
+  deleted.resolve()
+  await pumping
+})
+
+describe('what is timed', () => {
+  test('goes on until it was done often enough, for ten times as long at most', async () => {
+    expect(await timed({ ms: 0, least: 30 }, turns)).toHaveLength(0)
+    expect(await timed({ ms: 1e-6, least: 1_000 }, turns)).toHaveLength(1)
+    expect((await timed({ ms: 10, least: 1 }, turns)).length).toBeGreaterThan(1)
+    const some = await timed({ ms: 200, least: 5 }, async () => {
+      const start = performance.now()
+      while (performance.now() - start < 50);
+    })
+    expect(some).toHaveLength(5)
+    for (const time of some) expect(time).toBeGreaterThanOrEqual(50)
+  })
+
+  test('is nothing where nothing comes back', async () => {
+    expect(await roundTrips(slowFlow().flow, content, { ms: 1_000, least: 5 })).toEqual([])
+  })
+})
+
 describe('credits', () => {
   test('tell an eighth of the window at a time, so that its sender never waits for the rest', () => {
     for (const size of [1, 2, 7, 8, 64, 1_024]) {
@@ -128,15 +180,37 @@ describe('arrivals', () => {
     const end = arrivals.end(2)
     arrivals.arrived()
     arrivals.arrived()
-    expect(await end).toBe(2)
+    await end
     arrivals.reset()
     arrivals.arrived()
-    expect(await arrivals.end(1)).toBe(1)
+    await arrivals.end(1)
   })
 
   test('that stay away are missed, not waited for', async () => {
     const arrivals = new Arrivals()
     arrivals.arrived()
-    expect(await arrivals.end(2, 1)).toBe(1)
+    await expect(arrivals.end(2, undefined, 1)).rejects.toThrow('1 of 2 messages arrived')
+  })
+
+  test('are not more than were sent', async () => {
+    const arrivals = new Arrivals()
+    for (let message = 0; message < 3; message++) arrivals.arrived()
+    await expect(arrivals.end(2)).rejects.toThrow('3 of 2 messages arrived')
+  })
+
+  test('are all there when what was processed is deleted', async () => {
+    const arrivals = new Arrivals()
+    const deleted = Promise.withResolvers<void>()
+    let over = false
+    const end = arrivals
+      .end(1, () => deleted.promise)
+      .then(() => {
+        over = true
+      })
+    arrivals.arrived()
+    await turns()
+    expect(over).toBe(false)
+    deleted.resolve()
+    await end
   })
 })

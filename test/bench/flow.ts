@@ -68,6 +68,8 @@ export interface Flow {
   readonly acknowledged: boolean
   /** Sends a batch, and returns what to wait for before the next one, where the way is full. */
   send(content: Uint8Array): Promise<unknown> | undefined
+  /** Resolves when nothing is left at this end of what was sent and acknowledged. */
+  readonly settled?: () => Promise<void>
   /** Sends one and waits for what comes back; undefined where nothing does. */
   readonly roundTrip?: (content: Uint8Array) => Promise<unknown>
 }
@@ -75,7 +77,7 @@ export interface Flow {
 /** When to stop: after so many messages, or ms. */
 export type Extent = { readonly count: number } | { readonly ms: number }
 
-/** Sends as fast as the window allows; resolves with how many when all that will be acknowledged is. */
+/** Sends as fast as the window allows; resolves with how many when all that will be acknowledged is, and is deleted. */
 export async function pump(flow: Flow, window: SendWindow, content: Uint8Array, extent: Extent): Promise<number> {
   const end = 'ms' in extent ? performance.now() + extent.ms : Number.POSITIVE_INFINITY
   const count = 'count' in extent ? extent.count : Number.POSITIVE_INFINITY
@@ -87,19 +89,33 @@ export async function pump(flow: Flow, window: SendWindow, content: Uint8Array, 
     const full = flow.send(content)
     if (full !== undefined) await full
   }
-  if (flow.acknowledged) await window.empty()
+  if (flow.acknowledged) {
+    await window.empty()
+    await flow.settled?.()
+  }
   return sent
 }
 
-/** Times of round trips, one after the other, ms. */
-export async function roundTrips(flow: Flow, content: Uint8Array, extent: Extent): Promise<number[]> {
-  const end = 'ms' in extent ? performance.now() + extent.ms : Number.POSITIVE_INFINITY
-  const count = 'count' in extent ? extent.count : Number.POSITIVE_INFINITY
+/** Times of round trips, one after the other, ms; none where nothing comes back. */
+export async function roundTrips({ roundTrip }: Flow, content: Uint8Array, extent: Spell): Promise<number[]> {
+  return roundTrip === undefined ? [] : timed(extent, () => roundTrip(content))
+}
+
+/** For how long something is done over and over, ms; longer, up to ten times as long, where it was done less often than `least`. */
+export interface Spell {
+  readonly ms: number
+  readonly least: number
+}
+
+/** Times of what is done over and over, one after the other, ms. */
+export async function timed({ ms, least }: Spell, task: () => Promise<unknown>): Promise<number[]> {
   const times: number[] = []
-  while (flow.roundTrip !== undefined && times.length < count && performance.now() < end) {
-    const asked = performance.now()
-    await flow.roundTrip(content)
-    times.push(performance.now() - asked)
+  const start = performance.now()
+  for (let spent = 0; spent < ms || (times.length < least && spent < 10 * ms); ) {
+    await task()
+    const now = performance.now() - start
+    times.push(now - spent)
+    spent = now
   }
   return times
 }
@@ -142,8 +158,8 @@ export class Arrivals {
     if (this.#enough !== undefined && this.#count >= this.#enough.count) this.#enough.reached()
   }
 
-  /** Resolves with how many came, as soon as they are so many, or nothing has come for `patience` ms. */
-  async end(wanted: number, patience = 10_000): Promise<number> {
+  /** Resolves as soon as so many came, and all of them are `settled`. @throws Error where others came, or none for `patience` ms */
+  async end(wanted: number, settled?: () => Promise<void>, patience = 10_000): Promise<void> {
     while (this.#count < wanted) {
       const before = this.#count
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -154,7 +170,8 @@ export class Arrivals {
       if (this.#count === before) break
     }
     this.#enough = undefined
-    return this.#count
+    if (this.#count >= wanted) await settled?.()
+    if (this.#count !== wanted) throw new Error(`${this.#count} of ${wanted} messages arrived`)
   }
 }
 

@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { Helper } from '../../e2e/fixtures/process.ts'
 import { quantile } from './figures.ts'
+import type { Spell } from './flow.ts'
 import type { Memory, Run } from './peer-process.ts'
 import type { Place } from './peers/adapter.ts'
 import { PEERS, type Peer } from './peers/peers.ts'
@@ -57,22 +58,21 @@ export class Pair {
     const serverBefore = this.server?.cpu()
     const start = performance.now()
     const { sent, cpu } = await this.#sender.call<{ sent: number; cpu: number }>('messages', run)
-    const end = await this.#recipient.call<{ count: number; cpu: number }>('end', sent)
+    const recipientCpu = await this.#recipient.call<number>('end', sent)
     const seconds = (performance.now() - start) / 1_000
-    if (end.count !== sent) throw new Error(`${end.count} of ${sent} messages arrived`)
     const serverCpu = (this.server?.cpu() ?? Number.NaN) - (serverBefore ?? Number.NaN)
     const each = (ms: number): number => (ms / sent) * 1_000
     return {
       rate: sent / seconds,
       senderCpu: each(cpu),
-      recipientCpu: each(end.cpu - recipientBefore),
+      recipientCpu: each(recipientCpu - recipientBefore),
       ...(this.server !== undefined && { serverCpu: each(serverCpu) }),
     }
   }
 
   /** Round trips one at a time, ms; undefined where nothing comes back. */
-  async roundTrips(run: Run): Promise<{ p50: number; p99: number } | undefined> {
-    const times = await this.#sender.call<number[]>('roundTrips', run)
+  async roundTrips(run: Run, spell: Spell): Promise<{ p50: number; p99: number } | undefined> {
+    const times = await this.#sender.call<number[]>('roundTrips', run, spell)
     return times.length === 0 ? undefined : { p50: quantile(times, 0.5), p99: quantile(times, 0.99) }
   }
 

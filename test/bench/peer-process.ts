@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { answerCalls } from '../../e2e/fixtures/process.ts'
 import { cpuTime, profiled } from './figures.ts'
-import { Arrivals, contentOf, type Extent, pump, roundTrips, SendWindow } from './flow.ts'
+import { Arrivals, contentOf, type Extent, pump, roundTrips, SendWindow, type Spell } from './flow.ts'
 import type { Place, Receiving, Sending } from './peers/adapter.ts'
 import { PEERS, type Peer } from './peers/peers.ts'
 
@@ -56,32 +56,27 @@ answerCalls({
     }
     return cpuTime()
   },
-  /** The recipient tells how many came, once so many did and are done with, and its processor time so far. */
+  /** The recipient tells its processor time so far, once so many came and are done with. */
   end: async (wanted: number) => {
-    const count = await arrivals.end(wanted)
-    if (count === wanted) await receiving?.settled?.()
+    await arrivals.end(wanted, receiving?.settled)
     const cpu = cpuTime()
     profiling?.stop()
     await profiling?.written
     profiling = undefined
-    return { count, cpu }
+    return cpu
   },
   /** The sender sends; tells how many, and the processor time of that. */
   messages: async ({ mode, bytes, window: size, extent, profile }: Run) => {
     const flow = (sending as Sending).flow(mode)
     window.reset(size)
     const cpu = cpuTime()
-    const run = async (): Promise<number> => {
-      const sent = await pump(flow, window, contentOf(bytes), extent)
-      if (flow.acknowledged) await sending?.settled?.()
-      return sent
-    }
+    const run = (): Promise<number> => pump(flow, window, contentOf(bytes), extent)
     const sent = await (profile === undefined ? run() : profiled(join(profile, 'sender.cpuprofile'), run))
     return { sent, cpu: cpuTime() - cpu }
   },
-  roundTrips: ({ mode, bytes, extent }: Run) => {
+  roundTrips: ({ mode, bytes }: Run, spell: Spell) => {
     window.reset(1)
-    return roundTrips((sending as Sending).flow(mode), contentOf(bytes), extent)
+    return roundTrips((sending as Sending).flow(mode), contentOf(bytes), spell)
   },
   left: () => sending?.left?.(),
   /** Keeps so many that nobody takes, a window at a time. */

@@ -12,7 +12,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { commandOf, contentSizes, windowOf } from './extent.ts'
+import { commandOf, contentSizes, ROUND_TRIPS, windowOf } from './extent.ts'
 import { surroundings } from './figures.ts'
 import { printAbout, printTable, printTargets, writeReport } from './output.ts'
 import { Pair } from './pair.ts'
@@ -29,7 +29,6 @@ const pattern = new RegExp(process.env.BENCH_CASES ?? '')
 const sizes = contentSizes()
 /** How long each case is measured in a round, ms; for a profile longer, since what is compiled shows late. */
 const messagesFor = Number(process.env.BENCH_MS ?? (profiles === undefined ? 1_500 : 8_000))
-const ROUND_TRIPS_FOR = 500
 const WARM_UP = 1_000
 
 /** A case of a pair, at one size. */
@@ -50,7 +49,7 @@ const runOf = ({ mode, bytes, row }: Case, ms: number, profile?: string): Run =>
 
 async function measured(one: Case, profile?: string): Promise<Record<string, number>> {
   const messages = await one.pair.messages(runOf(one, messagesFor, profile))
-  return { ...messages, ...(await one.pair.roundTrips(runOf(one, ROUND_TRIPS_FOR))) }
+  return { ...messages, ...(await one.pair.roundTrips(runOf(one, 0), ROUND_TRIPS)) }
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'afp-bench-'))
@@ -102,7 +101,7 @@ for (const one of cases) {
   // What is compiled late, or measured for the first time, is nobody's figure.
   await attempt(one, async () => {
     await one.pair.messages(runOf(one, WARM_UP))
-    await one.pair.roundTrips(runOf(one, WARM_UP / 4))
+    await one.pair.roundTrips(runOf(one, 0), { ms: WARM_UP / 4, least: 1 })
     return {}
   })
 }

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { Helper } from '../../e2e/fixtures/process.ts'
 import { commandOf } from './extent.ts'
 import { quantile, surroundings } from './figures.ts'
-import { contentOf } from './flow.ts'
+import { contentOf, timed } from './flow.ts'
 import { printAbout, printTable, printTargets, writeReport } from './output.ts'
 import { judge, middle, type Report, type Row } from './report.ts'
 import { short } from './short.ts'
@@ -26,24 +26,14 @@ const rounds = Number(process.argv[2] ?? 3)
 const pattern = new RegExp(process.env.BENCH_CASES ?? '')
 const MEASURED_FOR = Number(process.env.BENCH_MS ?? 1_000)
 const WARM_UP = 500
+/** Of so many times at least is a median of a round; what takes long goes on for up to ten times as long for that. */
+const LEAST = 30
 /** Questions under way at a time where throughput is asked for. */
 const UNDER_WAY = 64
 /** What the API takes, ms. */
 const API_DELAY = 10
 const content = contentOf(1_024)
 const kinds = Object.keys(KINDS) as Kind[]
-
-/** Times of one after the other, ms. */
-async function timed(ms: number, task: () => Promise<unknown>): Promise<number[]> {
-  const times: number[] = []
-  const end = performance.now() + ms
-  while (performance.now() < end) {
-    const start = performance.now()
-    await task()
-    times.push(performance.now() - start)
-  }
-  return times
-}
 
 const figuresOf = (times: readonly number[], tasks = 1): Record<string, number> => ({
   p50: quantile(times, 0.5),
@@ -84,7 +74,7 @@ async function within(over: Promise<void>): Promise<void> {
 async function through(crew: Crew, ms: number): Promise<number[]> {
   let back = (): void => {}
   crew.lead.serve(async () => back())
-  return timed(ms, async () => {
+  return timed({ ms, least: LEAST }, async () => {
     const over = new Promise<void>(resolve => {
       back = resolve
     })
@@ -111,7 +101,7 @@ const elsewhere = new Helper('test/bench/workload-process.ts')
 const api = await elsewhere.call<string>('api', API_DELAY)
 /** What calling the API twice takes by itself, ms: what is beyond it is overhead. */
 const alone = quantile(
-  await timed(1_000, async () => {
+  await timed({ ms: 1_000, least: LEAST }, async () => {
     for (let call = 0; call < 2; call++) await (await fetch(api)).text()
   }),
   0.5,
@@ -126,7 +116,7 @@ const workloads: Workload[] = [
         row: ROW.direct,
         duties: { 'worker-1': { work: 0 } },
         measure: async (crew, ms) => ({
-          ...figuresOf(await timed(ms / 2, () => crew.lead.ask('worker-1', content))),
+          ...figuresOf(await timed({ ms: ms / 2, least: LEAST }, () => crew.lead.ask('worker-1', content))),
           rate: await throughput(crew, ms / 2),
         }),
       },
@@ -136,7 +126,10 @@ const workloads: Workload[] = [
     const names = Crew.names(workers)
     const duties = Object.fromEntries(names.map(name => [name, { work: 0 }]))
     const measure = async (crew: Crew, ms: number) =>
-      figuresOf(await timed(ms, () => Promise.all(names.map(name => crew.lead.ask(name, content)))), workers)
+      figuresOf(
+        await timed({ ms, least: LEAST }, () => Promise.all(names.map(name => crew.lead.ask(name, content)))),
+        workers,
+      )
     return {
       name: `orchestration of ${workers}`,
       workers,

@@ -28,8 +28,6 @@ export const STRANGER = 'stranger'
 /** The end that sends them. */
 export interface Sending {
   flow(mode: string): Flow
-  /** Resolves when nothing is left here of what was sent. */
-  settled?(): Promise<void>
   /** The other end is about to be taken away: that it goes is no fault. */
   left?(): void
   /** Sends one that has to be kept; resolves when it is, whether or not anybody takes it. */

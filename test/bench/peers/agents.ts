@@ -58,6 +58,7 @@ export function sendMessages(agent: Agent, store: Store, id: string, window: Sen
     return {
       batch: 1,
       acknowledged,
+      settled: () => emptied(store, 'outbox'),
       send: content => {
         const sent = agent.send(id, content, { guarantee })
         if (!acknowledged) sent.catch(fail)
@@ -67,5 +68,5 @@ export function sendMessages(agent: Agent, store: Store, id: string, window: Sen
       roundTrip: content => agent.request(id, content, { guarantee, timeout: PATIENCE }),
     }
   }
-  return { flow, settled: () => emptied(store, 'outbox') }
+  return { flow }
 }

@@ -56,7 +56,7 @@ class Numbered {
   }
 }
 
-function flowOf(node: Node, window: SendWindow): Required<Flow> {
+function flowOf(node: Node, window: SendWindow): Flow & Required<Pick<Flow, 'roundTrip'>> {
   const { pubsub } = node.services
   const numbered = new Numbered(0)
   let answered = (): void => {}

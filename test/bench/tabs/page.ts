@@ -2,7 +2,7 @@
 
 import { type Agent, createAgent } from 'agent-flow-protocol'
 import { indexedDbStore } from '../../../src/store/indexeddb.ts'
-import { Arrivals, contentOf, type Extent, type Flow, pump, roundTrips, SendWindow } from '../flow.ts'
+import { Arrivals, contentOf, type Extent, type Flow, pump, roundTrips, SendWindow, type Spell } from '../flow.ts'
 import { FATAL, sendMessages, takeMessages } from '../peers/agents.ts'
 import { until } from '../until.ts'
 import { ChannelEnd } from './channel.ts'
@@ -89,22 +89,15 @@ const bench = {
     arrivals.reset()
     ends[way]?.begin?.(size)
   },
-  /** How many came, once so many did and are done with. */
-  end: async ({ way }: Run, wanted: number): Promise<number> => {
-    const count = await arrivals.end(wanted)
-    if (count === wanted) await ends[way]?.settled?.()
-    return count
-  },
-  messages: async ({ way, mode, bytes, window: size, extent }: Run): Promise<number> => {
-    const flow = ends[way]?.flow?.(mode) as Flow
+  /** Resolves once so many came and are done with. */
+  end: ({ way }: Run, wanted: number): Promise<void> => arrivals.end(wanted, ends[way]?.settled),
+  messages: ({ way, mode, bytes, window: size, extent }: Run): Promise<number> => {
     window.reset(size)
-    const sent = await pump(flow, window, contentOf(bytes), extent)
-    if (flow.acknowledged) await ends[way]?.settled?.()
-    return sent
+    return pump(ends[way]?.flow?.(mode) as Flow, window, contentOf(bytes), extent)
   },
-  roundTrips: ({ way, mode, bytes, extent }: Run): Promise<number[]> => {
+  roundTrips: ({ way, mode, bytes }: Run, spell: Spell): Promise<number[]> => {
     window.reset(1)
-    return roundTrips(ends[way]?.flow?.(mode) as Flow, contentOf(bytes), extent)
+    return roundTrips(ends[way]?.flow?.(mode) as Flow, contentOf(bytes), spell)
   },
 }
 
