@@ -7,6 +7,22 @@ const by = ['mesh']
 /** See the head of this file. */
 export const MESH_BUGS: readonly Bug[] = [
   {
+    name: 'ends-overtake',
+    breaks: 'What a handler has written does not wait until what was ahead of it in its class is on the disk.',
+    by,
+    file: 'src/delivery/end-writer.ts',
+    find: ', ...underway.ahead.map(({ entry }) => this.#incoming.over(entry))]',
+    put: ']',
+  },
+  {
+    name: 'private-keys-stay',
+    breaks: 'The private half of a prekey that is over its time is forgotten, and stays on the disk.',
+    by,
+    file: 'src/security/prekeys.ts',
+    find: "writes.push({ op: 'delete', table: 'prekeys', key: [key.id] })",
+    put: '',
+  },
+  {
     name: 'look-after-close',
     breaks: 'Presence that is stopped goes on looking who is silent.',
     by,

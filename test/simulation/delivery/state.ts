@@ -7,7 +7,7 @@ import { decode } from '../../../src/message/codec.ts'
 import { contentFromWire } from '../../../src/message/content.ts'
 import type { Guarantee } from '../../../src/message/message.ts'
 import type { Prekey } from '../../../src/security/prekeys.ts'
-import type { Store } from '../../../src/store/store.ts'
+import type { Key, Store } from '../../../src/store/store.ts'
 import { storedReceipt } from '../../delivery/stored-receipt.ts'
 import type { DeliveryWorld, Node } from '../../delivery/world.ts'
 import type { LetterBook } from '../disk.ts'
@@ -219,6 +219,15 @@ export const isOver = (receipt: RecipientReceipt): boolean => hasFailed(receipt)
 /** Where the effects of messages are kept: in their order, by author and class. */
 export const logKey = (author: string, priority: number): string[] => ['log', author, `${priority}`]
 /** Where those of requests and replies are counted: nothing orders them. */
+/** Of an effect that is written without a look at those before it: its disk puts in when it was written. */
+export const effectKey = (author: string, priority: number, text: string, time: number): Key => [
+  'effect',
+  author,
+  `${priority}`,
+  text,
+  time,
+]
+
 export const countKey = (kind: string, author: string, text: string): string[] => ['count', kind, author, text]
 /** How many effects count themselves, of all authors and classes. */
 export const TOTAL = ['total']
@@ -231,14 +240,23 @@ export const isDoubtful = (text: string): boolean => text.includes('?')
 /** A value that a handler has put. */
 export const readValue = (value: Uint8Array): unknown => contentFromWire(decode(value), 2 ** 20)
 
-/** The logs on a disk, by their keys. */
-export async function logsOn(disk: Store): Promise<{ author: string; priority: number; texts: string[] }[]> {
-  const rows = await disk.range('app', { prefix: ['log'] })
-  return rows.map(({ key, value }) => ({
-    author: String(key[1]),
-    priority: Number(key[2]),
-    texts: readValue(value) as string[],
-  }))
+/** What the messages of one author and class have done, in their order. */
+export interface Log {
+  readonly author: string
+  readonly priority: number
+  readonly texts: readonly string[]
+}
+
+/** The logs on a disk, by their keys: each in a row of its own, or in rows that say when they were written. */
+export async function logsOn(disk: Store): Promise<readonly Log[]> {
+  const [whole, single] = await Promise.all(['log', 'effect'].map(kind => disk.range('app', { prefix: [kind] })))
+  const of = ([, author, priority]: Key) => ({ author: String(author), priority: Number(priority) })
+  const logs = (whole ?? []).map(({ key, value }): Log => ({ ...of(key), texts: readValue(value) as string[] }))
+  const written = (single ?? []).map(({ key, value }) => ({ key, at: readValue(value) as number }))
+  const sorted = written.toSorted((a, b) => a.at - b.at).map(({ key }) => key)
+  for (const keys of Map.groupBy(sorted, ([, author, priority]) => `${author} ${priority}`).values())
+    logs.push({ ...of(keys[0] as Key), texts: keys.map(key => String(key[3])) })
+  return logs
 }
 
 /** How often each message has had its effect on a disk. */

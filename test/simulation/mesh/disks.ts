@@ -1,11 +1,13 @@
 /** Disks of machines: what is told of them, and how they are copied, set back and lost. */
 
 import { readInbox, readOutbox } from '../../../src/delivery/rows.ts'
+import { encode } from '../../../src/message/codec.ts'
+import { contentToWire } from '../../../src/message/content.ts'
 import { decodeMessage } from '../../../src/message/envelope.ts'
 import { KEPT_LIMITS } from '../../../src/message/validate.ts'
-import type { Batch, Store } from '../../../src/store/store.ts'
+import type { Batch, Store, Write } from '../../../src/store/store.ts'
 import { storedReceipt } from '../../delivery/stored-receipt.ts'
-import { isOpen, isRetried, type LetterBook, watchedDisk } from '../disk.ts'
+import { isRetried, type LetterBook, watchedDisk } from '../disk.ts'
 import { FileDisk } from './file-disk.ts'
 import { putAll, type Snapshot } from './snapshot.ts'
 import { fault, type Machine, type Run } from './state.ts'
@@ -27,15 +29,12 @@ export async function newDisk(
       const way = byId.get(messageId)?.ways.get(side === 'sender' ? peer : machine.id)
       if (before === undefined) {
         counters.letters++
-        const twice = [...book.all.values()].some(
-          other =>
-            isOpen(other) &&
-            other.id !== entry.id &&
-            other.side === side &&
-            other.messageId === messageId &&
-            other.peer === peer,
+        const twice = book.open.some(
+          other => other.id !== entry.id && other.side === side && other.messageId === messageId && other.peer === peer,
         )
-        history.add(machine.name, 'letter', { side, message: byId.get(messageId)?.text ?? messageId, reason, twice })
+        const message = byId.get(messageId)?.text ?? messageId
+        history.add(machine.name, 'letter', { side, message, reason })
+        if (twice) fault(run, 'phantom', `${message} at ${machine.name}: a second letter of one ${side}`)
       }
       if (way === undefined || !isRetried(entry) || (before !== undefined && isRetried(before))) return
       // It has no place among the others any more.
@@ -60,11 +59,20 @@ export async function newDisk(
   const watched: Store = {
     ...disk,
     commit: async batch => {
-      await disk.commit(batch)
+      await disk.commit(run.blind ? withTimes(run, batch) : batch)
       noteArrivals(run, machine, batch)
     },
   }
   return { disk: watched, book }
+}
+
+/** What is written blindly says when: nothing else tells in which order it was. */
+function withTimes(run: Run, batch: Batch): Batch {
+  const timed = (write: Write): Write =>
+    write.op === 'put' && write.table === 'app' && write.key[0] === 'effect'
+      ? { ...write, value: encode(contentToWire(run.written++)) }
+      : write
+  return { ...batch, writes: batch.writes.map(timed) }
 }
 
 /** What came is on the disk from here on. */

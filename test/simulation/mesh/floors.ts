@@ -10,6 +10,7 @@ const FLOORS: Readonly<Partial<Record<keyof Counters, number>>> = {
   // Of what is kept: not excused, in an order that is promised, and asked in the end.
   judged: 35,
   inOrder: 28,
+  blindEffects: 16,
   askedLast: 3,
   handled: 40,
   replies: 2.4,

@@ -8,7 +8,7 @@ import type { HandlerContext } from '../../../src/agent/options.ts'
 import { AfpError } from '../../../src/common/errors.ts'
 import { messageIdFrom } from '../../../src/message/ids.ts'
 import type { Message } from '../../../src/message/message.ts'
-import { countKey, isCounted, logKey, TOTAL } from '../delivery/state.ts'
+import { countKey, effectKey, isCounted, logKey, TOTAL } from '../delivery/state.ts'
 import { isAsked, newSent } from './sends.ts'
 import { type Boot, fault, isKnown, type Machine, type Run, type Sent, TOPIC, type Way } from './state.ts'
 
@@ -68,7 +68,9 @@ async function handle(
   }
   if (fails && atOnce) throw failed()
   if (random.float() < 0.3) await rest(boot, random.float() * 200, context.signal)
-  if (kind === 'message' && !sent.byHandler) {
+  if (kind === 'message' && !sent.byHandler && run.blind) {
+    transaction.put(effectKey(from.id, priority, text, counters.blindEffects++), 0)
+  } else if (kind === 'message' && !sent.byHandler) {
     const log = logKey(from.id, priority)
     transaction.put(log, [...((await transaction.get<string[]>(log)) ?? []), text])
   } else {

@@ -113,6 +113,8 @@ async function open(seed: number): Promise<Run> {
     faults: [],
     // With each of what is in every so many runs, over time.
     files: seed % 7 === 3 ? new Files() : undefined,
+    blind: seed % 7 !== 3 && seed % 2 === 0,
+    written: 0,
     over: [],
     furthest: random.float() < FAR ? FURTHEST.inSome : FURTHEST.mostly,
     refusals: refusalsOf(seed),

@@ -106,7 +106,7 @@ export async function checkClosed(run: Run): Promise<void> {
     if (!stopped) fault(run, 'stuck', `${relay.name} does not stop`)
     if (carrier.connections().length > 0) fault(run, 'leaked', `connections of ${relay.name}, which has stopped`)
   }
-  if (run.seed % 50 === 0) for (const machine of machines) if (!machine.gone) await checkAged(run, machine)
+  if (run.seed % 10 === 0) for (const machine of machines) if (!machine.gone) await checkAged(run, machine)
 }
 
 /** When all of it is long over, nothing is left of what was sent and what came. */
@@ -119,6 +119,9 @@ async function checkAged(run: Run, machine: Machine): Promise<void> {
   await clock.advance(700_000)
   const { now } = machine
   if (now?.state !== 'up') return fault(run, 'stuck', `${machine.name} does not start when it is old`)
+  // The keys to what came are no longer there, but for the new one.
+  const keys = await machine.disk.range('prekeys')
+  if (keys.length > 1) fault(run, 'leaked', `${keys.length} prekeys of ${machine.name}, one of which is new`)
   for (const table of ['outbox', 'inbox', 'epochs', 'receipts']) {
     const all = await machine.disk.range(table)
     // As long as there is a letter its receipt says what became of it.

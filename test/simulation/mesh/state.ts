@@ -37,6 +37,8 @@ export const noCounters = () => ({
   /** What became of it. */
   handled: 0,
   handledOnce: 0,
+  /** Runs of handlers that write without a look at what is there. */
+  blindEffects: 0,
   heard: 0,
   replies: 0,
   expired: 0,
@@ -258,6 +260,10 @@ export interface Run {
   readonly faults: string[]
   /** Where disks have their files; undefined in runs in which they are in memory alone. */
   readonly files: Files | undefined
+  /** Whether handlers do not look at what was written before: reads alone would keep their effects in order. */
+  readonly blind: boolean
+  /** How many of such effects were written. */
+  written: number
   /** Disks in files that no machine has any more. */
   readonly over: FileDisk[]
   /** The furthest that a wall clock is set ahead or back, ms. */
