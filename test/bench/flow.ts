@@ -96,6 +96,23 @@ export async function pump(flow: Flow, window: SendWindow, content: Uint8Array, 
   return sent
 }
 
+/** Has so many kept, one after the other in as many lanes as a window has room for. */
+export async function queue(keep: (content: Uint8Array) => Promise<unknown>, run: Queued): Promise<void> {
+  const content = contentOf(run.bytes)
+  let left = run.count
+  const lane = async (): Promise<void> => {
+    while (left-- > 0) await keep(content)
+  }
+  await Promise.all(Array.from({ length: run.window }, lane))
+}
+
+/** What is queued: how many messages of how many bytes, and how many of them are under way to where they are kept. */
+export interface Queued {
+  readonly count: number
+  readonly bytes: number
+  readonly window: number
+}
+
 /** Times of round trips, one after the other, ms; none where nothing comes back. */
 export async function roundTrips({ roundTrip }: Flow, content: Uint8Array, extent: Spell): Promise<number[]> {
   return roundTrip === undefined ? [] : timed(extent, () => roundTrip(content))

@@ -12,6 +12,7 @@ import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { commandOf, windowOf } from './extent.ts'
 import { slope, surroundings } from './figures.ts'
+import type { Queued } from './flow.ts'
 import { printAbout, printTable, printTargets, writeReport } from './output.ts'
 import { Pair } from './pair.ts'
 import type { Memory, Run } from './peer-process.ts'
@@ -20,6 +21,7 @@ import { PEERS } from './peers/peers.ts'
 import { judge, type Report, type Row } from './report.ts'
 import { NotRun } from './servers.ts'
 import { short } from './short.ts'
+import { heapOf, TabStage } from './tabs/stage.ts'
 import { MEMORY_CASE, MEMORY_TARGETS, TO_STRANGER } from './targets.ts'
 
 const total = Number(process.argv[2] ?? 1_000_000)
@@ -37,6 +39,8 @@ const run = (mode: string, bytes: number, count: number): Run => ({
   window: windowOf(bytes),
   extent: { count },
 })
+
+const queuedOf = (bytes: number, count: number): Queued => ({ bytes, count, window: windowOf(bytes) })
 
 /** Sends many, and looks at the memory of both ends along the way. */
 async function flat(pair: Pair, mode: string): Promise<Row['figures']> {
@@ -60,11 +64,11 @@ async function flat(pair: Pair, mode: string): Promise<Row['figures']> {
 async function kept(pair: Pair, bytes: number, count: number, mode = ''): Promise<Row['figures']> {
   await pair.leave()
   // What both of them need in any case is there then: code that is compiled, and buffers.
-  await pair.queue(run(mode, bytes, WARM_UP))
+  await pair.queue(queuedOf(bytes, WARM_UP), mode)
   const before: Memory = await pair.memory('sender')
   const serverBefore = pair.server?.memory()
   const start = performance.now()
-  await pair.queue(run(mode, bytes, count))
+  await pair.queue(queuedOf(bytes, count), mode)
   const seconds = (performance.now() - start) / 1_000
   const after = await pair.memory('sender')
   const serverGrew = (pair.server?.memory() ?? Number.NaN) - (serverBefore ?? Number.NaN)
@@ -85,17 +89,37 @@ const rows: Row[] = []
 const load = [loadavg()[0] as number]
 let started = 0
 
-/** A case with a pair of its own, since what it leaves is what is measured. */
-async function measure(peer: string, name: string, bytes: number, work: (pair: Pair) => Promise<Row['figures']>) {
+/** The same of a tab; what its browser has beside it is not in it. */
+async function keptInTab(bytes: number, count: number): Promise<Row['figures']> {
+  const stage = await TabStage.open(join(folder, `${++started}`))
+  const { sender, recipient } = await stage.pair('afp')
+  await recipient.close()
+  const keep = (queued: Queued): Promise<void> => sender.evaluate(given => window.bench.queue(given), queued)
+  await keep(queuedOf(bytes, WARM_UP))
+  const before = await heapOf(sender)
+  const start = performance.now()
+  await keep(queuedOf(bytes, count))
+  const seconds = (performance.now() - start) / 1_000
+  const grew = ((await heapOf(sender)) - before) / MIB
+  await stage.close()
+  return { rate: [count / seconds], MiB: [grew], 'sender heap': [grew] }
+}
+
+/** With a pair of its own, since what it leaves is what is measured. */
+async function ofPair(peer: string, work: (pair: Pair) => Promise<Row['figures']>): Promise<Row['figures']> {
+  const pair = await Pair.start(peer, join(folder, `${++started}`))
+  notes[peer] = PEERS[peer]?.durability ?? ''
+  if (pair.server !== undefined) notes[`server of ${peer}`] = pair.server.about
+  const figures = await work(pair)
+  await pair.stop()
+  return figures
+}
+
+async function measure(name: string, bytes: number, work: () => Promise<Row['figures']>): Promise<void> {
   if (!pattern.test(name)) return
   console.error(`${name}, ${bytes} bytes`)
   try {
-    const pair = await Pair.start(peer, join(folder, `${++started}`))
-    notes[peer] = PEERS[peer]?.durability ?? ''
-    if (pair.server !== undefined) notes[`server of ${peer}`] = pair.server.about
-    const figures = await work(pair)
-    rows.push({ name, bytes, figures })
-    await pair.stop()
+    rows.push({ name, bytes, figures: await work() })
   } catch (error) {
     if (!(error instanceof NotRun)) throw error
     rows.push({ name, bytes, notRun: error.message, figures: {} })
@@ -109,7 +133,7 @@ for (const [mode, store] of [
   ['at-least-once', ', memory'],
 ] as const) {
   const peer = store === ', memory' ? 'afp-memory' : 'afp-sqlite'
-  await measure(peer, MEMORY_CASE.flat(`${mode}${store}`), 1_024, pair => flat(pair, mode))
+  await measure(MEMORY_CASE.flat(`${mode}${store}`), 1_024, () => ofPair(peer, pair => flat(pair, mode)))
 }
 const STORES = { memory: 'afp-memory', SQLite: 'afp-sqlite' } as const
 for (const [store, peer] of Object.entries(STORES)) {
@@ -117,10 +141,11 @@ for (const [store, peer] of Object.entries(STORES)) {
     ['', ''],
     [TO_STRANGER, STRANGER],
   ] as const) {
-    await measure(peer, MEMORY_CASE.queued(queued, `${store}${to}`), 1_024, async pair => {
+    const keep = async (pair: Pair): Promise<Row['figures']> => {
       const figures = await kept(pair, 1_024, queued, mode)
       return { ...figures, 'open ms': [await pair.reopen()] }
-    })
+    }
+    await measure(MEMORY_CASE.queued(queued, `${store}${to}`), 1_024, () => ofPair(peer, keep))
   }
 }
 const KEEPERS = {
@@ -130,19 +155,22 @@ const KEEPERS = {
   'JetStream, sync_interval: always': 'jetstream-always',
   'Mosquitto QoS 1, persistence': 'mosquitto-persistence',
 } as const
+const IN_TAB = 'AFP, IndexedDB, in a tab'
 /** Of the large ones a tenth is kept, and counted ten times. */
 for (const [bytes, count] of [
   [256, 10_000],
   [1_024, 10_000],
   [65_536, 1_000],
 ] as const) {
-  for (const [keeper, peer] of Object.entries(KEEPERS)) {
-    await measure(peer, MEMORY_CASE.queued(10_000, keeper), bytes, async pair => {
-      const { rate = [], ...cost } = await kept(pair, bytes, count)
-      const scaled = Object.entries(cost).map(([name, values]) => [name, values.map(value => (value * 10_000) / count)])
-      return { rate, ...Object.fromEntries(scaled) }
-    })
+  const whole = ({ rate = [], ...cost }: Row['figures']): Row['figures'] => {
+    const scaled = Object.entries(cost).map(([name, values]) => [name, values.map(value => (value * 10_000) / count)])
+    return { rate, ...Object.fromEntries(scaled) }
   }
+  for (const [keeper, peer] of Object.entries(KEEPERS)) {
+    const keep = async (): Promise<Row['figures']> => whole(await ofPair(peer, pair => kept(pair, bytes, count)))
+    await measure(MEMORY_CASE.queued(10_000, keeper), bytes, keep)
+  }
+  await measure(MEMORY_CASE.queued(10_000, IN_TAB), bytes, async () => whole(await keptInTab(bytes, count)))
 }
 await rm(folder, { recursive: true })
 

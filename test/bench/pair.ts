@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { Helper } from '../../e2e/fixtures/process.ts'
 import { quantile } from './figures.ts'
-import type { Spell } from './flow.ts'
+import type { Queued, Spell } from './flow.ts'
 import type { Memory, Run } from './peer-process.ts'
 import type { Place } from './peers/adapter.ts'
 import { PEERS, type Peer } from './peers/peers.ts'
@@ -87,8 +87,8 @@ export class Pair {
   }
 
   /** Sends what nobody takes; resolves when all of it is kept. */
-  queue(run: Run): Promise<void> {
-    return this.#sender.call('queue', run)
+  queue(queued: Queued, mode: string): Promise<void> {
+    return this.#sender.call('queue', queued, mode)
   }
 
   /** How long it takes to open what {@link queue} has kept, ms: on the disk in a process of its own, else where it is. */

@@ -6,7 +6,17 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { answerCalls } from '../../e2e/fixtures/process.ts'
 import { cpuTime, profiled } from './figures.ts'
-import { Arrivals, contentOf, type Extent, pump, roundTrips, SendWindow, type Spell } from './flow.ts'
+import {
+  Arrivals,
+  contentOf,
+  type Extent,
+  pump,
+  type Queued,
+  queue,
+  roundTrips,
+  SendWindow,
+  type Spell,
+} from './flow.ts'
 import type { Place, Receiving, Sending } from './peers/adapter.ts'
 import { PEERS, type Peer } from './peers/peers.ts'
 
@@ -80,14 +90,7 @@ answerCalls({
   },
   left: () => sending?.left?.(),
   /** Keeps so many that nobody takes, a window at a time. */
-  queue: async ({ mode, bytes, window: size, extent }: Run) => {
-    const content = contentOf(bytes)
-    let left = 'count' in extent ? extent.count : 0
-    const lane = async (): Promise<void> => {
-      while (left-- > 0) await sending?.queue?.(content, mode)
-    }
-    await Promise.all(Array.from({ length: size }, lane))
-  },
+  queue: (queued: Queued, mode: string) => queue(async content => sending?.queue?.(content, mode), queued),
   /** Opens what is kept, once more where it is open here; ms. */
   open: async (place: Place) => {
     await sending?.close?.()

@@ -10,11 +10,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Page } from '@playwright/test'
-import { buildPage } from '../../e2e/fixtures/build.ts'
-import { launchChromium } from '../../e2e/fixtures/chromium.ts'
-import { RelayProcess } from '../../e2e/fixtures/relay.ts'
-import { serveSite } from '../../e2e/fixtures/site.ts'
 import { commandOf, contentSizes, ROUND_TRIPS, windowOf } from './extent.ts'
 import { origin, quantile } from './figures.ts'
 import type { Spell } from './flow.ts'
@@ -23,6 +18,7 @@ import { judge, middle, type Report, type Row, ratio } from './report.ts'
 import { short } from './short.ts'
 import type { Run } from './tabs/page.ts'
 import { TabProfiles } from './tabs/profile.ts'
+import { type TabPair, TabStage } from './tabs/stage.ts'
 import { TAB_CASE, TAB_TARGETS } from './targets.ts'
 
 const rounds = Number(process.argv[2] ?? 5)
@@ -40,13 +36,9 @@ const WAYS: Readonly<Record<string, Pick<Run, 'way' | 'mode'>>> = {
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'afp-bench-'))
-await buildPage('test/bench/tabs', join(folder, 'page'), { sourcemap: profiles !== undefined })
 const profiling = profiles === undefined ? undefined : new TabProfiles(profiles, join(folder, 'page/assets'))
-const site = await serveSite(join(folder, 'page'))
-const relay = new RelayProcess(join(folder, 'relay.key'))
-await relay.start()
-const browser = await launchChromium()
-const devtools = await browser.newBrowserCDPSession()
+const stage = await TabStage.open(folder, { sourcemap: profiles !== undefined })
+const devtools = await stage.browser.newBrowserCDPSession()
 
 /** Processor time of the browser so far, ms. */
 async function cpuTime(): Promise<number> {
@@ -54,42 +46,13 @@ async function cpuTime(): Promise<number> {
   return processInfo.reduce((sum, { cpuTime }) => sum + cpuTime, 0) * 1_000
 }
 
-async function tab(): Promise<Page> {
-  const page = await (await browser.newContext()).newPage()
-  page.on('pageerror', async error => {
-    console.error(error)
-    await Promise.all([browser.close(), relay.kill()])
-    process.exit(1)
-  })
-  await page.goto(site.url)
-  await page.waitForFunction(() => window.bench !== undefined)
-  return page
-}
-
-/** Two tabs with one way between them. */
-async function pairOf(way: Run['way']): Promise<readonly [sender: Page, recipient: Page]> {
-  const [sender, recipient] = [await tab(), await tab()]
-  const at = relay.address
-  if (way === 'channel') {
-    const offer = await sender.evaluate(() => window.bench.offer())
-    const answer = await recipient.evaluate(given => window.bench.answer(given), offer)
-    await sender.evaluate(given => window.bench.accept(given), answer)
-  } else if (way === 'stream') {
-    const address = await recipient.evaluate(given => window.bench.takeByStream(given), at)
-    await sender.evaluate(([given, to]) => window.bench.sendByStream(given, to), [at, address] as const)
-  } else {
-    const id = await recipient.evaluate(given => window.bench.takeByAgent('bench', given), at)
-    await sender.evaluate(([given, to]) => window.bench.sendByAgent('bench', given, to), [at, id] as const)
-  }
-  return [sender, recipient]
-}
-
 const picked = Object.entries(WAYS).filter(([name]) => pattern.test(name))
-const pairs = new Map<Run['way'], Awaited<ReturnType<typeof pairOf>>>()
-for (const [, { way }] of picked) if (!pairs.has(way)) pairs.set(way, await pairOf(way))
+const pairs = new Map<Run['way'], TabPair>()
+for (const [, { way }] of picked) if (!pairs.has(way)) pairs.set(way, await stage.pair(way))
+const pairOf = ({ way }: Run): TabPair => pairs.get(way) as TabPair
 
 async function messages(run: Run): Promise<{ rate: number; cpu: number }> {
-  const [sender, recipient] = pairs.get(run.way) as Awaited<ReturnType<typeof pairOf>>
+  const { sender, recipient } = pairOf(run)
   await recipient.evaluate(given => window.bench.begin(given), run)
   const cpu = await cpuTime()
   const start = performance.now()
@@ -100,8 +63,10 @@ async function messages(run: Run): Promise<{ rate: number; cpu: number }> {
 }
 
 async function trips(run: Run, spell: Spell): Promise<{ p50: number; p99: number }> {
-  const [sender] = pairs.get(run.way) as Awaited<ReturnType<typeof pairOf>>
-  const times = await sender.evaluate(([given, long]) => window.bench.roundTrips(given, long), [run, spell] as const)
+  const times = await pairOf(run).sender.evaluate(([given, long]) => window.bench.roundTrips(given, long), [
+    run,
+    spell,
+  ] as const)
   return { p50: quantile(times, 0.5), p99: quantile(times, 0.99) }
 }
 
@@ -119,10 +84,8 @@ for (const { run } of cases) {
 }
 for (let round = 0; round < rounds; round++) {
   for (const { row, run } of cases) {
-    const measure = async (what: string, work: () => Promise<Record<string, number>>) => {
-      const [sender, recipient] = pairs.get(run(0).way) as Awaited<ReturnType<typeof pairOf>>
-      return profiling?.during(`${row.name} ${row.bytes} ${what}`, { sender, recipient }, work) ?? work()
-    }
+    const measure = async (what: string, work: () => Promise<Record<string, number>>) =>
+      profiling?.during(`${row.name} ${row.bytes} ${what}`, { ...pairOf(run(0)) }, work) ?? work()
     const found = {
       ...(await measure('one way', () => messages(run(MESSAGES_FOR)))),
       ...(await measure('round trips', () => trips(run(0), ROUND_TRIPS))),
@@ -131,10 +94,8 @@ for (let round = 0; round < rounds; round++) {
   }
   load.push(loadavg()[0] as number)
 }
-const version = browser.version()
-await browser.close()
-await relay.kill()
-site.close()
+const version = stage.browser.version()
+await stage.close()
 await rm(folder, { recursive: true })
 
 const rows: Row[] = cases.map(({ row }) => row)

@@ -2,7 +2,18 @@
 
 import { type Agent, createAgent } from 'agent-flow-protocol'
 import { indexedDbStore } from '../../../src/store/indexeddb.ts'
-import { Arrivals, contentOf, type Extent, type Flow, pump, roundTrips, SendWindow, type Spell } from '../flow.ts'
+import {
+  Arrivals,
+  contentOf,
+  type Extent,
+  type Flow,
+  pump,
+  type Queued,
+  queue,
+  roundTrips,
+  SendWindow,
+  type Spell,
+} from '../flow.ts'
 import { FATAL, sendMessages, takeMessages } from '../peers/agents.ts'
 import { until } from '../until.ts'
 import { ChannelEnd } from './channel.ts'
@@ -22,8 +33,11 @@ interface End {
   begin?(window: number): void
   settled?(): Promise<void>
   flow?(mode: string): Flow
+  queue?(content: Uint8Array, mode: string): Promise<unknown>
 }
 
+/** For what is queued; nothing else comes near it. */
+const ROOM = { messages: 20_000, bytes: 2 ** 30 }
 const arrivals = new Arrivals()
 const window = new SendWindow()
 const arrived = (): void => arrivals.arrived()
@@ -33,7 +47,7 @@ const stream = new StreamEnd(window, arrived)
 
 async function agentOf(name: string, mesh: string, relay: string): Promise<{ agent: Agent; store: Store }> {
   const store = await indexedDbStore(`${mesh}-${name}`)
-  const agent = await createAgent({ name, mesh, relays: [relay], store })
+  const agent = await createAgent({ name, mesh, relays: [relay], store, outbox: ROOM })
   return { agent, store }
 }
 
@@ -64,7 +78,10 @@ const bench = {
       agent.peers().some(({ link, card }) => card.id === id && link?.kind === 'direct' && link.transport === 'webrtc'),
     )
     fatal(agent)
-    ends.afp = sendMessages(agent, store, id, window)
+    ends.afp = {
+      ...sendMessages(agent, store, id, window),
+      queue: (content: Uint8Array) => agent.send(id, content, { guarantee: 'at-least-once' }),
+    }
   },
   takeByStream: async (relay: string): Promise<string> => {
     const address = await stream.take(relay)
@@ -95,6 +112,8 @@ const bench = {
     window.reset(size)
     return pump(ends[way]?.flow?.(mode) as Flow, window, contentOf(bytes), extent)
   },
+  /** Keeps so many that nobody takes. */
+  queue: (queued: Queued): Promise<void> => queue(async content => ends.afp?.queue?.(content, 'at-least-once'), queued),
   roundTrips: ({ way, mode, bytes }: Run, spell: Spell): Promise<number[]> => {
     window.reset(1)
     return roundTrips(ends[way]?.flow?.(mode) as Flow, contentOf(bytes), spell)
