@@ -9,8 +9,9 @@ import type { Batch, Store, Write } from '../../../src/store/store.ts'
 import { storedReceipt } from '../../delivery/stored-receipt.ts'
 import { isRetried, type LetterBook, watchedDisk } from '../disk.ts'
 import { FileDisk } from './file-disk.ts'
+import { mayComeTwice } from './handlers.ts'
 import { putAll, type Snapshot } from './snapshot.ts'
-import { fault, type Machine, type Run } from './state.ts'
+import { fault, isKnown, type Machine, type Run } from './state.ts'
 
 const SECURITY = { level: 'high', authenticatedBy: 'signature', roles: [] } as const
 
@@ -34,7 +35,8 @@ export async function newDisk(
         )
         const message = byId.get(messageId)?.text ?? messageId
         history.add(machine.name, 'letter', { side, message, reason })
-        if (twice) fault(run, 'phantom', `${message} at ${machine.name}: a second letter of one ${side}`)
+        if (twice && !comesTwice(run, machine, messageId))
+          fault(run, 'phantom', `${message} at ${machine.name}: a second letter of one ${side}`)
       }
       if (way === undefined || !isRetried(entry) || (before !== undefined && isRetried(before))) return
       // It has no place among the others any more.
@@ -73,6 +75,14 @@ function withTimes(run: Run, batch: Batch): Batch {
       ? { ...write, value: encode(contentToWire(run.written++)) }
       : write
   return { ...batch, writes: batch.writes.map(timed) }
+}
+
+/** Whether a message may come to one machine, or end at it, twice: see the head of the checker. */
+function comesTwice({ byId, machines }: Run, { id }: Pick<Machine, 'id'>, messageId: string): boolean {
+  const sent = byId.get(messageId)
+  if (sent === undefined || !isKnown(sent)) return true
+  const to = machines.filter(machine => machine.id === id)
+  return to.length > 1 || [...sent.ways.values()].some(way => mayComeTwice(sent, way))
 }
 
 /** What came is on the disk from here on. */
