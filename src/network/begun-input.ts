@@ -56,18 +56,25 @@ export function boundInput(muxer: Yamux): void {
  */
 export function boundCrumbs(stream: Inbound): void {
   const onData = stream.onData.bind(stream)
+  const isTooMuch = countCrumbs()
+  stream.onData = data => {
+    if (isTooMuch(data.byteLength)) return stream.abort(new Error('data comes in crumbs'))
+    onData(data)
+  }
+}
+
+/** Is told how many bytes come at a time; whether nearly all of it is crumbs. */
+export function countCrumbs(): (byteLength: number) => boolean {
   let left = MAX_CRUMBS
   let since = performance.now()
-  stream.onData = data => {
-    const { byteLength } = data
+  return byteLength => {
     if (byteLength >= CRUMB) left = Math.min(MAX_CRUMBS, left + byteLength / BYTES_PER_CRUMB)
     else if (--left < 0) {
       const now = performance.now()
       left = Math.min(MAX_CRUMBS, left + ((now - since) / 1_000) * CRUMBS_PER_SECOND)
       since = now
-      if (left < 0) return stream.abort(new Error('data comes in crumbs'))
     }
-    onData(data)
+    return left < 0
   }
 }
 

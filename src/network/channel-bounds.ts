@@ -1,11 +1,12 @@
 /**
- * Bounds what the other side of a WebRTC connection makes a node hold before it is whole. @libp2p/webrtc 6.0 takes any
- * number of data channels, and on each of them messages of four MiB, where the most that libp2p's specification knows is
- * 16 KiB.
+ * Bounds what the other side of a WebRTC connection makes a node hold and do. @libp2p/webrtc 6.0 takes any number of data
+ * channels, and on each of them messages of four MiB, where the most that libp2p's specification knows is 16 KiB; messages
+ * of nothing, however many; flags, each of which is answered; and text, for which it makes as many bytes as the number in it
+ * says, or throws where nobody catches it.
  */
 
 import type { Stream, StreamMuxer, Transport } from '@libp2p/interface'
-import { boundCrumbs, boundRequest } from './begun-input.ts'
+import { boundCrumbs, boundRequest, countCrumbs } from './begun-input.ts'
 import { type ChannelWrites, writeWhole } from './channel-writes.ts'
 import type { TransportFactory } from './node.ts'
 import type { Inbound } from './yamux.ts'
@@ -16,10 +17,14 @@ const MAX_MESSAGE = 20_480
 const LENGTH_BYTES = 3
 /** Data channels that the other side may have open at a time: some five are used. */
 const MAX_CHANNELS = 32
+/** Flags that a stream sends: honest ones send up to four, and answer what the other side sends, which is no more. */
+const MAX_FLAGS = 16
 
 /** What a stream keeps to itself. */
 interface ChannelStream extends Inbound, ChannelWrites {
+  readonly channel: Pick<RTCDataChannel, 'onmessage'>
   readonly incomingData: { push(data: Uint8Array): unknown }
+  _sendFlag(flag: unknown): boolean
 }
 
 /** What the muxer keeps to itself. */
@@ -74,6 +79,8 @@ function bound(muxer: ChannelMuxer): StreamMuxer {
   const boundStream = (stream: Stream): void => {
     boundCrumbs(stream as ChannelStream)
     boundMessages(stream as ChannelStream)
+    boundFlags(stream as ChannelStream)
+    refuseText(stream as ChannelStream)
     writeWhole(stream as ChannelStream)
   }
   const onDataChannel = muxer.onDataChannel.bind(muxer)
@@ -97,9 +104,29 @@ function bound(muxer: ChannelMuxer): StreamMuxer {
   return muxer
 }
 
+/** Ends a stream on which text comes: the specification of libp2p has none. */
+function refuseText(stream: ChannelStream): void {
+  const { channel } = stream
+  const onmessage = channel.onmessage as (event: MessageEvent) => unknown
+  channel.onmessage = event =>
+    event.data instanceof ArrayBuffer ? onmessage.call(channel, event) : stream.abort(new Error('text came'))
+}
+
+/** Ends a stream that has flags answered without end. */
+function boundFlags(stream: ChannelStream): void {
+  const sendFlag = stream._sendFlag.bind(stream)
+  let left = MAX_FLAGS
+  stream._sendFlag = flag => {
+    if (left-- > 0) return sendFlag(flag)
+    // Which would send a flag itself.
+    if (left === -1) stream.abort(new Error('flags come without end'))
+    return false
+  }
+}
+
 /**
- * Ends a stream on which a message says that it is longer than any: each has its length before it, seven bits a byte. What
- * is not whole is held in one piece, in however many it comes.
+ * Ends a stream on which a message says that it is longer than any: each has its length before it, seven bits a byte; and
+ * one on which nearly all are next to nothing. What is not whole is held in one piece, in however many it comes.
  */
 function boundMessages(stream: ChannelStream): void {
   const { incomingData } = stream
@@ -110,6 +137,7 @@ function boundMessages(stream: ChannelStream): void {
   let length = 0
   /** What is still to come of the message; undefined while its length is. */
   let left: number | undefined
+  const isTooMuch = countCrumbs()
   incomingData.push = data => {
     held ??= new Uint8Array(LENGTH_BYTES + MAX_MESSAGE)
     for (let at = 0; at < data.length; ) {
@@ -128,6 +156,7 @@ function boundMessages(stream: ChannelStream): void {
         at = end
       }
       if (left !== 0) continue
+      if (isTooMuch(length)) return stream.abort(new Error('messages are crumbs'))
       push(held.slice(0, size))
       left = undefined
       length = shift = size = 0

@@ -62,7 +62,7 @@ async function strangers(dialled: 'the node' | 'the stranger' = 'the node') {
   await until(() => direct() !== undefined, [to, 'connection:open'])
   const taken = direct() as Connection
   const [connection, into] = dialled === 'the node' ? [made, taken] : [taken, made]
-  return { node, connection, into, goesOn: await pulse(node, connection) }
+  return { node, stranger, connection, into, goesOn: await pulse(node, connection) }
 }
 
 /**
@@ -130,6 +130,43 @@ test.each(['the node', 'the stranger'] as const)(
   },
 )
 
+test.each([
+  ['is a byte longer than the longest', [0x81, 0xa0, 0x01]],
+  ['has a length that does not end', [0x80, 0x80, 0x80, 0x80]],
+])('A message that %s ends its stream before anything of it has come', WITHIN, async (_, length) => {
+  const { connection, into, goesOn } = await strangers()
+  const channel = await openChannel(muxerOf(connection))
+  const gone = closed(channel)
+  await endOf(into, channel)
+  channel.send(Uint8Array.from(length))
+  await gone
+  await goesOn()
+})
+
+test('What comes on a data channel before its connection is taken over is not lost', WITHIN, async () => {
+  const { node, connection, into } = await strangers()
+  const muxer = muxerOf(into) as Muxer & {
+    onDataChannel(channel: RTCDataChannel, early: readonly MessageEvent[]): void
+  }
+  // As @libp2p/webrtc keeps it until there is a muxer.
+  const early: MessageEvent[] = []
+  const { ondatachannel } = muxer.peerConnection
+  const taken = new Promise<RTCDataChannel>(resolve => {
+    muxer.peerConnection.ondatachannel = ({ channel }) => {
+      channel.binaryType = 'arraybuffer'
+      channel.onmessage = message => early.push(message)
+      resolve(channel)
+    }
+  })
+  const handled = new Promise<Stream>(resolve => void node.handle('/test/early', resolve))
+  const opening = connection.newStream('/test/early')
+  const channel = await taken
+  while (early.length === 0) await turn()
+  muxer.peerConnection.ondatachannel = ondatachannel
+  muxer.onDataChannel(channel, early)
+  await Promise.all([opening, handled])
+})
+
 test.each(['the node', 'the stranger'] as const)(
   'The other side has 32 data channels open at a time, and the connection goes on',
   WITHIN,
@@ -147,6 +184,83 @@ test.each(['the node', 'the stranger'] as const)(
     await goesOn()
   },
 )
+
+/** The node's end of a channel. */
+async function endOf(into: Connection, { id }: RTCDataChannel): Promise<Muxer['streams'][number]> {
+  for (;;) {
+    const found = muxerOf(into).streams.find(stream => stream.channel.id === id)
+    if (found !== undefined) return found
+    await turn()
+  }
+}
+
+test.each(['-1', '3000000'])(
+  'Text on a data channel ends its stream, and no byte is made of it: %j',
+  WITHIN,
+  async text => {
+    const { connection, into, goesOn } = await strangers()
+    const channel = await openChannel(muxerOf(connection))
+    const gone = closed(channel)
+    const { incomingData } = (await endOf(into, channel)) as unknown as {
+      incomingData: { push(data: unknown): unknown }
+    }
+    const pushed: unknown[] = []
+    incomingData.push = data => pushed.push(data)
+    channel.send(text)
+    await gone
+    expect(pushed).toEqual([])
+    await goesOn()
+    expect(into.status).toBe('open')
+  },
+)
+
+test('Text on a data channel that the node has opened ends its stream as well', WITHIN, async () => {
+  const { stranger, into, goesOn } = await strangers()
+  const opened = Promise.withResolvers<Stream>()
+  await stranger.handle('/test/text', stream => opened.resolve(stream))
+  const mine = await into.newStream('/test/text')
+  const gone = until(() => mine.status !== 'open', [mine, 'close'])
+  const { channel } = (await opened.promise) as Muxer['streams'][number]
+  channel.send('-1')
+  await gone
+  await goesOn()
+})
+
+test('Flags on a data channel are answered no more often than an honest one sends them', WITHIN, async () => {
+  const { connection, into, goesOn } = await strangers()
+  const channel = await openChannel(muxerOf(connection))
+  const gone = closed(channel)
+  const mine = await endOf(into, channel)
+  const send = mine.channel.send.bind(mine.channel)
+  let answers = 0
+  mine.channel.send = ((data: Uint8Array<ArrayBuffer>) => {
+    answers++
+    send(data)
+  }) as RTCDataChannel['send']
+  // The length, the flag that nothing more comes, and data of 20 bytes: no crumb.
+  const one = [24, 8, 0, 18, 20, ...new Uint8Array(20)]
+  channel.send(Uint8Array.from(Array.from({ length: 2_000 }, () => one).flat()))
+  await gone
+  expect(answers).toBeLessThanOrEqual(16)
+  await goesOn()
+})
+
+test('Messages of nothing end their data channel', WITHIN, async () => {
+  const { connection, into, goesOn } = await strangers()
+  const channel = await openChannel(muxerOf(connection))
+  const gone = closed(channel)
+  const mine = (await endOf(into, channel)) as unknown as { processIncomingProtobuf(data: unknown): void }
+  const process = mine.processIncomingProtobuf.bind(mine)
+  let processed = 0
+  mine.processIncomingProtobuf = data => {
+    processed++
+    process(data)
+  }
+  channel.send(new Uint8Array(60_000))
+  await gone
+  expect(processed).toBeLessThan(1_500)
+  await goesOn()
+})
 
 test('Each message of a stream leaves in one call of its data channel', WITHIN, async () => {
   const { node, connection } = await strangers()
