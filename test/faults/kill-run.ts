@@ -22,6 +22,8 @@ export interface KillRunOptions {
   /** How many messages are on their way at each kill, at least: taken by `send`, and not known to be processed. */
   readonly inFlight: number
   readonly random: Random
+  /** How much later than the line that it waited for a kill of those at work comes, at the most, ms. Default: at once. */
+  readonly later?: number
   /** Is told of each kill, by how many there were. */
   readonly onKill?: (kills: number) => void
   /** Whether there were enough of them earlier than that. */
@@ -158,15 +160,17 @@ class Cast {
    * @returns how many were processed meanwhile
    */
   async work(): Promise<number> {
-    const { random, inFlight } = this.#options
+    const { random, inFlight, later = 0 } = this.#options
     const sender = this.#parties.get('sender') as Party
     const { said } = this
     const before = said.read().processed
     await sender.until(() => said.read().processed > before)
     const enough = sender.lines.length + Math.floor(random.float() * LINES)
     // What says the last line of a chunk is said with the rest of it: some may have been processed since.
-    do await sender.until(() => sender.lines.length >= enough && said.read().inFlight.size >= inFlight)
-    while (said.read().inFlight.size < inFlight)
+    do {
+      await sender.until(() => sender.lines.length >= enough && said.read().inFlight.size >= inFlight)
+      if (later > 0) await setTimeout(random.float() * later)
+    } while (said.read().inFlight.size < inFlight)
     return said.processed - before
   }
 

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { type Random, seededRandom } from '../../../src/common/random.ts'
 import { type KillRun, killRun, type Victim } from '../kill-run.ts'
 import { Stage } from '../parties.ts'
-import { Power, type Synchronous } from './power.ts'
+import { Power, SLOW, type Synchronous } from './power.ts'
 import { traceable } from './strace.ts'
 
 const CUTS = Number(process.env.AFP_KILLS ?? 4)
@@ -32,7 +32,7 @@ async function cut(
   const random = seededRandom(seed)
   power = await Power.of(synchronous, () => survives(random))
   stage = await Stage.open(power)
-  return killRun(stage, { victim, kills: cuts, inFlight: IN_FLIGHT, random })
+  return killRun(stage, { victim, kills: cuts, inFlight: IN_FLIGHT, random, later: 2 * SLOW })
 }
 
 describe.skipIf(!traceable)('when the power fails (traced by strace, where there is one)', () => {
@@ -47,6 +47,7 @@ describe.skipIf(!traceable)('when the power fails (traced by strace, where there
       expect(faults, `seed ${seed}`).toEqual([])
       expect(inFlight).toHaveLength(CUTS)
       expect(Math.min(...inFlight)).toBeGreaterThanOrEqual(IN_FLIGHT)
+      expect(power.lost, 'there was nothing to lose').toBeGreaterThan(0)
     },
   )
 

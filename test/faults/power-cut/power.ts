@@ -19,6 +19,9 @@ export const planted = (synchronous: Synchronous) =>
     ? {}
     : { options: ['--import', join(import.meta.dirname, 'plant.ts')], env: { AFP_SYNCHRONOUS: synchronous } }
 
+/** How much longer a sync takes, ms: so that the power goes in the middle of one at times. */
+export const SLOW = 10
+
 /** What a store in SQLite consists of. */
 const ENDS = ['', '-wal', '-journal']
 
@@ -49,7 +52,7 @@ export class Power implements StageOptions {
 
   readonly make = (): Party => {
     const trace = join(this.#folder, `${++this.#count}`)
-    const party = new Party('party.ts', [], strace(trace), planted(this.#synchronous))
+    const party = new Party('party.ts', [], strace(trace, { slow: SLOW }), planted(this.#synchronous))
     this.#traces.set(party, trace)
     return party
   }

@@ -12,10 +12,12 @@ const CALLS = 'pwrite64,ftruncate,fsync,fdatasync,?unlink,unlinkat,write,writev,
 /**
  * The command under which a process is traced into a file. The tracer is the process that stands apart: what is killed is
  * the one that is traced, and its output ends once the trace is whole.
+ * @param slow how many ms each sync takes longer, before anything is synced
  */
-export const strace = (file: string): readonly string[] => [
+export const strace = (file: string, { slow = 0 } = {}): readonly string[] => [
   ...['strace', '-D', '-f', '--seccomp-bpf', '-qq', '-yy', '-xx', '-s', '100000'],
   ...['-e', `trace=${CALLS}`, '-e', 'signal=none', '-o', file],
+  ...(slow > 0 ? ['-e', `inject=fsync,fdatasync:delay_enter=${slow * 1_000}`] : []),
 ]
 
 /** Something that was done, and has succeeded. */
@@ -36,7 +38,7 @@ const LINE = /^(\d+) +(.*)$/
 const UNFINISHED = / <unfinished \.\.\.>$/
 const RESUMED = /^<\.\.\. \w+ resumed>/
 /** A call that has succeeded, with what its first argument is. */
-const OF_FILE = /^(\w+)\((\d+)<(.*?)>(?:\(deleted\))?(?:, (.*))?\) += (\d+)$/
+const OF_FILE = /^(\w+)\((\d+)<(.*?)>(?:\(deleted\))?(?:, (.*))?\) += (\d+)(?: \(DELAYED\))?$/
 const OF_PATH = /^unlink(?:at)?\((?:AT_FDCWD(?:<[\\\w]*>)?, )?"([\\\w]*)".*\) += 0$/
 
 /** Reads what strace has written: each call when it has returned. What did not return, or failed, has not been done. */

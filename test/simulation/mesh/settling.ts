@@ -114,6 +114,7 @@ async function checkAged(run: Run, machine: Machine): Promise<void> {
   const { clock, counters } = run
   counters.aged++
   machine.skew = 200 * 86_400_000
+  machine.mostSkew = machine.skew
   boot(run, machine)
   // The first look is after five minutes, and takes what is over.
   await clock.advance(700_000)
