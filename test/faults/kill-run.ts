@@ -46,7 +46,7 @@ export interface KillRun {
 /** After how many kills of those at work comes one of those that start. */
 const START_EVERY = 3
 /** How long one that is killed as it starts may live, ms: until it has taken up what the earlier ones left, or nearly. */
-const START_MS = 300
+const START_MS = 600
 /** How many more may be on their way than have to be, so that there are enough of them while some are processed. */
 const MORE = 200
 /** How many lines a sender may say between something that is processed and the kill. */

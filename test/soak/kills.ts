@@ -107,6 +107,7 @@ for (const [i, victim] of asked.victims.entries()) {
     seeds: { from: asked.seed, count: rounds.length },
     kills: inFlight.length,
     'kills at a start': rounds.flatMap(round => round.starts).length,
+    'of them ready': rounds.reduce((sum, { ready }) => sum + ready, 0),
     'in flight at each kill': spread(inFlight),
     'processed between kills': spread(rounds.flatMap(round => round.processed)),
     seconds: Math.round((performance.now() - start) / 1_000),
