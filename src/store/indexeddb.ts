@@ -42,6 +42,16 @@ export interface IndexedDbStoreOptions extends AbortOptions {
  * does not give one (as in sandboxed frames, where cookies are blocked, and in some private windows)
  */
 export async function indexedDbStore(name: string, options: IndexedDbStoreOptions = {}): Promise<Store> {
+  try {
+    return await open(name, options)
+  } catch (error) {
+    // A browser that clears the data of an origin ends what opens meanwhile; what opens next finds an empty database.
+    if ((error as { cause?: Error } | undefined)?.cause?.name !== 'AbortError') throw error
+    return await open(name, options)
+  }
+}
+
+async function open(name: string, options: IndexedDbStoreOptions): Promise<Store> {
   const { clock = systemClock, signal, openTimeout = 10_000, onLost } = options
   signal?.throwIfAborted()
   const overdue = Promise.withResolvers<never>()

@@ -140,6 +140,40 @@ describe('opening an IndexedDB', () => {
     }
   })
 
+  describe('that the browser ends, as while it clears site data', () => {
+    afterEach(() => vi.restoreAllMocks())
+
+    /** Ends the first `times` opens with the AbortError that Chromium ends them with. */
+    function endOpens(times: number): void {
+      const { open } = IDBFactory.prototype
+      vi.spyOn(IDBFactory.prototype, 'open').mockImplementation(function (this: IDBFactory, ...args) {
+        if (times-- <= 0) return open.apply(this, args)
+        // Only what is made anew has an upgrade to be ended in.
+        this.deleteDatabase(args[0])
+        const request = open.apply(this, args)
+        request.addEventListener('upgradeneeded', () => request.result.close())
+        return request
+      })
+    }
+
+    it('tries once more, and has a new database', async () => {
+      const name = newName()
+      endOpens(1)
+      const store = await indexedDbStore(name)
+      await store.commit({ writes: [put(['a'])] })
+      expect(await store.count('meta')).toBe(1)
+      await store.close()
+      await deleteDB(name)
+    })
+
+    it('fails with STORE_FAILED when that is ended too', async () => {
+      const name = newName()
+      endOpens(2)
+      await expect(indexedDbStore(name)).rejects.toMatchObject({ code: 'STORE_FAILED', reference: name })
+      await deleteDB(name)
+    })
+  })
+
   it('that is something else is refused with STORE_FAILED, and it is let go', async () => {
     const name = newName()
     ;(await openDB(name, SCHEMA_VERSION, { upgrade: db => void db.createObjectStore('photos') })).close()
