@@ -6,7 +6,7 @@ import { build, parseSync } from 'vite'
 import { smaller, viteBase } from './vite-base.mjs'
 
 /** KB (1,000 bytes), minified and gzipped. */
-const PAGE_BUDGET = 304
+const PAGE_BUDGET = 305
 const OWN_BUDGET = 105
 
 const kb = bytes => bytes / 1000

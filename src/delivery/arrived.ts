@@ -77,7 +77,6 @@ export type EnvelopeRefusal =
   | 'id-conflict'
   | 'duplicate'
   | 'skipped'
-  | 'not-direct'
 
 /** What the recipient's side needs. */
 export interface IncomingParts {

@@ -224,7 +224,7 @@ export class Delivery {
     try {
       switch (frame[0]) {
         case FrameType.envelope:
-          return this.#authors.of(from).incoming.envelope(body, true)
+          return this.#authors.of(from).incoming.envelope(body)
         case FrameType.opening:
           return this.#authors.of(from).incoming.opening(body)
         case FrameType.acks:

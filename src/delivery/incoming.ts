@@ -138,12 +138,12 @@ export class Incoming {
     }
   }
 
-  /** An envelope came, from the author itself or from somebody who keeps its envelopes. */
-  envelope(body: Uint8Array, direct: boolean): void | Promise<void> {
+  /** An envelope came from the author itself. */
+  envelope(body: Uint8Array): void | Promise<void> {
     this.#working++
     const over = (): void => void this.#working--
     try {
-      const work = this.#look(readEnvelope(body), direct)
+      const work = this.#look(readEnvelope(body))
       if (work !== undefined) return work.catch(error => this.#notTaken(error)).finally(over)
     } catch (error) {
       this.#notTaken(error)
@@ -151,23 +151,22 @@ export class Incoming {
     over()
   }
 
-  #look(envelope: Envelope, direct: boolean): void | Promise<void> {
+  #look(envelope: Envelope): void | Promise<void> {
     const { header } = envelope
     const problem = this.#reader.problemOf(header)
     if (problem !== undefined) return this.#refused(problem, 'an envelope')
     const reading = this.#reading
-    if (reading === undefined) return this.#withKey(envelope, direct)
+    if (reading === undefined) return this.#withKey(envelope)
     // What is not numbered must not overtake what waits for an opening: nothing else tells their order.
-    if (header.numbered && this.#keys.get(header.epoch) !== undefined) return this.#withKey(envelope, direct)
-    return reading.then(() => this.#withKey(envelope, direct))
+    if (header.numbered && this.#keys.get(header.epoch) !== undefined) return this.#withKey(envelope)
+    return reading.then(() => this.#withKey(envelope))
   }
 
-  #withKey(envelope: Envelope, direct: boolean): void | Promise<void> {
+  #withKey(envelope: Envelope): void | Promise<void> {
     const { header } = envelope
     const epoch = this.#keys.get(header.epoch)
     if (epoch === undefined) return this.#withoutKey(header)
-    if (header.numbered) return this.#numbered(epoch, envelope)
-    return direct ? this.#once.take(epoch, envelope) : this.#refused('not-direct', 'an unnumbered envelope')
+    return header.numbered ? this.#numbered(epoch, envelope) : this.#once.take(epoch, envelope)
   }
 
   #notTaken(error: unknown): void {

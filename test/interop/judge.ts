@@ -210,7 +210,7 @@ async function readEnvelopeCase(given: Case, body: Uint8Array, world: World, cas
   const opening = openingOf(given, cases)
   await incoming.opening(bytesOf(opening.bytes).subarray(1))
   if (refused[0] !== undefined) throw new Error(`its opening is refused: ${refused[0]}`)
-  await incoming.envelope(body, true)
+  await incoming.envelope(body)
   if (refused[0] !== undefined) throw new Refused(refused[0])
   const { mesh: _, destination: __, ...header } = readEnvelope(body).header
   // What came before it is settled: it is handed on at once.
