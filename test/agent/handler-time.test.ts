@@ -123,7 +123,7 @@ describe("An id of one's own", () => {
     ['waits', 'pending'],
     ['is done', 'delivered'],
   ])(
-    'that a message of an earlier run has, which %s, is refused, and that message is left alone',
+    'that a message of an earlier run has is refused, and that message is left alone: one that %s',
     async (_, status) => {
       const id = crypto.randomUUID()
       const [identity, away] = await Promise.all([createIdentity(), createIdentity()])
