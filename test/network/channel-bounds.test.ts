@@ -148,22 +148,25 @@ test('What comes on a data channel before its connection is taken over is not lo
   const muxer = muxerOf(into) as Muxer & {
     onDataChannel(channel: RTCDataChannel, early: readonly MessageEvent[]): void
   }
-  // As @libp2p/webrtc keeps it until there is a muxer.
-  const early: MessageEvent[] = []
+  // As @libp2p/webrtc keeps it until there is a muxer; of each channel its own, as libp2p itself may open another meanwhile.
+  const kept = new Map<RTCDataChannel, MessageEvent[]>()
   const { ondatachannel } = muxer.peerConnection
-  const taken = new Promise<RTCDataChannel>(resolve => {
+  const came = new Promise<void>(resolve => {
     muxer.peerConnection.ondatachannel = ({ channel }) => {
+      const early: MessageEvent[] = []
+      kept.set(channel, early)
       channel.binaryType = 'arraybuffer'
-      channel.onmessage = message => early.push(message)
-      resolve(channel)
+      channel.onmessage = message => {
+        early.push(message)
+        resolve()
+      }
     }
   })
   const handled = new Promise<Stream>(resolve => void node.handle('/test/early', resolve))
   const opening = connection.newStream('/test/early')
-  const channel = await taken
-  while (early.length === 0) await turn()
+  await came
   muxer.peerConnection.ondatachannel = ondatachannel
-  muxer.onDataChannel(channel, early)
+  for (const [channel, early] of kept) muxer.onDataChannel(channel, early)
   await Promise.all([opening, handled])
 })
 
