@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdir, readlink, rm } from 'node:fs/promises'
+import { appendFile, glob, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { type BrowserContext, chromium, type Page } from '@playwright/test'
@@ -50,6 +50,39 @@ async function kill({ context }: Opened, profile: string): Promise<void> {
   await gone
   // As one that finds them would take the profile for that of a browser that runs, where the process has another's number.
   for (const name of await readdir(profile)) if (name.startsWith('Singleton')) await rm(join(profile, name))
+}
+
+/** The log of LevelDB: blocks of records, each with a checksum (4 bytes), a length (2), a kind (1), and what it holds. */
+const BLOCK = 32_768
+const HEAD = 7
+const WHOLE = 1
+const LAST = 4
+
+/** Whether the last record of a log is finished, and nothing comes behind it. */
+function isFinished(log: Buffer): boolean {
+  let at = Math.floor(Math.max(log.length - 1, 0) / BLOCK) * BLOCK
+  let kind = LAST
+  for (; at + HEAD <= log.length; at += HEAD + log.readUInt16LE(at + 4)) kind = log[at + HEAD - 1] ?? 0
+  return at === log.length && (kind === WHOLE || kind === LAST)
+}
+
+/**
+ * Leaves at the end of Chromium's log of what it stores a record that is not finished, as a kill while it is written does:
+ * one that says to be longer than what there is of it. Nothing that was written before is missing. Where the kill has left
+ * one, that is it. Returns how many logs were finished.
+ */
+async function tear(profile: string): Promise<number> {
+  let logs = 0
+  let finished = 0
+  for await (const name of glob('Default/IndexedDB/*.indexeddb.leveldb/*.log', { cwd: profile })) {
+    logs++
+    const log = join(profile, name)
+    if (!isFinished(await readFile(log))) continue
+    finished++
+    await appendFile(log, Buffer.from([1, 2, 3, 4, 0xff, 0x0f, WHOLE, 5, 6, 7]))
+  }
+  expect(logs, 'Chromium keeps IndexedDB in LevelDB, and has a log there').toBeGreaterThan(0)
+  return finished
 }
 
 /**
@@ -121,6 +154,7 @@ test(`a browser that is killed ${KILLS} times loses nothing that was kept, does 
 
   const kept: Counted[] = []
   const atKills: number[] = []
+  let torn = 0
   let opened = await open(1)
   const { id } = opened
   await node.call('count', id)
@@ -135,6 +169,7 @@ test(`a browser that is killed ${KILLS} times loses nothing that was kept, does 
     }
     atKills.push(least)
     await kill(opened, profile)
+    if (killed % 2 === 1) torn += await tear(profile)
     kept.push(...opened.kept)
     opened = await open(killed + 1)
     expect(opened.id, 'the profile is still its own').toBe(id)
@@ -146,7 +181,14 @@ test(`a browser that is killed ${KILLS} times loses nothing that was kept, does 
   const atNode = await node.call<Counted[]>('noted')
   const inTab = await opened.page.evaluate(() => window.counter.noted())
   const keptByNode = await node.call<Counted[]>('kept')
-  const counters = { kept: kept.length, noted: inTab.length, keptByNode: keptByNode.length, notedByNode: atNode.length }
+  expect(torn, `seed ${seed}`).toBeGreaterThan(0)
+  const counters = {
+    torn,
+    kept: kept.length,
+    noted: inTab.length,
+    keptByNode: keptByNode.length,
+    notedByNode: atNode.length,
+  }
   info.annotations.push({ type: 'kills', description: JSON.stringify({ inFlight: atKills, counters }) })
   expect(Math.min(...atKills), `seed ${seed}`).toBeGreaterThanOrEqual(IN_FLIGHT)
   for (const [sent, noted] of [

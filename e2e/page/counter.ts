@@ -17,8 +17,8 @@ export interface CounterOptions extends AgentOptions {
   readonly ahead: number
 }
 
-/** How long a handler waits at most, ms. */
-const MAX_WAIT = 5
+/** How long a handler waits at most, ms: so long that any machine keeps more messages than it handles. */
+const MAX_WAIT = 20
 
 /** See the head of this file. */
 export class Counter {
